@@ -1,0 +1,58 @@
+//! What a call knows of the request it serves.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The deadline of a request and the record of the calls made for it. Cheap to clone; sub-calls share both.
+#[derive(Debug, Clone)]
+pub struct Context {
+    deadline: Instant,
+    record: Arc<Mutex<CallRecord>>,
+}
+
+/// What the request log tells about the calls that were made for a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallRecord {
+    /// The first call made, by the name of its legacy method; `None` while there was none.
+    pub call: Option<&'static str>,
+    /// How that call ended: `success`, or the kind of the error.
+    pub outcome: Option<&'static str>,
+    /// How often a call was sent again.
+    pub retries: u32,
+}
+
+impl Context {
+    /// A request that must have ended after `time`.
+    #[must_use]
+    pub fn within(time: Duration) -> Self {
+        Self { deadline: Instant::now() + time, record: Arc::default() }
+    }
+
+    /// The same request with another deadline.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> Self {
+        Self { deadline, record: Arc::clone(&self.record) }
+    }
+
+    /// When the request must have ended.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What was called so far.
+    #[must_use]
+    pub fn record(&self) -> CallRecord {
+        *self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how a call ended. The first call stays the one that is told about; a later word on it replaces the first.
+    pub(super) fn note(&self, call: &'static str, outcome: &'static str) {
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        if *record.call.get_or_insert(call) == call {
+            record.outcome = Some(outcome);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! A bidirectional gateway between JSON over HTTP and the legacy order API of Tjänsteguiden.
+
+pub mod backend;
+pub mod model;

@@ -1,0 +1,179 @@
+//! Local time of the order system, which states times without a zone.
+
+use std::fmt;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::{Timestamp, ToSpan};
+
+/// The present moment: the one place that reads the wall clock.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+#[must_use]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A wall-clock time of the order system together with the offset it had.
+///
+/// In the hour that autumn repeats, a wall-clock time means two instants. The earlier one is shown; the later one is
+/// kept, because a reader who asks for orders since a time in that hour must not miss any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalTime {
+    wall: DateTime,
+    offset: Offset,
+    later_offset: Offset,
+}
+
+impl LocalTime {
+    /// The wall-clock time, without a zone.
+    #[must_use]
+    pub const fn wall(self) -> DateTime {
+        self.wall
+    }
+
+    /// The instant that is shown: the earlier one where there are two.
+    #[must_use]
+    pub fn earliest(self) -> Timestamp {
+        instant(self.wall, self.offset)
+    }
+
+    /// The later of two instants in the repeated hour, else the same as [`Self::earliest`].
+    #[must_use]
+    pub fn latest(self) -> Timestamp {
+        instant(self.wall, self.later_offset)
+    }
+}
+
+/// RFC 3339 with the offset of the order system's zone, in whole seconds.
+impl fmt::Display for LocalTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (date, time) = (self.wall.date(), self.wall.time());
+        let minutes = self.offset.seconds() / 60;
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}{:02}:{:02}",
+            date.year(),
+            date.month(),
+            date.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            if minutes < 0 { '-' } else { '+' },
+            minutes.abs() / 60,
+            minutes.abs() % 60
+        )
+    }
+}
+
+/// A name that the time zone database does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is no name of a time zone, such as Europe/Stockholm")]
+pub struct UnknownZone;
+
+/// The time zone of an order system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// The zone with this IANA name, from the database inside the program.
+    ///
+    /// # Errors
+    /// [`UnknownZone`] when there is none.
+    pub fn parse(name: &str) -> Result<Self, UnknownZone> {
+        TimeZone::get(name).map(Self).map_err(|_| UnknownZone)
+    }
+
+    /// The zone of Swedish order systems.
+    ///
+    /// # Panics
+    /// Never: the database is part of the program, which a test makes sure of.
+    #[must_use]
+    pub fn stockholm() -> Self {
+        Self(TimeZone::get("Europe/Stockholm").unwrap_or(TimeZone::UTC))
+    }
+
+    /// Gives a wall-clock time its offset. A time that spring skips moves forward by the length of the gap.
+    #[must_use]
+    pub fn local(&self, wall: DateTime) -> LocalTime {
+        match self.0.to_ambiguous_zoned(wall).offset() {
+            AmbiguousOffset::Unambiguous { offset } => local_time(wall, offset, offset),
+            AmbiguousOffset::Fold { before, after } => local_time(wall, before, after),
+            AmbiguousOffset::Gap { before, after } => {
+                let skipped = (after.seconds() - before.seconds()).seconds();
+                local_time(wall.saturating_add(skipped), after, after)
+            }
+        }
+    }
+
+    /// The wall-clock time at an instant, in whole seconds.
+    #[must_use]
+    pub fn at(&self, instant: Timestamp) -> LocalTime {
+        let offset = self.0.to_offset(instant);
+        let wall = offset.to_datetime(instant);
+        let whole = wall.with().subsec_nanosecond(0).build().unwrap_or(wall);
+        local_time(whole, offset, offset)
+    }
+
+    /// The date at an instant.
+    #[must_use]
+    pub fn date(&self, instant: Timestamp) -> Date {
+        self.0.to_datetime(instant).date()
+    }
+
+    /// The first instant of a day.
+    #[must_use]
+    pub fn start_of(&self, date: Date) -> Timestamp {
+        self.local(date.to_datetime(jiff::civil::Time::midnight())).earliest()
+    }
+}
+
+/// Offsets are kept in whole minutes, all that RFC 3339 can say; only those before 1900 had seconds.
+fn local_time(wall: DateTime, offset: Offset, later_offset: Offset) -> LocalTime {
+    LocalTime { wall, offset: whole_minutes(offset), later_offset: whole_minutes(later_offset) }
+}
+
+fn whole_minutes(offset: Offset) -> Offset {
+    Offset::from_seconds(offset.seconds() / 60 * 60).unwrap_or(offset)
+}
+
+fn instant(wall: DateTime, offset: Offset) -> Timestamp {
+    // Out of range only at the ends of the calendar, in years that no order has.
+    offset.to_timestamp(wall).unwrap_or(if wall.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_with_the_offset_of_its_season() {
+        let zone = Zone::stockholm();
+        assert_eq!(zone.local(datetime(2016, 3, 14, 9, 5, 0, 0)).to_string(), "2016-03-14T09:05:00+01:00");
+        assert_eq!(zone.local(datetime(2016, 7, 1, 9, 5, 2, 0)).to_string(), "2016-07-01T09:05:02+02:00");
+    }
+
+    #[test]
+    fn the_repeated_autumn_hour_keeps_both_instants_and_shows_the_earlier() {
+        let time = Zone::stockholm().local(datetime(2016, 10, 30, 2, 30, 0, 0));
+        assert_eq!(time.to_string(), "2016-10-30T02:30:00+02:00");
+        assert_eq!(time.latest().as_second() - time.earliest().as_second(), 3600);
+    }
+
+    #[test]
+    fn a_time_that_spring_skips_moves_forward() {
+        let time = Zone::stockholm().local(datetime(2016, 3, 27, 2, 30, 0, 0));
+        assert_eq!(time.to_string(), "2016-03-27T03:30:00+02:00");
+    }
+
+    #[test]
+    fn an_offset_before_1900_is_cut_to_whole_minutes() {
+        assert_eq!(Zone::stockholm().local(datetime(1850, 1, 1, 0, 0, 0, 0)).to_string(), "1850-01-01T00:00:00+00:53");
+    }
+
+    #[test]
+    fn unknown_zones_are_refused() {
+        assert_eq!(Zone::parse("Europe/Atlantis"), Err(UnknownZone));
+    }
+}
