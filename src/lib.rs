@@ -1,4 +1,6 @@
 //! A bidirectional gateway between JSON over HTTP and the legacy order API of Tjänsteguiden.
 
 pub mod backend;
+pub mod config;
+pub mod legacy;
 pub mod model;

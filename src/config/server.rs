@@ -1,0 +1,94 @@
+//! Section `server`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::settings::{Misfit, Settings, any_duration, duration, parsed};
+
+/// The gateway's own sockets and times.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Where API clients connect. Default `127.0.0.1:8080`; `GATEWAY__SERVER__LISTEN`.
+    pub listen: SocketAddr,
+    /// Where probes connect. Default `127.0.0.1:8081`; `GATEWAY__SERVER__OPS_LISTEN`.
+    pub ops_listen: SocketAddr,
+    /// The path below which all routes are, without a slash at its end. Default `/`; `GATEWAY__SERVER__BASE_PATH`.
+    pub base_path: String,
+    /// How long a request may take that is no list. Default 25s; `GATEWAY__SERVER__REQUEST_TIMEOUT`.
+    pub request_timeout: Duration,
+    /// How long a whole list may take. Default 300s; `GATEWAY__SERVER__LIST_TIMEOUT`.
+    pub list_timeout: Duration,
+    /// How long requests are still taken after the signal to stop, so that others stop sending them. Default 5s;
+    /// `GATEWAY__SERVER__DRAIN_DELAY`.
+    pub drain_delay: Duration,
+    /// How long requests may take to end after that; at least `request_timeout`. Default 25s;
+    /// `GATEWAY__SERVER__DRAIN_TIMEOUT`.
+    pub drain_timeout: Duration,
+    /// How long a client may take to send the head of a request. Default 10s; `GATEWAY__SERVER__HEADER_TIMEOUT`.
+    pub header_timeout: Duration,
+    /// How long a client may take to send the body of a request. Default 10s; `GATEWAY__SERVER__BODY_TIMEOUT`.
+    pub body_timeout: Duration,
+    /// How many connections are served at once; others wait to be accepted. Default 1024;
+    /// `GATEWAY__SERVER__MAX_CONNECTIONS`.
+    pub max_connections: usize,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            ops_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            base_path: "/".to_owned(),
+            request_timeout: Duration::from_secs(25),
+            list_timeout: Duration::from_mins(5),
+            drain_delay: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(25),
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            max_connections: 1024,
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn read(settings: &mut Settings) -> Self {
+        let default = Self::default();
+        let address = || parsed("an IP address and a port, such as 127.0.0.1:8080");
+        let server = Self {
+            listen: settings.or("server.listen", default.listen, address()),
+            ops_listen: settings.or("server.ops_listen", default.ops_listen, address()),
+            base_path: settings.or("server.base_path", default.base_path, base_path),
+            request_timeout: settings.or("server.request_timeout", default.request_timeout, duration),
+            list_timeout: settings.or("server.list_timeout", default.list_timeout, duration),
+            drain_delay: settings.or("server.drain_delay", default.drain_delay, any_duration),
+            drain_timeout: settings.or("server.drain_timeout", default.drain_timeout, duration),
+            header_timeout: settings.or("server.header_timeout", default.header_timeout, duration),
+            body_timeout: settings.or("server.body_timeout", default.body_timeout, duration),
+            max_connections: settings.or("server.max_connections", default.max_connections, connections),
+        };
+        if server.drain_timeout < server.request_timeout {
+            settings.fault(
+                "server.drain_timeout",
+                "must not be shorter than server.request_timeout, or a stop breaks off requests",
+            );
+        }
+        server
+    }
+}
+
+fn base_path(text: &str) -> Result<String, Misfit> {
+    let is_segment = |segment: &str| {
+        !segment.is_empty()
+            && !matches!(segment, "." | "..")
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
+    };
+    let fits = text == "/" || text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment));
+    fits.then(|| text.to_owned()).ok_or_else(|| {
+        "must be / or a path such as /api/tjansteguiden, of letters, digits and -._~, without a slash at its end".to_owned()
+    })
+}
+
+fn connections(text: &str) -> Result<usize, Misfit> {
+    let number = text.trim().parse().ok().filter(|number| (1..=1_000_000).contains(number));
+    number.ok_or_else(|| "must be a number from 1 to 1000000".to_owned())
+}

@@ -1,0 +1,158 @@
+//! Sections `upstreams.<name>`.
+
+use std::fmt;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::settings::{Misfit, Settings, boolean, duration, size};
+use crate::legacy::Charset;
+use crate::model::Zone;
+
+/// One order system. The variables are those of the upstream `default`.
+#[derive(Clone)]
+pub struct Upstream {
+    /// Where it is. Required; `GATEWAY__UPSTREAMS__DEFAULT__URL`.
+    pub url: Url,
+    /// Which of the two forms of the protocol it speaks. Default `network`; `GATEWAY__UPSTREAMS__DEFAULT__DIALECT`.
+    pub dialect: Dialect,
+    /// The user that it knows the gateway by, together with the gateway's IP address. Required;
+    /// `GATEWAY__UPSTREAMS__DEFAULT__API_USER` or `…_API_USER_FILE`.
+    pub api_user: String,
+    /// The character set of requests, and of answers that do not tell theirs. Default `utf-8`;
+    /// `GATEWAY__UPSTREAMS__DEFAULT__CHARSET`.
+    pub charset: Charset,
+    /// The zone of its times. Default `Europe/Stockholm`; `GATEWAY__UPSTREAMS__DEFAULT__TIME_ZONE`.
+    pub time_zone: Zone,
+    /// How long connecting may take. Default 2s; `GATEWAY__UPSTREAMS__DEFAULT__CONNECT_TIMEOUT`.
+    pub connect_timeout: Duration,
+    /// How long an answer may take; for lists, the first item and every silence after it. Default 10s;
+    /// `GATEWAY__UPSTREAMS__DEFAULT__TIMEOUT`.
+    pub timeout: Duration,
+    /// How long a write may be on its way there: what clients are told to wait when an outcome is unknown. Default 35s;
+    /// `GATEWAY__UPSTREAMS__DEFAULT__SETTLE_TIME`.
+    pub settle_time: Duration,
+    /// The greatest size of an answer that is no list. Default 67108864; `GATEWAY__UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES`.
+    pub max_response_bytes: u64,
+    /// The greatest size of an item of a list. Default 262144; `GATEWAY__UPSTREAMS__DEFAULT__MAX_ITEM_BYTES`.
+    pub max_item_bytes: u64,
+    /// Whether it may be reached over plain http although it is on another machine. Default false;
+    /// `GATEWAY__UPSTREAMS__DEFAULT__ALLOW_HTTP`.
+    pub allow_http: bool,
+    /// Texts by which a refusal is known to be about the gateway's credential or IP address, in any case. The default is a
+    /// short list in Swedish and English; `GATEWAY__UPSTREAMS__DEFAULT__CREDENTIAL_REFUSAL_WORDS`.
+    pub credential_refusal_words: Vec<String>,
+}
+
+/// The two forms of the legacy protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// For network operators.
+    #[default]
+    Network,
+}
+
+const CREDENTIAL_REFUSAL_WORDS: [&str; 8] = [
+    "access denied",
+    "permission denied",
+    "not authorized",
+    "unauthorized",
+    "invalid api_user",
+    "åtkomst nekad",
+    "ej behörig",
+    "saknar behörighet",
+];
+
+impl Upstream {
+    /// An order system of which only the address and the user are special.
+    #[must_use]
+    pub fn new(url: Url, api_user: String) -> Self {
+        Self {
+            url,
+            dialect: Dialect::default(),
+            api_user,
+            charset: Charset::UTF_8,
+            time_zone: Zone::stockholm(),
+            connect_timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(10),
+            settle_time: Duration::from_secs(35),
+            max_response_bytes: 67_108_864,
+            max_item_bytes: 262_144,
+            allow_http: false,
+            credential_refusal_words: CREDENTIAL_REFUSAL_WORDS.map(str::to_owned).to_vec(),
+        }
+    }
+
+    pub(super) fn read(settings: &mut Settings, name: &str) -> Option<Self> {
+        let key = |name_of_field: &str| format!("upstreams.{name}.{name_of_field}");
+        let url = settings.required(&key("url"), "the address of the order system", url);
+        let api_user = settings.secret(&key("api_user"), "the user that the order system knows the gateway by");
+        let allow_http = settings.or(&key("allow_http"), false, boolean);
+        // The other fields are read although these are missing, so that all faults are told at once.
+        let placeholder = Url::parse("https://placeholder.invalid/").ok()?;
+        let is_complete = url.is_some() && api_user.is_some();
+        let default = Self::new(url.unwrap_or(placeholder), api_user.unwrap_or_default());
+        let words = settings.list(&key("credential_refusal_words"), &CREDENTIAL_REFUSAL_WORDS);
+        let upstream = Self {
+            dialect: settings.or(&key("dialect"), default.dialect, dialect),
+            charset: settings.or(&key("charset"), default.charset, charset),
+            time_zone: settings.or(&key("time_zone"), default.time_zone, zone),
+            connect_timeout: settings.or(&key("connect_timeout"), default.connect_timeout, duration),
+            timeout: settings.or(&key("timeout"), default.timeout, duration),
+            settle_time: settings.or(&key("settle_time"), default.settle_time, duration),
+            max_response_bytes: settings.or(&key("max_response_bytes"), default.max_response_bytes, size),
+            max_item_bytes: settings.or(&key("max_item_bytes"), default.max_item_bytes, size),
+            credential_refusal_words: words.iter().map(|word| word.to_lowercase()).collect(),
+            allow_http,
+            url: default.url,
+            api_user: default.api_user,
+        };
+        if upstream.url.scheme() == "http" && !upstream.allow_http && !is_loopback(&upstream.url) {
+            settings.fault(
+                &key("url"),
+                &format!("is plain http to another machine: use https, or say {} = true", key("allow_http")),
+            );
+        }
+        is_complete.then_some(upstream)
+    }
+}
+
+/// Without the credential.
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("dialect", &self.dialect).field("charset", &self.charset).finish_non_exhaustive()
+    }
+}
+
+fn url(text: &str) -> Result<Url, Misfit> {
+    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or("must be an address that begins with https://")?;
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        return Err("must have no user, query or fragment".to_owned());
+    }
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn dialect(text: &str) -> Result<Dialect, Misfit> {
+    match text {
+        "network" => Ok(Dialect::Network),
+        _ => Err("must be network: this version knows no other dialect".to_owned()),
+    }
+}
+
+fn charset(text: &str) -> Result<Charset, Misfit> {
+    Charset::parse(text).map_err(|error| error.to_string())
+}
+
+fn zone(text: &str) -> Result<Zone, Misfit> {
+    Zone::parse(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,252 @@
+//! Recognises answers.
+//!
+//! The order system's failures are undocumented: they come with HTTP 200, as HTML, as half a document. So success must be
+//! recognised positively, and everything else is a failure, either recognised (the system's own envelope with
+//! `<status>failed</status>`) or not. An [`Answer`] takes a document as it arrives, hands out the elements that carry data,
+//! and tells at its end what it was; [`Ending`] makes an outcome of that.
+//!
+//! The element that holds the answer (the *payload*) bears the method's name and stands at depth 0, 1 or 2. Inside it, or
+//! inside its `response`, stand the *parts* that the call table names, and what failures are made of: `message`, `code`,
+//! `log`. The outcome is a `status` in the payload or beside it, before or after everything else.
+
+mod ending;
+
+use std::sync::Arc;
+
+pub(crate) use ending::Ending;
+
+use super::call::Call;
+use super::charset::Charset;
+use super::drift::Kind;
+use super::profile::Profile;
+use super::reading::Reading;
+use super::xml::{Element, Malformed, Span, Token, Tokenizer, Tree};
+use crate::backend::Error;
+
+/// How deep the payload may stand.
+const MAX_PAYLOAD_DEPTH: usize = 2;
+
+/// An answer as it arrives.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    call: &'static Call,
+    profile: Arc<Profile>,
+    /// The label in the HTTP header, if there was one.
+    http_charset: Option<String>,
+    charset: Option<Charset>,
+    /// The greatest size of a part, in bytes.
+    max_part: u64,
+    tokenizer: Tokenizer,
+    tree: Tree,
+    payload: Payload,
+    in_response: bool,
+    /// Where the part that is being read began.
+    part_start: Option<u64>,
+    ending: Ending,
+}
+
+/// Where the payload element is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Payload {
+    Awaited,
+    /// Open, with so many elements around it.
+    Open(usize),
+    Over,
+}
+
+impl Answer {
+    /// An answer to `call` of which nothing came yet. No part may be larger than `max_part` bytes.
+    pub(crate) fn new(call: &'static Call, profile: Arc<Profile>, http_charset: Option<String>, max_part: u64) -> Self {
+        Self {
+            call,
+            profile,
+            http_charset,
+            charset: None,
+            max_part,
+            tokenizer: Tokenizer::new(),
+            tree: Tree::default(),
+            payload: Payload::Awaited,
+            in_response: false,
+            part_start: None,
+            ending: Ending::default(),
+        }
+    }
+
+    /// What reads the values of this answer.
+    pub(crate) fn reading(&self) -> Reading<'_> {
+        Reading::new(self.call, &self.profile)
+    }
+
+    /// Takes the next bytes of the document.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.tokenizer.push(bytes);
+    }
+
+    /// Goes on to the end of the next part; `false` when more bytes are needed for it.
+    pub(crate) fn next_part(&mut self) -> Result<bool, Malformed> {
+        loop {
+            let position = self.tokenizer.position();
+            let Some(token) = self.tokenizer.token()? else {
+                self.check_size(self.part_start.unwrap_or(position), self.tokenizer.pushed())?;
+                return Ok(false);
+            };
+            if !self.tree.is_building() {
+                self.walk(token, position)?;
+            } else if self.build(token)? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The part that came last.
+    pub(crate) fn part(&self) -> Option<Element<'_>> {
+        self.tree.last()
+    }
+
+    /// Every part since the last [`Self::forget_parts`].
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Element<'_>> {
+        self.tree.elements()
+    }
+
+    /// Notes what was odd about how the parts were written, and makes room for the next.
+    pub(crate) fn forget_parts(&mut self) {
+        self.reading().note_oddities(&self.tree);
+        self.tree.clear();
+    }
+
+    /// Whether the document is whole, after its last byte.
+    pub(crate) fn finish(&mut self) -> Result<(), Malformed> {
+        self.tokenizer.finish()?;
+        match self.payload {
+            Payload::Over => Ok(()),
+            Payload::Awaited | Payload::Open(_) => Err(Malformed("it does not hold the expected element")),
+        }
+    }
+
+    /// What the document said besides its data; settled once it is whole.
+    pub(crate) const fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// The failure that the order system stated, whatever the HTTP status was.
+    pub(crate) fn failure(&self, http_status: u16) -> Option<Error> {
+        self.ending.failure(http_status, &self.profile)
+    }
+
+    /// A token outside of parts.
+    fn walk(&mut self, token: Token, position: u64) -> Result<(), Malformed> {
+        match token {
+            Token::Start { name, attributes } => self.walk_into(name, attributes, position)?,
+            Token::Text(text) | Token::Data(text) => self.note_stray_text(text),
+            Token::End => self.walk_out(),
+        }
+        Ok(())
+    }
+
+    fn walk_into(&mut self, name: Span, attributes: bool, position: u64) -> Result<(), Malformed> {
+        let depth = self.tokenizer.depth() - 1;
+        let is_inside = matches!(self.payload, Payload::Open(_));
+        let element = self.tokenizer.bytes(name);
+        let is_container = is_inside && !self.in_response && element == b"response";
+        if is_inside && !is_container || !is_inside && element == b"status" {
+            self.tree.start(element, attributes);
+            self.part_start = Some(position);
+            return Ok(());
+        }
+        if is_container {
+            self.in_response = true;
+        } else if self.call.is_payload(element) && depth <= MAX_PAYLOAD_DEPTH {
+            if self.payload != Payload::Awaited {
+                return Err(Malformed("it holds two answers"));
+            }
+            self.payload = Payload::Open(depth);
+        } else if Call::is_any_payload(element) {
+            return Err(Malformed("it is the answer of another call"));
+        }
+        if attributes {
+            self.profile.drift.count(self.call, Kind::Attribute, "envelope");
+        }
+        Ok(())
+    }
+
+    fn walk_out(&mut self) {
+        let depth = self.tokenizer.depth();
+        match self.payload {
+            Payload::Open(payload) if depth == payload => self.payload = Payload::Over,
+            Payload::Open(payload) if depth == payload + 1 => self.in_response = false,
+            _ => {}
+        }
+    }
+
+    fn note_stray_text(&mut self, text: Span) {
+        if self.tokenizer.bytes(text).iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        self.profile.drift.count(self.call, Kind::UnknownElement, "envelope");
+        self.ending.has_other |= matches!(self.payload, Payload::Open(_));
+    }
+
+    /// A token inside a part; `true` at the end of one that carries data.
+    fn build(&mut self, token: Token) -> Result<bool, Malformed> {
+        match token {
+            Token::Start { name, attributes } => self.tree.start(self.tokenizer.bytes(name), attributes),
+            Token::Text(text) => {
+                let charset = self.charset();
+                self.tree.text(self.tokenizer.bytes(text), charset);
+            }
+            Token::Data(text) => {
+                let charset = self.charset();
+                self.tree.data(self.tokenizer.bytes(text), charset);
+            }
+            Token::End => {
+                self.tree.end();
+                if !self.tree.is_building() {
+                    let start = self.part_start.take().unwrap_or_default();
+                    self.check_size(start, self.tokenizer.position())?;
+                    return Ok(self.sort_part());
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Keeps a part that carries data; what the others say goes into the ending.
+    fn sort_part(&mut self) -> bool {
+        let Some(part) = self.tree.last() else { return false };
+        let call = self.call;
+        match part.name() {
+            "status" if !self.in_response => self.ending.read_outcome(part.trimmed()),
+            name if call.parts.contains(&name) => return true,
+            "message" => self.ending.message.get_or_insert_default().push_str(part.text().unwrap_or_default()),
+            "code" => self.ending.code = part.trimmed().map(str::to_owned),
+            "log" => self.ending.has_other = true,
+            _ => {
+                self.ending.has_other = true;
+                self.reading().unknown(part);
+            }
+        }
+        self.tree.forget_last();
+        false
+    }
+
+    /// The character set: byte order mark, HTTP header, XML declaration, configured default, in this order.
+    fn charset(&mut self) -> Charset {
+        if let Some(charset) = self.charset {
+            return charset;
+        }
+        let labels = [self.http_charset.as_deref(), self.tokenizer.declared_encoding()];
+        let named = labels.into_iter().flatten().find_map(|label| {
+            let charset = Charset::parse(label);
+            if charset.is_err() {
+                self.profile.drift.count(self.call, Kind::Charset, "envelope");
+            }
+            charset.ok()
+        });
+        let marked = self.tokenizer.is_marked_utf_8().then_some(Charset::UTF_8);
+        *self.charset.insert(marked.or(named).unwrap_or(self.profile.charset))
+    }
+
+    fn check_size(&self, start: u64, end: u64) -> Result<(), Malformed> {
+        if end.saturating_sub(start) > self.max_part { Err(Malformed("one of its elements is too large")) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,95 @@
+//! What an answer turned out to be.
+
+use crate::backend::Error;
+use crate::legacy::profile::Profile;
+use crate::model::mask_personal_data;
+
+/// What a whole, well-formed answer said besides its data.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    outcome: Outcome,
+    pub(super) message: Option<String>,
+    pub(super) code: Option<String>,
+    /// Whether it had anything else.
+    pub(super) has_other: bool,
+}
+
+/// What the answer's `status` said.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    #[default]
+    NotTold,
+    Success,
+    Failed,
+    /// Another word, or both words.
+    Unclear,
+}
+
+/// The longest text of the order system that is passed on, in characters.
+const MAX_MESSAGE: usize = 500;
+
+impl Ending {
+    /// Reads an outcome; a second one must say the same.
+    pub(super) fn read_outcome(&mut self, text: Option<&str>) {
+        let told = match text.map(str::to_ascii_lowercase).as_deref() {
+            None => return,
+            Some("success") => Outcome::Success,
+            Some("failed") => Outcome::Failed,
+            Some(_) => Outcome::Unclear,
+        };
+        self.outcome = if self.outcome == Outcome::NotTold || self.outcome == told { told } else { Outcome::Unclear };
+    }
+
+    /// Whether a write was confirmed in so many words.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.outcome == Outcome::Success
+    }
+
+    /// Whether a read may have succeeded: reads often do not tell their outcome.
+    pub(crate) fn is_not_denied(&self) -> bool {
+        matches!(self.outcome, Outcome::NotTold | Outcome::Success)
+    }
+
+    /// Whether it held anything that could explain why data are missing: a message, a code, a log, or what nobody knows.
+    pub(crate) const fn has_explanation(&self) -> bool {
+        self.message.is_some() || self.code.is_some() || self.has_other
+    }
+
+    /// The failure that the order system stated, whatever the HTTP status was.
+    pub(crate) fn failure(&self, http_status: u16, profile: &Profile) -> Option<Error> {
+        if self.outcome != Outcome::Failed {
+            return None;
+        }
+        let code = self.code.as_deref().unwrap_or_default();
+        let message = self.message.as_deref().unwrap_or_default();
+        let lower = message.to_lowercase();
+        let names_credential = profile.credential_refusal_words.iter().any(|word| lower.contains(word));
+        Some(if names_credential || matches!(code, "401" | "403") || matches!(http_status, 401 | 403) {
+            Error::CredentialRejected
+        } else if code == "404" || http_status == 404 {
+            Error::NotFound
+        } else {
+            Error::Refused { message: presentable(message) }
+        })
+    }
+}
+
+/// The order system's own sentence, safe for everybody who calls us.
+fn presentable(message: &str) -> Option<String> {
+    let visible: String = message.chars().filter(|character| !character.is_control()).collect();
+    let masked: String = mask_personal_data(visible.trim()).chars().take(MAX_MESSAGE).collect();
+    (!masked.is_empty()).then_some(masked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_of_the_order_system_is_made_presentable() {
+        assert_eq!(presentable("Ordern kan\u{7} inte ändras\n"), Some("Ordern kan inte ändras".to_owned()));
+        assert_eq!(presentable("Kund 19121212-1212 saknas"), Some("Kund **** saknas".to_owned()));
+        assert_eq!(presentable(" \n "), None);
+        assert_eq!(presentable(&"å".repeat(501)).map(|text| text.chars().count()), Some(500));
+    }
+}

@@ -1,0 +1,122 @@
+//! Character sets, which the legacy API never states reliably.
+//!
+//! Answers are decoded one text value at a time. A label is believed only as far as the bytes agree with it: what is not
+//! valid under a UTF-8 label is read as Windows-1252, and what is valid multi-byte UTF-8 under a Latin label is read as
+//! UTF-8, because such bytes occur in no real Latin text. No byte sequence is refused and no character is replaced.
+
+use std::borrow::Cow;
+
+use encoding_rs::{EncoderResult, Encoding, UTF_8, WINDOWS_1252};
+
+/// A character set in which markup is ASCII: UTF-8 or a single-byte one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charset(&'static Encoding);
+
+/// A label that names no usable character set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no character set that can be used: utf-8, iso-8859-1, windows-1252 and the like")]
+pub struct UnknownCharset;
+
+impl Charset {
+    /// UTF-8.
+    pub const UTF_8: Self = Self(UTF_8);
+
+    /// The character set with this label.
+    ///
+    /// # Errors
+    /// [`UnknownCharset`] when nobody knows the label, and for character sets that are not supersets of ASCII.
+    pub fn parse(label: &str) -> Result<Self, UnknownCharset> {
+        Encoding::for_label(label.trim().as_bytes())
+            .filter(|encoding| *encoding == UTF_8 || encoding.is_single_byte())
+            .map(Self)
+            .ok_or(UnknownCharset)
+    }
+
+    /// The text in these bytes, and whether they were read in another character set than this.
+    pub(crate) fn decode(self, bytes: &[u8]) -> (Cow<'_, str>, bool) {
+        if bytes.is_ascii() {
+            return (String::from_utf8_lossy(bytes), false);
+        }
+        match (std::str::from_utf8(bytes), self.0 == UTF_8) {
+            (Ok(text), is_utf_8) => (Cow::Borrowed(text), !is_utf_8),
+            (Err(_), true) => (decode_single_byte(WINDOWS_1252, bytes), true),
+            (Err(_), false) => (decode_single_byte(self.0, bytes), false),
+        }
+    }
+
+    /// The text in this character set.
+    ///
+    /// # Errors
+    /// The first character that it does not have.
+    pub(crate) fn encode(self, text: &str) -> Result<Cow<'_, [u8]>, char> {
+        if self.0 == UTF_8 {
+            return Ok(Cow::Borrowed(text.as_bytes()));
+        }
+        let mut encoder = self.0.new_encoder();
+        // A single-byte character set never needs more bytes than UTF-8 does.
+        let mut bytes = vec![0; text.len()];
+        let (result, _, written) = encoder.encode_from_utf8_without_replacement(text, &mut bytes, true);
+        match result {
+            EncoderResult::Unmappable(character) => Err(character),
+            EncoderResult::InputEmpty | EncoderResult::OutputFull => {
+                bytes.truncate(written);
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+
+    /// The name, as it stands in an XML declaration.
+    pub(crate) fn name(self) -> &'static str {
+        self.0.name()
+    }
+}
+
+/// The few bytes that a single-byte character set leaves undefined become the control characters of the same number,
+/// which is what Windows does.
+fn decode_single_byte<'a>(encoding: &'static Encoding, bytes: &'a [u8]) -> Cow<'a, str> {
+    encoding
+        .decode_without_bom_handling_and_without_replacement(bytes)
+        .unwrap_or_else(|| WINDOWS_1252.decode_without_bom_handling(bytes).0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_label_never_makes_mojibake() {
+        let latin = Charset::parse("iso-8859-1").unwrap();
+        for (charset, bytes, odd) in [
+            (Charset::UTF_8, "Åsele".as_bytes(), false),
+            (Charset::UTF_8, b"\xc5sele", true),
+            (latin, b"\xc5sele", false),
+            (latin, "Åsele".as_bytes(), true),
+        ] {
+            assert_eq!(charset.decode(bytes), (Cow::Borrowed("Åsele"), odd));
+        }
+    }
+
+    #[test]
+    fn every_byte_is_some_character_in_every_usable_charset() {
+        let all: Vec<u8> = (0..=255).collect();
+        for label in ["utf-8", "iso-8859-1", "windows-1252", "iso-8859-15", "iso-8859-3"] {
+            let (text, _) = Charset::parse(label).unwrap().decode(&all);
+            assert_eq!(text.chars().count(), 256, "{label}");
+            assert!(!text.contains('\u{fffd}'), "{label}");
+        }
+    }
+
+    #[test]
+    fn a_character_that_the_charset_lacks_is_named() {
+        let latin = Charset::parse("windows-1252").unwrap();
+        assert_eq!(latin.encode("Åsele 5 €").unwrap().as_ref(), b"\xc5sele 5 \x80");
+        assert_eq!(latin.encode("Åsele ✓"), Err('✓'));
+    }
+
+    #[test]
+    fn charsets_whose_markup_is_not_ascii_are_refused() {
+        for label in ["utf-16", "utf-16le", "shift_jis", "iso-2022-jp", "klingon", ""] {
+            assert_eq!(Charset::parse(label), Err(UnknownCharset), "{label}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Counts where answers are not as they used to be, by name and never by value.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Mutex, PoisonError};
+
+use super::call::Call;
+
+/// In what way an answer differs from what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// An element that nothing reads, or text where there should be none.
+    UnknownElement,
+    /// A word that is in no list.
+    UnknownWord,
+    /// A date that is none, or the zero date.
+    UnreadableDate,
+    /// An item of a list that could not be read.
+    UnreadableItem,
+    /// Bytes in another character set than their label says, or control characters.
+    Charset,
+    /// An element that was always there is not.
+    MissingElement,
+    /// An attribute.
+    Attribute,
+    /// An entity that XML does not know.
+    Entity,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownElement => "unknown_element",
+            Self::UnknownWord => "unknown_word",
+            Self::UnreadableDate => "unreadable_date",
+            Self::UnreadableItem => "unreadable_item",
+            Self::Charset => "charset",
+            Self::MissingElement => "missing_element",
+            Self::Attribute => "attribute",
+            Self::Entity => "entity",
+        }
+    }
+}
+
+/// The counts of one upstream.
+#[derive(Debug)]
+pub(crate) struct Drift {
+    upstream: String,
+    seen: Mutex<BTreeMap<Series, u64>>,
+}
+
+type Series = (&'static str, Kind, String);
+
+/// How many names are told apart; the upstream chooses the names, so their number needs a bound.
+const MAX_SERIES: usize = 200;
+/// The longest name that is kept.
+const MAX_NAME: usize = 64;
+
+impl Drift {
+    pub(crate) const fn new(upstream: String) -> Self {
+        Self { upstream, seen: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Counts one occurrence; the first of its series is logged.
+    pub(crate) fn count(&self, call: &Call, kind: Kind, name: &str) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = seen.len() >= MAX_SERIES;
+        let mut series = (call.name, kind, label(name));
+        if is_full && !seen.contains_key(&series) {
+            "other".clone_into(&mut series.2);
+        }
+        match seen.entry(series) {
+            Entry::Occupied(mut count) => *count.get_mut() += 1,
+            Entry::Vacant(first) => {
+                let name = first.key().2.clone();
+                first.insert(1);
+                drop(seen);
+                tracing::warn!(
+                    upstream = self.upstream,
+                    legacy.call = call.name,
+                    kind = kind.as_str(),
+                    name,
+                    "the legacy system's answers have changed"
+                );
+            }
+        }
+    }
+
+    /// How often something was counted.
+    #[cfg(test)]
+    pub(crate) fn counted(&self, call: &Call, kind: Kind, name: &str) -> u64 {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(&(call.name, kind, name.to_owned())).copied().unwrap_or(0)
+    }
+}
+
+/// Element names come from outside: only those made of plain characters become labels.
+fn label(name: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
+    if name.len() <= MAX_NAME && name.chars().all(is_plain) { name.to_owned() } else { "other".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::legacy::call::ORDERS;
+
+    #[test]
+    fn names_beyond_the_bound_are_counted_together() {
+        let drift = Drift::new("default".to_owned());
+        for number in 0..MAX_SERIES + 50 {
+            drift.count(&ORDERS, Kind::UnknownElement, &format!("order.field{number}"));
+        }
+        assert_eq!(drift.counted(&ORDERS, Kind::UnknownElement, "other"), 50);
+        drift.count(&ORDERS, Kind::UnknownElement, "order.field0");
+        assert_eq!(drift.counted(&ORDERS, Kind::UnknownElement, "order.field0"), 2);
+    }
+
+    #[test]
+    fn a_name_that_is_no_plain_word_is_not_kept() {
+        assert_eq!(label("order.status"), "order.status");
+        assert_eq!(label("order.<b>"), "other");
+        assert_eq!(label(&"x".repeat(65)), "other");
+    }
+}

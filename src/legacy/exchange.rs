@@ -1,0 +1,125 @@
+//! How an exchange with the order system ended, and what that means for a read and for a write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::Answer;
+use super::call::Call;
+use super::profile::Profile;
+use super::transport::{Response, SendError, Transport};
+use super::xml::Malformed;
+use crate::backend::Error;
+
+/// One request and what came of it.
+#[derive(Debug)]
+pub(crate) enum Exchange {
+    /// No connection could be made.
+    NotSent,
+    /// The whole answer was not there in time.
+    TimedOut,
+    /// The connection broke before the answer was whole.
+    Broken,
+    /// The HTTP message was whole; its document may not be one.
+    Answered { status: u16, retry_after: Option<Duration>, answer: Result<Box<Answer>, Malformed> },
+}
+
+impl From<SendError> for Exchange {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NotSent => Self::NotSent,
+            SendError::Broken => Self::Broken,
+        }
+    }
+}
+
+impl Exchange {
+    /// Sends a call once and takes in its whole answer, all before the deadline.
+    pub(crate) async fn run(
+        transport: &Transport,
+        call: &'static Call,
+        profile: &Arc<Profile>,
+        query: &str,
+        deadline: Instant,
+    ) -> Self {
+        match timeout_at(deadline, transport.send(call, query)).await {
+            Err(_) => Self::TimedOut,
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(response)) => Self::take_in(response, call, profile, deadline).await,
+        }
+    }
+
+    /// Takes in the whole answer of a response whose head is there.
+    pub(crate) async fn take_in(response: Response, call: &'static Call, profile: &Arc<Profile>, deadline: Instant) -> Self {
+        let Response { status, charset, retry_after, body } = response;
+        let answer = Answer::new(call, Arc::clone(profile), charset, profile.max_response_bytes);
+        match timeout_at(deadline, read_whole(answer, body, profile.max_response_bytes)).await {
+            Err(_) => Self::TimedOut,
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(answer)) => Self::Answered { status, retry_after, answer },
+        }
+    }
+
+    /// What the exchange means for a read: an answer that may hold what was asked for, or an error.
+    pub(crate) fn into_read(self) -> Result<Box<Answer>, Error> {
+        let (status, retry_after, answer) = match self {
+            Self::NotSent => return Err(Error::Unreachable),
+            Self::TimedOut => return Err(Error::Timeout),
+            Self::Broken => return Err(Error::AnswerInvalid { reason: "the connection broke before it was whole" }),
+            Self::Answered { status, retry_after, answer } => (status, retry_after, answer),
+        };
+        let stated = answer.as_ref().ok().and_then(|answer| answer.failure(status));
+        match (stated, status, answer) {
+            (_, 401 | 403, _) => Err(Error::CredentialRejected),
+            (Some(failure), _, _) => Err(failure),
+            (None, 503, _) => Err(Error::Unavailable { retry_after }),
+            (None, 200..=299, Ok(answer)) if answer.ending().is_not_denied() => Ok(answer),
+            (None, 200..=299, Ok(_)) => Err(Error::AnswerInvalid { reason: "its status is neither success nor failed" }),
+            (None, 200..=299, Err(Malformed(reason))) => Err(Error::AnswerInvalid { reason }),
+            (None, _, _) => Err(Error::AnswerInvalid { reason: "its HTTP status is no success" }),
+        }
+    }
+
+    /// What the exchange means for a write. Only a confirmation in so many words is success, and only what cannot have
+    /// happened is failure; `settle_time` is how long the write may be on its way in every other case.
+    pub(crate) fn into_write(self, settle_time: Duration) -> Result<(), Error> {
+        let (status, answer) = match self {
+            Self::NotSent => return Err(Error::Unreachable),
+            Self::TimedOut | Self::Broken => return Err(Error::OutcomeUnknown { retry_after: settle_time }),
+            Self::Answered { status, answer, .. } => (status, answer),
+        };
+        let stated = answer.as_ref().ok().and_then(|answer| answer.failure(status));
+        match (stated, status, answer) {
+            (_, 401 | 403, _) => Err(Error::CredentialRejected),
+            (Some(failure), _, _) => Err(failure),
+            (None, 200..=299, Ok(answer)) if answer.ending().is_confirmed() => Ok(()),
+            (None, _, _) => Err(Error::OutcomeUnknown { retry_after: settle_time }),
+        }
+    }
+}
+
+async fn read_whole(
+    mut answer: Answer,
+    mut body: futures_util::stream::BoxStream<'static, Result<bytes::Bytes, SendError>>,
+    max_bytes: u64,
+) -> Result<Result<Box<Answer>, Malformed>, SendError> {
+    let mut total = 0;
+    while let Some(bytes) = body.next().await {
+        let bytes = bytes?;
+        total += bytes.len() as u64;
+        if total > max_bytes {
+            return Ok(Err(Malformed("it is larger than max_response_bytes")));
+        }
+        answer.push(&bytes);
+        loop {
+            match answer.next_part() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(malformed) => return Ok(Err(malformed)),
+            }
+        }
+    }
+    Ok(answer.finish().map(|()| Box::new(answer)))
+}

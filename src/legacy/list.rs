@@ -1,0 +1,120 @@
+//! Lists: items are decoded as their bytes arrive, and memory does not grow with their number.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::Answer;
+use super::call::Call;
+use super::drift::Kind;
+use super::profile::Profile;
+use super::reading::Reading;
+use super::transport::{Response, SendError};
+use super::wire::Decoded;
+use super::xml::{Element, Malformed};
+use crate::backend::{Error, Item, Unreadable};
+
+/// Reads one item of a list.
+pub(crate) type DecodeItem<T> = fn(Element<'_>, Reading<'_>) -> Decoded<T>;
+
+/// A list whose response was a success so far.
+pub(crate) struct List<T> {
+    call: &'static Call,
+    profile: Arc<Profile>,
+    decode: DecodeItem<T>,
+    answer: Answer,
+    body: BoxStream<'static, Result<Bytes, SendError>>,
+    /// How many items came.
+    position: u64,
+    patience: Patience,
+}
+
+/// How long a list may be silent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// When the first item must be there.
+    pub(crate) first_item: Instant,
+    /// The longest silence after it.
+    pub(crate) silence: Duration,
+    /// When the whole list must be there.
+    pub(crate) whole: Instant,
+}
+
+impl<T: 'static> List<T> {
+    pub(crate) fn new(
+        call: &'static Call,
+        profile: &Arc<Profile>,
+        decode: DecodeItem<T>,
+        response: Response,
+        patience: Patience,
+    ) -> Self {
+        let profile = Arc::clone(profile);
+        let answer = Answer::new(call, Arc::clone(&profile), response.charset, profile.max_item_bytes);
+        Self { call, profile, decode, answer, body: response.body, position: 0, patience }
+    }
+
+    /// The items as they come. A fault ends the list.
+    pub(crate) fn into_items(self) -> impl Stream<Item = Result<Item<T>, Error>> {
+        stream::try_unfold(self, |mut list| async move { Ok(list.next().await?.map(|item| (item, list))) })
+    }
+
+    async fn next(&mut self) -> Result<Option<Item<T>>, Error> {
+        loop {
+            if self.answer.next_part().map_err(invalid)? {
+                return Ok(self.decode_part());
+            }
+            let limit = self.patience.limit(self.position);
+            match timeout_at(limit, self.body.next()).await {
+                Err(_) => return Err(Error::Timeout),
+                Ok(Some(Ok(bytes))) => self.answer.push(&bytes),
+                Ok(Some(Err(_))) => return Err(Error::AnswerInvalid { reason: "the connection broke before it was whole" }),
+                Ok(None) => return self.finish().map(|()| None),
+            }
+        }
+    }
+
+    fn decode_part(&mut self) -> Option<Item<T>> {
+        self.position += 1;
+        let part = self.answer.part()?;
+        let item = match (self.decode)(part, self.answer.reading()) {
+            Ok(item) => Item::Read(item),
+            Err(unreadable) => {
+                self.profile.drift.count(self.call, Kind::UnreadableItem, part.name());
+                Item::Unreadable(Unreadable { position: self.position, ..unreadable })
+            }
+        };
+        self.answer.forget_parts();
+        Some(item)
+    }
+
+    /// Whether what came was the whole list.
+    fn finish(&mut self) -> Result<(), Error> {
+        const OK: u16 = 200;
+        self.answer.finish().map_err(invalid)?;
+        let ending = self.answer.ending();
+        if let Some(failure) = self.answer.failure(OK) {
+            Err(failure)
+        } else if !ending.is_not_denied() {
+            Err(Error::AnswerInvalid { reason: "its status is neither success nor failed" })
+        } else if self.position == 0 && ending.has_explanation() {
+            Err(Error::AnswerInvalid { reason: "it is neither a list nor an empty one" })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Patience {
+    fn limit(self, items: u64) -> Instant {
+        let limit = if items == 0 { self.first_item } else { Instant::now() + self.silence };
+        limit.min(self.whole)
+    }
+}
+
+fn invalid(Malformed(reason): Malformed) -> Error {
+    Error::AnswerInvalid { reason }
+}

@@ -1,0 +1,33 @@
+//! `customers`: customers that are new or were edited on or after a date.
+
+use jiff::civil::Date;
+
+use super::person::{Person, encode_identity};
+use super::{Decoded, unreadable};
+use crate::legacy::reading::{Reading, Unread};
+use crate::legacy::request::{BadRequest, Request};
+use crate::legacy::xml::{Element, Writer};
+use crate::model::{Customer, CustomerId};
+
+pub(in crate::legacy) fn request(since: Date) -> Request {
+    super::since_request(since)
+}
+
+pub(in crate::legacy) fn read_request(request: &Request) -> Result<Date, BadRequest> {
+    super::read_since(request)
+}
+
+/// Reads one `<customer>`.
+pub(in crate::legacy) fn decode(element: Element<'_>, reading: Reading<'_>) -> Decoded<Customer> {
+    let mut person = Person::default();
+    let read = person.read(element, reading);
+    let id = person.id().map(CustomerId::get);
+    read.map_err(|Unread(detail)| unreadable(id, detail))?;
+    let customer = person.into_customer().map_err(|Unread(detail)| unreadable(id, detail))?;
+    customer.ok_or_else(|| unreadable(None, "it is empty"))
+}
+
+/// Writes one `<customer>` with what lists tell.
+pub(in crate::legacy) fn encode(customer: &Customer, xml: &mut Writer) {
+    xml.element("customer", |xml| encode_identity(customer, xml));
+}

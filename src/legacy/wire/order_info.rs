@@ -1,0 +1,123 @@
+//! `order_info`: one order with its log and details. The answer does not repeat the order's id.
+
+use super::orders::{decode_delivery, encode_delivery};
+use super::person::{Person, encode_address, encode_contact, encode_identity};
+use super::{log, with_minutes};
+use crate::legacy::reading::{Reading, Unread, first, text};
+use crate::legacy::request::{BadRequest, Request};
+use crate::legacy::xml::{Element, Writer};
+use crate::model::{Detail, Open, Order, OrderId};
+
+pub(in crate::legacy) fn request(id: OrderId) -> Request {
+    Request::default().with("id", id.to_string())
+}
+
+pub(in crate::legacy) fn read_request(request: &Request) -> Result<OrderId, BadRequest> {
+    super::orders::read_order_id(request)
+}
+
+/// Reads the parts of an answer; `None` when there is nothing in them.
+pub(in crate::legacy) fn decode<'t>(
+    id: OrderId,
+    parts: impl Iterator<Item = Element<'t>>,
+    reading: Reading<'_>,
+) -> Result<Option<Order>, Unread> {
+    let mut order = Order::new(id);
+    let mut person = Person::default();
+    let (mut messages, mut details) = (Vec::new(), Vec::new());
+    let mut exists = false;
+    for part in parts {
+        match part.name() {
+            "orderinfo" => {
+                exists |= part.children().next().is_some();
+                decode_order(&mut order, part, reading);
+            }
+            "customer" => person.read(part, reading)?,
+            "logs" => decode_rows(part, "log", reading, |row| messages.push(log::decode(row, reading))),
+            _ => decode_rows(part, "data", reading, |row| details.push(decode_detail(row, reading))),
+        }
+    }
+    order.customer = person.into_customer()?;
+    let is_bare = order.customer.is_none() && messages.is_empty() && details.is_empty();
+    if !exists {
+        return if is_bare { Ok(None) } else { Err(Unread("it has no orderinfo")) };
+    }
+    order.messages = Some(messages);
+    order.details = Some(details);
+    Ok(Some(order))
+}
+
+/// Writes the parts of an answer.
+pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
+    xml.element("orderinfo", |xml| encode_order(order, xml));
+    if let Some(customer) = &order.customer {
+        xml.element("customer", |xml| {
+            encode_identity(customer, xml);
+            encode_address(customer, xml);
+            encode_contact(customer, xml);
+        });
+    }
+    xml.element("logs", |xml| order.messages.iter().flatten().for_each(|row| log::encode(row, xml)));
+    xml.element("serviceinfo", |xml| order.details.iter().flatten().for_each(|detail| encode_detail(detail, xml)));
+}
+
+fn decode_order(order: &mut Order, element: Element<'_>, reading: Reading<'_>) {
+    for field in element.children() {
+        match field.name() {
+            "date" => first(&mut order.ordered_at, reading.time(field)),
+            "type" => first(&mut order.kind, text(field)),
+            "status" => first(&mut order.status, reading.word(field)),
+            "delivery" => first(&mut order.delivery, decode_delivery(field, reading)),
+            "provider" => first(&mut order.provider.name, text(field)),
+            "service_id" => first(&mut order.service.id, text(field)),
+            "service" => first(&mut order.service.name, text(field)),
+            "category" => first(&mut order.service.category, text(field)),
+            "service_uid" => first(&mut order.service.uid, text(field)),
+            "citynet" => first(&mut order.network_name, text(field)),
+            _ => reading.unknown(field),
+        }
+    }
+    if order.status.is_none() {
+        reading.missing("orderinfo.status");
+    }
+}
+
+fn encode_order(order: &Order, xml: &mut Writer) {
+    xml.optional("date", order.ordered_at.map(|at| with_minutes(at.wall())).as_deref());
+    xml.optional("type", order.kind.as_deref());
+    xml.optional("status", order.status.as_ref().map(Open::as_str));
+    xml.optional("delivery", order.delivery.map(|delivery| encode_delivery(delivery, with_minutes)).as_deref());
+    xml.optional("provider", order.provider.name.as_deref());
+    xml.optional("service_id", order.service.id.as_deref());
+    xml.optional("service", order.service.name.as_deref());
+    xml.optional("category", order.service.category.as_deref());
+    xml.optional("service_uid", order.service.uid.as_deref());
+    xml.optional("citynet", order.network_name.as_deref());
+}
+
+fn decode_rows<'t>(element: Element<'t>, name: &str, reading: Reading<'_>, mut read: impl FnMut(Element<'t>)) {
+    for row in element.children() {
+        if row.name() == name { read(row) } else { reading.unknown(row) }
+    }
+}
+
+fn decode_detail(element: Element<'_>, reading: Reading<'_>) -> Detail {
+    let mut detail = Detail::default();
+    for field in element.children() {
+        match field.name() {
+            "name" => first(&mut detail.name, text(field)),
+            "value" => first(&mut detail.value, text(field)),
+            "monthly" => first(&mut detail.monthly_fee, text(field)),
+            _ => reading.unknown(field),
+        }
+    }
+    detail
+}
+
+fn encode_detail(detail: &Detail, xml: &mut Writer) {
+    xml.element("data", |xml| {
+        xml.optional("name", detail.name.as_deref());
+        xml.optional("value", detail.value.as_deref());
+        xml.optional("monthly", detail.monthly_fee.as_deref());
+    });
+}

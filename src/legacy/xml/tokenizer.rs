@@ -1,0 +1,408 @@
+//! Cuts a document that arrives in pieces into tags and texts.
+
+use encoding_rs::{Decoder, Encoding, UTF_8};
+use memchr::memmem;
+
+use super::MAX_DEPTH;
+
+/// A document that is no XML, or none that is accepted here. Says what is wrong, never with text from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed(pub(crate) &'static str);
+
+/// One piece of a document. Comments and the XML declaration are passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// An element begins. An empty one (`<a/>`) is followed by its [`Token::End`].
+    Start {
+        /// Its name without prefix.
+        name: Span,
+        /// Whether it has attributes.
+        attributes: bool,
+    },
+    /// The innermost open element ends.
+    End,
+    /// Text between tags, in the document's bytes, entities unresolved.
+    Text(Span),
+    /// The inside of a CDATA section, in the document's bytes.
+    Data(Span),
+}
+
+/// A place in the bytes that a tokenizer holds; good for [`Tokenizer::bytes`] until the next push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: usize,
+    end: usize,
+}
+
+/// What stands between two positions that were found to belong together.
+#[derive(Debug, Clone, Copy)]
+enum Markup {
+    Start,
+    End,
+    Text,
+    Comment,
+    Data,
+    Declaration,
+}
+
+/// A reader of pieces. It keeps what it has not used and how far it has looked, so that a document that trickles in byte
+/// by byte costs no more than one that comes at once.
+#[derive(Debug)]
+pub(crate) struct Tokenizer {
+    buffer: Vec<u8>,
+    /// Where in `buffer` the next token begins.
+    next: usize,
+    /// How far the end of that token was looked for.
+    searched: usize,
+    /// The quote that is open at `searched`, inside a start tag.
+    quote: Option<u8>,
+    /// How many bytes were dropped in front of `buffer`.
+    dropped: u64,
+    /// Names with prefix of the open elements, one after the other, and where each ends.
+    open_names: Vec<u8>,
+    open_ends: Vec<usize>,
+    /// The element that has just begun was an empty one.
+    end_is_due: bool,
+    begun: bool,
+    root_is_over: bool,
+    source: Source,
+    declared_encoding: Option<String>,
+}
+
+/// What is known of the bytes that come in.
+enum Source {
+    /// Too few came to tell a byte order mark.
+    Unknown,
+    /// Markup is ASCII; `true` when a byte order mark said that it is UTF-8.
+    AsciiMarkup { utf_8_mark: bool },
+    /// UTF-16 with a byte order mark, turned into UTF-8 here.
+    Utf16(Box<Decoder>),
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::AsciiMarkup { .. } => "ASCII markup",
+            Self::Utf16(_) => "UTF-16",
+        })
+    }
+}
+
+impl Tokenizer {
+    pub(crate) const fn new() -> Self {
+        Self {
+            buffer: Vec::new(),
+            next: 0,
+            searched: 0,
+            quote: None,
+            dropped: 0,
+            open_names: Vec::new(),
+            open_ends: Vec::new(),
+            end_is_due: false,
+            begun: false,
+            root_is_over: false,
+            source: Source::Unknown,
+            declared_encoding: None,
+        }
+    }
+
+    /// Takes the next piece of the document.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.next);
+        self.dropped += self.next as u64;
+        self.searched = self.searched.saturating_sub(self.next);
+        self.next = 0;
+        if let Source::Utf16(decoder) = &mut self.source {
+            decode_onto(decoder, bytes, &mut self.buffer, false);
+        } else {
+            self.buffer.extend_from_slice(bytes);
+            if matches!(self.source, Source::Unknown) && self.buffer.len() >= 3 {
+                self.look_for_mark();
+            }
+        }
+    }
+
+    /// The next token, or `None` when more of the document is needed for it.
+    pub(crate) fn token(&mut self) -> Result<Option<Token>, Malformed> {
+        if std::mem::take(&mut self.end_is_due) {
+            self.close();
+            return Ok(Some(Token::End));
+        }
+        if matches!(self.source, Source::Unknown) {
+            return Ok(None);
+        }
+        loop {
+            let Some((markup, length)) = self.measure()? else { return Ok(None) };
+            let start = self.next;
+            self.next += length;
+            self.searched = self.next;
+            match markup {
+                Markup::Comment => {}
+                Markup::Declaration => self.read_declaration(start)?,
+                Markup::Text if self.open_ends.is_empty() => self.check_text_outside(start)?,
+                Markup::Text => return Ok(Some(Token::Text(Span { start, end: self.next }))),
+                Markup::Data if self.open_ends.is_empty() => return Err(Malformed("it has text outside its root element")),
+                Markup::Data => {
+                    let (start, end) = (start + "<![CDATA[".len(), self.next - "]]>".len());
+                    return Ok(Some(Token::Data(Span { start, end })));
+                }
+                Markup::End => {
+                    self.check_end_tag(start)?;
+                    self.close();
+                    return Ok(Some(Token::End));
+                }
+                Markup::Start => {
+                    let (name, attributes) = self.open(start)?;
+                    return Ok(Some(Token::Start { name, attributes }));
+                }
+            }
+        }
+    }
+
+    /// The bytes of a name or a text.
+    pub(crate) fn bytes(&self, span: Span) -> &[u8] {
+        self.buffer.get(span.start..span.end).unwrap_or_default()
+    }
+
+    /// Whether the document ended where a document may end. Nothing can be pushed after it.
+    pub(crate) fn finish(&mut self) -> Result<(), Malformed> {
+        if let Source::Utf16(decoder) = &mut self.source {
+            decode_onto(decoder, &[], &mut self.buffer, true);
+        }
+        if self.dropped == 0 && self.buffer.is_empty() {
+            return Err(Malformed("it is empty"));
+        }
+        let rest_is_blank = self.pending().iter().all(u8::is_ascii_whitespace);
+        if self.root_is_over && rest_is_blank && !self.end_is_due {
+            return Ok(());
+        }
+        if self.root_is_over { Err(Malformed("something follows the document")) } else { Err(Malformed("it ends early")) }
+    }
+
+    /// Where the next token begins, in bytes from the start of the document.
+    pub(crate) fn position(&self) -> u64 {
+        self.dropped + self.next as u64
+    }
+
+    /// How many bytes came in so far.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.dropped + self.buffer.len() as u64
+    }
+
+    /// How many elements are open.
+    pub(crate) fn depth(&self) -> usize {
+        self.open_ends.len()
+    }
+
+    /// Whether a byte order mark settled the character set.
+    pub(crate) fn is_marked_utf_8(&self) -> bool {
+        matches!(self.source, Source::AsciiMarkup { utf_8_mark: true } | Source::Utf16(_))
+    }
+
+    /// The encoding in the XML declaration. Known before the first token.
+    pub(crate) fn declared_encoding(&self) -> Option<&str> {
+        self.declared_encoding.as_deref()
+    }
+
+    fn pending(&self) -> &[u8] {
+        self.buffer.get(self.next..).unwrap_or_default()
+    }
+
+    /// The token that began at `start` without so many bytes at its ends.
+    fn slice(&self, start: usize, before: usize, after: usize) -> &[u8] {
+        self.buffer.get(start + before..self.next - after).unwrap_or_default()
+    }
+
+    fn look_for_mark(&mut self) {
+        self.source = match Encoding::for_bom(&self.buffer) {
+            None => Source::AsciiMarkup { utf_8_mark: false },
+            Some((encoding, length)) if encoding == UTF_8 => {
+                self.next = length;
+                self.searched = length;
+                Source::AsciiMarkup { utf_8_mark: true }
+            }
+            Some((utf_16, length)) => {
+                let mut decoder = utf_16.new_decoder_without_bom_handling();
+                let bytes = self.buffer.split_off(length);
+                self.buffer.clear();
+                self.dropped = length as u64;
+                decode_onto(&mut decoder, &bytes, &mut self.buffer, false);
+                Source::Utf16(Box::new(decoder))
+            }
+        };
+    }
+
+    /// What comes next and how long it is, once all of it is there.
+    fn measure(&mut self) -> Result<Option<(Markup, usize)>, Malformed> {
+        let rest = self.pending();
+        let markup = match rest {
+            [] | [b'<'] => return Ok(None),
+            [b'<', b'/', ..] => Markup::End,
+            [b'<', b'?', ..] => Markup::Declaration,
+            [b'<', b'!', ..] => match exclamation(rest)? {
+                Some(markup) => markup,
+                None => return Ok(None),
+            },
+            [b'<', ..] => Markup::Start,
+            _ => Markup::Text,
+        };
+        let from = self.searched.max(self.next);
+        let unseen = self.buffer.get(from..).unwrap_or_default();
+        let end = match markup {
+            Markup::Text => memchr::memchr(b'<', unseen).map(|at| from + at),
+            Markup::End => memchr::memchr(b'>', unseen).map(|at| from + at + 1),
+            Markup::Start => self.end_of_start_tag(from)?,
+            Markup::Declaration => self.end_of("<?xml", "?>"),
+            Markup::Comment => self.end_of("<!--", "-->"),
+            Markup::Data => self.end_of("<![CDATA[", "]]>"),
+        };
+        if let Some(end) = end {
+            Ok(Some((markup, end - self.next)))
+        } else {
+            self.searched = self.buffer.len();
+            Ok(None)
+        }
+    }
+
+    /// The position after a closing sequence, which may have begun in an earlier piece but not inside the opening one.
+    fn end_of(&self, opening: &str, closing: &str) -> Option<usize> {
+        let from = self.searched.saturating_sub(closing.len() - 1).max(self.next + opening.len());
+        let unseen = self.buffer.get(from..)?;
+        memmem::find(unseen, closing.as_bytes()).map(|at| from + at + closing.len())
+    }
+
+    /// The position after a start tag: `>` inside a quoted attribute value does not end it.
+    fn end_of_start_tag(&mut self, from: usize) -> Result<Option<usize>, Malformed> {
+        let mut at = from.max(self.next + 1);
+        loop {
+            let unseen = self.buffer.get(at..).unwrap_or_default();
+            let found = match self.quote {
+                Some(quote) => memchr::memchr2(quote, b'<', unseen),
+                None => unseen.iter().position(|byte| matches!(byte, b'>' | b'<' | b'"' | b'\'')),
+            };
+            let Some(offset) = found else { return Ok(None) };
+            at += offset + 1;
+            match (self.buffer.get(at - 1), self.quote) {
+                (Some(b'<'), _) => return Err(Malformed("a tag stands inside a tag")),
+                (Some(b'>'), None) => return Ok(Some(at)),
+                (_, Some(_)) => self.quote = None,
+                (byte, None) => self.quote = byte.copied(),
+            }
+        }
+    }
+
+    fn read_declaration(&mut self, start: usize) -> Result<(), Malformed> {
+        let inside = self.slice(start, 0, "?>".len());
+        let is_declaration =
+            inside.strip_prefix(b"<?xml").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_whitespace));
+        if self.begun || !is_declaration {
+            return Err(Malformed("it has a processing instruction"));
+        }
+        let attributes = attributes(inside.get("<?xml".len()..).unwrap_or_default())?;
+        let encoding = attributes.into_iter().find(|(name, _)| *name == b"encoding");
+        self.declared_encoding = encoding.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        self.begun = true;
+        Ok(())
+    }
+
+    fn check_text_outside(&self, start: usize) -> Result<(), Malformed> {
+        if self.slice(start, 0, 0).iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        Err(Malformed(if self.root_is_over { "something follows the document" } else { "something precedes the document" }))
+    }
+
+    /// Opens the element whose start tag begins at `start`: its name without prefix, and whether it has attributes.
+    fn open(&mut self, start: usize) -> Result<(Span, bool), Malformed> {
+        if self.root_is_over {
+            return Err(Malformed("it has a second root element"));
+        }
+        if self.open_ends.len() == MAX_DEPTH {
+            return Err(Malformed("its elements are nested too deep"));
+        }
+        let inside = self.slice(start, 1, 1);
+        let (inside, is_empty) = inside.strip_suffix(b"/").map_or((inside, false), |inside| (inside, true));
+        let length = inside.iter().position(u8::is_ascii_whitespace).unwrap_or(inside.len());
+        let (name, rest) = inside.split_at(length);
+        if !is_name(name) {
+            return Err(Malformed("a tag has no proper name"));
+        }
+        let has_attributes = !rest.is_empty() && !attributes(rest)?.is_empty();
+        let prefix = memchr::memchr(b':', name).map_or(0, |colon| colon + 1);
+        self.open_names.extend_from_slice(self.buffer.get(start + 1..start + 1 + length).unwrap_or_default());
+        self.open_ends.push(self.open_names.len());
+        self.begun = true;
+        self.end_is_due = is_empty;
+        Ok((Span { start: start + 1 + prefix, end: start + 1 + length }, has_attributes))
+    }
+
+    fn check_end_tag(&self, start: usize) -> Result<(), Malformed> {
+        let name = self.slice(start, "</".len(), ">".len()).trim_ascii_end();
+        let begin = self.open_ends.iter().rev().nth(1).copied().unwrap_or(0);
+        if !self.open_ends.is_empty() && self.open_names.get(begin..) == Some(name) {
+            return Ok(());
+        }
+        Err(Malformed("its start and end tags do not match"))
+    }
+
+    fn close(&mut self) {
+        self.open_ends.pop();
+        self.open_names.truncate(self.open_ends.last().copied().unwrap_or(0));
+        self.root_is_over = self.open_ends.is_empty();
+    }
+}
+
+/// Tells comments and CDATA sections, `None` while too little is there.
+fn exclamation(rest: &[u8]) -> Result<Option<Markup>, Malformed> {
+    let begins = |opening: &[u8]| rest.len() >= opening.len() && rest.starts_with(opening);
+    let may_begin = |opening: &[u8]| rest.len() < opening.len() && opening.starts_with(rest);
+    if begins(b"<!--") {
+        Ok(Some(Markup::Comment))
+    } else if begins(b"<![CDATA[") {
+        Ok(Some(Markup::Data))
+    } else if may_begin(b"<!--") || may_begin(b"<![CDATA[") {
+        Ok(None)
+    } else {
+        Err(Malformed("it has a document type declaration"))
+    }
+}
+
+/// Name and value.
+type Attribute<'b> = (&'b [u8], &'b [u8]);
+
+/// Names and values of attributes, in linear time; what they say is of no interest, only that they are attributes.
+fn attributes(mut rest: &[u8]) -> Result<Vec<Attribute<'_>>, Malformed> {
+    const BAD: Malformed = Malformed("a tag has a broken attribute");
+    let mut found = Vec::new();
+    loop {
+        let trimmed = rest.trim_ascii_start();
+        if trimmed.is_empty() {
+            return Ok(found);
+        }
+        let equals = memchr::memchr(b'=', trimmed).ok_or(BAD)?;
+        let (name, value) = trimmed.split_at(equals);
+        let value = value.get(1..).unwrap_or_default().trim_ascii_start();
+        let (quote, value) = value.split_first().ok_or(BAD)?;
+        let end = memchr::memchr(*quote, value).filter(|_| matches!(quote, b'"' | b'\'')).ok_or(BAD)?;
+        let name = name.trim_ascii_end();
+        if trimmed.len() == rest.len() || !is_name(name) {
+            return Err(BAD);
+        }
+        found.push((name, value.get(..end).unwrap_or_default()));
+        rest = value.get(end + 1..).unwrap_or_default();
+    }
+}
+
+fn is_name(name: &[u8]) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':' | 0x80..);
+    name.first().is_some_and(is_letter)
+        && name.last() != Some(&b':')
+        && name.iter().all(|byte| is_letter(byte) || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
+}
+
+fn decode_onto(decoder: &mut Decoder, bytes: &[u8], buffer: &mut Vec<u8>, last: bool) {
+    let mut text = String::with_capacity(decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(0));
+    let _ = decoder.decode_to_string(bytes, &mut text, last);
+    buffer.extend_from_slice(text.as_bytes());
+}

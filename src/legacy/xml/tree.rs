@@ -1,0 +1,259 @@
+//! Elements with their texts, in two flat buffers that are reused from item to item.
+
+use crate::legacy::charset::Charset;
+
+use super::text;
+
+/// What was odd about an element although it could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Oddity {
+    /// It has attributes, which nothing reads.
+    Attribute,
+    /// Its text is not in the character set it claims, or had control characters, which were left out.
+    Charset,
+    /// Its text has an entity that XML does not know.
+    Entity,
+    /// It has both text and elements; the text was left out.
+    MixedText,
+}
+
+impl Oddity {
+    const ALL: [Self; 4] = [Self::Attribute, Self::Charset, Self::Entity, Self::MixedText];
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// Elements as they were built, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+    /// Names and texts of all elements.
+    characters: String,
+    /// The open elements, outermost first.
+    open: Vec<Open>,
+    odd: bool,
+}
+
+#[derive(Debug)]
+struct Node {
+    name: Span,
+    /// Empty in an element that has elements.
+    text: Span,
+    /// The node after its last descendant.
+    end: usize,
+    oddities: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    node: usize,
+    /// Where in the characters the text begins that came since the last tag.
+    text: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Tree {
+    /// Forgets everything and keeps the room.
+    pub(crate) fn clear(&mut self) {
+        self.nodes.clear();
+        self.characters.clear();
+        self.open.clear();
+        self.odd = false;
+    }
+
+    /// Whether an element is being built.
+    pub(crate) fn is_building(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Begins an element.
+    pub(crate) fn start(&mut self, name: &[u8], attributes: bool) {
+        self.end_text();
+        let start = self.characters.len();
+        self.characters.push_str(&String::from_utf8_lossy(name));
+        let name = Span { start, end: self.characters.len() };
+        self.open.push(Open { node: self.nodes.len(), text: name.end });
+        self.nodes.push(Node { name, text: Span::default(), end: 0, oddities: 0 });
+        if attributes {
+            self.mark(Oddity::Attribute);
+        }
+    }
+
+    /// Adds text with entities to the innermost open element.
+    pub(crate) fn text(&mut self, bytes: &[u8], charset: Charset) {
+        let (decoded, other_charset) = charset.decode(bytes);
+        let dropped = if decoded.contains('&') {
+            if text::append(&decoded, &mut self.characters) {
+                self.mark(Oddity::Entity);
+            }
+            false
+        } else {
+            text::append_characters(&decoded, &mut self.characters)
+        };
+        if other_charset || dropped {
+            self.mark(Oddity::Charset);
+        }
+    }
+
+    /// Adds the inside of a CDATA section to the innermost open element.
+    pub(crate) fn data(&mut self, bytes: &[u8], charset: Charset) {
+        let (decoded, other_charset) = charset.decode(bytes);
+        if text::append_characters(&decoded, &mut self.characters) || other_charset {
+            self.mark(Oddity::Charset);
+        }
+    }
+
+    /// Ends the innermost open element.
+    pub(crate) fn end(&mut self) {
+        let last = self.nodes.len();
+        let Some(Open { node, text }) = self.open.last().copied() else { return };
+        if node + 1 == last {
+            let end = self.characters.len();
+            if let Some(node) = self.nodes.get_mut(node) {
+                node.text = Span { start: text, end };
+            }
+        } else {
+            self.end_text();
+        }
+        self.open.pop();
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.end = last;
+        }
+        let end = self.characters.len();
+        if let Some(parent) = self.open.last_mut() {
+            parent.text = end;
+        }
+    }
+
+    /// The outermost elements.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = Element<'_>> {
+        Children { tree: self, parent: None, next: 0, end: self.nodes.len() }
+    }
+
+    /// The outermost element that came last.
+    pub(crate) fn last(&self) -> Option<Element<'_>> {
+        self.elements().last()
+    }
+
+    /// Forgets the outermost element that came last.
+    pub(crate) fn forget_last(&mut self) {
+        let Some(index) = self.last().map(|element| element.index) else { return };
+        if let Some(node) = self.nodes.get(index) {
+            self.characters.truncate(node.name.start);
+        }
+        self.nodes.truncate(index);
+    }
+
+    /// Every oddity with the element it is about.
+    pub(crate) fn oddities(&self) -> impl Iterator<Item = (Oddity, Element<'_>)> {
+        let everything = if self.odd { self.nodes.len() } else { 0 };
+        (0..everything).flat_map(move |index| {
+            let element = Element { tree: self, parent: self.parent_of(index), index };
+            let bits = self.nodes.get(index).map_or(0, |node| node.oddities);
+            Oddity::ALL.into_iter().filter(move |oddity| bits & oddity.bit() != 0).map(move |oddity| (oddity, element))
+        })
+    }
+
+    /// Text that is followed by another tag than its element's end tag belongs to no leaf.
+    fn end_text(&mut self) {
+        let Some(Open { text, .. }) = self.open.last().copied() else { return };
+        let is_blank = self.characters.get(text..).is_none_or(is_blank);
+        self.characters.truncate(text);
+        if !is_blank {
+            self.mark(Oddity::MixedText);
+        }
+    }
+
+    fn mark(&mut self, oddity: Oddity) {
+        self.odd = true;
+        let innermost = self.open.last().map(|open| open.node);
+        if let Some(node) = innermost.and_then(|index| self.nodes.get_mut(index)) {
+            node.oddities |= oddity.bit();
+        }
+    }
+
+    fn parent_of(&self, index: usize) -> Option<usize> {
+        (0..index).rev().find(|&candidate| self.nodes.get(candidate).is_some_and(|node| node.end > index))
+    }
+
+    fn characters(&self, span: Span) -> &str {
+        self.characters.get(span.start..span.end).unwrap_or_default()
+    }
+}
+
+/// An element of a [`Tree`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Element<'t> {
+    tree: &'t Tree,
+    parent: Option<usize>,
+    index: usize,
+}
+
+impl<'t> Element<'t> {
+    /// Its name without prefix.
+    pub(crate) fn name(self) -> &'t str {
+        self.tree.nodes.get(self.index).map_or("", |node| self.tree.characters(node.name))
+    }
+
+    /// Its text as it stood; `None` when blank, which means the same as no element at all.
+    pub(crate) fn text(self) -> Option<&'t str> {
+        let text = self.tree.nodes.get(self.index).map_or("", |node| self.tree.characters(node.text));
+        (!is_blank(text)).then_some(text)
+    }
+
+    /// Its text without white space around it; `None` when blank.
+    pub(crate) fn trimmed(self) -> Option<&'t str> {
+        self.text().map(|text| text.trim_matches(is_white))
+    }
+
+    /// Its elements.
+    pub(crate) fn children(self) -> impl Iterator<Item = Self> {
+        let end = self.tree.nodes.get(self.index).map_or(0, |node| node.end);
+        Children { tree: self.tree, parent: Some(self.index), next: self.index + 1, end }
+    }
+
+    /// The name of the element around it and its own, as `order.status`.
+    pub(crate) fn path(self) -> String {
+        match self.parent {
+            Some(index) => format!("{}.{}", Element { tree: self.tree, parent: None, index }.name(), self.name()),
+            None => self.name().to_owned(),
+        }
+    }
+}
+
+struct Children<'t> {
+    tree: &'t Tree,
+    parent: Option<usize>,
+    next: usize,
+    end: usize,
+}
+
+impl<'t> Iterator for Children<'t> {
+    type Item = Element<'t>;
+
+    fn next(&mut self) -> Option<Element<'t>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let element = Element { tree: self.tree, parent: self.parent, index: self.next };
+        // An element that is still open has no end yet; what is inside it so far is all there is.
+        self.next = self.tree.nodes.get(self.next).map_or(self.end, |node| node.end.max(self.next + 1));
+        Some(element)
+    }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(is_white)
+}
+
+/// White space in XML.
+const fn is_white(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\n' | '\r')
+}
