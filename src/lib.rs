@@ -3,4 +3,5 @@
 pub mod backend;
 pub mod config;
 pub mod legacy;
+pub mod memory;
 pub mod model;
