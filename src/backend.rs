@@ -1,6 +1,6 @@
 //! The port: what every order system can do, whatever protocol it speaks.
 //!
-//! There is one method for each call of the order system. Front ends (the REST API, [`crate::legacy::server`]) hold
+//! There is one method for each call of the order system. Front ends ([`crate::rest`], [`crate::legacy::server`]) hold
 //! an `Arc<dyn Backend>` and do not know what is behind it: another protocol, or the order system in memory.
 //! Decorators add what holds for every backend: [`Observed`] notes what was called and how it ended, [`Verified`] finds
 //! out why a write was refused, [`Disturbed`] makes a simulated system slow and faulty.

@@ -4,4 +4,6 @@ pub mod backend;
 pub mod config;
 pub mod legacy;
 pub mod memory;
+pub mod middleware;
 pub mod model;
+pub mod rest;

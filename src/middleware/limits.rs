@@ -1,0 +1,42 @@
+//! Limits of the head of a request.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::HOST;
+use http::{HeaderMap, Uri, Version};
+
+use crate::rest::problem::{Code, FieldError, Problem};
+
+/// The longest request target, in bytes.
+const MAX_TARGET: usize = 8_192;
+/// The largest header section: name, value and 4 bytes more for each header.
+const MAX_HEADERS: usize = 32 * 1024;
+
+pub(super) async fn check(request: Request, next: Next) -> Result<Response, Problem> {
+    if target_length(request.uri()) > MAX_TARGET {
+        return Err(Problem::new(Code::UriTooLong, "Path and query together have more than 8192 bytes."));
+    }
+    if header_size(request.headers()) > MAX_HEADERS {
+        return Err(Problem::new(Code::HeadersTooLarge, "The headers have more than 32768 bytes."));
+    }
+    // A client that names two hosts, or none where one is required, may mean another server than this one.
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if hosts > 1 || hosts == 0 && request.version() == Version::HTTP_11 {
+        return Err(Problem::parameters(vec![FieldError::parameter("Host", "must be there once")]));
+    }
+    Ok(next.run(request).await)
+}
+
+fn target_length(uri: &Uri) -> usize {
+    let origin = match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme), Some(authority)) => scheme.len() + "://".len() + authority.as_str().len(),
+        (None, Some(authority)) => authority.as_str().len(),
+        _ => 0,
+    };
+    origin + uri.path_and_query().map_or(0, |path| path.as_str().len())
+}
+
+fn header_size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}

@@ -1,0 +1,24 @@
+//! The REST protocol: JSON over HTTP as the web knows it, described by an OpenAPI document made from this code.
+//!
+//! A request passes the same stations on every route. *Parse at the edge*: path, query, headers and body become types that
+//! cannot be wrong ([`extract`]), or a problem that names what is; until then nothing is asked of the backend. *Ask*: one
+//! call of the [`Backend`](crate::backend::Backend), a second only to explain a refused write. *Answer*: the model becomes
+//! JSON ([`wire`]); lists are written item by item as they come ([`list`]), so that no list is ever held.
+//!
+//! Everything that goes wrong is a [`problem::Problem`] and becomes a response in one place, framework rejections and
+//! panics included. What a client may read of it is chosen there; nothing that the order system said gets through but its
+//! own sentence in a refusal it stated.
+
+mod body_json;
+mod document;
+mod extract;
+mod list;
+mod negotiate;
+mod router;
+mod routes;
+mod wire;
+
+pub mod openapi;
+pub mod problem;
+
+pub use router::{Gateway, Limits, router};

@@ -1,0 +1,115 @@
+//! JSON objects in request bodies, read member by member, so that every fault can be named.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::problem::{Code, FieldError, Problem};
+use crate::model::Word;
+
+/// The members of a body that nobody has read yet, and the faults so far.
+#[derive(Debug)]
+pub(super) struct Members {
+    members: Vec<(String, Value)>,
+    errors: Vec<FieldError>,
+}
+
+impl Members {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// `malformed-body` when it is no JSON or a member is there twice, `invalid-value` when it is no object.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
+        let malformed = |error: serde_json::Error| {
+            let detail = format!(
+                "The body is no JSON in UTF-8 with every member once: line {}, column {}.",
+                error.line(),
+                error.column()
+            );
+            Problem::new(Code::MalformedBody, detail)
+        };
+        if let Ok(Object(members)) = serde_json::from_slice(body) {
+            return Ok(Self { members, errors: Vec::new() });
+        }
+        // No object, then. If it is JSON all the same, that is another fault than if it is none.
+        let other: Value = serde_json::from_slice(body).map_err(malformed)?;
+        if other.is_object() {
+            return Err(Problem::new(Code::MalformedBody, "The body has a member twice."));
+        }
+        Err(Problem::values(vec![FieldError::pointer("", "must be an object")]))
+    }
+
+    /// A member that must be a word of a list.
+    pub(super) fn word<W: Word>(&mut self, name: &'static str) -> Option<W> {
+        let text = self.text(name)?;
+        let word = W::parse(&text);
+        if word.is_none() {
+            let words: Vec<_> = W::ALL.iter().map(|word| word.as_str()).collect();
+            self.fault(name, format!("must be one of {}", words.join(", ")));
+        }
+        word
+    }
+
+    /// A member that must be a text.
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        let index = self.members.iter().position(|(known, _)| known == name);
+        match index.map(|index| self.members.remove(index).1) {
+            Some(Value::String(text)) => return Some(text),
+            Some(_) => self.fault(name, "must be a string"),
+            None => self.fault(name, "is missing"),
+        }
+        None
+    }
+
+    /// Notes a fault of a member.
+    pub(super) fn fault(&mut self, name: &str, detail: impl Into<Cow<'static, str>>) {
+        self.errors.push(FieldError::pointer(format!("/{name}"), detail));
+    }
+
+    /// The value that was made of the members.
+    ///
+    /// # Errors
+    /// `invalid-value` with every fault, those of members that nothing has read included.
+    pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
+        for (name, _) in std::mem::take(&mut self.members) {
+            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            self.errors.push(FieldError::pointer(pointer, "is no member of this body"));
+        }
+        match value {
+            Some(value) if self.errors.is_empty() => Ok(value),
+            _ => Err(Problem::values(self.errors)),
+        }
+    }
+}
+
+/// An object whose members are all different.
+struct Object(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let (mut members, mut names) = (Vec::new(), HashSet::new());
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if !names.insert(name.clone()) {
+                        return Err(serde::de::Error::custom("a member is there twice"));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Object(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}

@@ -1,0 +1,70 @@
+//! The documentation routes: the OpenAPI document, Swagger UI, problem pages.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{RawPathParams, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+use utoipa_swagger_ui::Config;
+
+use super::extract::ProblemPath;
+use super::openapi;
+use super::problem::{Code, Problem, page};
+
+/// What the documentation routes serve.
+#[derive(Clone)]
+struct Documents {
+    json: Bytes,
+    yaml: Bytes,
+    swagger_ui: Arc<Config<'static>>,
+}
+
+/// The documentation routes of a gateway that is reached below `base_path`.
+pub(super) fn routes(base_path: &str) -> Router {
+    let document = openapi::document(base_path);
+    let documents = Documents {
+        json: openapi::to_json(&document).into(),
+        yaml: openapi::to_yaml(&document).into(),
+        // Relative, so that it is found below every base path and behind every proxy.
+        swagger_ui: Arc::new(Config::from("../openapi.json").validator_url("none").try_it_out_enabled(true)),
+    };
+    Router::new()
+        .route("/openapi.json", get(json))
+        .route("/openapi.yaml", get(yaml))
+        .route("/swagger-ui", get(|| async { to("swagger-ui/") }))
+        .route("/swagger-ui/", get(swagger_ui))
+        .route("/swagger-ui/{*file}", get(swagger_ui))
+        .route("/problems/{code}", get(problem))
+        .with_state(documents)
+}
+
+/// A redirect that keeps working wherever the gateway is mounted.
+pub(super) fn to(path: &str) -> Redirect {
+    Redirect::temporary(path)
+}
+
+async fn json(State(documents): State<Documents>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], documents.json).into_response()
+}
+
+async fn yaml(State(documents): State<Documents>) -> Response {
+    ([(CONTENT_TYPE, "application/yaml")], documents.yaml).into_response()
+}
+
+async fn swagger_ui(State(documents): State<Documents>, path: RawPathParams) -> Result<Response, Problem> {
+    let file = path.iter().next().map_or("", |(_, file)| file);
+    match utoipa_swagger_ui::serve(file, documents.swagger_ui) {
+        Ok(Some(file)) => Ok(([(CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response()),
+        Ok(None) => Err(Problem::new(Code::RouteNotFound, "Swagger UI has no such file.")),
+        Err(_) => Err(Problem::new(Code::InternalError, "Swagger UI cannot be configured.")),
+    }
+}
+
+async fn problem(path: ProblemPath) -> Result<Response, Problem> {
+    let code =
+        Code::parse(&path.code).ok_or_else(|| Problem::new(Code::ProblemNotFound, "There is no problem with this code."))?;
+    Ok(([(CONTENT_TYPE, "text/html; charset=utf-8")], page(code)).into_response())
+}

@@ -1,0 +1,13 @@
+//! Requests become types that cannot be wrong, or a problem that names what is.
+
+mod accept;
+mod body;
+mod path;
+mod precondition;
+mod query;
+
+pub(super) use accept::AcceptsJson;
+pub(super) use body::{JsonBody, MergePatchBody};
+pub(super) use path::{CustomerPath, OrderPath, ProblemPath};
+pub(super) use precondition::NoPrecondition;
+pub(super) use query::{CustomerListQuery, NoQuery, OrderListQuery};

@@ -1,0 +1,81 @@
+//! Bodies of requests.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
+
+use crate::rest::body_json::Members;
+use crate::rest::problem::{Code, Problem};
+use crate::rest::router::Gateway;
+
+/// The largest body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// A JSON object in a body of type `application/json`.
+#[derive(Debug)]
+pub(in crate::rest) struct JsonBody(pub(in crate::rest) Members);
+
+/// A JSON object in a body of type `application/merge-patch+json` or `application/json`.
+#[derive(Debug)]
+pub(in crate::rest) struct MergePatchBody(pub(in crate::rest) Members);
+
+impl FromRequest<Gateway> for JsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Problem> {
+        check_type(request.headers(), &[JSON])?;
+        Members::parse(&read(request, gateway).await?).map(Self)
+    }
+}
+
+impl FromRequest<Gateway> for MergePatchBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Problem> {
+        check_type(request.headers(), &[JSON, MERGE_PATCH]).map_err(|problem| {
+            problem.with_header(ACCEPT_PATCH, HeaderValue::from_static("application/merge-patch+json, application/json"))
+        })?;
+        Members::parse(&read(request, gateway).await?).map(Self)
+    }
+}
+
+fn check_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (value, repeated) = (values.next().and_then(|value| value.to_str().ok()), values.next().is_some());
+    let mut parts = value.unwrap_or_default().split(';');
+    let media_type = parts.next().unwrap_or_default().trim();
+    let is_utf_8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    if !repeated && is_utf_8 && allowed.iter().any(|allowed| media_type.eq_ignore_ascii_case(allowed)) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::UnsupportedMediaType,
+        format!("The body must be declared as Content-Type: {}, in UTF-8.", allowed.join(" or ")),
+    ))
+}
+
+async fn read(request: Request, gateway: &Gateway) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Code::BodyTooLarge, "The body has more than 65536 bytes.");
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > MAX_BODY) {
+        return Err(too_large());
+    }
+    let body: Limited<Body> = Limited::new(request.into_body(), MAX_BODY);
+    match timeout(gateway.limits().body_timeout, body.collect()).await {
+        Err(_) => Err(Problem::new(Code::RequestTimeout, "The body of the request was not complete in time.")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "The body ended early or was not properly framed.")),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+    }
+}

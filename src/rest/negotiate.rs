@@ -1,0 +1,117 @@
+//! The header `Accept` (RFC 9110, section 12.5.1).
+
+use http::HeaderMap;
+use http::header::ACCEPT;
+
+/// Whether a client takes JSON. Without the header it does; a client that names only problems does too, because they are
+/// JSON, and so does one whose header has nothing that could be read.
+pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges: Vec<_> = values.flat_map(split_list).filter_map(parse_range).collect();
+    if ranges.is_empty() {
+        return true;
+    }
+    quality(&ranges, "application", "json") > 0
+        || quality(&ranges, "application", "problem+json") > 0 && !excludes_json(&ranges)
+}
+
+/// A media range with its weight in thousandths.
+#[derive(Debug)]
+struct Range {
+    kind: String,
+    subtype: String,
+    quality: u16,
+}
+
+/// How much a type is wanted: the most specific range decides.
+fn quality(ranges: &[Range], kind: &str, subtype: &str) -> u16 {
+    let specificity = |range: &Range| match (range.kind.as_str(), range.subtype.as_str()) {
+        ("*", "*") => Some(1),
+        (other, "*") if other == kind => Some(2),
+        (other, exact) if other == kind && exact == subtype => Some(3),
+        _ => None,
+    };
+    let best = ranges.iter().filter_map(|range| Some((specificity(range)?, range.quality))).max();
+    best.map_or(0, |(_, quality)| quality)
+}
+
+fn excludes_json(ranges: &[Range]) -> bool {
+    ranges.iter().any(|range| range.kind == "application" && range.subtype == "json" && range.quality == 0)
+}
+
+/// Splits at commas that are in no quoted parameter.
+fn split_list(value: &str) -> Vec<&str> {
+    let mut in_quotes = false;
+    let at_comma = move |character: char| {
+        in_quotes ^= character == '"';
+        character == ',' && !in_quotes
+    };
+    value.split(at_comma).collect()
+}
+
+fn parse_range(text: &str) -> Option<Range> {
+    let mut parts = text.split(';');
+    let (kind, subtype) = parts.next()?.trim().split_once('/')?;
+    let weight = parts.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| parse_quality(value.trim()))
+    });
+    Some(Range {
+        kind: kind.to_ascii_lowercase(),
+        subtype: subtype.to_ascii_lowercase(),
+        quality: weight.unwrap_or(Some(1000))?,
+    })
+}
+
+/// Reads `0`, `1`, `0.5`, `0.999`.
+fn parse_quality(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let fraction =
+        (fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit())).then(|| format!("{fraction:0<3}"))?;
+    let thousandths = whole.parse::<u16>().ok()?.checked_mul(1000)? + fraction.parse::<u16>().ok()?;
+    (thousandths <= 1000).then_some(thousandths)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn accepts(value: &str) -> bool {
+        accepts_json(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(value).unwrap())]))
+    }
+
+    #[test]
+    fn json_is_taken_unless_the_client_says_otherwise() {
+        assert!(accepts_json(&HeaderMap::new()));
+        for value in [
+            "*/*",
+            "application/json",
+            "application/*",
+            "APPLICATION/JSON; charset=utf-8",
+            "text/html, */*;q=0.1",
+            "application/json;q=0.001",
+            "application/problem+json",
+            "text/html;x=\"a,b\", application/json",
+            "",
+            "nonsense",
+            "text/*;q=0.5, application/json",
+        ] {
+            assert!(accepts(value), "{value}");
+        }
+        for value in [
+            "text/html",
+            "application/xml",
+            "*/*;q=0",
+            "application/json;q=0",
+            "application/json;q=0, */*",
+            "application/json;q=0.0, application/problem+json",
+            "application/*;q=0, */*",
+            "text/*",
+            "application/x-ndjson",
+        ] {
+            assert!(!accepts(value), "{value}");
+        }
+    }
+}

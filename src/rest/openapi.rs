@@ -1,0 +1,58 @@
+//! The OpenAPI document, made from the code of the routes and their types.
+
+pub(super) mod examples;
+
+use utoipa::OpenApi;
+use utoipa::openapi::Server;
+
+use super::problem::{Details, FieldError, Outcome};
+use super::router::operations;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tjänsteguiden gateway",
+        description = "Orders and customers of Tjänsteguiden as JSON over HTTP, for service providers and network operators.\n\n\
+            Absent means unknown or empty: members are left out, never `null`. Ids are integers, everything else that looks like a \
+            number is a string. Times are RFC 3339 with the offset of the order system's zone. Words such as a status are open where \
+            they are read: one that nobody has seen before is passed on.\n\n\
+            Everything that goes wrong is `application/problem+json` (RFC 9457); `code` tells programs what it is, `type` leads people \
+            to a page about it. A parameter that is unknown or repeated is an error.",
+        license(name = "MIT", identifier = "MIT")
+    ),
+    tags(
+        (name = "Orders", description = "Orders, their status and their log."),
+        (name = "Customers", description = "End customers.")
+    ),
+    components(schemas(Details, FieldError, Outcome))
+)]
+struct Frame;
+
+/// The document without its operations.
+pub(super) fn frame() -> utoipa::openapi::OpenApi {
+    Frame::openapi()
+}
+
+/// The document of a gateway that is reached below `base_path`.
+#[must_use]
+pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
+    let (_, mut document) = operations().split_for_parts();
+    document.servers = Some(vec![Server::new(base_path)]);
+    document
+}
+
+/// The document as JSON, for people to read too.
+///
+/// # Panics
+/// Never: the document is made of maps, lists and texts alone.
+#[must_use]
+pub fn to_json(document: &utoipa::openapi::OpenApi) -> String {
+    let json = document.to_pretty_json().unwrap_or_default();
+    json + "\n"
+}
+
+/// The document as YAML.
+#[must_use]
+pub fn to_yaml(document: &utoipa::openapi::OpenApi) -> String {
+    document.to_yaml().unwrap_or_default()
+}

@@ -1,0 +1,274 @@
+//! Problems: everything that goes wrong, as RFC 9457 describes it.
+//!
+//! A [`Problem`] is made where the fault is found and travels inside the response, without a body. One layer,
+//! [`render`], writes the body, because only there it is known which request it answers.
+
+mod code;
+mod page;
+mod responses;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use code::{Code, Row};
+pub(super) use page::page;
+pub(super) use responses::{BodyProblems, CustomerNotFound, OrderNotFound, ReadProblems, RequestProblems, WriteProblems};
+
+use crate::backend::Error;
+
+/// Something that went wrong, as it will be told.
+#[derive(Debug, Clone)]
+pub struct Problem(Box<Facts>);
+
+#[derive(Debug, Clone)]
+struct Facts {
+    code: Code,
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    upstream_message: Option<String>,
+    outcome: Option<Outcome>,
+    headers: HeaderMap,
+}
+
+/// One fault in a request.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FieldError {
+    /// The query parameter, path parameter or header that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "since")]
+    parameter: Option<Cow<'static, str>>,
+    /// The member of the body that is at fault, as a JSON pointer; empty for the whole body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "/text")]
+    pointer: Option<Cow<'static, str>>,
+    /// What is wrong with it.
+    #[schema(example = "must be a date such as 2016-03-14 or a time such as 2016-03-14T09:05:00+01:00")]
+    detail: Cow<'static, str>,
+}
+
+impl FieldError {
+    /// A fault in the path, the query or a header.
+    #[must_use]
+    pub fn parameter(name: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { parameter: Some(name.into()), pointer: None, detail: detail.into() }
+    }
+
+    /// Whether the fault is in this parameter.
+    #[must_use]
+    pub fn is_about(&self, parameter: &str) -> bool {
+        self.parameter.as_deref() == Some(parameter)
+    }
+
+    /// A fault in the body.
+    #[must_use]
+    pub fn pointer(pointer: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { parameter: None, pointer: Some(pointer.into()), detail: detail.into() }
+    }
+}
+
+/// Whether a failed write happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It did not happen and will not.
+    NotApplied,
+    /// It may have happened, or may still happen.
+    Unknown,
+}
+
+/// A problem as clients read it (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub struct Details<'a> {
+    /// Path of a page that explains the problem to a person.
+    #[schema(format = "uri-reference", example = "/problems/invalid-parameter")]
+    r#type: String,
+    /// A short title, the same for every occurrence.
+    #[schema(example = "A parameter is not valid")]
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(example = 400)]
+    status: u16,
+    /// What happened this time.
+    #[schema(example = "since is missing")]
+    detail: &'a str,
+    /// Path of the request, without its query.
+    #[schema(format = "uri-reference", example = "/orders")]
+    instance: &'a str,
+    /// The kind of problem, for programs. New codes may come.
+    #[schema(example = "invalid-parameter")]
+    code: &'a str,
+    /// The id of the request, as in the header `x-request-id` and in the gateway's log.
+    #[schema(example = "6f9b6c1e-2f5e-4d0c-9a31-3c2f3e6d8f10")]
+    request_id: &'a str,
+    /// Every fault that was found in the request.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
+    errors: &'a [FieldError],
+    /// What the order system said, when it refused. Personal data are masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Ordern kan inte ändras")]
+    upstream_message: Option<&'a str>,
+    /// After a failed write: whether it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    outcome: Option<Outcome>,
+}
+
+/// When to ask again an order system that is out of service and does not say for how long.
+const SOON: Duration = Duration::from_secs(5);
+/// The media type of problems.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+impl Problem {
+    /// A problem with the usual status of its code.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Facts {
+            code,
+            status: code.row().status,
+            detail: detail.into(),
+            errors: Vec::new(),
+            upstream_message: None,
+            outcome: None,
+            headers: HeaderMap::new(),
+        }))
+    }
+
+    /// Faults in path, query or headers.
+    #[must_use]
+    pub fn parameters(errors: Vec<FieldError>) -> Self {
+        Self::new(Code::InvalidParameter, "The request has parameters that are not valid; see errors.").with_errors(errors)
+    }
+
+    /// Faults in the values of a body.
+    #[must_use]
+    pub fn values(errors: Vec<FieldError>) -> Self {
+        Self::new(Code::InvalidValue, "The body has values that are not allowed; see errors.").with_errors(errors)
+    }
+
+    /// The same problem with one more response header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.insert(name, value);
+        self
+    }
+
+    /// A failed read of an order or customer, or of a list.
+    #[must_use]
+    pub fn read(error: &Error, not_found: Code) -> Self {
+        let mut problem = Self::failed(error, not_found);
+        if matches!(error, Error::Refused { .. }) {
+            problem.0.status = StatusCode::BAD_GATEWAY;
+        }
+        problem
+    }
+
+    /// A failed write to an order.
+    #[must_use]
+    pub fn write(error: &Error) -> Self {
+        let mut problem = Self::failed(error, Code::OrderNotFound);
+        problem.0.outcome = match error {
+            Error::OutcomeUnknown { .. } => Some(Outcome::Unknown),
+            // The caller's fault, found before anything was sent: nobody needs to be told that it was not applied.
+            Error::Unsendable { .. } => None,
+            _ => Some(Outcome::NotApplied),
+        };
+        problem
+    }
+
+    fn failed(error: &Error, not_found: Code) -> Self {
+        match error {
+            Error::NotFound => Self::new(not_found, "The order system has nothing with this id."),
+            Error::Refused { message } => {
+                let mut refused = Self::new(Code::RefusedByUpstream, "The order system refused.");
+                refused.0.upstream_message.clone_from(message);
+                refused
+            }
+            Error::CredentialRejected => Self::new(
+                Code::UpstreamCredentialRejected,
+                "The order system rejects the gateway's credential or IP address; nothing was applied.",
+            ),
+            Error::Unsendable { detail } => Self::values(vec![FieldError::pointer("/text", detail.clone())]),
+            Error::Unreachable => {
+                Self::new(Code::UpstreamUnreachable, "No connection to the order system could be made; nothing was sent.")
+            }
+            Error::Unavailable { retry_after } => {
+                let detail = "The order system says that it is out of service.";
+                Self::new(Code::UpstreamUnavailable, detail).retry_after(retry_after.unwrap_or(SOON))
+            }
+            Error::Timeout => Self::new(Code::UpstreamTimeout, "The order system did not answer in time."),
+            Error::AnswerInvalid { reason } => {
+                let detail = format!("The order system's answer was not recognised: {reason}.");
+                Self::new(Code::UpstreamAnswerInvalid, detail)
+            }
+            Error::OutcomeUnknown { retry_after } => {
+                let detail = "The write was sent, and nothing proves that it was applied or that it was not. Read the order \
+                              before sending it again.";
+                Self::new(Code::OutcomeUnknown, detail).retry_after(*retry_after)
+            }
+        }
+    }
+
+    fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors = errors;
+        self
+    }
+
+    fn retry_after(self, time: Duration) -> Self {
+        self.with_header(RETRY_AFTER, HeaderValue::from(time.as_secs().max(1)))
+    }
+}
+
+/// A response with the problem inside; [`render`] writes the body.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status.into_response();
+        response.headers_mut().extend(self.0.headers.clone());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the body of a problem, also of an error status that somebody else set without explaining it.
+pub fn render(mut response: Response, base_path: &str, instance: &str, request_id: &str) -> Response {
+    let status = response.status();
+    let facts = match response.extensions_mut().remove::<Problem>() {
+        Some(Problem(facts)) => facts,
+        None if status.is_client_error() || status.is_server_error() => {
+            let code = Code::for_status(status);
+            let Problem(facts) = Problem::new(code, code.row().title);
+            Box::new(Facts { status, ..*facts })
+        }
+        None => return response,
+    };
+    let Row { code, title, .. } = facts.code.row();
+    let details = Details {
+        r#type: format!("{}/problems/{code}", base_path.trim_end_matches('/')),
+        title,
+        status: facts.status.as_u16(),
+        detail: &facts.detail,
+        instance,
+        code,
+        request_id,
+        errors: &facts.errors,
+        upstream_message: facts.upstream_message.as_deref(),
+        outcome: facts.outcome,
+    };
+    let body = serde_json::to_vec(&details).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    *response.body_mut() = Body::from(body);
+    response
+}

@@ -1,0 +1,259 @@
+//! The codes of problems: one row each with everything that is ever said about it.
+
+use http::StatusCode;
+
+/// What went wrong, as programs tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// Path, query or header.
+    InvalidParameter,
+    /// A body that is no JSON.
+    MalformedBody,
+    /// A body that is JSON and not what was asked for.
+    InvalidValue,
+    /// No such order.
+    OrderNotFound,
+    /// No such customer.
+    CustomerNotFound,
+    /// No such route.
+    RouteNotFound,
+    /// No such problem page.
+    ProblemNotFound,
+    /// The route has other methods.
+    MethodNotAllowed,
+    /// No representation fits `Accept`.
+    NotAcceptable,
+    /// The body was too slow.
+    RequestTimeout,
+    /// The body is too large.
+    BodyTooLarge,
+    /// The request target is too long.
+    UriTooLong,
+    /// The body is of another type.
+    UnsupportedMediaType,
+    /// The headers are too large.
+    HeadersTooLarge,
+    /// The order system said no.
+    RefusedByUpstream,
+    /// The order system does not accept the gateway.
+    UpstreamCredentialRejected,
+    /// The order system cannot be connected to.
+    UpstreamUnreachable,
+    /// The order system's answer was not recognised.
+    UpstreamAnswerInvalid,
+    /// The order system is out of service.
+    UpstreamUnavailable,
+    /// The order system is too slow.
+    UpstreamTimeout,
+    /// A write that may or may not have happened.
+    OutcomeUnknown,
+    /// A fault of the gateway.
+    InternalError,
+}
+
+/// What is said about a code.
+#[derive(Debug)]
+pub struct Row {
+    /// The code as it is written.
+    pub code: &'static str,
+    /// The HTTP status, in the usual case.
+    pub status: StatusCode,
+    /// A short title, the same for every occurrence.
+    pub title: &'static str,
+    /// What it means and what to do, for people.
+    pub explanation: &'static str,
+}
+
+impl Code {
+    /// Every code, in the order in which a request can meet them.
+    pub const ALL: [Self; 22] = [
+        Self::InvalidParameter,
+        Self::MalformedBody,
+        Self::InvalidValue,
+        Self::OrderNotFound,
+        Self::CustomerNotFound,
+        Self::RouteNotFound,
+        Self::ProblemNotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::RequestTimeout,
+        Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::UnsupportedMediaType,
+        Self::HeadersTooLarge,
+        Self::RefusedByUpstream,
+        Self::UpstreamCredentialRejected,
+        Self::UpstreamUnreachable,
+        Self::UpstreamAnswerInvalid,
+        Self::UpstreamUnavailable,
+        Self::UpstreamTimeout,
+        Self::OutcomeUnknown,
+        Self::InternalError,
+    ];
+
+    /// The code with this spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.row().code == text)
+    }
+
+    /// The code that fits a status which nobody explained.
+    #[must_use]
+    pub fn for_status(status: StatusCode) -> Self {
+        Self::ALL.into_iter().find(|code| code.row().status == status).unwrap_or(Self::InternalError)
+    }
+
+    /// What is said about the code.
+    #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    pub const fn row(self) -> Row {
+        let (code, status, title, explanation) = match self {
+            Self::InvalidParameter => (
+                "invalid-parameter",
+                StatusCode::BAD_REQUEST,
+                "A parameter is not valid",
+                "Something in the path, the query or a header is missing, unknown, repeated or malformed; `errors` names it. Nothing was sent to the order system. Correct the request.",
+            ),
+            Self::MalformedBody => (
+                "malformed-body",
+                StatusCode::BAD_REQUEST,
+                "The body is no JSON",
+                "The body is not JSON in UTF-8, or a member is there twice. Nothing was sent to the order system. Correct the request.",
+            ),
+            Self::InvalidValue => (
+                "invalid-value",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The body has a value that is not allowed",
+                "The body is JSON, but a member is missing, unknown, of another type, or has a value that is not allowed; `errors` points at it. Nothing was sent to the order system. Correct the request.",
+            ),
+            Self::OrderNotFound => (
+                "order-not-found",
+                StatusCode::NOT_FOUND,
+                "No such order",
+                "The order system has no order with this id that your network or company may see.",
+            ),
+            Self::CustomerNotFound => (
+                "customer-not-found",
+                StatusCode::NOT_FOUND,
+                "No such customer",
+                "The order system has no customer with this id that your network or company may see.",
+            ),
+            Self::RouteNotFound => (
+                "route-not-found",
+                StatusCode::NOT_FOUND,
+                "No such route",
+                "The gateway has no such path. Paths have no slash at their end; the OpenAPI document lists them all.",
+            ),
+            Self::ProblemNotFound => (
+                "problem-not-found",
+                StatusCode::NOT_FOUND,
+                "No such problem",
+                "There is no problem with this code, so there is no page about it.",
+            ),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The route has no such method",
+                "The path exists, the method does not; the header `Allow` lists those that do.",
+            ),
+            Self::NotAcceptable => (
+                "not-acceptable",
+                StatusCode::NOT_ACCEPTABLE,
+                "No representation fits Accept",
+                "The header `Accept` leaves out `application/json`, which is what this route answers. Nothing was sent to the order system.",
+            ),
+            Self::RequestTimeout => (
+                "request-timeout",
+                StatusCode::REQUEST_TIMEOUT,
+                "The body came too slowly",
+                "The body of the request was not complete in time. Nothing was sent to the order system. Send the request again.",
+            ),
+            Self::BodyTooLarge => (
+                "body-too-large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is too large",
+                "The body of the request has more than 65536 bytes. Nothing was sent to the order system.",
+            ),
+            Self::UriTooLong => (
+                "uri-too-long",
+                StatusCode::URI_TOO_LONG,
+                "The request target is too long",
+                "Path and query together have more than 8192 bytes. Nothing was sent to the order system.",
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body is of another type",
+                "The body must be declared as `Content-Type: application/json`; changes may also be `application/merge-patch+json`. Nothing was sent to the order system.",
+            ),
+            Self::HeadersTooLarge => (
+                "headers-too-large",
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The headers are too large",
+                "Names and values of the headers, with 4 bytes more for each, have more than 32768 bytes. Nothing was sent to the order system.",
+            ),
+            Self::RefusedByUpstream => (
+                "refused-by-upstream",
+                StatusCode::CONFLICT,
+                "The order system refused",
+                "The order system understood the request and said no; `upstreamMessage` is its own sentence. A refused write (409) was not applied. A refused read is 502. Repeating the request as it is will hardly help.",
+            ),
+            Self::UpstreamCredentialRejected => (
+                "upstream-credential-rejected",
+                StatusCode::BAD_GATEWAY,
+                "The order system does not accept the gateway",
+                "The order system rejects the gateway's credential or its IP address. This is for those who run the gateway: compare the configured user and the address from which the gateway connects with what the order system allows. Nothing was applied.",
+            ),
+            Self::UpstreamUnreachable => (
+                "upstream-unreachable",
+                StatusCode::BAD_GATEWAY,
+                "The order system cannot be reached",
+                "No connection to the order system could be made, so nothing was sent and nothing was applied. The request may be sent again.",
+            ),
+            Self::UpstreamAnswerInvalid => (
+                "upstream-answer-invalid",
+                StatusCode::BAD_GATEWAY,
+                "The order system's answer was not recognised",
+                "What the order system answered to a read is not an answer that it is known to give, such as an HTML page or half a document. The gateway does not guess. Reads may be sent again; if it stays, those who run the gateway should ask the order system's operator.",
+            ),
+            Self::UpstreamUnavailable => (
+                "upstream-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The order system is not available",
+                "The order system says that it is out of service. Send the request again after the time in `Retry-After`.",
+            ),
+            Self::UpstreamTimeout => (
+                "upstream-timeout",
+                StatusCode::GATEWAY_TIMEOUT,
+                "The order system did not answer in time",
+                "A read had no answer from the order system in time. It may be sent again.",
+            ),
+            Self::OutcomeUnknown => (
+                "outcome-unknown",
+                StatusCode::GATEWAY_TIMEOUT,
+                "It is not known whether the write happened",
+                "The write was sent to the order system, and nothing proves that it was applied or that it was not. It may even be applied later. Wait for the time in `Retry-After`, read the order, and only then decide whether to send the write again: a message that is sent twice stands in the log twice.",
+            ),
+            Self::InternalError => (
+                "internal-error",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "A fault of the gateway",
+                "Something went wrong in the gateway itself. Give `requestId` to those who run it; it is in their log.",
+            ),
+        };
+        Row { code, status, title, explanation }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_written_once_and_found_by_its_spelling() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.row().code), Some(code));
+            assert!(code.row().status.is_client_error() || code.row().status.is_server_error());
+        }
+    }
+}

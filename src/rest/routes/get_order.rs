@@ -1,0 +1,37 @@
+//! `GET /orders/{id}`
+
+use axum::extract::State;
+
+use super::Json;
+use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
+use crate::rest::openapi::examples;
+use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
+use crate::rest::router::{Asked, Gateway};
+use crate::rest::wire;
+
+/// Get an order
+///
+/// One order with its customer, its log and further facts. `provider.id` is known to `GET /orders` only.
+#[utoipa::path(
+    get,
+    path = "/orders/{id}",
+    tag = "Orders",
+    params(OrderPath),
+    responses(
+        (status = 200, description = "The order", body = wire::Order, example = json!(examples::order())),
+        RequestProblems,
+        OrderNotFound,
+        ReadProblems,
+    )
+)]
+pub(in crate::rest) async fn get_order(
+    State(gateway): State<Gateway>,
+    asked: Asked,
+    path: OrderPath,
+    _: AcceptsJson,
+    _: NoQuery,
+) -> Result<Json<wire::Order>, Problem> {
+    let order = gateway.backend().order_info(&asked.context, path.id).await;
+    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
+    Ok(Json(order.into()))
+}

@@ -1,0 +1,37 @@
+//! `GET /customers`
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::rest::extract::{AcceptsJson, CustomerListQuery};
+use crate::rest::list;
+use crate::rest::openapi::examples;
+use crate::rest::problem::{Code, Problem, ReadProblems, RequestProblems};
+use crate::rest::router::{Asked, Gateway};
+use crate::rest::wire;
+
+/// List customers
+///
+/// Customers that are new or were edited since a date, as they come from the order system. The list streams: it begins with
+/// the first item, and one that breaks off is no JSON.
+#[utoipa::path(
+    get,
+    path = "/customers",
+    tag = "Customers",
+    params(CustomerListQuery),
+    responses(
+        (status = 200, description = "The customers", body = wire::CustomerList, example = json!(examples::customer_list())),
+        RequestProblems,
+        ReadProblems,
+    )
+)]
+pub(in crate::rest) async fn list_customers(
+    State(gateway): State<Gateway>,
+    asked: Asked,
+    _: AcceptsJson,
+    query: CustomerListQuery,
+) -> Result<Response, Problem> {
+    let customers = gateway.backend().customers(&asked.for_list(&gateway), query.since).await;
+    let customers = customers.map_err(|error| Problem::read(&error, Code::RouteNotFound))?;
+    list::respond::<_, wire::Customer>(customers, |_| true).await
+}

@@ -1,0 +1,102 @@
+//! Customers.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Time, Unreadable};
+use crate::model;
+
+/// An end customer. Which members are there depends on the route and on what the order system knows.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Customer)]
+pub(in crate::rest) struct Customer {
+    /// The customer's number.
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 18020)]
+    id: u64,
+    /// The access point: digits or a code. Not every customer has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "KC0101A06")]
+    access_id: Option<String>,
+    /// Swedish personal identity number: 10, 12 or 14 digits; the order system masks it in some answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "191212121212")]
+    personal_identity_number: Option<String>,
+    /// First name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Tolvan")]
+    first_name: Option<String>,
+    /// Last name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Tolvansson")]
+    last_name: Option<String>,
+    /// E-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "tolvan@example.com")]
+    email: Option<String>,
+    /// Street and number. Details only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Exempelgatan 12")]
+    address: Option<String>,
+    /// Postal code. Details only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "01234")]
+    postal_code: Option<String>,
+    /// City. Details only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Åsele")]
+    city: Option<String>,
+    /// Phone number. Details only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "0701740605")]
+    phone: Option<String>,
+    /// The network's own name of the flat or house. Details only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "508-004-06-0302")]
+    premise: Option<String>,
+    /// What the customer wrote when ordering. Details only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Ring på dörren & vänta")]
+    message: Option<String>,
+    /// The network's membership number. Only `GET /customers/{id}` of network operators knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "1234")]
+    member_id: Option<String>,
+    /// When the customer was registered. Only `GET /customers` of service providers knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
+    registered_at: Option<Time>,
+}
+
+impl From<model::Customer> for Customer {
+    fn from(customer: model::Customer) -> Self {
+        Self {
+            id: customer.id.get(),
+            access_id: customer.access_id,
+            personal_identity_number: customer.personal_identity_number,
+            first_name: customer.first_name,
+            last_name: customer.last_name,
+            email: customer.email,
+            address: customer.address,
+            postal_code: customer.postal_code,
+            city: customer.city,
+            phone: customer.phone,
+            premise: customer.premise,
+            message: customer.message,
+            member_id: customer.member_id,
+            registered_at: customer.registered_at.map(Time),
+        }
+    }
+}
+
+/// A list of customers. It is written item by item; a list that was broken off is no JSON.
+#[derive(ToSchema)]
+#[schema(as = CustomerList)]
+#[expect(dead_code, reason = "the shape of what rest::list writes")]
+pub(in crate::rest) struct CustomerList {
+    /// The customers in the order system's order.
+    items: Vec<Customer>,
+    /// Items that could not be read; absent when there are none.
+    #[schema(required = false)]
+    unreadable: Vec<Unreadable>,
+}

@@ -1,0 +1,99 @@
+//! The log of an order.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Time, words};
+use crate::model;
+use crate::model::Word;
+use crate::rest::body_json::Members;
+use crate::rest::problem::Problem;
+
+/// One row of an order's log. Both the service provider and the network operator see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Message)]
+pub(in crate::rest) struct Message {
+    /// When the row was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
+    at: Option<Time>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = words::message_type_as_read, required = false)]
+    kind: Option<String>,
+    /// What it says. Personal identity numbers occur here too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "API doesn't report the service as activated")]
+    text: Option<String>,
+}
+
+impl From<model::Message> for Message {
+    fn from(row: model::Message) -> Self {
+        Self { at: row.at.map(Time), kind: row.kind.map(|kind| kind.as_str().to_owned()), text: row.text }
+    }
+}
+
+/// The log of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessageList)]
+pub(in crate::rest) struct MessageList {
+    /// The rows in the order of the log.
+    items: Vec<Message>,
+}
+
+impl From<Vec<model::Message>> for MessageList {
+    fn from(rows: Vec<model::Message>) -> Self {
+        Self { items: rows.into_iter().map(Message::from).collect() }
+    }
+}
+
+/// A message for an order's log.
+#[derive(Debug, ToSchema)]
+#[schema(as = NewMessage, example = json!({"type": "alert", "text": "Kunden nås bäst efter kl. 16"}))]
+pub(in crate::rest) struct NewMessage {
+    #[schema(schema_with = words::message_type_to_write)]
+    r#type: model::MessageType,
+    /// What the message says: not blank, and without control characters but line feed and tab. It travels to the order
+    /// system inside a request line of at most 8 000 bytes, percent-encoded: a letter or digit takes 1 byte there, a space 1,
+    /// other ASCII characters 3, `å` 6, an emoji 12. A text that does not fit is refused before anything is sent.
+    #[schema(min_length = 1, max_length = 7900, pattern = r"\S")]
+    text: String,
+}
+
+/// The longest text that is looked at, in characters.
+const MAX_TEXT: usize = 7_900;
+
+impl NewMessage {
+    pub(in crate::rest) fn read(mut members: Members) -> Result<Self, Problem> {
+        let kind = members.word("type");
+        let text = members.text("text");
+        if let Some(fault) = text.as_deref().and_then(fault_of_text) {
+            members.fault("text", fault);
+        }
+        members.finish(kind.zip(text).map(|(r#type, text)| Self { r#type, text }))
+    }
+}
+
+fn fault_of_text(text: &str) -> Option<&'static str> {
+    if text.chars().all(char::is_whitespace) {
+        Some("must not be blank")
+    } else if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t')) {
+        Some("must not have control characters other than line feed and tab")
+    } else if text.chars().count() > MAX_TEXT {
+        Some("must not be longer than 7900 characters")
+    } else {
+        None
+    }
+}
+
+impl From<NewMessage> for model::NewMessage {
+    fn from(message: NewMessage) -> Self {
+        Self { kind: message.r#type, text: message.text }
+    }
+}
+
+impl Message {
+    /// A row that was added, and when it was stamped, where that is known.
+    pub(in crate::rest) fn added(message: model::NewMessage, at: Option<model::LocalTime>) -> Self {
+        Self { at: at.map(Time), kind: Some(message.kind.as_str().to_owned()), text: Some(message.text) }
+    }
+}

@@ -1,0 +1,45 @@
+//! The status of an order on its own.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::words;
+use crate::model::{self, Open, OrderStatus, Word};
+use crate::rest::body_json::Members;
+use crate::rest::problem::Problem;
+
+/// The status of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderStatus, example = json!({"status": "new"}))]
+pub(in crate::rest) struct StatusOfOrder {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = words::status_as_read, required = false)]
+    status: Option<String>,
+}
+
+impl From<Option<Open<OrderStatus>>> for StatusOfOrder {
+    fn from(status: Option<Open<OrderStatus>>) -> Self {
+        Self { status: status.map(|status| status.as_str().to_owned()) }
+    }
+}
+
+/// A change of an order's status.
+#[derive(Debug, Clone, Copy, ToSchema)]
+#[schema(as = StatusChange, example = json!({"status": "received"}))]
+pub(in crate::rest) struct StatusChange {
+    #[schema(schema_with = words::status_to_write)]
+    pub(in crate::rest) status: OrderStatus,
+}
+
+impl StatusChange {
+    pub(in crate::rest) fn read(mut members: Members) -> Result<Self, Problem> {
+        let status = members.word::<model::OrderStatus>("status");
+        members.finish(status.map(|status| Self { status }))
+    }
+}
+
+impl From<StatusChange> for StatusOfOrder {
+    fn from(change: StatusChange) -> Self {
+        Self { status: Some(change.status.as_str().to_owned()) }
+    }
+}
