@@ -1,0 +1,86 @@
+//! `demo`: the gateway in front of a simulated order system, with nothing to configure.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+use url::Url;
+
+use super::serve::App;
+use super::{Failure, simulate};
+use crate::config::{Auth, Config, Log, Server, Upstream};
+
+/// A gateway with everything behind it. The data are invented and gone when it stops.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Address and port of the API
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Address and port of the probes
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    pub ops_listen: SocketAddr,
+    /// Address and port of the simulated order system; port 0 takes one that is free
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub legacy_listen: SocketAddr,
+}
+
+const API_USER: &str = "1234";
+const LEGACY_PATH: &str = "/admin/edit/services/plain/orders";
+
+/// Serves until a signal asks to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(options: Options) -> Result<(), Failure> {
+    let legacy = simulate::Options {
+        listen: options.legacy_listen,
+        path: LEGACY_PATH.to_owned(),
+        dialect: simulate::Dialect::Network,
+        api_user: API_USER.to_owned(),
+        orders: 500,
+        latency: Duration::ZERO,
+        failure_rate: 0.0,
+    };
+    let legacy = legacy.bind().await?;
+    let legacy_url = format!("http://{}{LEGACY_PATH}", legacy.address());
+    let app = App::build(&configuration(&options, &legacy_url)?).await?;
+    println!("{}", welcome(app.api.address(), app.ops.address(), &legacy_url));
+    let legacy = tokio::spawn(legacy.run(std::future::pending()));
+    let ended = app.run().await;
+    legacy.abort();
+    ended
+}
+
+fn configuration(options: &Options, legacy_url: &str) -> Result<Config, Failure> {
+    let url = Url::parse(legacy_url).map_err(std::io::Error::other)?;
+    let server = Server {
+        listen: options.listen,
+        ops_listen: options.ops_listen,
+        // Nobody needs time to notice that a demonstration is over.
+        drain_delay: Duration::ZERO,
+        ..Server::default()
+    };
+    let upstreams = [("default".to_owned(), Upstream::new(url, API_USER.to_owned()))].into();
+    Ok(Config { server, auth: Auth::default(), log: Log::default(), upstreams })
+}
+
+fn welcome(api: SocketAddr, ops: SocketAddr, legacy_url: &str) -> String {
+    format!(
+        "
+The gateway runs, in front of an order system with invented data.
+
+  Swagger UI        http://{api}/swagger-ui/
+  OpenAPI document  http://{api}/openapi.json
+  probes            http://{ops}/readyz
+  order system      {legacy_url}
+
+Try it:
+
+  curl 'http://{api}/orders?since=2016-11-01&status=new'
+  curl -X PATCH 'http://{api}/orders/20417/status' -H 'Content-Type: application/json' -d '{{\"status\":\"received\"}}'
+  curl '{legacy_url}?method=order_info&api_user={API_USER}&id=20417'
+
+Stop it with Ctrl-C.
+"
+    )
+}

@@ -1,0 +1,30 @@
+//! `openapi`: prints the description of the API.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+
+use super::Failure;
+use crate::rest::openapi::{document, to_json, to_yaml};
+
+/// The form of the document.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// Prints the document of a gateway at the root.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn run(format: Format) -> Result<(), Failure> {
+    let document = document("/");
+    let text = match format {
+        Format::Json => to_json(&document),
+        Format::Yaml => to_yaml(&document),
+    };
+    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+}

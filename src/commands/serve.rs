@@ -1,0 +1,122 @@
+//! `serve`: the gateway.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Failure;
+use super::signal::StopSignals;
+use crate::backend::{Observed, Verified};
+use crate::config::Config;
+use crate::legacy::client::Client;
+use crate::ops::Readiness;
+use crate::server::{Limits, Server};
+use crate::{middleware, ops, rest};
+
+/// A gateway that listens and does not serve yet.
+#[derive(Debug)]
+pub struct App {
+    /// The API.
+    pub api: Server,
+    /// The probes.
+    pub ops: Server,
+    readiness: Readiness,
+    writes: TaskTracker,
+    drain: Drain,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Drain {
+    delay: std::time::Duration,
+    timeout: std::time::Duration,
+}
+
+/// Serves until a signal asks to stop; a second one ends it at once.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(config: Config) -> Result<(), Failure> {
+    let app = App::build(&config).await?;
+    app.run().await
+}
+
+impl App {
+    /// Makes the gateway that the configuration describes and takes its ports.
+    ///
+    /// # Errors
+    /// When a port cannot be taken or no HTTP client can be made.
+    pub async fn build(config: &Config) -> Result<Self, Failure> {
+        let server = &config.server;
+        // The configuration has exactly one, or it would not have been accepted.
+        let (name, upstream) = config.upstreams.first_key_value().ok_or(Failure::HttpClient)?;
+        let client = Client::try_new(name, upstream).map_err(|_| Failure::HttpClient)?;
+        let backend = Arc::new(Verified(Observed(client)));
+        let limits = rest::Limits {
+            request_timeout: server.request_timeout,
+            list_timeout: server.list_timeout,
+            body_timeout: server.body_timeout,
+        };
+        let writes = TaskTracker::new();
+        let gateway = rest::Gateway::new(backend, upstream.time_zone.clone(), limits, writes.clone());
+        let settings = middleware::Settings {
+            base_path: server.base_path.clone(),
+            request_timeout: server.request_timeout,
+            upstream: name.clone(),
+        };
+        let router = middleware::apply(rest::router(gateway, &server.base_path), settings);
+        let connections = Limits {
+            header_timeout: server.header_timeout,
+            max_connections: server.max_connections,
+            drain_timeout: server.drain_timeout,
+        };
+        let readiness = Readiness::default();
+        Ok(Self {
+            api: Server::bind(server.listen, router, connections).await?,
+            ops: Server::bind(server.ops_listen, ops::router(readiness.clone()), connections).await?,
+            readiness,
+            writes,
+            drain: Drain { delay: server.drain_delay, timeout: server.drain_timeout },
+        })
+    }
+
+    /// Serves until a signal asks to stop.
+    ///
+    /// # Errors
+    /// When signals cannot be heard.
+    pub async fn run(self) -> Result<(), Failure> {
+        let signals = StopSignals::try_new()?;
+        // Not before signals are heard: whoever reads this may send one.
+        tracing::info!(listen = %self.api.address(), ops_listen = %self.ops.address(), "listening");
+        let stop = CancellationToken::new();
+        let ops = tokio::spawn(self.ops.run(std::future::pending()));
+        self.readiness.set(true);
+        let work = async {
+            self.api.run(stop.cancelled()).await;
+            self.writes.close();
+            let _ = tokio::time::timeout(self.drain.timeout, self.writes.wait()).await;
+        };
+        tokio::select! {
+            () = work => tracing::info!("stopped"),
+            () = self.drain.obey(signals, &self.readiness, &stop) => tracing::warn!("stopped at once by a second signal"),
+        }
+        ops.abort();
+        Ok(())
+    }
+}
+
+impl Drain {
+    /// At the first signal, says that no more requests should come, serves those that come all the same for a moment, because
+    /// others need one to notice, and then stops the server. Returns at the second signal.
+    async fn obey(&self, mut signals: StopSignals, readiness: &Readiness, stop: &CancellationToken) {
+        signals.next().await;
+        tracing::info!("asked to stop");
+        readiness.set(false);
+        tokio::select! {
+            () = tokio::time::sleep(self.delay) => {}
+            () = signals.next() => return,
+        }
+        stop.cancel();
+        signals.next().await;
+    }
+}

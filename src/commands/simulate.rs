@@ -1,0 +1,96 @@
+//! `simulate`: the order system in memory behind the legacy protocol.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use super::signal::StopSignals;
+use crate::backend::Disturbed;
+use crate::legacy::server::{Access, router};
+use crate::memory::Memory;
+use crate::server::{Limits, Server};
+
+/// The order system to be simulated. Its data are invented and gone when it stops.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Address and port to listen on; any program on this machine may call
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+    /// Path of the endpoint
+    #[arg(long, default_value = "/admin/edit/services/plain/orders", value_parser = path)]
+    pub path: String,
+    /// Form of the protocol
+    #[arg(long, value_enum, default_value_t = Dialect::Network)]
+    pub dialect: Dialect,
+    /// User that callers must name
+    #[arg(long, default_value = "1234")]
+    pub api_user: String,
+    /// Number of orders
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub orders: u32,
+    /// Time that every call takes longer, such as 250ms
+    #[arg(long, default_value = "0ms", value_parser = duration)]
+    pub latency: Duration,
+    /// Share of calls that fail and apply nothing, from 0 to 1
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub failure_rate: f64,
+}
+
+/// The forms of the protocol that can be simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    /// For network operators.
+    Network,
+}
+
+impl Options {
+    /// The server of the simulated system, bound and not yet running.
+    ///
+    /// # Errors
+    /// When the address cannot be taken.
+    pub async fn bind(&self) -> Result<Server, Failure> {
+        let backend = Disturbed::new(Memory::seeded(self.orders), self.latency, self.failure_rate);
+        let access = Access { api_user: self.api_user.clone(), allows: is_loopback };
+        let limits =
+            Limits { header_timeout: Duration::from_secs(10), max_connections: 1024, drain_timeout: Duration::from_secs(5) };
+        Ok(Server::bind(self.listen, router(&self.path, Arc::new(backend), access), limits).await?)
+    }
+}
+
+/// Serves until a signal asks to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(options: Options) -> Result<(), Failure> {
+    let server = options.bind().await?;
+    let mut signals = StopSignals::try_new()?;
+    let stop = async move { signals.next().await };
+    let url = format!("http://{}{}", server.address(), options.path);
+    println!("The order system is at {url}\n");
+    println!("  curl '{url}?method=order_info&api_user={}&id=20417'", options.api_user);
+    server.run(stop).await;
+    Ok(())
+}
+
+/// Whether an address is of this machine, also where an IPv6 socket shows an IPv4 address.
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn path(text: &str) -> Result<String, String> {
+    let fits = text.starts_with('/')
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'*' | b'?' | b'#' | b':'));
+    fits.then(|| text.to_owned()).ok_or_else(|| "must be a path that begins with /".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    time.ok_or_else(|| "must be a time with its unit, such as 250ms".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}

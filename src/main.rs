@@ -1,0 +1,72 @@
+//! The program: arguments in, exit code out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tjansteguiden_gateway::commands::{Failure, demo, openapi, serve, simulate};
+use tjansteguiden_gateway::config::{Config, LogFormat};
+use tjansteguiden_gateway::telemetry;
+
+/// REST/JSON gateway for the order API of Tjänsteguiden
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve {
+        /// Configuration file in TOML; environment variables such as `GATEWAY__SERVER__LISTEN` win over it
+        #[arg(long, env = "GATEWAY_CONFIG")]
+        config: Option<PathBuf>,
+    },
+    /// Run the gateway in front of a simulated order system, with nothing to configure
+    Demo(demo::Options),
+    /// Run a simulated order system alone
+    Simulate(simulate::Options),
+    /// Print the OpenAPI document
+    Openapi {
+        /// Form of the document
+        #[arg(long, value_enum, default_value = "json")]
+        format: openapi::Format,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("tjansteguiden-gateway: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and handed to the configuration")]
+async fn run(command: Command) -> Result<(), Failure> {
+    let level = std::env::var("RUST_LOG").ok();
+    match command {
+        Command::Serve { config } => {
+            // A variable that is not UTF-8 cannot be one of ours.
+            let environment =
+                std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            let config = Config::load(config.as_deref(), environment)?;
+            telemetry::init(config.log.format, level.as_deref());
+            serve::run(config).await
+        }
+        Command::Demo(options) => {
+            telemetry::init(Some(LogFormat::Text), level.as_deref());
+            demo::run(options).await
+        }
+        Command::Simulate(options) => {
+            telemetry::init(None, level.as_deref());
+            simulate::run(options).await
+        }
+        Command::Openapi { format } => openapi::run(format),
+    }
+}

@@ -1,0 +1,35 @@
+//! The port for those who run the gateway.
+//!
+//! *Live* means that the process answers. *Ready* means that it wants requests: not before it listens, not after it was told
+//! to stop. Neither looks at the order system: restarting the gateway or taking it out of service mends nothing there, and
+//! takes the honest answers away from its clients.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::routing::get;
+use http::StatusCode;
+
+/// Whether the gateway wants requests.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Says so, or the contrary.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// `/livez` and `/readyz`.
+pub fn router(readiness: Readiness) -> Router {
+    let ready = move || async move {
+        if readiness.get() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+    };
+    Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(ready))
+}

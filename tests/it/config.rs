@@ -1,0 +1,135 @@
+//! The configuration: file, environment over it, and every fault at once.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tjansteguiden_gateway::config::{Config, Faults};
+
+fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
+    let mut path = tempfile::NamedTempFile::new().expect("a file");
+    path.write_all(file.as_bytes()).expect("room");
+    Config::load(Some(path.path()), variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+const UPSTREAM: &str = "[upstreams.default]\nurl = \"https://portal.example/orders\"\napi_user = 1234\n";
+
+#[track_caller]
+fn faults(file: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let text = load(file, variables).expect_err("faults").to_string();
+    text.lines().skip(1).map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn a_file_and_the_environment_over_it_make_a_configuration() {
+    let file = "[server]\nlisten = \"127.0.0.1:1\"\nrequest_timeout = \"3s\"\n".to_owned() + UPSTREAM;
+    let config = load(
+        &file,
+        &[
+            ("GATEWAY__SERVER__LISTEN", "127.0.0.1:2"),
+            ("GATEWAY__UPSTREAMS__DEFAULT__TIME_ZONE", "Europe/Helsinki"),
+            ("HOME", "/"),
+        ],
+    );
+    let config = config.expect("a configuration");
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.server.request_timeout, Duration::from_secs(3));
+    assert_eq!(config.upstreams["default"].api_user, "1234");
+    assert_eq!(config.server.drain_delay, Duration::from_secs(5));
+    assert_eq!(config.upstreams["default"].settle_time, Duration::from_secs(35));
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_key() {
+    let file = "[server]\nlisten = \"here\"\nlimt = 3\ndrain_timeout = \"24s\"\n[log]\nformat = \"xml\"\n[auth]\nmode = \"jwt\"\n\
+                [upstreams.default]\nurl = \"ftp://x\"\ntimeout = \"10\"\ncharset = \"klingon\"\nmax_item_bytes = 1023\n";
+    let found = faults(file, &[("GATEWAY__UPSTREAMS__DEFAULT__TIME_ZONE", "Mars/Olympus")]);
+    for key in [
+        "server.listen",
+        "server.limt",
+        "server.drain_timeout",
+        "log.format",
+        "auth.mode",
+        "upstreams.default.url",
+        "upstreams.default.api_user",
+        "upstreams.default.timeout",
+        "upstreams.default.charset",
+        "upstreams.default.max_item_bytes",
+        "upstreams.default.time_zone",
+    ] {
+        assert!(found.iter().any(|fault| fault.starts_with(&format!("{key} "))), "{key} in {found:?}");
+    }
+    assert_eq!(found.len(), 11, "{found:?}");
+}
+
+#[test]
+fn what_is_dangerous_must_be_said_explicitly() {
+    let open = [("GATEWAY__SERVER__LISTEN", "0.0.0.0:8080")];
+    assert!(faults(UPSTREAM, &open)[0].starts_with("auth.allow_unauthenticated "));
+    load(UPSTREAM, &[open[0], ("GATEWAY__AUTH__ALLOW_UNAUTHENTICATED", "true")]).expect("a configuration");
+    let plain = [("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://portal.example/orders")];
+    assert!(faults(UPSTREAM, &plain)[0].starts_with("upstreams.default.url "));
+    load(UPSTREAM, &[plain[0], ("GATEWAY__UPSTREAMS__DEFAULT__ALLOW_HTTP", "true")]).expect("a configuration");
+    for loopback in ["http://127.0.0.1:1/a", "http://[::1]:1/a", "http://localhost/a"] {
+        load(UPSTREAM, &[("GATEWAY__UPSTREAMS__DEFAULT__URL", loopback)]).expect("a configuration");
+    }
+    let second = UPSTREAM.to_owned() + &UPSTREAM.replace("default", "other");
+    assert!(faults(&second, &[])[0].starts_with("auth.mode "));
+    assert!(faults("", &[])[0].starts_with("upstreams.default.url "));
+}
+
+#[test]
+fn values_must_fit_exactly() {
+    for (variable, good, bad) in [
+        (
+            "SERVER__BASE_PATH",
+            vec!["/", "/a", "/api/v1.0/~x"],
+            vec!["", "a", "/a/", "//", "/a//b", "/{a}", "/å", "/..", "/a b"],
+        ),
+        ("SERVER__HEADER_TIMEOUT", vec!["1ms", "10s", "1h", "24h"], vec!["0s", "10", "-1s", "25h", "soon"]),
+        ("SERVER__MAX_CONNECTIONS", vec!["1", "1000000"], vec!["0", "1000001", "many"]),
+        ("UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES", vec!["1024", "1073741824"], vec!["1023", "1073741825", "64MB"]),
+        (
+            "UPSTREAMS__DEFAULT__URL",
+            vec!["https://a.example", "https://a.example:1/b"],
+            vec!["a.example", "https://a.example/?x=1", "https://u:p@a.example/", "https://a.example/#x", "file:///a"],
+        ),
+        ("UPSTREAMS__DEFAULT__DIALECT", vec!["network"], vec!["Network", "other"]),
+        ("AUTH__ALLOW_UNAUTHENTICATED", vec!["true", "false"], vec!["yes", "1"]),
+        ("LOG__FORMAT", vec!["json", "text"], vec!["JSON"]),
+    ] {
+        let variable = format!("GATEWAY__{variable}");
+        for value in good {
+            load(UPSTREAM, &[(&variable, value)]).unwrap_or_else(|faults| panic!("{variable}={value}: {faults}"));
+        }
+        for value in bad {
+            assert_eq!(faults(UPSTREAM, &[(&variable, value)]).len(), 1, "{variable}={value}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file_and_never_in_a_fault() {
+    let mut secret = tempfile::NamedTempFile::new().expect("a file");
+    secret.write_all("\u{feff}topsecret\r\n".as_bytes()).expect("room");
+    let path = secret.path().display().to_string();
+    let url = ("GATEWAY__UPSTREAMS__DEFAULT__URL", "https://portal.example/orders");
+    let config = load("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER_FILE", &path)]).expect("a configuration");
+    assert_eq!(config.upstreams["default"].api_user, "topsecret");
+    assert!(!format!("{config:?}").contains("topsecret"));
+    let both = [
+        url,
+        ("GATEWAY__UPSTREAMS__DEFAULT__API_USER_FILE", path.as_str()),
+        ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", "topsecret"),
+    ];
+    let found = faults("", &both);
+    assert!(found[0].starts_with("upstreams.default.api_user ") && !found[0].contains("topsecret"), "{found:?}");
+    assert_eq!(faults("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER_FILE", "/nowhere")]).len(), 1);
+    assert_eq!(faults("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", " ")]).len(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_is_no_toml_is_a_fault() {
+    let missing = Config::load(Some(std::path::Path::new("/nowhere/config.toml")), []).expect_err("a fault").to_string();
+    assert!(missing.contains("/nowhere/config.toml cannot be read"), "{missing}");
+    assert!(faults("[server]\nlisten = \n", &[])[0].contains("near line 2"));
+}

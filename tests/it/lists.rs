@@ -1,0 +1,141 @@
+//! Lists stream, are filtered on the way, and never look complete when they are not.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use reqwest::Method;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::support::{Gateway, Reply, Upstream};
+
+fn ids(list: &Value) -> Vec<u64> {
+    list["items"].as_array().expect("items").iter().map(|item| item["id"].as_u64().expect("an id")).collect()
+}
+
+fn order(id: u64, date: &str, status: &str, kind: &str, customer: u64) -> String {
+    format!(
+        "<order><id>{id}</id><type>{kind}</type><date>{date}</date><status>{status}</status><customer>{customer}</customer></order>"
+    )
+}
+
+#[tokio::test]
+async fn orders_are_filtered_by_time_status_type_and_customer() {
+    let orders = [
+        order(1, "2016-03-14 00:00:00", "new", "order", 7),
+        order(2, "2016-03-14 09:05:00", "received", "order", 8),
+        order(3, "2016-03-14 23:59:59", "paused", "upgrade", 7),
+        order(4, "2016-03-15 00:00:00", "new", "order", 8),
+        order(5, "0000-00-00 00:00:00", "new", "order", 9),
+    ];
+    let upstream = Upstream::saying(Reply::xml(&format!("<orders>{}</orders>", orders.concat()))).await;
+    let gateway = Gateway::before(&upstream).await;
+    for (query, expected) in [
+        ("since=2016-03-14", vec![1, 2, 3, 4, 5]),
+        ("since=2016-03-14&until=2016-03-15", vec![1, 2, 3, 5]),
+        ("since=2016-03-14T09:05:00%2B01:00", vec![2, 3, 4, 5]),
+        ("since=2016-03-14T09:05:00+01:00", vec![2, 3, 4, 5]),
+        ("since=2016-03-14T08:05:01Z", vec![3, 4, 5]),
+        ("since=2016-03-14&until=2016-03-14T08:05:00Z", vec![1, 5]),
+        ("since=2016-03-14&status=new", vec![1, 4, 5]),
+        ("since=2016-03-14&status=received&status=paused", vec![2, 3]),
+        ("since=2016-03-14&status=NEW", vec![]),
+        ("since=2016-03-14&type=upgrade", vec![3]),
+        ("since=2016-03-14&customerId=7&status=new", vec![1]),
+    ] {
+        assert_eq!(ids(&gateway.get(&format!("/orders?{query}")).await.ok()), expected, "{query}");
+    }
+    let queries = upstream.queries();
+    assert!(queries.iter().all(|query| query == "method=orders&api_user=1234&date=2016-03-14"), "{queries:?}");
+}
+
+#[tokio::test]
+async fn the_upstream_gets_the_local_date_of_an_instant() {
+    let upstream = Upstream::with_fixtures().await;
+    let gateway = Gateway::before(&upstream).await;
+    gateway.get("/orders?since=2016-07-13T22:30:00Z").await.ok();
+    gateway.get("/orders?since=2016-07-13T21:59:59Z").await.ok();
+    let dates: Vec<_> = upstream.queries().iter().filter_map(|query| query.split("date=").nth(1).map(str::to_owned)).collect();
+    assert_eq!(dates, ["2016-07-14", "2016-07-13"]);
+}
+
+#[tokio::test]
+async fn in_the_repeated_autumn_hour_no_order_is_missed() {
+    let list = format!(
+        "<orders>{}{}</orders>",
+        order(1, "2016-10-30 02:30:00", "new", "order", 1),
+        order(2, "2016-10-30 03:30:00", "new", "order", 1)
+    );
+    let upstream = Upstream::saying(Reply::xml(&list)).await;
+    let gateway = Gateway::before(&upstream).await;
+    // 02:30 was at 00:30 and again at 01:30 UTC; the earlier instant is shown, the later one passes `since`.
+    for (since, expected) in [("00:30:00", vec![1, 2]), ("01:30:00", vec![1, 2]), ("01:30:01", vec![2])] {
+        let list = gateway.get(&format!("/orders?since=2016-10-30T{since}Z")).await.ok();
+        assert_eq!(ids(&list), expected, "{since}");
+        if expected.len() == 2 {
+            assert_eq!(list["items"][0]["orderedAt"], "2016-10-30T02:30:00+02:00");
+        }
+    }
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the answer is looked at while it comes")]
+async fn items_arrive_while_the_order_system_is_still_talking() {
+    let latch = Arc::new(Notify::new());
+    let first = format!("<orders>{}", order(1, "2016-03-14 09:05:00", "new", "order", 1));
+    let rest = format!("{}</orders>", order(2, "2016-03-14 09:06:00", "new", "order", 1));
+    let upstream = Upstream::saying(Reply::held(&[&first, &rest], &latch)).await;
+    let gateway = Gateway::before(&upstream).await;
+    let response = gateway.request(Method::GET, "/orders?since=2016-03-14").send().await.expect("a response");
+    assert_eq!(response.status(), 200);
+    let mut body = response.bytes_stream();
+    let mut text = String::new();
+    while !text.contains("\"id\":1") {
+        text.push_str(&String::from_utf8_lossy(&body.next().await.expect("more").expect("bytes")));
+    }
+    assert!(!text.contains("\"id\":2"));
+    latch.notify_one();
+    while let Some(bytes) = body.next().await {
+        text.push_str(&String::from_utf8_lossy(&bytes.expect("bytes")));
+    }
+    assert_eq!(ids(&serde_json::from_str(&text).expect("whole JSON")), [1, 2]);
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the answer is broken off")]
+async fn a_list_that_cannot_be_completed_breaks_the_connection_off() {
+    let one = order(1, "2016-03-14 09:05:00", "new", "order", 1);
+    for reply in [
+        Reply::xml(&format!("<orders>{one}")),
+        Reply::xml(&format!("<orders>{one}</customers>")),
+        Reply::xml(&format!("<orders>{one}</orders>trailing")),
+        Reply::xml(&format!("<orders>{one}</orders><orders/>")),
+        Reply::xml(&format!("<orders>{one}<status>failed</status></orders>")),
+        Reply::xml(&format!("<orders>{one}<status>unsure</status></orders>")),
+        Reply::xml(&format!("<orders>{one}<order><id>2</id><x>{}</x></order></orders>", "x".repeat(300_000))),
+        Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()),
+        Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()).then_reset(),
+        Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()).then_hang(),
+    ] {
+        let upstream = Upstream::saying(reply.clone()).await;
+        let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]).await;
+        let response = gateway.request(Method::GET, "/orders?since=2016-03-14").send().await.expect("a head");
+        assert_eq!(response.status(), 200, "{reply:?}");
+        assert!(response.text().await.is_err(), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the client leaves")]
+async fn a_client_that_leaves_ends_the_call_of_the_order_system() {
+    let latch = Arc::new(Notify::new());
+    let first = format!("<orders>{}", order(1, "2016-03-14 09:05:00", "new", "order", 1));
+    let upstream = Upstream::saying(Reply::held(&[&first, "</orders>"], &latch)).await;
+    let gateway = Gateway::before(&upstream).await;
+    let response = gateway.request(Method::GET, "/orders?since=2016-03-14").send().await.expect("a head");
+    drop(response);
+    // The next call is answered as ever.
+    latch.notify_one();
+    latch.notify_one();
+    assert_eq!(gateway.get("/orders?since=2016-03-14").await.status, 200);
+}

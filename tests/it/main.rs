@@ -1,0 +1,21 @@
+//! Tests through the front door: a gateway on a real socket, in front of an order system that speaks real XML.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test ends where something is not as it should be"
+)]
+
+mod answers;
+mod bad_input;
+mod config;
+mod day;
+mod http;
+mod lists;
+mod openapi;
+mod process;
+mod routes;
+mod server;
+mod simulator;
+mod support;
+mod writes;

@@ -1,0 +1,111 @@
+//! The OpenAPI document keeps its promises.
+
+use serde_json::Value;
+use tjansteguiden_gateway::rest::openapi::document;
+
+fn spec() -> Value {
+    serde_json::to_value(document("/")).expect("a document")
+}
+
+fn walk(value: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
+    visit(path, value);
+    match value {
+        Value::Array(items) => items.iter().enumerate().for_each(|(index, item)| walk(item, &format!("{path}/{index}"), visit)),
+        Value::Object(members) => members.iter().for_each(|(name, member)| walk(member, &format!("{path}/{name}"), visit)),
+        _ => {}
+    }
+}
+
+fn operations(spec: &Value) -> Vec<(String, String, Value)> {
+    let paths = spec["paths"].as_object().expect("paths");
+    let all = paths.iter().flat_map(|(path, methods)| {
+        methods
+            .as_object()
+            .expect("methods")
+            .iter()
+            .map(move |(method, operation)| (path.clone(), method.clone(), operation.clone()))
+    });
+    all.collect()
+}
+
+#[test]
+fn it_lists_every_operation_by_its_name() {
+    let spec = spec();
+    assert_eq!(spec["openapi"], "3.1.0");
+    let mut names: Vec<_> = operations(&spec)
+        .iter()
+        .map(|(_, _, operation)| operation["operationId"].as_str().expect("an id").to_owned())
+        .collect();
+    names.sort();
+    let expected = [
+        "add_order_message",
+        "change_order_status",
+        "get_customer",
+        "get_order",
+        "get_order_status",
+        "list_customers",
+        "list_order_messages",
+        "list_orders",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn nothing_is_null() {
+    walk(&spec(), "", &mut |path, value| {
+        assert!(!value.is_null() && value != "null", "null at {path}");
+        assert!(path.rsplit('/').next() != Some("nullable"), "nullable at {path}");
+    });
+}
+
+#[test]
+fn every_operation_has_a_summary_and_names_its_problems() {
+    for (path, method, operation) in operations(&spec()) {
+        let place = format!("{method} {path}");
+        assert!(operation["summary"].is_string() && operation["description"].is_string(), "{place}");
+        let responses = operation["responses"].as_object().expect("responses");
+        let mut statuses = vec!["400", "406", "414", "431", "500", "502", "504"];
+        if path.contains("{id}") {
+            statuses.push("404");
+        }
+        match method.as_str() {
+            "get" => statuses.push("503"),
+            _ => statuses.extend(["408", "409", "413", "415", "422"]),
+        }
+        for status in statuses {
+            let response = responses.get(status).unwrap_or_else(|| panic!("{place} {status}"));
+            let content = &response["content"]["application/problem+json"];
+            assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{place} {status}");
+            let examples = content["examples"].as_object().expect("examples");
+            for (code, example) in examples {
+                assert_eq!(&example["value"]["code"], code, "{place} {status}");
+                assert_eq!(example["value"]["status"].to_string(), status, "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_member_is_described() {
+    let spec = spec();
+    for (name, schema) in spec["components"]["schemas"].as_object().expect("schemas") {
+        assert!(schema["description"].is_string(), "{name}");
+        for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let described = schema["description"].is_string() || schema["$ref"].is_string() || schema["allOf"].is_array();
+            assert!(described, "{name}.{member}: {schema}");
+        }
+    }
+}
+
+#[test]
+fn words_are_open_where_they_are_read_and_closed_where_they_are_written() {
+    let spec = spec();
+    let schemas = &spec["components"]["schemas"];
+    let read = &schemas["Order"]["properties"]["status"];
+    assert_eq!(read["x-extensible-enum"].as_array().map(Vec::len), Some(6));
+    assert!(read["enum"].is_null() && read["type"] == "string");
+    assert_eq!(schemas["StatusChange"]["properties"]["status"]["enum"].as_array().map(Vec::len), Some(6));
+    assert_eq!(schemas["Message"]["properties"]["type"]["x-extensible-enum"].as_array().map(Vec::len), Some(4));
+    assert_eq!(schemas["NewMessage"]["properties"]["type"]["enum"].as_array().map(Vec::len), Some(4));
+    assert_eq!(schemas["NewMessage"]["properties"]["text"]["maxLength"], 7900);
+}

@@ -1,0 +1,129 @@
+//! The program as people and Kubernetes start and stop it.
+
+use crate::support::Program;
+
+const SETTINGS: [(&str, &str); 5] = [
+    ("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://127.0.0.1:9/orders"),
+    ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", "1234"),
+    ("GATEWAY__SERVER__LISTEN", "127.0.0.1:0"),
+    ("GATEWAY__SERVER__OPS_LISTEN", "127.0.0.1:0"),
+    ("GATEWAY__SERVER__DRAIN_DELAY", "500ms"),
+];
+
+#[expect(clippy::disallowed_methods, reason = "the program is asked from outside")]
+async fn get(url: &str) -> Option<(u16, String)> {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let response = client.get(url).send().await.ok()?;
+    Some((response.status().as_u16(), response.text().await.ok()?))
+}
+
+fn member(line: &str, name: &str) -> serde_json::Value {
+    let line: serde_json::Value = serde_json::from_str(line).expect("a JSON line");
+    line[name].clone()
+}
+
+#[tokio::test]
+async fn it_serves_tells_its_readiness_and_stops_in_order() {
+    let mut program = Program::start(&["serve"], &SETTINGS);
+    let line = program.line_with("listening").await;
+    let (api, ops) = (member(&line, "listen"), member(&line, "ops_listen"));
+    let (api, ops) =
+        (format!("http://{}", api.as_str().expect("an address")), format!("http://{}", ops.as_str().expect("an address")));
+    assert_eq!(get(&format!("{ops}/livez")).await.expect("an answer").0, 200);
+    assert_eq!(get(&format!("{ops}/readyz")).await.expect("an answer").0, 200);
+    assert_eq!(get(&format!("{api}/orders/1")).await.expect("an answer").0, 502);
+    program.terminate().await;
+    program.line_with("asked to stop").await;
+    // Still served, but no longer asked for.
+    assert_eq!(get(&format!("{ops}/readyz")).await.expect("an answer").0, 503);
+    assert_eq!(get(&format!("{ops}/livez")).await.expect("an answer").0, 200);
+    assert_eq!(get(&format!("{api}/orders/1")).await.expect("an answer").0, 502);
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_stops_it_at_once() {
+    let settings = [&SETTINGS[..4], &[("GATEWAY__SERVER__DRAIN_DELAY", "1h")]].concat();
+    let mut program = Program::start(&["serve"], &settings);
+    program.line_with("listening").await;
+    program.terminate().await;
+    program.line_with("asked to stop").await;
+    program.terminate().await;
+    program.line_with("stopped at once").await;
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn every_request_has_one_line_in_the_log_without_values() {
+    let mut program = Program::start(&["serve"], &SETTINGS);
+    let line = program.line_with("listening").await;
+    let api = format!("http://{}", member(&line, "listen").as_str().expect("an address"));
+    get(&format!("{api}/orders/4711?since=hemligt")).await.expect("an answer");
+    let line = program.line_with("\"message\":\"request\"").await;
+    assert_eq!((member(&line, "route"), member(&line, "status")), ("/orders/{id}".into(), 400.into()));
+    assert!(member(&line, "request.id").is_string() && member(&line, "duration_ms").is_u64());
+    assert!(!line.contains("hemligt") && !line.contains("4711"), "{line}");
+    get(&format!("{api}/customers/4711")).await.expect("an answer");
+    let line = program.line_with("\"message\":\"request\"").await;
+    assert_eq!((member(&line, "legacy.call"), member(&line, "legacy.outcome")), ("customer_info".into(), "unreachable".into()));
+    assert_eq!((member(&line, "upstream"), member(&line, "retries")), ("default".into(), 0.into()));
+}
+
+#[tokio::test]
+async fn faults_of_the_configuration_end_it_with_code_2() {
+    let output = Program::command(&["serve"], &[("GATEWAY__SERVER__LISTEN", "here")]).output().await.expect("the program runs");
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("server.listen ") && text.contains("upstreams.default.url "), "{text}");
+    for arguments in [
+        &["serve", "--config", "/nowhere.toml"][..],
+        &["serve", "--nonsense"],
+        &["nonsense"],
+        &["simulate", "--failure-rate", "2"],
+    ] {
+        let output = Program::command(arguments, &[]).output().await.expect("the program runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let output = Program::command(&["simulate", "--listen", &address], &[]).output().await.expect("the program runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&address));
+}
+
+#[tokio::test]
+async fn the_curl_lines_of_the_demo_work() {
+    let mut program = Program::start(&["demo", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"], &[]);
+    let mut lines = Vec::new();
+    for _ in 0..3 {
+        lines.push(program.line_with("curl ").await);
+    }
+    for line in lines {
+        let command = format!("{} -sS --fail --noproxy '*'", line.trim());
+        let output = tokio::process::Command::new("sh").args(["-c", &command]).output().await.expect("curl");
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            ["{\"items\":[{", "{\"status\":\"received\"}", "<status>received</status>"]
+                .iter()
+                .any(|known| answer.contains(known)),
+            "{answer}"
+        );
+    }
+    program.terminate().await;
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_openapi_document_is_printed_in_both_forms() {
+    for (format, committed) in [("json", "openapi.json"), ("yaml", "openapi.yaml")] {
+        let output = Program::command(&["openapi", "--format", format], &[]).output().await.expect("the program runs");
+        assert!(output.status.success());
+        let committed = std::fs::read_to_string(format!("{}/openapi/{committed}", env!("CARGO_MANIFEST_DIR")))
+            .expect("a committed document");
+        assert!(
+            String::from_utf8_lossy(&output.stdout) == committed,
+            "run: cargo run -- openapi --format {format} > openapi/openapi.{format}"
+        );
+    }
+}

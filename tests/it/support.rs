@@ -1,0 +1,17 @@
+//! What tests are made of: a gateway, an order system, programs, and answers whose form is checked whatever they say.
+
+mod answer;
+mod gateway;
+mod program;
+mod upstream;
+
+pub(crate) use answer::Answer;
+pub(crate) use gateway::Gateway;
+pub(crate) use program::Program;
+pub(crate) use upstream::{Reply, Upstream};
+
+/// A file of `tests/fixtures`.
+pub(crate) fn fixture(name: &str) -> String {
+    let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}

@@ -1,0 +1,100 @@
+//! An answer of the gateway. Whatever it says, its form is checked here.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+/// An answer that was read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+/// Headers that an answer may have: nothing of the order system's gets through by accident.
+const KNOWN_HEADERS: [&str; 12] = [
+    "accept-patch",
+    "allow",
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-type",
+    "date",
+    "location",
+    "retry-after",
+    "transfer-encoding",
+    "x-request-id",
+    "vary",
+];
+
+impl Answer {
+    pub(crate) async fn read(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.text().await.expect("the body is whole");
+        let answer = Self { status, headers, body };
+        answer.check();
+        answer
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("headers are ASCII"))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.body))
+    }
+
+    /// The problem with this status and code.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{}", self.body);
+        problem
+    }
+
+    /// The successful answer's JSON.
+    #[track_caller]
+    pub(crate) fn ok(&self) -> Value {
+        assert!(matches!(self.status, 200 | 201), "{} {}", self.status, self.body);
+        self.json()
+    }
+
+    fn check(&self) {
+        for name in self.headers.keys() {
+            assert!(KNOWN_HEADERS.contains(&name.as_str()), "unexpected header {name}");
+        }
+        assert!(!self.header("x-request-id").is_empty());
+        assert!(!self.header("cache-control").is_empty());
+        if self.status >= 400 && !self.body.is_empty() {
+            self.check_problem();
+        }
+        if self.header("content-type") == "application/json" && !self.body.is_empty() {
+            assert!(!contains_null(&self.json()), "null in {}", self.body);
+        }
+    }
+
+    fn check_problem(&self) {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        let text = |member: &str| problem[member].as_str().unwrap_or_else(|| panic!("{member} of {problem}"));
+        assert_eq!(problem["status"], self.status);
+        assert!(text("type").ends_with(&format!("/problems/{}", text("code"))));
+        assert_eq!(text("requestId"), self.header("x-request-id"));
+        assert!(text("instance").starts_with('/') && !text("instance").contains('?'));
+        assert!(!text("title").is_empty() && !text("detail").is_empty());
+        for error in problem["errors"].as_array().into_iter().flatten() {
+            assert!(error["detail"].is_string() && (error["parameter"].is_string() != error["pointer"].is_string()), "{error}");
+        }
+        assert!(!contains_null(&problem));
+    }
+}
+
+fn contains_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(contains_null),
+        Value::Object(members) => members.values().any(contains_null),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}

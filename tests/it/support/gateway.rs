@@ -1,0 +1,86 @@
+//! A gateway on free ports, started from a configuration as users give one.
+
+use std::net::SocketAddr;
+
+use reqwest::{Client, Method, RequestBuilder};
+use tjansteguiden_gateway::commands::serve::App;
+use tjansteguiden_gateway::config::Config;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use super::{Answer, Upstream};
+
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    client: Client,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Gateway {
+    /// A gateway in front of this order system.
+    pub(crate) async fn before(upstream: &Upstream) -> Self {
+        Self::with(upstream, &[]).await
+    }
+
+    /// The same with some settings, as variables without their prefix.
+    pub(crate) async fn with(upstream: &Upstream, settings: &[(&str, &str)]) -> Self {
+        Self::before_url(&upstream.url(), settings).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a client of the gateway, not of an order system")]
+    pub(crate) async fn before_url(url: &str, settings: &[(&str, &str)]) -> Self {
+        let defaults = [
+            ("UPSTREAMS__DEFAULT__URL", url),
+            ("UPSTREAMS__DEFAULT__API_USER", "1234"),
+            ("SERVER__LISTEN", "127.0.0.1:0"),
+            ("SERVER__OPS_LISTEN", "127.0.0.1:0"),
+        ];
+        let variables = defaults.iter().chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), (*value).to_owned()));
+        let config = Config::load(None, variables).expect("the configuration fits");
+        let app = App::build(&config).await.expect("the ports are free");
+        let address = app.api.address();
+        let task = tokio::spawn(app.api.run(std::future::pending()));
+        let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        Self { address, client, task }
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.send(self.request(Method::GET, target)).await
+    }
+
+    pub(crate) async fn patch_status(&self, order: u64, body: &str) -> Answer {
+        let request = self.request(Method::PATCH, &format!("/orders/{order}/status"));
+        self.send(request.header("content-type", "application/json").body(body.to_owned())).await
+    }
+
+    pub(crate) async fn post_message(&self, order: u64, body: &str) -> Answer {
+        let request = self.request(Method::POST, &format!("/orders/{order}/messages"));
+        self.send(request.header("content-type", "application/json").body(body.to_owned())).await
+    }
+
+    pub(crate) fn request(&self, method: Method, target: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{target}", self.address))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a client of the gateway, not of an order system")]
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
+        Answer::read(request.send().await.expect("the gateway answers")).await
+    }
+
+    /// Sends these bytes and reads until the gateway closes the connection.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.expect("the gateway listens");
+        stream.write_all(bytes).await.expect("the gateway reads");
+        let mut answer = Vec::new();
+        // The gateway may have closed already what it does not want to hear to the end.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}

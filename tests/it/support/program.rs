@@ -1,0 +1,60 @@
+//! The program itself, as a process of its own.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+pub(crate) struct Program {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+/// How long a program may take to say or do something on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Program {
+    pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tjansteguiden-gateway"));
+        command
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .env_remove("GATEWAY_CONFIG")
+            .env_remove("RUST_LOG")
+            .kill_on_drop(true);
+        command
+    }
+
+    pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = Self::command(arguments, variables).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let stdout = child.stdout.take().expect("a pipe");
+        Self { child, lines: BufReader::new(stdout).lines() }
+    }
+
+    /// The next line that has this in it.
+    pub(crate) async fn line_with(&mut self, text: &str) -> String {
+        let wanted = async {
+            while let Some(line) = self.lines.next_line().await.expect("the program's output") {
+                if line.contains(text) {
+                    return line;
+                }
+            }
+            panic!("the program ended without saying {text:?}");
+        };
+        timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("the program never said {text:?}"))
+    }
+
+    /// Asks it to stop.
+    pub(crate) async fn terminate(&self) {
+        let id = self.child.id().expect("a running program").to_string();
+        let status = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill");
+        assert!(status.success());
+    }
+
+    /// Waits for its end and returns its exit code.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        timeout(PATIENCE, self.child.wait()).await.expect("the program ends").expect("a status").code()
+    }
+}

@@ -1,0 +1,196 @@
+//! An order system that says whatever a test wants, byte by byte, and remembers what it was asked.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+const PATH: &str = "/admin/edit/services/plain/orders";
+
+pub(crate) struct Upstream {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+    task: JoinHandle<()>,
+}
+
+/// What the order system sends, and what it does then.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pieces: Vec<Vec<u8>>,
+    end: End,
+}
+
+#[derive(Clone, Debug)]
+enum End {
+    Close,
+    Reset,
+    Hang,
+    /// Sends the last piece when told to.
+    LastPieceAfter(Arc<Notify>),
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Upstream {
+    /// An order system that answers every call the same.
+    pub(crate) async fn saying(reply: Reply) -> Self {
+        Self::answering(move |_| reply.clone()).await
+    }
+
+    /// An order system that answers each method with its fixture.
+    pub(crate) async fn with_fixtures() -> Self {
+        Self::answering(|query| {
+            let method = query.split('&').find_map(|pair| pair.strip_prefix("method=")).unwrap_or_default();
+            match method {
+                "add_message" => Reply::xml("<add_message><response/><status>success</status></add_message>"),
+                method => Reply::xml(&super::fixture(&format!("network/{method}.xml"))),
+            }
+        })
+        .await
+    }
+
+    /// An order system that answers as the query string deserves.
+    pub(crate) async fn answering(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (answer, log) = (Arc::new(answer), Arc::clone(&requests));
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&answer), Arc::clone(&log)));
+            }
+        });
+        Self { address, requests, task }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}{PATH}", self.address)
+    }
+
+    /// The query strings of all requests so far.
+    pub(crate) fn queries(&self) -> Vec<String> {
+        let heads = self.requests.lock().expect("no test panics inside");
+        heads.iter().map(|head| query(head).to_owned()).collect()
+    }
+
+    /// The heads of all requests so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.requests.lock().expect("no test panics inside").clone()
+    }
+}
+
+impl Reply {
+    /// A document with HTTP 200.
+    pub(crate) fn xml(document: &str) -> Self {
+        Self::status(200, document)
+    }
+
+    /// A document with this status.
+    pub(crate) fn status(status: u16, document: &str) -> Self {
+        Self::typed(status, "text/xml; charset=UTF-8", document.as_bytes())
+    }
+
+    /// A body with this status and type.
+    pub(crate) fn typed(status: u16, content_type: &str, body: &[u8]) -> Self {
+        let head = format!(
+            "HTTP/1.1 {status} Word\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nServer: Apache/1.3\r\nSet-Cookie: a=b\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        Self::bytes(&[head.as_bytes(), body].concat())
+    }
+
+    /// Exactly these bytes, and then the end of the connection.
+    pub(crate) fn bytes(bytes: &[u8]) -> Self {
+        Self { pieces: vec![bytes.to_vec()], end: End::Close }
+    }
+
+    /// The same with one more header.
+    pub(crate) fn with_header(mut self, header: &str) -> Self {
+        let status_line = self.pieces[0].iter().position(|&byte| byte == b'\n').expect("a status line");
+        self.pieces[0].splice(status_line + 1..=status_line, format!("{header}\r\n").into_bytes());
+        self
+    }
+
+    /// A document that comes in pieces, chunked; the last one only when `latch` is notified.
+    pub(crate) fn held(pieces: &[&str], latch: &Arc<Notify>) -> Self {
+        let head =
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        let chunk = |piece: &&str| format!("{:x}\r\n{piece}\r\n", piece.len()).into_bytes();
+        let mut pieces: Vec<_> = std::iter::once(head).chain(pieces.iter().map(chunk)).collect();
+        if let Some(last) = pieces.last_mut() {
+            last.extend_from_slice(b"0\r\n\r\n");
+        }
+        Self { pieces, end: End::LastPieceAfter(Arc::clone(latch)) }
+    }
+
+    /// The same without the bytes from this position on.
+    pub(crate) fn cut(mut self, length: usize) -> Self {
+        let mut bytes = self.pieces.concat();
+        bytes.truncate(length);
+        self.pieces = vec![bytes];
+        self
+    }
+
+    /// The length of everything that is sent.
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.iter().map(Vec::len).sum()
+    }
+
+    /// The same, and then a reset connection.
+    pub(crate) fn then_reset(self) -> Self {
+        Self { end: End::Reset, ..self }
+    }
+
+    /// The same, and then silence.
+    pub(crate) fn then_hang(self) -> Self {
+        Self { end: End::Hang, ..self }
+    }
+}
+
+async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: Arc<Mutex<Vec<String>>>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    log.lock().expect("no test panics inside").push(head.clone());
+    let Reply { pieces, end } = answer(query(&head));
+    let last = pieces.len().saturating_sub(1);
+    for (index, piece) in pieces.iter().enumerate() {
+        if let End::LastPieceAfter(latch) = &end
+            && index == last
+        {
+            latch.notified().await;
+        }
+        if stream.write_all(piece).await.is_err() {
+            return;
+        }
+        let _ = stream.flush().await;
+    }
+    match end {
+        End::Close | End::LastPieceAfter(_) => {
+            let _ = stream.shutdown().await;
+        }
+        End::Reset => stream.set_zero_linger().expect("a socket that lives"),
+        End::Hang => {
+            // Until the other side gives up.
+            let _ = tokio::time::timeout(Duration::from_mins(1), stream.read_u8()).await;
+        }
+    }
+}
+
+fn query(head: &str) -> &str {
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    target.split_once('?').map_or("", |(_, query)| query)
+}

@@ -1,0 +1,133 @@
+//! Writes: sent once, and success only when the order system confirmed it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::support::{Answer, Gateway, Reply, Upstream};
+
+const CONFIRMED: &str =
+    "<set_status><response><message>Status changed</message></response><status>success</status></set_status>";
+
+async fn change_over(upstream: &Upstream) -> Answer {
+    let gateway = Gateway::with(upstream, &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]).await;
+    gateway.patch_status(1, r#"{"status":"received"}"#).await
+}
+
+fn writes(upstream: &Upstream) -> usize {
+    upstream
+        .queries()
+        .iter()
+        .filter(|query| query.contains("method=set_status") || query.contains("method=add_message"))
+        .count()
+}
+
+#[tokio::test]
+async fn only_a_confirmation_in_so_many_words_is_success() {
+    for document in [
+        CONFIRMED,
+        "<set_status><status>success</status></set_status>",
+        "<api><set_status><status>Success</status></set_status></api>",
+    ] {
+        let upstream = Upstream::saying(Reply::xml(document)).await;
+        change_over(&upstream).await.ok();
+        assert_eq!(upstream.queries().len(), 1);
+    }
+    for reply in [
+        Reply::xml(""),
+        Reply::xml("<set_status/>"),
+        Reply::xml("<set_status><response><message>Status changed</message></response></set_status>"),
+        Reply::xml("<set_status><response><status>success</status></response></set_status>"),
+        Reply::xml("<add_message><status>success</status></add_message>"),
+        Reply::xml("<set_status><status>ok</status></set_status>"),
+        Reply::xml("<html><body>success</body></html>"),
+        Reply::xml("<set_status><status>success</status></set_status>trailing"),
+        Reply::status(500, CONFIRMED),
+        Reply::status(302, CONFIRMED).with_header("Location: /login"),
+        Reply::status(503, "").with_header("Retry-After: 1"),
+        Reply::status(429, ""),
+        Reply::bytes(b""),
+        Reply::bytes(b"").then_reset(),
+        Reply::bytes(b"").then_hang(),
+    ] {
+        let upstream = Upstream::saying(reply).await;
+        let answer = change_over(&upstream).await;
+        let problem = answer.problem(504, "outcome-unknown");
+        assert_eq!(problem["outcome"], "unknown");
+        assert_eq!(answer.header("retry-after"), "35");
+        assert_eq!(upstream.queries().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_anywhere_is_never_a_success() {
+    let whole = Reply::xml(CONFIRMED);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let reply = whole.clone();
+    let upstream = Upstream::answering(move |_| reply.clone().cut(counter.fetch_add(1, Ordering::SeqCst))).await;
+    let gateway = Gateway::before(&upstream).await;
+    for length in 0..whole.len() {
+        let answer = gateway.patch_status(1, r#"{"status":"received"}"#).await;
+        assert_eq!(answer.status, 504, "cut after {length} bytes: {}", answer.body);
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), whole.len());
+    gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
+}
+
+#[tokio::test]
+async fn what_was_never_sent_or_was_rejected_was_not_applied() {
+    let not_applied = |problem: Value| assert_eq!(problem["outcome"], "not-applied", "{problem}");
+    let gateway = Gateway::before_url("http://127.0.0.1:9/orders", &[]).await;
+    not_applied(gateway.patch_status(1, r#"{"status":"new"}"#).await.problem(502, "upstream-unreachable"));
+    for reply in [Reply::status(403, "<html/>"), Reply::xml("<set_status><status>failed</status><code>401</code></set_status>")]
+    {
+        let upstream = Upstream::saying(reply).await;
+        not_applied(change_over(&upstream).await.problem(502, "upstream-credential-rejected"));
+        assert_eq!(upstream.queries().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_write_is_followed_by_a_look_whether_the_order_exists() {
+    let refused = "<set_status><status>failed</status><response><code>500</code><message>Ordern kan inte ändras</message></response></set_status>";
+    let before = |look: &'static str, look_status: u16| {
+        Upstream::answering(move |query| {
+            if query.contains("order_info") { Reply::status(look_status, look) } else { Reply::status(500, refused) }
+        })
+    };
+    let there = before("<order_info><orderinfo><status>new</status></orderinfo></order_info>", 200).await;
+    let problem = change_over(&there).await.problem(409, "refused-by-upstream");
+    assert_eq!((&problem["upstreamMessage"], &problem["outcome"]), (&"Ordern kan inte ändras".into(), &"not-applied".into()));
+    assert_eq!(there.queries().len(), 2);
+    assert_eq!(writes(&there), 1);
+
+    let missing = before("<order_info/>", 200).await;
+    assert_eq!(change_over(&missing).await.problem(404, "order-not-found")["outcome"], "not-applied");
+
+    let unclear = before("<html/>", 500).await;
+    change_over(&unclear).await.problem(409, "refused-by-upstream");
+
+    let stated = Upstream::saying(Reply::status(404, "<set_status><status>failed</status></set_status>")).await;
+    change_over(&stated).await.problem(404, "order-not-found");
+    assert_eq!(stated.queries().len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_is_finished_when_its_client_leaves() {
+    let latch = Arc::new(Notify::new());
+    let held = Reply::held(&["<add_message>", "<status>success</status></add_message>"], &latch);
+    let upstream = Upstream::saying(held).await;
+    let gateway = Gateway::before(&upstream).await;
+    let impatient = gateway.post_message(1, r#"{"type":"log","text":"a"}"#);
+    tokio::pin!(impatient);
+    while upstream.queries().is_empty() {
+        tokio::select! {
+            _ = &mut impatient => panic!("the order system has not answered"),
+            () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {}
+        }
+    }
+    assert_eq!(writes(&upstream), 1);
+}
