@@ -1,0 +1,37 @@
+{{/* Mistakes that would otherwise show only when a pod starts or stops, refused before anything is installed. */}}
+{{- define "tjansteguiden-gateway.guards" -}}
+{{- if not .Values.upstreams }}
+{{- fail "upstreams is empty: set upstreams.<name>.url to the address of the order system" }}
+{{- end }}
+{{- if and (eq .Values.auth.mode "none") (gt (len .Values.upstreams) 1) }}
+{{- fail "auth.mode none allows exactly one upstream: without a caller's identity the gateway cannot tell which one is meant" }}
+{{- end }}
+{{- if and (eq .Values.auth.mode "none") (not .Values.auth.allowUnauthenticated) }}
+{{- fail "auth.mode none: whoever reaches the gateway inherits its identity at the order system; set auth.allowUnauthenticated=true if only trusted callers can reach it" }}
+{{- end }}
+{{- range $name, $upstream := .Values.upstreams }}
+{{- if not $upstream.url }}
+{{- fail (printf "upstreams.%s.url is missing: set it to the address of the order system" $name) }}
+{{- end }}
+{{- if and $.Values.existingSecret $upstream.apiUser }}
+{{- fail (printf "existingSecret and upstreams.%s.apiUser are both set: the credential must come from one place" $name) }}
+{{- end }}
+{{- if not (or $.Values.existingSecret $upstream.apiUser) }}
+{{- fail (printf "upstreams.%s has no credential: set its apiUser, or existingSecret to a Secret with the key %s-api-user" $name $name) }}
+{{- end }}
+{{- end }}
+{{- $request := include "tjansteguiden-gateway.milliseconds" .Values.server.requestTimeout | int64 }}
+{{- $delay := include "tjansteguiden-gateway.milliseconds" .Values.server.drainDelay | int64 }}
+{{- $drain := include "tjansteguiden-gateway.milliseconds" .Values.server.drainTimeout | int64 }}
+{{- if lt $drain $request }}
+{{- fail (printf "server.drainTimeout (%s) is shorter than server.requestTimeout (%s): a stopping pod would cut off its last requests" .Values.server.drainTimeout .Values.server.requestTimeout) }}
+{{- end }}
+{{- if le (mul 1000 (int64 .Values.terminationGracePeriodSeconds)) (add $delay $drain) }}
+{{- fail (printf "terminationGracePeriodSeconds (%d) must exceed server.drainDelay + server.drainTimeout (%s + %s): a stopping pod would be killed while it drains" (int64 .Values.terminationGracePeriodSeconds) .Values.server.drainDelay .Values.server.drainTimeout) }}
+{{- end }}
+{{- end }}
+
+{{/* "25s", "5m" or "500ms" as a number; values.schema.json lets nothing else in. */}}
+{{- define "tjansteguiden-gateway.milliseconds" -}}
+{{- mul (regexFind "^[0-9]+" .) (get (dict "ms" 1 "s" 1000 "m" 60000) (regexFind "[a-z]+$" .)) -}}
+{{- end }}
