@@ -11,7 +11,6 @@
 
 mod answer;
 mod call;
-mod charset;
 mod drift;
 mod exchange;
 mod list;
@@ -24,5 +23,3 @@ mod xml;
 
 pub mod client;
 pub mod server;
-
-pub use charset::{Charset, UnknownCharset};

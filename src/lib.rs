@@ -9,8 +9,8 @@
 //!
 //! Any front end runs over any backend: the *gateway* is REST over a legacy client, the *simulator* is the legacy endpoint
 //! over memory, and the *demo* is the one in front of the other with a real socket between them. [`model`] is the vocabulary
-//! that both protocols translate to. Dependencies point one way: `main → commands → {rest, legacy, memory, ops} → backend →
-//! model`; [`rest`] never sees XML, [`legacy`] never sees JSON.
+//! that both protocols translate to. Dependencies point one way: `main → commands → {rest, legacy, memory, ops} →
+//! {config, backend} → model`; [`rest`] never sees XML, [`legacy`] never sees JSON.
 //!
 //! # One request, walked through
 //!
@@ -23,6 +23,7 @@
 //! the response its request id. When the last byte is out, one line stands in the log.
 
 pub mod backend;
+pub mod charset;
 pub mod commands;
 pub mod config;
 pub mod legacy;

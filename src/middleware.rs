@@ -2,26 +2,23 @@
 //!
 //! 1. [`request`] — gives the request its id, its deadline and its line in the log, and writes the bodies of problems.
 //!    Outermost, so that whatever happens inside is told and logged.
-//! 2. panics — a handler that panics answers a problem. Inside of the first, which writes it; outside of the rest, which
-//!    may panic too.
+//! 2. [`panics`] — a handler that panics answers a problem. Inside of the first, which writes it; outside of the rest,
+//!    which may panic too.
 //! 3. [`limits`] — refuses what is too large before any handler looks at it.
 
 mod limits;
 mod log_body;
+mod panics;
 mod request;
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::HeaderValue;
 use http::header::ALLOW;
-use tower_http::catch_panic::CatchPanicLayer;
-
-use crate::rest::problem::{Code, Problem};
 
 /// What requests are told by.
 #[derive(Debug, Clone)]
@@ -38,7 +35,7 @@ pub struct Settings {
 pub fn apply(router: Router, settings: Settings) -> Router {
     let inner = router
         .layer(from_fn(limits::check))
-        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn(panics::catch))
         .layer(from_fn_with_state(Arc::new(settings), request::serve));
     Router::new().fallback_service(inner).layer(map_response(allow_options))
 }
@@ -51,9 +48,4 @@ async fn allow_options(mut response: Response) -> Response {
         response.headers_mut().insert(ALLOW, all);
     }
     response
-}
-
-/// The panic's own text may hold anything, so it goes nowhere; the hook of the process has written where it happened.
-fn answer_panic(_: Box<dyn Any + Send>) -> Response {
-    Problem::new(Code::InternalError, "Something went wrong in the gateway itself.").into_response()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::settings::{Misfit, Settings, boolean, duration, size};
-use crate::legacy::Charset;
+use crate::charset::Charset;
 use crate::model::Zone;
 
 /// One order system. The variables are those of the upstream `default`.

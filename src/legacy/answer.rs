@@ -16,12 +16,12 @@ use std::sync::Arc;
 pub(crate) use ending::Ending;
 
 use super::call::Call;
-use super::charset::Charset;
 use super::drift::Kind;
 use super::profile::Profile;
 use super::reading::Reading;
 use super::xml::{Element, Malformed, Span, Token, Tokenizer, Tree};
 use crate::backend::Error;
+use crate::charset::Charset;
 
 /// How deep the payload may stand.
 const MAX_PAYLOAD_DEPTH: usize = 2;

@@ -1,7 +1,7 @@
 //! What is known of one order system before it answers.
 
-use super::charset::Charset;
 use super::drift::Drift;
+use crate::charset::Charset;
 use crate::model::Zone;
 
 /// How to read what an order system says.

@@ -1,6 +1,6 @@
 //! Query strings, in the character set of the order system.
 
-use super::charset::Charset;
+use crate::charset::Charset;
 
 /// The parameters of a call besides method and credential, in the order in which they are sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

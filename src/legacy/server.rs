@@ -14,11 +14,11 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::call::{Call, Method};
-use super::charset::Charset;
 use super::request::{BadRequest, Request};
 use super::wire::{add_message, customer_info, customers, order_info, orders, set_status};
 use super::xml::Writer;
 use crate::backend::{Backend, Context, Error, Item, Items};
+use crate::charset::Charset;
 
 /// Who may call: whoever names the right user from the right address.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{add_message, customer_info, customers, order_info, orders, set_status};
+use crate::charset::Charset;
 use crate::legacy::answer::Answer;
 use crate::legacy::call::{CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS};
-use crate::legacy::charset::Charset;
 use crate::legacy::drift::Drift;
 use crate::legacy::profile::Profile;
 use crate::legacy::request::Request;

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use quick_xml::events::Event;
 
 use super::{Malformed, Token, Tokenizer, Tree, Writer};
-use crate::legacy::charset::Charset;
+use crate::charset::Charset;
 
 /// Everything that a document says, in a form that can be compared.
 fn read(document: &[u8], chunk: usize) -> Result<Vec<String>, Malformed> {

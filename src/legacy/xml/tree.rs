@@ -1,6 +1,6 @@
 //! Elements with their texts, in two flat buffers that are reused from item to item.
 
-use crate::legacy::charset::Charset;
+use crate::charset::Charset;
 
 use super::text;
 

@@ -1,0 +1,47 @@
+//! Panics become problems.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::FutureExt;
+
+use crate::rest::problem::{Code, Problem};
+
+/// The panic's own text may hold anything, so it goes nowhere; the hook of the process has written where it happened.
+pub(super) async fn catch(request: Request, next: Next) -> Result<Response, Problem> {
+    // Nothing is shared with the panicking handler but what locks protect, and those survive a panic.
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answer.map_err(|_| Problem::new(Code::InternalError, "Something went wrong in the gateway itself."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use crate::middleware::{Settings, apply};
+
+    async fn panicking() {
+        panic!("191212121212");
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_answers_a_problem_without_the_panics_text() {
+        let settings =
+            Settings { base_path: "/".to_owned(), request_timeout: Duration::from_secs(1), upstream: "default".to_owned() };
+        let router = apply(Router::new().route("/orders", get(panicking)), settings);
+        let request = http::Request::get("/orders").header("host", "a").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.contains("\"code\":\"internal-error\"") && !text.contains("1912"), "{text}");
+    }
+}
