@@ -10,7 +10,12 @@ use encoding_rs::{EncoderResult, Encoding, UTF_8, WINDOWS_1252};
 
 /// A character set in which markup is ASCII: UTF-8 or a single-byte one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Charset(&'static Encoding);
+pub struct Charset {
+    encoding: &'static Encoding,
+    /// Labels of ISO-8859-1 mean Windows-1252 on the web, which is right for reading. What is written must keep to the
+    /// label, since the reader may.
+    is_latin_1: bool,
+}
 
 /// A label that names no usable character set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,17 +24,17 @@ pub struct UnknownCharset;
 
 impl Charset {
     /// UTF-8.
-    pub const UTF_8: Self = Self(UTF_8);
+    pub const UTF_8: Self = Self { encoding: UTF_8, is_latin_1: false };
 
     /// The character set with this label.
     ///
     /// # Errors
     /// [`UnknownCharset`] when nobody knows the label, and for character sets that are not supersets of ASCII.
     pub fn parse(label: &str) -> Result<Self, UnknownCharset> {
-        Encoding::for_label(label.trim().as_bytes())
-            .filter(|encoding| *encoding == UTF_8 || encoding.is_single_byte())
-            .map(Self)
-            .ok_or(UnknownCharset)
+        let encoding = Encoding::for_label(label.trim().as_bytes());
+        let encoding = encoding.filter(|encoding| *encoding == UTF_8 || encoding.is_single_byte()).ok_or(UnknownCharset)?;
+        let is_windows = label.trim().to_ascii_lowercase().ends_with("1252");
+        Ok(Self { encoding, is_latin_1: encoding == WINDOWS_1252 && !is_windows })
     }
 
     /// The text in these bytes, and whether they were read in another character set than this.
@@ -37,10 +42,10 @@ impl Charset {
         if bytes.is_ascii() {
             return (String::from_utf8_lossy(bytes), false);
         }
-        match (std::str::from_utf8(bytes), self.0 == UTF_8) {
+        match (std::str::from_utf8(bytes), self.encoding == UTF_8) {
             (Ok(text), is_utf_8) => (Cow::Borrowed(text), !is_utf_8),
             (Err(_), true) => (decode_single_byte(WINDOWS_1252, bytes), true),
-            (Err(_), false) => (decode_single_byte(self.0, bytes), false),
+            (Err(_), false) => (decode_single_byte(self.encoding, bytes), false),
         }
     }
 
@@ -49,10 +54,13 @@ impl Charset {
     /// # Errors
     /// The first character that it does not have.
     pub(crate) fn encode(self, text: &str) -> Result<Cow<'_, [u8]>, char> {
-        if self.0 == UTF_8 {
+        if self.encoding == UTF_8 {
             return Ok(Cow::Borrowed(text.as_bytes()));
         }
-        let mut encoder = self.0.new_encoder();
+        if let Some(character) = text.chars().find(|&character| self.is_latin_1 && character > 'ÿ') {
+            return Err(character);
+        }
+        let mut encoder = self.encoding.new_encoder();
         // A single-byte character set never needs more bytes than UTF-8 does.
         let mut bytes = vec![0; text.len()];
         let (result, _, written) = encoder.encode_from_utf8_without_replacement(text, &mut bytes, true);
@@ -67,7 +75,7 @@ impl Charset {
 
     /// The name, as it stands in an XML declaration.
     pub(crate) fn name(self) -> &'static str {
-        self.0.name()
+        if self.is_latin_1 { "ISO-8859-1" } else { self.encoding.name() }
     }
 }
 
@@ -108,9 +116,12 @@ mod tests {
 
     #[test]
     fn a_character_that_the_charset_lacks_is_named() {
-        let latin = Charset::parse("windows-1252").unwrap();
-        assert_eq!(latin.encode("Åsele 5 €").unwrap().as_ref(), b"\xc5sele 5 \x80");
-        assert_eq!(latin.encode("Åsele ✓"), Err('✓'));
+        let windows = Charset::parse("windows-1252").unwrap();
+        assert_eq!(windows.encode("Åsele 5 €").unwrap().as_ref(), b"\xc5sele 5 \x80");
+        assert_eq!(windows.encode("Åsele ✓"), Err('✓'));
+        let latin = Charset::parse("ISO-8859-1").unwrap();
+        assert_eq!(latin.encode("Åsele").unwrap().as_ref(), b"\xc5sele");
+        assert_eq!((latin.encode("5 €"), latin.name()), (Err('€'), "ISO-8859-1"));
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub enum Failure {
     /// The configuration cannot be used.
     #[error(transparent)]
     Configuration(#[from] crate::config::Faults),
+    /// There is nothing to be a gateway to.
+    #[error("no order system is configured")]
+    NoUpstream,
     /// The HTTP client cannot be made.
     #[error("no HTTP client can be made; are certificate authorities installed on this machine?")]
     HttpClient,
@@ -29,7 +32,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(2),
-            Self::HttpClient | Self::Io(_) => ExitCode::FAILURE,
+            Self::NoUpstream | Self::HttpClient | Self::Io(_) => ExitCode::FAILURE,
         }
     }
 }

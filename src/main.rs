@@ -52,9 +52,9 @@ async fn run(command: Command) -> Result<(), Failure> {
     let level = std::env::var("RUST_LOG").ok();
     match command {
         Command::Serve { config } => {
-            // A variable that is not UTF-8 cannot be one of ours.
-            let environment =
-                std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            // What is not UTF-8 fits nothing, and is told by its key.
+            let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+            let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
             let config = Config::load(config.as_deref(), environment)?;
             telemetry::init(config.log.format, level.as_deref());
             serve::run(config).await

@@ -6,7 +6,8 @@
 mod seed;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -22,7 +23,7 @@ use crate::model::{
 #[derive(Debug)]
 pub struct Memory {
     zone: Zone,
-    data: Mutex<Data>,
+    data: Arc<Mutex<Data>>,
 }
 
 #[derive(Debug, Default)]
@@ -37,11 +38,35 @@ impl Memory {
     pub fn seeded(orders: u32) -> Self {
         let zone = Zone::stockholm();
         let data = seed::data(orders, &zone, zone.at(now()));
-        Self { zone, data: Mutex::new(data) }
+        Self { zone, data: Arc::new(Mutex::new(data)) }
     }
 
     fn data(&self) -> MutexGuard<'_, Data> {
-        self.data.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.data)
+    }
+
+    /// The wanted entries by their ids, a few at a time, so that a long list holds neither the lock nor a copy of it all.
+    fn list<K, T>(
+        &self,
+        entries: fn(&Data) -> &BTreeMap<K, T>,
+        wanted: impl Fn(&T) -> bool + Send + 'static,
+        told: fn(&T) -> T,
+    ) -> Items<T>
+    where
+        K: Ord + Copy + Send + 'static,
+        T: Send + 'static,
+    {
+        const PIECE: usize = 128;
+        let data = Arc::clone(&self.data);
+        let pieces = stream::unfold((Bound::Unbounded, wanted), move |(after, wanted)| {
+            let data = lock(&data);
+            let piece: Vec<_> = entries(&data).range((after, Bound::Unbounded)).take(PIECE).collect();
+            let next = piece.last().map(|(id, _)| Bound::Excluded(**id));
+            let items: Vec<_> =
+                piece.into_iter().filter(|(_, entry)| wanted(entry)).map(|(_, entry)| Ok(Item::Read(told(entry)))).collect();
+            std::future::ready(next.map(|next| (stream::iter(items), (next, wanted))))
+        });
+        pieces.flatten().boxed()
     }
 
     /// Changes an order and appends a row to its log. Returns when the row was stamped.
@@ -59,8 +84,8 @@ impl Memory {
 #[async_trait]
 impl Backend for Memory {
     async fn orders(&self, _: &Context, since: Date) -> Result<Items<Order>> {
-        let is_since = |order: &&Order| order.ordered_at.is_some_and(|at| at.wall().date() >= since);
-        Ok(items(self.data().orders.values().filter(is_since).map(in_list).collect()))
+        let is_since = move |order: &Order| order.ordered_at.is_some_and(|at| at.wall().date() >= since);
+        Ok(self.list(|data| &data.orders, is_since, in_list))
     }
 
     async fn order_info(&self, _: &Context, id: OrderId) -> Result<Order> {
@@ -68,8 +93,8 @@ impl Backend for Memory {
     }
 
     async fn customers(&self, _: &Context, since: Date) -> Result<Items<Customer>> {
-        let is_since = |customer: &&Customer| customer.registered_at.is_some_and(|at| at.wall().date() >= since);
-        Ok(items(self.data().customers.values().filter(is_since).cloned().collect()))
+        let is_since = move |customer: &Customer| customer.registered_at.is_some_and(|at| at.wall().date() >= since);
+        Ok(self.list(|data| &data.customers, is_since, Customer::clone))
     }
 
     async fn customer_info(&self, _: &Context, id: CustomerId) -> Result<Customer> {
@@ -89,20 +114,21 @@ impl Backend for Memory {
     }
 }
 
-fn items<T: Send + 'static>(items: Vec<T>) -> Items<T> {
-    stream::iter(items.into_iter().map(|item| Ok(Item::Read(item)))).boxed()
+fn lock(data: &Mutex<Data>) -> MutexGuard<'_, Data> {
+    data.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What lists tell of an order.
 fn in_list(order: &Order) -> Order {
     Order {
+        kind: order.kind.clone(),
+        status: order.status.clone(),
+        ordered_at: order.ordered_at,
+        delivery: order.delivery,
         service: Service { id: order.service.id.clone(), ..Service::default() },
         provider: Provider { id: order.provider.id.clone(), name: None },
-        network_name: None,
         customer: order.customer.as_ref().map(|customer| Customer::new(customer.id)),
-        messages: None,
-        details: None,
-        ..order.clone()
+        ..Order::new(order.id)
     }
 }
 

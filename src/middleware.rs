@@ -7,7 +7,7 @@
 //! 3. [`limits`] — refuses what is too large before any handler looks at it.
 
 mod limits;
-mod log_body;
+mod line;
 mod panics;
 mod request;
 

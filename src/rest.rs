@@ -9,9 +9,9 @@
 //! panics included. What a client may read of it is chosen there; nothing that the order system said gets through but its
 //! own sentence in a refusal it stated.
 
-mod body_json;
 mod document;
 mod extract;
+mod filter;
 mod list;
 mod negotiate;
 mod router;
@@ -21,4 +21,4 @@ mod wire;
 pub mod openapi;
 pub mod problem;
 
-pub use router::{Gateway, Limits, router};
+pub use router::{Gateway, Timeouts, router};

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,6 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 /// A bound server.
@@ -60,36 +62,51 @@ impl Server {
         self.address
     }
 
-    /// Serves until `stop` resolves, and then until the open requests have ended or the time for that is over.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` resolves, and then until the open requests have ended or the time for that is over. Returns when
+    /// that time is over, for others who must end with it.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
         let connections = Arc::new(Semaphore::new(self.limits.max_connections));
         let graceful = GracefulShutdown::new();
-        let mut stop = pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                () = &mut stop => break,
-                accepted = accept(&self.listener, &connections) => accepted,
-            };
-            let (stream, peer, permit) = accepted;
-            let connection = connection(stream, peer, self.router.clone(), self.limits);
-            let connection = graceful.watch(connection);
+        let serve = |(stream, peer, permit): Accepted| {
+            let connection = graceful.watch(connection(stream, peer, self.router.clone(), self.limits));
             tokio::spawn(async move {
                 // A client that breaks its connection off is no news.
                 let _ = connection.await;
                 drop(permit);
             });
+        };
+        let mut stop = pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                accepted = accept(&self.listener, &connections) => serve(accepted),
+            }
+        }
+        // Clients that have connected already believe that they are being served.
+        while let Some(accepted) = accept(&self.listener, &connections).now_or_never() {
+            serve(accepted);
         }
         drop(self.listener);
-        if tokio::time::timeout(self.limits.drain_timeout, graceful.shutdown()).await.is_err() {
+        let deadline = Instant::now() + self.limits.drain_timeout;
+        if tokio::time::timeout_at(deadline, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests were still running at the end of server.drain_timeout and are broken off");
         }
+        Drained { deadline }
     }
 }
 
+/// A server that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Drained {
+    /// When the time for ending is over.
+    pub deadline: Instant,
+}
+
+type Accepted = (TcpStream, SocketAddr, Permit);
 type Permit = tokio::sync::OwnedSemaphorePermit;
 
 /// Waits for a connection that may be served.
-async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStream, SocketAddr, Permit) {
+async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> Accepted {
     /// Out of descriptors or memory: connections that end in the meantime free some.
     const BACK_OFF: Duration = Duration::from_millis(100);
     loop {

@@ -1,5 +1,6 @@
 //! What a call knows of the request it serves.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,25 @@ use tokio::time::Instant;
 #[derive(Debug, Clone)]
 pub struct Context {
     deadline: Instant,
-    record: Arc<Mutex<CallRecord>>,
+    record: Arc<Record>,
+}
+
+/// The record, which is told when the request is over and the last call for it has ended, be it after the client left.
+struct Record {
+    calls: Mutex<CallRecord>,
+    tell: Box<dyn Fn(CallRecord) + Send + Sync>,
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        (self.tell)(*self.calls.get_mut().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.calls.fmt(f)
+    }
 }
 
 /// What the request log tells about the calls that were made for a request.
@@ -27,7 +46,14 @@ impl Context {
     /// A request that must have ended after `time`.
     #[must_use]
     pub fn within(time: Duration) -> Self {
-        Self { deadline: Instant::now() + time, record: Arc::default() }
+        Self::telling(time, |_| {})
+    }
+
+    /// The same, and the record is told when the last clone is gone.
+    #[must_use]
+    pub fn telling(time: Duration, tell: impl Fn(CallRecord) + Send + Sync + 'static) -> Self {
+        let record = Record { calls: Mutex::default(), tell: Box::new(tell) };
+        Self { deadline: Instant::now() + time, record: Arc::new(record) }
     }
 
     /// The same request with another deadline.
@@ -42,15 +68,9 @@ impl Context {
         self.deadline
     }
 
-    /// What was called so far.
-    #[must_use]
-    pub fn record(&self) -> CallRecord {
-        *self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes how a call ended. The first call stays the one that is told about; a later word on it replaces the first.
     pub(super) fn note(&self, call: &'static str, outcome: &'static str) {
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.record.calls.lock().unwrap_or_else(PoisonError::into_inner);
         if *record.call.get_or_insert(call) == call {
             record.outcome = Some(outcome);
         }

@@ -60,7 +60,7 @@ fn configuration(options: &Options, legacy_url: &str) -> Result<Config, Failure>
         drain_delay: Duration::ZERO,
         ..Server::default()
     };
-    let upstreams = [("default".to_owned(), Upstream::new(url, API_USER.to_owned()))].into();
+    let upstreams = [("default".to_owned(), Upstream::new(url, API_USER.into()))].into();
     Ok(Config { server, auth: Auth::default(), log: Log::default(), upstreams })
 }
 

@@ -1,13 +1,14 @@
 //! `serve`: the gateway.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
 use super::signal::StopSignals;
-use crate::backend::{Observed, Verified};
+use crate::backend::{Detached, Explained, Observed};
 use crate::config::Config;
 use crate::legacy::client::Client;
 use crate::ops::Readiness;
@@ -26,10 +27,11 @@ pub struct App {
     drain: Drain,
 }
 
+/// How the gateway stops.
 #[derive(Debug, Clone, Copy)]
 struct Drain {
-    delay: std::time::Duration,
-    timeout: std::time::Duration,
+    /// How long requests are still taken.
+    delay: Duration,
 }
 
 /// Serves until a signal asks to stop; a second one ends it at once.
@@ -49,16 +51,12 @@ impl App {
     pub async fn build(config: &Config) -> Result<Self, Failure> {
         let server = &config.server;
         // The configuration has exactly one, or it would not have been accepted.
-        let (name, upstream) = config.upstreams.first_key_value().ok_or(Failure::HttpClient)?;
+        let (name, upstream) = config.upstreams.first_key_value().ok_or(Failure::NoUpstream)?;
         let client = Client::try_new(name, upstream).map_err(|_| Failure::HttpClient)?;
-        let backend = Arc::new(Verified(Observed(client)));
-        let limits = rest::Limits {
-            request_timeout: server.request_timeout,
-            list_timeout: server.list_timeout,
-            body_timeout: server.body_timeout,
-        };
         let writes = TaskTracker::new();
-        let gateway = rest::Gateway::new(backend, upstream.time_zone.clone(), limits, writes.clone());
+        let backend = Detached::new(Explained(Observed(client)), writes.clone());
+        let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
+        let gateway = rest::Gateway::new(Arc::new(backend), upstream.time_zone.clone(), timeouts);
         let settings = middleware::Settings {
             base_path: server.base_path.clone(),
             request_timeout: server.request_timeout,
@@ -76,7 +74,7 @@ impl App {
             ops: Server::bind(server.ops_listen, ops::router(readiness.clone()), connections).await?,
             readiness,
             writes,
-            drain: Drain { delay: server.drain_delay, timeout: server.drain_timeout },
+            drain: Drain { delay: server.drain_delay },
         })
     }
 
@@ -92,9 +90,9 @@ impl App {
         let ops = tokio::spawn(self.ops.run(std::future::pending()));
         self.readiness.set(true);
         let work = async {
-            self.api.run(stop.cancelled()).await;
+            let ended = self.api.run(stop.cancelled()).await;
             self.writes.close();
-            let _ = tokio::time::timeout(self.drain.timeout, self.writes.wait()).await;
+            let _ = tokio::time::timeout_at(ended.deadline, self.writes.wait()).await;
         };
         tokio::select! {
             () = work => tracing::info!("stopped"),

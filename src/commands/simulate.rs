@@ -53,7 +53,7 @@ impl Options {
     /// When the address cannot be taken.
     pub async fn bind(&self) -> Result<Server, Failure> {
         let backend = Disturbed::new(Memory::seeded(self.orders), self.latency, self.failure_rate);
-        let access = Access { api_user: self.api_user.clone(), allows: is_loopback };
+        let access = Access { api_user: self.api_user.clone().into(), allows: is_loopback };
         let limits =
             Limits { header_timeout: Duration::from_secs(10), max_connections: 1024, drain_timeout: Duration::from_secs(5) };
         Ok(Server::bind(self.listen, router(&self.path, Arc::new(backend), access), limits).await?)

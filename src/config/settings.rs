@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 /// What is left to be read, and what was wrong so far.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -23,6 +25,7 @@ enum Value {
 pub(super) type Misfit = String;
 
 const PREFIX: &str = "GATEWAY__";
+const MAX_SECRET: usize = 1_000;
 
 impl Settings {
     pub(super) fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Self {
@@ -68,17 +71,19 @@ impl Settings {
 
     /// The values of a list, or its default.
     pub(super) fn list(&mut self, key: &str, default: &[&str]) -> Vec<String> {
-        match self.values.remove(key) {
+        let values: Vec<_> = match self.values.remove(key) {
             Some(Value::Many(values)) => values,
-            Some(Value::One(text)) => {
-                text.split(',').map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
-            }
+            Some(Value::One(text)) => text.split(',').map(str::to_owned).collect(),
             None => default.iter().map(|&value| value.to_owned()).collect(),
+        };
+        if values.iter().any(|value| value.trim().is_empty()) {
+            self.fault(key, "has an element that is empty or no text");
         }
+        values.iter().map(|value| value.trim().to_owned()).collect()
     }
 
     /// A secret that must be there, given as it is or in a file. Neither ever stands in a fault.
-    pub(super) fn secret(&mut self, key: &str, what: &str) -> Option<String> {
+    pub(super) fn secret(&mut self, key: &str, what: &str) -> Option<SecretString> {
         let file_key = format!("{key}_file");
         let value = match (self.values.contains_key(key), self.values.contains_key(&file_key)) {
             (true, true) => {
@@ -93,11 +98,12 @@ impl Settings {
             _ => self.required(key, what, |text| Ok(text.to_owned())),
         };
         let value = value?.trim_start_matches('\u{feff}').trim().to_owned();
-        if value.is_empty() {
-            self.fault(key, "is empty");
+        // Credentials travel in lines of a request.
+        if value.is_empty() || value.len() > MAX_SECRET || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.fault(key, "must be 1 to 1000 visible ASCII characters");
             return None;
         }
-        Some(value)
+        Some(value.into())
     }
 
     /// The names that stand below a section, such as `default` below `upstreams`.

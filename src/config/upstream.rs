@@ -1,8 +1,8 @@
 //! Sections `upstreams.<name>`.
 
-use std::fmt;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use url::{Host, Url};
 
 use super::settings::{Misfit, Settings, boolean, duration, size};
@@ -10,7 +10,7 @@ use crate::charset::Charset;
 use crate::model::Zone;
 
 /// One order system. The variables are those of the upstream `default`.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Upstream {
     /// Where it is. Required; `GATEWAY__UPSTREAMS__DEFAULT__URL`.
     pub url: Url,
@@ -18,7 +18,7 @@ pub struct Upstream {
     pub dialect: Dialect,
     /// The user that it knows the gateway by, together with the gateway's IP address. Required;
     /// `GATEWAY__UPSTREAMS__DEFAULT__API_USER` or `…_API_USER_FILE`.
-    pub api_user: String,
+    pub api_user: SecretString,
     /// The character set of requests, and of answers that do not tell theirs. Default `utf-8`;
     /// `GATEWAY__UPSTREAMS__DEFAULT__CHARSET`.
     pub charset: Charset,
@@ -63,10 +63,13 @@ const CREDENTIAL_REFUSAL_WORDS: [&str; 8] = [
     "saknar behörighet",
 ];
 
+/// The longest address: requests must fit into a line of 8 000 bytes together with it.
+const MAX_URL: usize = 2_000;
+
 impl Upstream {
     /// An order system of which only the address and the user are special.
     #[must_use]
-    pub fn new(url: Url, api_user: String) -> Self {
+    pub fn new(url: Url, api_user: SecretString) -> Self {
         Self {
             url,
             dialect: Dialect::default(),
@@ -117,18 +120,14 @@ impl Upstream {
     }
 }
 
-/// Without the credential.
-impl fmt::Debug for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream").field("dialect", &self.dialect).field("charset", &self.charset).finish_non_exhaustive()
-    }
-}
-
 fn url(text: &str) -> Result<Url, Misfit> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or("must be an address that begins with https://")?;
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
         return Err("must have no user, query or fragment".to_owned());
+    }
+    if url.as_str().len() > MAX_URL {
+        return Err(format!("must not be longer than {MAX_URL} characters"));
     }
     Ok(url)
 }

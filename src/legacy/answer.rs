@@ -39,7 +39,11 @@ pub(crate) struct Answer {
     tokenizer: Tokenizer,
     tree: Tree,
     payload: Payload,
+    /// How many elements are around a `status` that was outside of the payload.
+    status_depth: Option<usize>,
     in_response: bool,
+    /// Whether nothing was in the payload so far.
+    payload_is_empty: bool,
     /// Where the part that is being read began.
     part_start: Option<u64>,
     ending: Ending,
@@ -51,7 +55,8 @@ enum Payload {
     Awaited,
     /// Open, with so many elements around it.
     Open(usize),
-    Over,
+    /// Over, with so many elements around it.
+    Over(usize),
 }
 
 impl Answer {
@@ -66,7 +71,9 @@ impl Answer {
             tokenizer: Tokenizer::new(),
             tree: Tree::default(),
             payload: Payload::Awaited,
+            status_depth: None,
             in_response: false,
+            payload_is_empty: false,
             part_start: None,
             ending: Ending::default(),
         }
@@ -85,13 +92,13 @@ impl Answer {
     /// Goes on to the end of the next part; `false` when more bytes are needed for it.
     pub(crate) fn next_part(&mut self) -> Result<bool, Malformed> {
         loop {
-            let position = self.tokenizer.position();
             let Some(token) = self.tokenizer.token()? else {
-                self.check_size(self.part_start.unwrap_or(position), self.tokenizer.pushed())?;
+                let start = self.part_start.unwrap_or(self.tokenizer.position());
+                self.check_size(start, self.tokenizer.pushed())?;
                 return Ok(false);
             };
             if !self.tree.is_building() {
-                self.walk(token, position)?;
+                self.walk(token)?;
             } else if self.build(token)? {
                 return Ok(true);
             }
@@ -118,7 +125,7 @@ impl Answer {
     pub(crate) fn finish(&mut self) -> Result<(), Malformed> {
         self.tokenizer.finish()?;
         match self.payload {
-            Payload::Over => Ok(()),
+            Payload::Over(_) => Ok(()),
             Payload::Awaited | Payload::Open(_) => Err(Malformed("it does not hold the expected element")),
         }
     }
@@ -130,38 +137,49 @@ impl Answer {
 
     /// The failure that the order system stated, whatever the HTTP status was.
     pub(crate) fn failure(&self, http_status: u16) -> Option<Error> {
-        self.ending.failure(http_status, &self.profile)
+        self.ending.failure(self.call, http_status, &self.profile)
     }
 
     /// A token outside of parts.
-    fn walk(&mut self, token: Token, position: u64) -> Result<(), Malformed> {
+    fn walk(&mut self, token: Token) -> Result<(), Malformed> {
         match token {
-            Token::Start { name, attributes } => self.walk_into(name, attributes, position)?,
+            Token::Start { name, attributes } => {
+                if matches!(self.payload, Payload::Open(_)) {
+                    self.walk_in_payload(name, attributes)?;
+                } else {
+                    self.walk_around_payload(name, attributes)?;
+                }
+            }
             Token::Text(text) | Token::Data(text) => self.note_stray_text(text),
             Token::End => self.walk_out(),
         }
         Ok(())
     }
 
-    fn walk_into(&mut self, name: Span, attributes: bool, position: u64) -> Result<(), Malformed> {
-        let depth = self.tokenizer.depth() - 1;
-        let is_inside = matches!(self.payload, Payload::Open(_));
+    fn walk_in_payload(&mut self, name: Span, attributes: bool) -> Result<(), Malformed> {
         let element = self.tokenizer.bytes(name);
-        let is_container = is_inside && !self.in_response && element == b"response";
-        if is_inside && !is_container || !is_inside && element == b"status" {
-            self.tree.start(element, attributes);
-            self.part_start = Some(position);
-            return Ok(());
-        }
-        if is_container {
+        if !self.in_response && element == b"response" {
             self.in_response = true;
-        } else if self.call.is_payload(element) && depth <= MAX_PAYLOAD_DEPTH {
-            if self.payload != Payload::Awaited {
-                return Err(Malformed("it holds two answers"));
-            }
-            self.payload = Payload::Open(depth);
-        } else if Call::is_any_payload(element) {
+        } else if !self.in_response && self.call.is_payload(element) {
+            // One of the payload's names may stand around another.
+            self.open_payload()?;
+        } else {
+            self.start_part(name, attributes);
+        }
+        Ok(())
+    }
+
+    fn walk_around_payload(&mut self, name: Span, attributes: bool) -> Result<(), Malformed> {
+        let element = self.tokenizer.bytes(name);
+        if element == b"status" {
+            self.start_part(name, attributes);
+        } else if self.call.is_payload(element) {
+            self.open_payload()?;
+        } else if self.call.is_foreign(element) {
             return Err(Malformed("it is the answer of another call"));
+        } else {
+            // Something that follows the payload is not around it.
+            self.ending.has_other |= matches!(self.payload, Payload::Over(_));
         }
         if attributes {
             self.profile.drift.count(self.call, Kind::Attribute, "envelope");
@@ -169,27 +187,66 @@ impl Answer {
         Ok(())
     }
 
+    /// Opens the payload, unless something was in the one that is open, or it stands too deep to be one.
+    fn open_payload(&mut self) -> Result<(), Malformed> {
+        let depth = self.tokenizer.depth() - 1;
+        if depth > MAX_PAYLOAD_DEPTH {
+            return Err(Malformed("its answer stands too deep"));
+        }
+        if self.payload != Payload::Awaited && !self.payload_is_empty {
+            return Err(Malformed("it holds two answers"));
+        }
+        self.payload = Payload::Open(depth);
+        self.payload_is_empty = true;
+        Ok(())
+    }
+
+    fn start_part(&mut self, name: Span, attributes: bool) {
+        self.payload_is_empty = false;
+        self.tree.start(self.tokenizer.bytes(name), attributes);
+        self.part_start = Some(self.tokenizer.token_start());
+    }
+
     fn walk_out(&mut self) {
         let depth = self.tokenizer.depth();
         match self.payload {
-            Payload::Open(payload) if depth == payload => self.payload = Payload::Over,
+            Payload::Open(payload) if depth == payload => {
+                self.payload = Payload::Over(depth);
+                self.payload_is_empty = false;
+                // An outcome beside the payload stands beside it and nowhere else.
+                if self.status_depth.is_some_and(|status| status != depth) {
+                    self.ending.doubt_outcome();
+                }
+            }
             Payload::Open(payload) if depth == payload + 1 => self.in_response = false,
-            _ => {}
+            Payload::Open(_) | Payload::Over(_) => {}
+            // An element that ends before the payload comes was not around it, and what it said is not about it.
+            Payload::Awaited => {
+                self.ending.has_other = true;
+                if self.status_depth.is_some_and(|status| status > depth) {
+                    self.ending.doubt_outcome();
+                }
+            }
         }
     }
 
     fn note_stray_text(&mut self, text: Span) {
-        if self.tokenizer.bytes(text).iter().all(u8::is_ascii_whitespace) {
-            return;
+        if !self.tokenizer.bytes(text).iter().all(u8::is_ascii_whitespace) {
+            self.profile.drift.count(self.call, Kind::UnknownElement, "envelope");
+            self.ending.has_other = true;
+            self.payload_is_empty = false;
         }
-        self.profile.drift.count(self.call, Kind::UnknownElement, "envelope");
-        self.ending.has_other |= matches!(self.payload, Payload::Open(_));
     }
 
     /// A token inside a part; `true` at the end of one that carries data.
     fn build(&mut self, token: Token) -> Result<bool, Malformed> {
         match token {
-            Token::Start { name, attributes } => self.tree.start(self.tokenizer.bytes(name), attributes),
+            Token::Start { name, attributes } => {
+                self.tree.start(self.tokenizer.bytes(name), attributes);
+                if self.tree.is_overgrown() {
+                    return Err(Malformed("it has too many elements"));
+                }
+            }
             Token::Text(text) => {
                 let charset = self.charset();
                 self.tree.text(self.tokenizer.bytes(text), charset);
@@ -213,11 +270,15 @@ impl Answer {
     /// Keeps a part that carries data; what the others say goes into the ending.
     fn sort_part(&mut self) -> bool {
         let Some(part) = self.tree.last() else { return false };
-        let call = self.call;
         match part.name() {
-            "status" if !self.in_response => self.ending.read_outcome(part.trimmed()),
-            name if call.parts.contains(&name) => return true,
-            "message" => self.ending.message.get_or_insert_default().push_str(part.text().unwrap_or_default()),
+            "status" if !self.in_response => {
+                self.ending.read_outcome(part.trimmed());
+                if !matches!(self.payload, Payload::Open(_)) {
+                    self.note_status_beside_payload();
+                }
+            }
+            name if self.call.parts.contains(&name) => return true,
+            "message" => self.ending.read_message(part.text()),
             "code" => self.ending.code = part.trimmed().map(str::to_owned),
             "log" => self.ending.has_other = true,
             _ => {
@@ -229,21 +290,32 @@ impl Answer {
         false
     }
 
+    /// Remembers where it stood until it is known where the payload stands.
+    fn note_status_beside_payload(&mut self) {
+        let depth = self.tokenizer.depth();
+        let is_elsewhere = self.status_depth.is_some_and(|status| status != depth)
+            || matches!(self.payload, Payload::Over(payload) if payload != depth);
+        if is_elsewhere {
+            self.ending.doubt_outcome();
+        }
+        self.status_depth = Some(depth);
+    }
+
     /// The character set: byte order mark, HTTP header, XML declaration, configured default, in this order.
     fn charset(&mut self) -> Charset {
         if let Some(charset) = self.charset {
             return charset;
         }
         let labels = [self.http_charset.as_deref(), self.tokenizer.declared_encoding()];
-        let named = labels.into_iter().flatten().find_map(|label| {
+        let named = labels.into_iter().flatten().filter(|_| !self.tokenizer.is_marked_utf_8()).find_map(|label| {
             let charset = Charset::parse(label);
             if charset.is_err() {
                 self.profile.drift.count(self.call, Kind::Charset, "envelope");
             }
             charset.ok()
         });
-        let marked = self.tokenizer.is_marked_utf_8().then_some(Charset::UTF_8);
-        *self.charset.insert(marked.or(named).unwrap_or(self.profile.charset))
+        let unnamed = if self.tokenizer.is_marked_utf_8() { Charset::UTF_8 } else { self.profile.charset };
+        *self.charset.insert(named.unwrap_or(unnamed))
     }
 
     fn check_size(&self, start: u64, end: u64) -> Result<(), Malformed> {

@@ -39,6 +39,8 @@ pub(crate) struct Call {
     pub(crate) parts: &'static [&'static str],
     /// What it does.
     pub(crate) effect: Effect,
+    /// Whether it names one order or customer, which may not exist.
+    pub(crate) names_entity: bool,
 }
 
 /// Orders placed since a date.
@@ -48,6 +50,7 @@ pub(crate) static ORDERS: Call = Call {
     payload: &["orders", "serviceguide"],
     parts: &["order"],
     effect: Effect::Read,
+    names_entity: false,
 };
 /// One order with its log.
 pub(crate) static ORDER_INFO: Call = Call {
@@ -56,10 +59,17 @@ pub(crate) static ORDER_INFO: Call = Call {
     payload: &["order_info"],
     parts: &["orderinfo", "customer", "logs", "serviceinfo"],
     effect: Effect::Read,
+    names_entity: true,
 };
 /// Customers new or edited since a date.
-pub(crate) static CUSTOMERS: Call =
-    Call { method: Method::Customers, name: "customers", payload: &["customers"], parts: &["customer"], effect: Effect::Read };
+pub(crate) static CUSTOMERS: Call = Call {
+    method: Method::Customers,
+    name: "customers",
+    payload: &["customers"],
+    parts: &["customer"],
+    effect: Effect::Read,
+    names_entity: false,
+};
 /// One customer.
 pub(crate) static CUSTOMER_INFO: Call = Call {
     method: Method::CustomerInfo,
@@ -67,6 +77,7 @@ pub(crate) static CUSTOMER_INFO: Call = Call {
     payload: &["customer_info"],
     parts: &["customer", "data"],
     effect: Effect::Read,
+    names_entity: true,
 };
 /// Gives an order a status.
 pub(crate) static SET_STATUS: Call = Call {
@@ -75,10 +86,17 @@ pub(crate) static SET_STATUS: Call = Call {
     payload: &["set_status"],
     parts: &[],
     effect: Effect::WriteRepeatable,
+    names_entity: true,
 };
 /// Adds a row to an order's log.
-pub(crate) static ADD_MESSAGE: Call =
-    Call { method: Method::AddMessage, name: "add_message", payload: &["add_message"], parts: &[], effect: Effect::WriteOnce };
+pub(crate) static ADD_MESSAGE: Call = Call {
+    method: Method::AddMessage,
+    name: "add_message",
+    payload: &["add_message"],
+    parts: &[],
+    effect: Effect::WriteOnce,
+    names_entity: true,
+};
 
 /// Every call.
 pub(crate) static CALLS: [&Call; 6] = [&ORDERS, &ORDER_INFO, &CUSTOMERS, &CUSTOMER_INFO, &SET_STATUS, &ADD_MESSAGE];
@@ -94,9 +112,9 @@ impl Call {
         self.payload.iter().any(|name| name.as_bytes() == element)
     }
 
-    /// Whether an element of this name holds the answer of any call.
-    pub(crate) fn is_any_payload(element: &[u8]) -> bool {
-        CALLS.into_iter().any(|call| call.is_payload(element))
+    /// Whether an element bears the name of another method. No answer of this one has such an element around it.
+    pub(crate) fn is_foreign(&self, element: &[u8]) -> bool {
+        CALLS.into_iter().any(|call| call != self && call.name.as_bytes() == element)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use jiff::civil::Date;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
@@ -18,6 +19,7 @@ use super::reading::Unread;
 use super::request::Request;
 use super::transport::Transport;
 use super::wire::{add_message, customer_info, customers, order_info, orders, set_status};
+use super::xml::Element;
 use crate::backend::{Backend, Context, Error, Items, Result};
 use crate::config::Upstream;
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
@@ -32,7 +34,7 @@ const MARKER_LENGTH: usize = 24;
 pub struct Client {
     transport: Transport,
     profile: Arc<Profile>,
-    api_user: String,
+    api_user: SecretString,
     timeout: Duration,
     settle_time: Duration,
 }
@@ -71,12 +73,11 @@ impl Client {
         let exchange = Exchange::run(&self.transport, call, &self.profile, &query, self.deadline(context)).await;
         let mut answer = exchange.into_read()?;
         let entity = decode(&answer).map_err(|Unread(reason)| Error::AnswerInvalid { reason })?;
+        let says_something = answer.ending().has_explanation() || answer.parts().any(Element::has_value);
         answer.forget_parts();
         match entity {
             Some(entity) => Ok(entity),
-            None if answer.ending().has_explanation() => {
-                Err(Error::AnswerInvalid { reason: "it does not hold what was asked for" })
-            }
+            None if says_something => Err(Error::AnswerInvalid { reason: "it does not hold what was asked for" }),
             None => Err(Error::NotFound),
         }
     }
@@ -109,7 +110,7 @@ impl Client {
 
     /// The query string of a call, once it is certain that it can be sent.
     fn query(&self, call: &Call, request: Request) -> Result<String> {
-        let credential = Request::default().with("method", call.name).with("api_user", self.api_user.as_str());
+        let credential = Request::default().with("method", call.name).with("api_user", self.api_user.expose_secret());
         let query = credential.and(request).encode(self.profile.charset).map_err(|character| Error::Unsendable {
             detail: format!(
                 "has a character that the order system cannot take: {character:?} is not in {}",

@@ -75,7 +75,7 @@ impl Exchange {
             (_, 401 | 403, _) => Err(Error::CredentialRejected),
             (Some(failure), _, _) => Err(failure),
             (None, 503, _) => Err(Error::Unavailable { retry_after }),
-            (None, 200..=299, Ok(answer)) if answer.ending().is_not_denied() => Ok(answer),
+            (None, 200..=299, Ok(answer)) if answer.ending().may_be_success() => Ok(answer),
             (None, 200..=299, Ok(_)) => Err(Error::AnswerInvalid { reason: "its status is neither success nor failed" }),
             (None, 200..=299, Err(Malformed(reason))) => Err(Error::AnswerInvalid { reason }),
             (None, _, _) => Err(Error::AnswerInvalid { reason: "its HTTP status is no success" }),

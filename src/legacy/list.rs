@@ -65,7 +65,7 @@ impl<T: 'static> List<T> {
     async fn next(&mut self) -> Result<Option<Item<T>>, Error> {
         loop {
             if self.answer.next_part().map_err(invalid)? {
-                return Ok(self.decode_part());
+                return self.decode_part().map(Some);
             }
             let limit = self.patience.limit(self.position);
             match timeout_at(limit, self.body.next()).await {
@@ -77,9 +77,9 @@ impl<T: 'static> List<T> {
         }
     }
 
-    fn decode_part(&mut self) -> Option<Item<T>> {
+    fn decode_part(&mut self) -> Result<Item<T>, Error> {
         self.position += 1;
-        let part = self.answer.part()?;
+        let part = self.answer.part().ok_or(Error::AnswerInvalid { reason: "one of its items cannot be found again" })?;
         let item = match (self.decode)(part, self.answer.reading()) {
             Ok(item) => Item::Read(item),
             Err(unreadable) => {
@@ -88,7 +88,7 @@ impl<T: 'static> List<T> {
             }
         };
         self.answer.forget_parts();
-        Some(item)
+        Ok(item)
     }
 
     /// Whether what came was the whole list.
@@ -98,7 +98,7 @@ impl<T: 'static> List<T> {
         let ending = self.answer.ending();
         if let Some(failure) = self.answer.failure(OK) {
             Err(failure)
-        } else if !ending.is_not_denied() {
+        } else if !ending.may_be_success() {
             Err(Error::AnswerInvalid { reason: "its status is neither success nor failed" })
         } else if self.position == 0 && ending.has_explanation() {
             Err(Error::AnswerInvalid { reason: "it is neither a list nor an empty one" })

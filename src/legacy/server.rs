@@ -12,6 +12,7 @@ use axum::routing::get;
 use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::call::{Call, Method};
 use super::request::{BadRequest, Request};
@@ -24,7 +25,7 @@ use crate::charset::Charset;
 #[derive(Debug, Clone)]
 pub struct Access {
     /// The `api_user` that callers must name.
-    pub api_user: String,
+    pub api_user: SecretString,
     /// Whether an address may call.
     pub allows: fn(IpAddr) -> bool,
 }
@@ -38,20 +39,23 @@ struct Endpoint {
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The endpoint at `path`; every other path is 404.
+/// The endpoint at `path`; every other path is 404. `HEAD` is refused, because a `GET` may write.
 pub fn router(path: &str, backend: Arc<dyn Backend>, access: Access) -> Router {
-    Router::new().route(path, get(answer)).with_state(Endpoint { backend, access: Arc::new(access) })
+    Router::new()
+        .route(path, get(answer).head(|| async { StatusCode::METHOD_NOT_ALLOWED }))
+        .with_state(Endpoint { backend, access: Arc::new(access) })
 }
 
 /// What goes wrong with a call, in the words of the legacy protocol.
 struct Failure {
     status: StatusCode,
-    message: String,
+    /// `None` where nobody can say that the call failed: then there must be no envelope that says so.
+    message: Option<String>,
 }
 
 impl Failure {
     fn new(status: StatusCode, message: &str) -> Self {
-        Self { status, message: message.to_owned() }
+        Self { status, message: Some(message.to_owned()) }
     }
 }
 
@@ -66,11 +70,12 @@ impl From<Error> for Failure {
         let status = match error {
             Error::NotFound => StatusCode::NOT_FOUND,
             Error::Unsendable { .. } => StatusCode::BAD_REQUEST,
+            Error::OutcomeUnknown { .. } => return Self { status: StatusCode::GATEWAY_TIMEOUT, message: None },
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         match error {
-            Error::Refused { message: Some(message) } => Self { status, message },
-            other => Self { status, message: other.to_string() },
+            Error::Refused { message: Some(message) } => Self { status, message: Some(message) },
+            other => Self { status, message: Some(other.to_string()) },
         }
     }
 }
@@ -84,7 +89,7 @@ async fn answer(
     let Some(call) = request.get("method").ok().and_then(Call::parse) else {
         return failed("error", &Failure::new(StatusCode::NOT_FOUND, "method is not valid"));
     };
-    let is_known = request.get("api_user").is_ok_and(|user| user == endpoint.access.api_user);
+    let is_known = request.get("api_user").is_ok_and(|user| user == endpoint.access.api_user.expose_secret());
     let answered = if is_known && (endpoint.access.allows)(peer.ip()) {
         endpoint.run(call, &request).await
     } else {
@@ -100,7 +105,7 @@ impl Endpoint {
         match call.method {
             Method::Orders => {
                 let items = backend.orders(context, orders::read_request(request)?).await?;
-                Ok(list(call, true, items, orders::encode))
+                Ok(list(call, true, items, orders::encode).await?)
             }
             Method::OrderInfo => {
                 let order = found(backend.order_info(context, order_info::read_request(request)?).await)?;
@@ -108,7 +113,7 @@ impl Endpoint {
             }
             Method::Customers => {
                 let items = backend.customers(context, customers::read_request(request)?).await?;
-                Ok(list(call, false, items, customers::encode))
+                Ok(list(call, false, items, customers::encode).await?)
             }
             Method::CustomerInfo => {
                 let customer = found(backend.customer_info(context, customer_info::read_request(request)?).await)?;
@@ -152,20 +157,27 @@ fn written(call: &Call, response: impl FnOnce(&mut Writer)) -> Response {
 }
 
 fn failed(root: &str, failure: &Failure) -> Response {
+    let Some(message) = &failure.message else { return respond(failure.status, Body::empty()) };
     let mut xml = Writer::default();
     xml.element(root, |xml| {
         xml.text("status", "failed");
         xml.element("response", |xml| {
             xml.text("code", failure.status.as_str());
-            xml.text("message", &failure.message);
+            xml.text("message", message);
         });
     });
     respond(failure.status, Body::from(xml.into_string()))
 }
 
-/// A list that is written as its items come. One that cannot be completed breaks off the connection.
-fn list<T: 'static>(call: &Call, in_response: bool, items: Items<T>, encode: fn(&T, &mut Writer)) -> Response {
+/// A list that is written as its items come. It begins with the first, so that a fault before it can be told; one that
+/// cannot be completed breaks off the connection.
+async fn list<T>(call: &Call, in_response: bool, mut items: Items<T>, encode: fn(&T, &mut Writer)) -> Result<Response, Error>
+where
+    T: Send + 'static,
+{
     const PIECE: usize = 128;
+    let first = items.next().await.transpose()?;
+    let items = stream::iter(first.map(Ok)).chain(items);
     let mut head = Writer::document();
     let mut tail = Writer::default();
     head.start(call.name);
@@ -187,7 +199,7 @@ fn list<T: 'static>(call: &Call, in_response: bool, items: Items<T>, encode: fn(
     });
     let head = stream::once(async { Ok(head.into_string()) });
     let tail = stream::once(async { Ok(tail.into_string()) });
-    respond(StatusCode::OK, Body::from_stream(head.chain(pieces).chain(tail)))
+    Ok(respond(StatusCode::OK, Body::from_stream(head.chain(pieces).chain(tail))))
 }
 
 fn respond(status: StatusCode, body: Body) -> Response {

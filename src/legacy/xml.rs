@@ -5,6 +5,7 @@
 //! value, under wrong labels too ([`text`]); and one spoilt item does not spoil the document ([`tree`]). What is read is a
 //! safe subset: no document type, no processing instructions, at most [`MAX_DEPTH`] levels, every end tag the right one.
 
+mod tag;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -12,38 +12,37 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Settings;
-use super::log_body::{Line, LogBody};
+use super::line::{Line, ResponseState, WatchedBody};
 use crate::backend::Context;
 use crate::rest::problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
     let id = request_id(request.headers());
-    let context = Context::within(settings.request_timeout);
-    let route = route(&request, &settings.base_path);
     let method = request.method().clone();
     let instance = instance(&request);
+    let state = Arc::new(ResponseState::default());
+    let line = Line {
+        id: id.clone(),
+        method: method.clone(),
+        route: route(&request, &settings.base_path),
+        started: Instant::now(),
+        upstream: settings.upstream.clone(),
+        response: Arc::clone(&state),
+    };
+    let context = Context::telling(settings.request_timeout, move |calls| line.write(calls));
     request.extensions_mut().insert(context.clone());
 
     let response = next.run(request).await;
 
     let mut response = problem::render(response, &settings.base_path, &instance, &id);
-    let line = Line {
-        id: id.clone(),
-        method,
-        route,
-        status: response.status(),
-        started,
-        context,
-        upstream: settings.upstream.clone(),
-    };
+    let status = response.status();
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     // Every request id is made of characters that a header may have.
     headers.insert(REQUEST_ID, HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-")));
-    response.map(|body| Body::new(LogBody::new(body, line)))
+    response.map(|body| Body::new(WatchedBody::new(body, status, &method, state, context)))
 }
 
 /// The id that the client or a proxy gave, if it is fit for logs, else a new one.

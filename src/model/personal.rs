@@ -2,6 +2,8 @@
 
 /// What stands in the place of masked data.
 const MASK: &str = "****";
+/// The longest phone number.
+const MAX_DIGITS: usize = 15;
 
 /// The text with personal identity numbers, phone numbers and e-mail addresses replaced by `****`.
 ///
@@ -68,17 +70,18 @@ fn phone_length(text: &str) -> Option<usize> {
         *total += digits;
         Some((end, *total))
     });
-    totals.take_while(|(_, total)| *total <= 15).filter(|(_, total)| *total >= 7).map(|(end, _)| end).last()
+    totals.take_while(|(_, total)| *total <= MAX_DIGITS).filter(|(_, total)| *total >= 7).map(|(end, _)| end).last()
 }
 
-/// The groups of digits that the text begins with, one separator apart: where each ends, and its number of digits.
+/// The groups of digits that the text begins with, one separator apart: where each ends, and its number of digits. No more
+/// than a number can have, or a long row of digits would be looked at again and again.
 fn groups(text: &str) -> Vec<(usize, usize)> {
     let bytes = text.as_bytes();
     let mut groups = Vec::new();
     let mut at = usize::from(text.starts_with('+'));
     loop {
         let digits = bytes.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 {
+        if digits == 0 || groups.len() > MAX_DIGITS {
             return groups;
         }
         at += digits;

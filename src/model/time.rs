@@ -88,8 +88,9 @@ impl Zone {
     /// # Panics
     /// Never: the database is part of the program, which a test makes sure of.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "another zone would be a lie")]
     pub fn stockholm() -> Self {
-        Self(TimeZone::get("Europe/Stockholm").unwrap_or(TimeZone::UTC))
+        Self::parse("Europe/Stockholm").expect("the database has Europe/Stockholm")
     }
 
     /// Gives a wall-clock time its offset. A time that spring skips moves forward by the length of the gap.

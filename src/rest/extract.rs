@@ -2,12 +2,15 @@
 
 mod accept;
 mod body;
+mod members;
+mod moment;
 mod path;
 mod precondition;
 mod query;
 
 pub(super) use accept::AcceptsJson;
 pub(super) use body::{JsonBody, MergePatchBody};
+pub(super) use members::Members;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};
 pub(super) use precondition::NoPrecondition;
 pub(super) use query::{CustomerListQuery, NoQuery, OrderListQuery};

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use axum::BoxError;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -10,9 +11,9 @@ use futures_util::stream::{self, Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use super::wire::Unreadable;
-use crate::backend::{Error, Item, Items};
+use crate::backend::{Item, Items};
 
 /// Answers a list. The answer begins with the first item, or at the end of an empty list, so that a fault before it is a
 /// problem; a fault after it breaks the connection off, so that a list never looks complete when it is not.
@@ -24,7 +25,7 @@ where
     T: Send + Unpin + 'static,
     D: From<T> + Serialize + 'static,
 {
-    let first = items.next().await.transpose().map_err(|error| Problem::read(&error, Code::RouteNotFound))?;
+    let first = items.next().await.transpose().map_err(|error| Problem::list(&error))?;
     let items = stream::iter(first.map(Ok)).chain(items).boxed();
     let list = JsonList::<T, D, _> {
         items,
@@ -55,14 +56,16 @@ enum Stage {
     Begin,
     Items,
     /// What was written before this error has been handed over and may not have left yet.
-    Failed(Error),
+    Failed(BoxError),
     /// It has left.
-    Broken(Error),
+    Broken(BoxError),
     Over,
 }
 
 /// How much is gathered before it is sent, as long as more items are there already.
 const PIECE: usize = 16 * 1024;
+/// How many unreadable items a list may have: they are told at its end, and kept until then.
+const MAX_UNREADABLE: usize = 10_000;
 /// How many items are taken in one go; others get their turn after that, also when a filter lets nothing through.
 const MAX_IN_A_ROW: usize = 256;
 
@@ -92,7 +95,7 @@ impl<T, D: Serialize, K: Fn(&T) -> bool> JsonList<T, D, K> {
         Ok(())
     }
 
-    fn take_piece(&mut self) -> Poll<Option<Result<Bytes, Error>>> {
+    fn take_piece(&mut self) -> Poll<Option<Result<Bytes, BoxError>>> {
         Poll::Ready(Some(Ok(Bytes::from(std::mem::take(&mut self.buffer)))))
     }
 }
@@ -103,10 +106,9 @@ where
     D: Serialize,
     K: Fn(&T) -> bool + Unpin,
 {
-    type Item = Result<Bytes, Error>;
+    type Item = Result<Bytes, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        const UNWRITABLE: Error = Error::AnswerInvalid { reason: "an item cannot be written as JSON" };
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Begin => self.buffer.extend_from_slice(b"{\"items\":["),
             Stage::Items => {}
@@ -126,17 +128,21 @@ where
                 Poll::Pending if self.buffer.is_empty() => return Poll::Pending,
                 Poll::Pending => return self.take_piece(),
                 Poll::Ready(Some(Err(error))) => {
-                    self.stage = Stage::Failed(error);
+                    self.stage = Stage::Failed(error.into());
                     return self.take_piece();
                 }
                 Poll::Ready(None) => {
                     self.stage = Stage::Over;
-                    self.write_end().map_err(|_| UNWRITABLE)?;
+                    self.write_end()?;
                     return self.take_piece();
                 }
                 Poll::Ready(Some(Ok(item))) => item,
             };
-            self.write(item).map_err(|_| UNWRITABLE)?;
+            self.write(item)?;
+            if self.unreadable.len() > MAX_UNREADABLE {
+                self.stage = Stage::Failed("too many items are unreadable".into());
+                return self.take_piece();
+            }
             if self.buffer.len() >= PIECE {
                 return self.take_piece();
             }

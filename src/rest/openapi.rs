@@ -28,15 +28,11 @@ use super::router::operations;
 )]
 struct Frame;
 
-/// The document without its operations.
-pub(super) fn frame() -> utoipa::openapi::OpenApi {
-    Frame::openapi()
-}
-
 /// The document of a gateway that is reached below `base_path`.
 #[must_use]
 pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
-    let (_, mut document) = operations().split_for_parts();
+    let mut document = Frame::openapi();
+    document.merge(operations().into_openapi());
     document.servers = Some(vec![Server::new(base_path)]);
     document
 }
@@ -46,13 +42,17 @@ pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
 /// # Panics
 /// Never: the document is made of maps, lists and texts alone.
 #[must_use]
+#[expect(clippy::expect_used, reason = "an empty document would be a lie")]
 pub fn to_json(document: &utoipa::openapi::OpenApi) -> String {
-    let json = document.to_pretty_json().unwrap_or_default();
-    json + "\n"
+    document.to_pretty_json().expect("maps, lists and texts are JSON") + "\n"
 }
 
 /// The document as YAML.
+///
+/// # Panics
+/// Never, as in [`to_json`].
 #[must_use]
+#[expect(clippy::expect_used, reason = "an empty document would be a lie")]
 pub fn to_yaml(document: &utoipa::openapi::OpenApi) -> String {
-    document.to_yaml().unwrap_or_default()
+    document.to_yaml().expect("maps, lists and texts are YAML")
 }

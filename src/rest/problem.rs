@@ -163,14 +163,24 @@ impl Problem {
         self
     }
 
-    /// A failed read of an order or customer, or of a list.
+    /// A failed read of one order or customer; `not_found` is the code for the case that there is none.
     #[must_use]
     pub fn read(error: &Error, not_found: Code) -> Self {
-        let mut problem = Self::failed(error, not_found);
+        let mut problem = match error {
+            // What is asked in a read was checked, so what does not fit is of our own making.
+            Error::Unsendable { .. } => Self::new(Code::InternalError, "The gateway cannot ask the order system for this."),
+            error => Self::failed(error, not_found),
+        };
         if matches!(error, Error::Refused { .. }) {
             problem.0.status = StatusCode::BAD_GATEWAY;
         }
         problem
+    }
+
+    /// A failed read of a list, which is there even when it is empty.
+    #[must_use]
+    pub fn list(error: &Error) -> Self {
+        Self::read(error, Code::UpstreamAnswerInvalid)
     }
 
     /// A failed write to an order.
@@ -178,10 +188,14 @@ impl Problem {
     pub fn write(error: &Error) -> Self {
         let mut problem = Self::failed(error, Code::OrderNotFound);
         problem.0.outcome = match error {
-            Error::OutcomeUnknown { .. } => Some(Outcome::Unknown),
+            Error::NotFound | Error::Refused { .. } | Error::CredentialRejected | Error::Unreachable => {
+                Some(Outcome::NotApplied)
+            }
             // The caller's fault, found before anything was sent: nobody needs to be told that it was not applied.
             Error::Unsendable { .. } => None,
-            _ => Some(Outcome::NotApplied),
+            Error::OutcomeUnknown { .. } | Error::Unavailable { .. } | Error::Timeout | Error::AnswerInvalid { .. } => {
+                Some(Outcome::Unknown)
+            }
         };
         problem
     }

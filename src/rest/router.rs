@@ -11,84 +11,66 @@ use axum::routing::get;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::document;
 use super::problem::{Code, Problem};
 use super::routes::{
     add_order_message, change_order_status, get_customer, get_order, get_order_status, list_customers, list_order_messages,
     list_orders,
 };
-use super::{document, openapi};
 use crate::backend::{Backend, Context};
 use crate::model::Zone;
 
-/// What every handler needs. Cheap to clone.
+/// What handlers need. Cheap to clone.
 #[derive(Clone)]
-pub struct Gateway(Arc<Shared>);
-
-struct Shared {
+pub struct Gateway {
     backend: Arc<dyn Backend>,
     zone: Zone,
-    limits: Limits,
-    writes: TaskTracker,
+    timeouts: Timeouts,
 }
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct Timeouts {
     /// A request that is no list.
-    pub request_timeout: Duration,
+    pub request: Duration,
     /// A whole list.
-    pub list_timeout: Duration,
+    pub list: Duration,
     /// The body of a request.
-    pub body_timeout: Duration,
+    pub body: Duration,
 }
 
 impl Gateway {
-    /// A gateway to an order system whose times are in `zone`. Writes go on in `writes` when their clients have left.
+    /// A gateway to an order system whose times are in `zone`.
     #[must_use]
-    pub fn new(backend: Arc<dyn Backend>, zone: Zone, limits: Limits, writes: TaskTracker) -> Self {
-        Self(Arc::new(Shared { backend, zone, limits, writes }))
+    pub fn new(backend: Arc<dyn Backend>, zone: Zone, timeouts: Timeouts) -> Self {
+        Self { backend, zone, timeouts }
     }
 
-    pub(super) fn backend(&self) -> Arc<dyn Backend> {
-        Arc::clone(&self.0.backend)
+    pub(super) const fn zone(&self) -> &Zone {
+        &self.zone
     }
 
-    pub(super) fn zone(&self) -> &Zone {
-        &self.0.zone
-    }
-
-    pub(super) fn limits(&self) -> &Limits {
-        &self.0.limits
-    }
-
-    /// Does something to its end even when the client that asked for it goes away: a write that is cut off in the middle
-    /// leaves nobody who knows what became of it.
-    pub(super) async fn finish<T: Send + 'static>(&self, write: impl Future<Output = T> + Send + 'static) -> T {
-        match self.0.writes.spawn(write).await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that is going down cancels tasks, and this one with them.
-                Err(_) => std::future::pending().await,
-            },
-        }
+    pub(super) const fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 }
 
-/// The deadline and the record of the request that a handler answers.
-#[derive(Debug, Clone)]
+/// The order system that a request is for, and the request's deadline and record.
+#[derive(Clone)]
 pub(super) struct Asked {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) zone: Zone,
     pub(super) context: Context,
+    list_timeout: Duration,
 }
 
 impl Asked {
     /// The same request with the time that a list may take.
-    pub(super) fn for_list(&self, gateway: &Gateway) -> Context {
-        self.context.with_deadline(Instant::now() + gateway.limits().list_timeout)
+    pub(super) fn for_list(&self) -> Context {
+        self.context.with_deadline(Instant::now() + self.list_timeout)
     }
 }
 
@@ -97,13 +79,18 @@ impl FromRequestParts<Gateway> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Infallible> {
         let context = parts.extensions.get::<Context>().cloned();
-        Ok(Self { context: context.unwrap_or_else(|| Context::within(gateway.limits().request_timeout)) })
+        Ok(Self {
+            backend: Arc::clone(&gateway.backend),
+            zone: gateway.zone.clone(),
+            context: context.unwrap_or_else(|| Context::within(gateway.timeouts.request)),
+            list_timeout: gateway.timeouts.list,
+        })
     }
 }
 
 /// The operations, with their description.
 pub(super) fn operations() -> OpenApiRouter<Gateway> {
-    OpenApiRouter::with_openapi(openapi::frame())
+    OpenApiRouter::new()
         .routes(routes!(list_orders::list_orders))
         .routes(routes!(get_order::get_order))
         .routes(routes!(get_order_status::get_order_status, change_order_status::change_order_status))

@@ -33,6 +33,9 @@ async fn an_order_is_recognised_in_every_envelope_that_may_come() {
         "<x:order_info xmlns:x=\"y\"><x:orderinfo id=\"1\"><x:status a='>'>n<!-- -->ew</x:status></x:orderinfo></x:order_info>".to_owned(),
         "<order_info><orderinfo><status><![CDATA[new]]></status><status>active</status><new_element>1</new_element></orderinfo></order_info>".to_owned(),
         "<order_info><orderinfo>text <status> new\n</status></orderinfo></order_info>".to_owned(),
+        format!("<serviceguide>{ORDER}</serviceguide>"),
+        format!("<order_info>{ORDER}</order_info>"),
+        format!("<api><version>2</version>{ORDER}<took>3 ms</took></api>"),
     ] {
         let answer = order_from(Reply::xml(&document)).await;
         assert_eq!(answer.ok()["status"], "new", "{document}");
@@ -73,6 +76,15 @@ async fn an_answer_that_is_none_is_told_so() {
         "<order_info><logs><log><message>x</message></log></logs></order_info>",
         "<order_info><orderinfo><status>new</status></orderinfo><customer><id>x</id></customer></order_info>",
         "<order_info><orderinfo><status>new</status></orderinfo><customer><city>Åsele</city></customer></order_info>",
+        "<order_info><orderinfo>Databasfel</orderinfo></order_info>",
+        "<order_info><customer>unknown</customer></order_info>",
+        "<order_info><logs><error>x</error></logs></order_info>",
+        "<api><message>Systemfel</message><order_info/></api>",
+        "<api>Warning<order_info/></api>",
+        "<api><order_info/><error>x</error></api>",
+        "<api><user><status>success</status></user><order_info><orderinfo><status>new</status></orderinfo></order_info></api>",
+        "<a><b><order_info><orderinfo><status>new</status></orderinfo></order_info></b><status>success</status></a>",
+        "<order_info><order_info><order_info><order_info/></order_info></order_info></order_info>",
         "<order_info a=b><orderinfo><status>new</status></orderinfo></order_info>",
         "<order_info a=\"<\"><orderinfo><status>new</status></orderinfo></order_info>",
         "< order_info><orderinfo><status>new</status></orderinfo></ order_info>",
@@ -101,6 +113,8 @@ async fn an_answer_that_holds_nothing_is_no_such_entity() {
         "<order_info><response/></order_info>",
         "<order_info><orderinfo/><customer></customer><logs/><serviceinfo> </serviceinfo></order_info>",
         "<order_info><response/><status>success</status></order_info>",
+        "<order_info><orderinfo><date/><type></type><status> </status></orderinfo><customer><id/><email/></customer></order_info>",
+        "<api><status>success</status><order_info/></api>",
     ];
     for document in not_there {
         order_from(Reply::xml(document)).await.problem(404, "order-not-found");
@@ -230,12 +244,14 @@ async fn lists_are_recognised_in_every_envelope_that_may_come() {
         format!("<api><v1>{}</v1></api>", two.split_once("?>").expect("a declaration").1),
         two.replace("</response>", "</response><status>success</status>"),
         two.replace("<response>", "").replace("</response>", ""),
+        format!("<serviceguide>{}</serviceguide>", two.split_once("?>").expect("a declaration").1),
         two.replace("<response>", "<status>success</status><response><message>2 orders</message>"),
     ] {
         assert_eq!(orders_from(Reply::xml(&document)).await.ok(), items, "{document}");
     }
     for document in [
         "<orders/>",
+        "<serviceguide><orders/></serviceguide>",
         "<orders></orders>",
         "<orders><response/></orders>",
         "<serviceguide><response>\n</response><status>success</status></serviceguide>",
@@ -257,6 +273,9 @@ async fn a_list_that_is_none_is_told_so() {
         "<orders><status>maybe</status></orders>",
         "<orders><response><status>success</status></response></orders>",
         "<customers/>",
+        "<api><error><message>DB nere</message></error><orders/></api>",
+        "<api>Warning: mysql<orders/></api>",
+        "<api><orders/><warning/></api>",
         "<orders/><orders/>",
         "<a><b><c><orders/></c></b></a>",
     ] {
@@ -264,7 +283,12 @@ async fn a_list_that_is_none_is_told_so() {
     }
     let refused = "<orders><response><message>Nej</message></response><status>failed</status></orders>";
     assert_eq!(orders_from(Reply::xml(refused)).await.problem(502, "refused-by-upstream")["upstreamMessage"], "Nej");
-    assert_eq!(orders_from(Reply::status(500, refused)).await.problem(502, "refused-by-upstream")["upstreamMessage"], "Nej");
+    for status in [404, 500] {
+        let problem = orders_from(Reply::status(status, refused)).await.problem(502, "refused-by-upstream");
+        assert_eq!(problem["upstreamMessage"], "Nej");
+    }
+    let nowhere = "<orders><status>failed</status><response><code>404</code></response></orders>";
+    orders_from(Reply::xml(nowhere)).await.problem(502, "refused-by-upstream");
     orders_from(Reply::status(500, "<orders/>")).await.problem(502, "upstream-answer-invalid");
     orders_from(Reply::status(403, "<orders/>")).await.problem(502, "upstream-credential-rejected");
     orders_from(Reply::status(503, "<orders/>")).await.problem(503, "upstream-unavailable");
@@ -280,4 +304,24 @@ async fn an_item_that_cannot_be_read_does_not_spoil_the_list() {
     let places: Vec<_> = unreadable.iter().map(|item| (item["position"].as_u64(), item["id"].as_u64())).collect();
     assert_eq!(places, [(Some(2), None), (Some(3), None), (Some(4), Some(4))]);
     assert!(unreadable.iter().all(|item| item["detail"].is_string()));
+}
+
+/// Answers that would take minutes if anything looked at them again and again.
+#[tokio::test]
+async fn answers_made_to_be_slow_are_not() {
+    let order = |inside: &str| format!("<order_info><orderinfo><status>new</status>{inside}</orderinfo></order_info>");
+    let many_attributes = " a=\"\"".repeat(200_000);
+    let documents = [
+        order(&format!("<x>{}</x>", "&".repeat(4_000_000))),
+        order(&format!("<x{many_attributes}/>")),
+        order(&format!("<x y=\"1\"/>{}", "<a/>".repeat(500_000))),
+        format!("<order_info>{}<orderinfo><status>new</status></orderinfo></order_info>", "<logs/>".repeat(300_000)),
+    ];
+    for document in documents {
+        assert_eq!(order_from(Reply::xml(&document)).await.ok()["status"], "new");
+    }
+    let overgrown = order(&"<a/>".repeat(1_000_001));
+    order_from(Reply::xml(&overgrown)).await.problem(502, "upstream-answer-invalid");
+    let wordy = format!("<order_info><status>failed</status><message>{}</message></order_info>", "1 ".repeat(1_000_000));
+    order_from(Reply::xml(&wordy)).await.problem(502, "refused-by-upstream");
 }

@@ -98,6 +98,11 @@ async fn the_curl_lines_of_the_demo_work() {
     for _ in 0..3 {
         lines.push(program.line_with("curl ").await);
     }
+    if std::process::Command::new("curl").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "curl is missing");
+        eprintln!("skipped: curl is missing");
+        return;
+    }
     for line in lines {
         let command = format!("{} -sS --fail --noproxy '*'", line.trim());
         let output = tokio::process::Command::new("sh").args(["-c", &command]).output().await.expect("curl");

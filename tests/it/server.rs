@@ -34,8 +34,11 @@ async fn a_body_that_does_not_come_is_a_problem_and_nothing_is_sent() {
 #[tokio::test]
 async fn connections_beyond_the_cap_wait_for_a_place() {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::with(&upstream, &[("SERVER__MAX_CONNECTIONS", "1"), ("SERVER__HEADER_TIMEOUT", "300ms")]).await;
-    let _idle = TcpStream::connect(gateway.address).await.expect("a connection");
-    let request = b"GET /orders/20417 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    assert!(gateway.raw(request).await.starts_with("HTTP/1.1 200 "));
+    let gateway = Gateway::with(&upstream, &[("SERVER__MAX_CONNECTIONS", "1")]).await;
+    let idle = TcpStream::connect(gateway.address).await.expect("a connection");
+    let waiting = gateway.raw(b"GET /orders/20417 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    tokio::pin!(waiting);
+    assert!(timeout(Duration::from_millis(200), &mut waiting).await.is_err());
+    drop(idle);
+    assert!(waiting.await.starts_with("HTTP/1.1 200 "));
 }

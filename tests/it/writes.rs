@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -40,6 +41,10 @@ async fn only_a_confirmation_in_so_many_words_is_success() {
         Reply::xml("<set_status/>"),
         Reply::xml("<set_status><response><message>Status changed</message></response></set_status>"),
         Reply::xml("<set_status><response><status>success</status></response></set_status>"),
+        Reply::xml("<api><user><status>success</status></user><set_status/></api>"),
+        Reply::xml("<a><x><status>success</status></x><y><set_status/></y></a>"),
+        Reply::xml("<a><set_status/><y><status>success</status></y></a>"),
+        Reply::xml("<a><status>success</status><y><set_status/></y></a>"),
         Reply::xml("<add_message><status>success</status></add_message>"),
         Reply::xml("<set_status><status>ok</status></set_status>"),
         Reply::xml("<html><body>success</body></html>"),
@@ -121,13 +126,39 @@ async fn a_write_is_finished_when_its_client_leaves() {
     let held = Reply::held(&["<add_message>", "<status>success</status></add_message>"], &latch);
     let upstream = Upstream::saying(held).await;
     let gateway = Gateway::before(&upstream).await;
-    let impatient = gateway.post_message(1, r#"{"type":"log","text":"a"}"#);
-    tokio::pin!(impatient);
-    while upstream.queries().is_empty() {
+    {
+        let impatient = gateway.post_message(1, r#"{"type":"log","text":"a"}"#);
+        tokio::pin!(impatient);
         tokio::select! {
             _ = &mut impatient => panic!("the order system has not answered"),
-            () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {}
+            () = upstream.asked(1) => {}
         }
     }
+    // The client is gone. Were the write with it, the order system would see its connection end now.
+    let left = tokio::time::timeout(Duration::from_millis(200), upstream.left(1)).await;
+    assert!(left.is_err(), "the write was cut off");
+    latch.notify_one();
+    upstream.answered(1).await;
     assert_eq!(writes(&upstream), 1);
+}
+
+#[tokio::test]
+async fn reads_share_a_connection_and_writes_never_do() {
+    let upstream = Upstream::answering(|query| {
+        Reply::kept_alive(if query.contains("set_status") {
+            CONFIRMED
+        } else {
+            "<order_info><orderinfo><type>order</type></orderinfo></order_info>"
+        })
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    for _ in 0..3 {
+        gateway.get("/orders/1").await.ok();
+    }
+    assert_eq!(upstream.connections(), 1);
+    for _ in 0..3 {
+        gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
+    }
+    assert_eq!(upstream.connections(), 4);
 }

@@ -1,6 +1,7 @@
 //! What an answer turned out to be.
 
 use crate::backend::Error;
+use crate::legacy::call::Call;
 use crate::legacy::profile::Profile;
 use crate::model::mask_personal_data;
 
@@ -8,7 +9,7 @@ use crate::model::mask_personal_data;
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     outcome: Outcome,
-    pub(super) message: Option<String>,
+    message: Option<String>,
     pub(super) code: Option<String>,
     /// Whether it had anything else.
     pub(super) has_other: bool,
@@ -27,6 +28,8 @@ enum Outcome {
 
 /// The longest text of the order system that is passed on, in characters.
 const MAX_MESSAGE: usize = 500;
+/// How much of its texts is kept until then, in bytes.
+const MAX_KEPT: usize = 4096;
 
 impl Ending {
     /// Reads an outcome; a second one must say the same.
@@ -40,13 +43,28 @@ impl Ending {
         self.outcome = if self.outcome == Outcome::NotTold || self.outcome == told { told } else { Outcome::Unclear };
     }
 
+    /// Takes an outcome back that stood where none can stand.
+    pub(super) fn doubt_outcome(&mut self) {
+        self.outcome = Outcome::Unclear;
+    }
+
+    /// Keeps a sentence; several become one text.
+    pub(super) fn read_message(&mut self, text: Option<&str>) {
+        let message = self.message.get_or_insert_default();
+        for character in text.unwrap_or_default().chars().chain([' ']) {
+            if message.len() < MAX_KEPT {
+                message.push(character);
+            }
+        }
+    }
+
     /// Whether a write was confirmed in so many words.
     pub(crate) fn is_confirmed(&self) -> bool {
         self.outcome == Outcome::Success
     }
 
     /// Whether a read may have succeeded: reads often do not tell their outcome.
-    pub(crate) fn is_not_denied(&self) -> bool {
+    pub(crate) fn may_be_success(&self) -> bool {
         matches!(self.outcome, Outcome::NotTold | Outcome::Success)
     }
 
@@ -56,7 +74,7 @@ impl Ending {
     }
 
     /// The failure that the order system stated, whatever the HTTP status was.
-    pub(crate) fn failure(&self, http_status: u16, profile: &Profile) -> Option<Error> {
+    pub(crate) fn failure(&self, call: &Call, http_status: u16, profile: &Profile) -> Option<Error> {
         if self.outcome != Outcome::Failed {
             return None;
         }
@@ -66,7 +84,7 @@ impl Ending {
         let names_credential = profile.credential_refusal_words.iter().any(|word| lower.contains(word));
         Some(if names_credential || matches!(code, "401" | "403") || matches!(http_status, 401 | 403) {
             Error::CredentialRejected
-        } else if code == "404" || http_status == 404 {
+        } else if call.names_entity && (code == "404" || http_status == 404) {
             Error::NotFound
         } else {
             Error::Refused { message: presentable(message) }

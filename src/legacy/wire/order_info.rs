@@ -16,7 +16,7 @@ pub(in crate::legacy) fn read_request(request: &Request) -> Result<OrderId, BadR
     super::orders::read_order_id(request)
 }
 
-/// Reads the parts of an answer; `None` when there is nothing in them.
+/// Reads the parts of an answer; `None` when there is no order in them.
 pub(in crate::legacy) fn decode<'t>(
     id: OrderId,
     parts: impl Iterator<Item = Element<'t>>,
@@ -29,7 +29,7 @@ pub(in crate::legacy) fn decode<'t>(
     for part in parts {
         match part.name() {
             "orderinfo" => {
-                exists |= part.children().next().is_some();
+                exists |= part.children().any(Element::has_value);
                 decode_order(&mut order, part, reading);
             }
             "customer" => person.read(part, reading)?,
@@ -38,13 +38,9 @@ pub(in crate::legacy) fn decode<'t>(
         }
     }
     order.customer = person.into_customer()?;
-    let is_bare = order.customer.is_none() && messages.is_empty() && details.is_empty();
-    if !exists {
-        return if is_bare { Ok(None) } else { Err(Unread("it has no orderinfo")) };
-    }
     order.messages = Some(messages);
     order.details = Some(details);
-    Ok(Some(order))
+    Ok(exists.then_some(order))
 }
 
 /// Writes the parts of an answer.

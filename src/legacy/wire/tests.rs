@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{add_message, customer_info, customers, order_info, orders, set_status};
 use crate::charset::Charset;
 use crate::legacy::answer::Answer;
-use crate::legacy::call::{CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS};
+use crate::legacy::call::{CALLS, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS};
 use crate::legacy::drift::Drift;
 use crate::legacy::profile::Profile;
 use crate::legacy::request::Request;
@@ -197,12 +197,58 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        for call in crate::legacy::call::CALLS {
+    fn no_document_makes_a_decoder_panic(document in markup(), chunk in 1_usize..50) {
+        for call in CALLS {
+            let document = format!("<{0}>{document}</{0}>", call.name);
             let mut answer = Answer::new(call, profile(), None, 1024);
-            answer.push(&bytes);
-            while answer.next_part() == Ok(true) {}
+            for piece in document.as_bytes().chunks(chunk) {
+                answer.push(piece);
+                while answer.next_part() == Ok(true) {
+                    let part = answer.part().expect("a part");
+                    let _ = orders::decode(part, answer.reading());
+                    let _ = customers::decode(part, answer.reading());
+                }
+            }
+            let (order, customer) = (OrderId::try_new(1).expect("an id"), CustomerId::try_new(1).expect("an id"));
+            let _ = order_info::decode(order, answer.parts(), answer.reading());
+            let _ = customer_info::decode(customer, answer.parts(), answer.reading());
             let _ = answer.finish();
         }
     }
+}
+
+/// Documents made of the elements that decoders know, in every disorder.
+fn markup() -> impl Strategy<Value = String> {
+    const NAMES: [&str; 18] = [
+        "response",
+        "status",
+        "order",
+        "customer",
+        "orderinfo",
+        "logs",
+        "log",
+        "serviceinfo",
+        "data",
+        "message",
+        "code",
+        "id",
+        "date",
+        "delivery",
+        "type",
+        "socket",
+        "monthly",
+        "x",
+    ];
+    let text = prop_oneof![
+        "[0-9]{0,12}",
+        "[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9:]{5,8})?",
+        Just("success".to_owned()),
+        Just("failed".to_owned()),
+        "[a-zåäö&;#<>!\\[\\]-]{0,9}"
+    ];
+    let element = text.prop_recursive(5, 40, 6, |inside| {
+        (prop::sample::select(&NAMES[..]), prop::collection::vec(inside, 0..6))
+            .prop_map(|(name, inside)| format!("<{name}>{}</{name}>", inside.concat()))
+    });
+    prop::collection::vec(element, 0..6).prop_map(|elements| elements.concat())
 }

@@ -9,8 +9,8 @@ pub(super) fn append(text: &str, out: &mut String) -> bool {
     while let Some(at) = rest.find('&') {
         let (before, from) = rest.split_at(at);
         append_characters(before, out);
-        let reference =
-            from.get(1..).and_then(|name| name.find(';').filter(|end| *end <= MAX_NAME).and_then(|end| name.get(..end)));
+        let end = from.bytes().skip(1).take(MAX_NAME + 1).position(|byte| byte == b';');
+        let reference = end.and_then(|end| from.get(1..=end));
         let resolved = reference.and_then(|name| resolve(name).map(|character| (name, character)));
         if let Some((name, (character, in_xml))) = resolved {
             out.push(character);

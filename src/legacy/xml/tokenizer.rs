@@ -4,6 +4,7 @@ use encoding_rs::{Decoder, Encoding, UTF_8};
 use memchr::memmem;
 
 use super::MAX_DEPTH;
+use super::tag::{each_attribute, is_name};
 
 /// A document that is no XML, or none that is accepted here. Says what is wrong, never with text from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ enum Markup {
 #[derive(Debug)]
 pub(crate) struct Tokenizer {
     buffer: Vec<u8>,
+    /// Where the last token began, in bytes from the start of the document.
+    token_start: u64,
     /// Where in `buffer` the next token begins.
     next: usize,
     /// How far the end of that token was looked for.
@@ -93,6 +96,7 @@ impl Tokenizer {
     pub(crate) const fn new() -> Self {
         Self {
             buffer: Vec::new(),
+            token_start: 0,
             next: 0,
             searched: 0,
             quote: None,
@@ -135,6 +139,7 @@ impl Tokenizer {
         loop {
             let Some((markup, length)) = self.measure()? else { return Ok(None) };
             let start = self.next;
+            self.token_start = self.position();
             self.next += length;
             self.searched = self.next;
             match markup {
@@ -183,6 +188,11 @@ impl Tokenizer {
     /// Where the next token begins, in bytes from the start of the document.
     pub(crate) fn position(&self) -> u64 {
         self.dropped + self.next as u64
+    }
+
+    /// Where the last token began, in bytes from the start of the document.
+    pub(crate) const fn token_start(&self) -> u64 {
+        self.token_start
     }
 
     /// How many bytes came in so far.
@@ -299,9 +309,13 @@ impl Tokenizer {
         if self.begun || !is_declaration {
             return Err(Malformed("it has a processing instruction"));
         }
-        let attributes = attributes(inside.get("<?xml".len()..).unwrap_or_default())?;
-        let encoding = attributes.into_iter().find(|(name, _)| *name == b"encoding");
-        self.declared_encoding = encoding.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        let mut encoding = None;
+        each_attribute(inside.get("<?xml".len()..).unwrap_or_default(), |name, value| {
+            if name == b"encoding" {
+                encoding = Some(String::from_utf8_lossy(value).into_owned());
+            }
+        })?;
+        self.declared_encoding = encoding;
         self.begun = true;
         Ok(())
     }
@@ -328,7 +342,8 @@ impl Tokenizer {
         if !is_name(name) {
             return Err(Malformed("a tag has no proper name"));
         }
-        let has_attributes = !rest.is_empty() && !attributes(rest)?.is_empty();
+        let mut has_attributes = false;
+        each_attribute(rest, |_, _| has_attributes = true)?;
         let prefix = memchr::memchr(b':', name).map_or(0, |colon| colon + 1);
         self.open_names.extend_from_slice(self.buffer.get(start + 1..start + 1 + length).unwrap_or_default());
         self.open_ends.push(self.open_names.len());
@@ -366,39 +381,6 @@ fn exclamation(rest: &[u8]) -> Result<Option<Markup>, Malformed> {
     } else {
         Err(Malformed("it has a document type declaration"))
     }
-}
-
-/// Name and value.
-type Attribute<'b> = (&'b [u8], &'b [u8]);
-
-/// Names and values of attributes, in linear time; what they say is of no interest, only that they are attributes.
-fn attributes(mut rest: &[u8]) -> Result<Vec<Attribute<'_>>, Malformed> {
-    const BAD: Malformed = Malformed("a tag has a broken attribute");
-    let mut found = Vec::new();
-    loop {
-        let trimmed = rest.trim_ascii_start();
-        if trimmed.is_empty() {
-            return Ok(found);
-        }
-        let equals = memchr::memchr(b'=', trimmed).ok_or(BAD)?;
-        let (name, value) = trimmed.split_at(equals);
-        let value = value.get(1..).unwrap_or_default().trim_ascii_start();
-        let (quote, value) = value.split_first().ok_or(BAD)?;
-        let end = memchr::memchr(*quote, value).filter(|_| matches!(quote, b'"' | b'\'')).ok_or(BAD)?;
-        let name = name.trim_ascii_end();
-        if trimmed.len() == rest.len() || !is_name(name) {
-            return Err(BAD);
-        }
-        found.push((name, value.get(..end).unwrap_or_default()));
-        rest = value.get(end + 1..).unwrap_or_default();
-    }
-}
-
-fn is_name(name: &[u8]) -> bool {
-    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':' | 0x80..);
-    name.first().is_some_and(is_letter)
-        && name.last() != Some(&b':')
-        && name.iter().all(|byte| is_letter(byte) || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
 }
 
 fn decode_onto(decoder: &mut Decoder, bytes: &[u8], buffer: &mut Vec<u8>, last: bool) {

@@ -25,6 +25,9 @@ impl Oddity {
     }
 }
 
+/// How many elements are kept at once: far more than any real answer has, and little enough to be harmless.
+const MAX_ELEMENTS: usize = 1_000_000;
+
 /// Elements as they were built, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
@@ -33,6 +36,8 @@ pub(crate) struct Tree {
     characters: String,
     /// The open elements, outermost first.
     open: Vec<Open>,
+    /// The outermost element that came last.
+    last: Option<usize>,
     odd: bool,
 }
 
@@ -41,6 +46,8 @@ struct Node {
     name: Span,
     /// Empty in an element that has elements.
     text: Span,
+    /// The element around it.
+    parent: Option<usize>,
     /// The node after its last descendant.
     end: usize,
     oddities: u8,
@@ -65,7 +72,13 @@ impl Tree {
         self.nodes.clear();
         self.characters.clear();
         self.open.clear();
+        self.last = None;
         self.odd = false;
+    }
+
+    /// Whether there are more elements than any answer has.
+    pub(crate) fn is_overgrown(&self) -> bool {
+        self.nodes.len() > MAX_ELEMENTS
     }
 
     /// Whether an element is being built.
@@ -79,8 +92,12 @@ impl Tree {
         let start = self.characters.len();
         self.characters.push_str(&String::from_utf8_lossy(name));
         let name = Span { start, end: self.characters.len() };
-        self.open.push(Open { node: self.nodes.len(), text: name.end });
-        self.nodes.push(Node { name, text: Span::default(), end: 0, oddities: 0 });
+        let (index, parent) = (self.nodes.len(), self.open.last().map(|open| open.node));
+        if parent.is_none() {
+            self.last = Some(index);
+        }
+        self.open.push(Open { node: index, text: name.end });
+        self.nodes.push(Node { name, text: Span::default(), parent, end: 0, oddities: 0 });
         if attributes {
             self.mark(Oddity::Attribute);
         }
@@ -134,17 +151,17 @@ impl Tree {
 
     /// The outermost elements.
     pub(crate) fn elements(&self) -> impl Iterator<Item = Element<'_>> {
-        Children { tree: self, parent: None, next: 0, end: self.nodes.len() }
+        Children { tree: self, next: 0, end: self.nodes.len() }
     }
 
     /// The outermost element that came last.
     pub(crate) fn last(&self) -> Option<Element<'_>> {
-        self.elements().last()
+        self.last.map(|index| Element { tree: self, index })
     }
 
     /// Forgets the outermost element that came last.
     pub(crate) fn forget_last(&mut self) {
-        let Some(index) = self.last().map(|element| element.index) else { return };
+        let Some(index) = self.last.take() else { return };
         if let Some(node) = self.nodes.get(index) {
             self.characters.truncate(node.name.start);
         }
@@ -155,7 +172,7 @@ impl Tree {
     pub(crate) fn oddities(&self) -> impl Iterator<Item = (Oddity, Element<'_>)> {
         let everything = if self.odd { self.nodes.len() } else { 0 };
         (0..everything).flat_map(move |index| {
-            let element = Element { tree: self, parent: self.parent_of(index), index };
+            let element = Element { tree: self, index };
             let bits = self.nodes.get(index).map_or(0, |node| node.oddities);
             Oddity::ALL.into_iter().filter(move |oddity| bits & oddity.bit() != 0).map(move |oddity| (oddity, element))
         })
@@ -179,10 +196,6 @@ impl Tree {
         }
     }
 
-    fn parent_of(&self, index: usize) -> Option<usize> {
-        (0..index).rev().find(|&candidate| self.nodes.get(candidate).is_some_and(|node| node.end > index))
-    }
-
     fn characters(&self, span: Span) -> &str {
         self.characters.get(span.start..span.end).unwrap_or_default()
     }
@@ -192,7 +205,6 @@ impl Tree {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Element<'t> {
     tree: &'t Tree,
-    parent: Option<usize>,
     index: usize,
 }
 
@@ -216,13 +228,19 @@ impl<'t> Element<'t> {
     /// Its elements.
     pub(crate) fn children(self) -> impl Iterator<Item = Self> {
         let end = self.tree.nodes.get(self.index).map_or(0, |node| node.end);
-        Children { tree: self.tree, parent: Some(self.index), next: self.index + 1, end }
+        Children { tree: self.tree, next: self.index + 1, end }
+    }
+
+    /// Whether there is a text anywhere in it; an element without one means the same as no element at all.
+    pub(crate) fn has_value(self) -> bool {
+        self.text().is_some() || self.children().any(Self::has_value)
     }
 
     /// The name of the element around it and its own, as `order.status`.
     pub(crate) fn path(self) -> String {
-        match self.parent {
-            Some(index) => format!("{}.{}", Element { tree: self.tree, parent: None, index }.name(), self.name()),
+        let parent = self.tree.nodes.get(self.index).and_then(|node| node.parent);
+        match parent {
+            Some(index) => format!("{}.{}", Element { tree: self.tree, index }.name(), self.name()),
             None => self.name().to_owned(),
         }
     }
@@ -230,7 +248,6 @@ impl<'t> Element<'t> {
 
 struct Children<'t> {
     tree: &'t Tree,
-    parent: Option<usize>,
     next: usize,
     end: usize,
 }
@@ -242,7 +259,7 @@ impl<'t> Iterator for Children<'t> {
         if self.next >= self.end {
             return None;
         }
-        let element = Element { tree: self.tree, parent: self.parent, index: self.next };
+        let element = Element { tree: self.tree, index: self.next };
         // An element that is still open has no end yet; what is inside it so far is all there is.
         self.next = self.tree.nodes.get(self.next).map_or(self.end, |node| node.end.max(self.next + 1));
         Some(element)

@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use crate::rest::body_json::Members;
+use super::members::Members;
 use crate::rest::problem::{Code, Problem};
 use crate::rest::router::Gateway;
 
@@ -72,7 +72,7 @@ async fn read(request: Request, gateway: &Gateway) -> Result<Bytes, Problem> {
         return Err(too_large());
     }
     let body: Limited<Body> = Limited::new(request.into_body(), MAX_BODY);
-    match timeout(gateway.limits().body_timeout, body.collect()).await {
+    match timeout(gateway.timeouts().body, body.collect()).await {
         Err(_) => Err(Problem::new(Code::RequestTimeout, "The body of the request was not complete in time.")),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "The body ended early or was not properly framed.")),

@@ -1,6 +1,5 @@
 //! `POST /orders/{id}/messages`
 
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
@@ -8,7 +7,7 @@ use super::Json;
 use crate::model;
 use crate::rest::extract::{AcceptsJson, JsonBody, NoPrecondition, NoQuery, OrderPath};
 use crate::rest::problem::{BodyProblems, OrderNotFound, Problem, WriteProblems};
-use crate::rest::router::{Asked, Gateway};
+use crate::rest::router::Asked;
 use crate::rest::wire::{Message, NewMessage};
 
 /// Add a message to an order
@@ -35,7 +34,6 @@ use crate::rest::wire::{Message, NewMessage};
     )
 )]
 pub(in crate::rest) async fn add_order_message(
-    State(gateway): State<Gateway>,
     asked: Asked,
     path: OrderPath,
     _: AcceptsJson,
@@ -44,9 +42,7 @@ pub(in crate::rest) async fn add_order_message(
     JsonBody(members): JsonBody,
 ) -> Result<Response, Problem> {
     let message = model::NewMessage::from(NewMessage::read(members)?);
-    let backend = gateway.backend();
-    let sent = message.clone();
-    let write = async move { backend.add_message(&asked.context, path.id, sent).await };
-    let at = gateway.finish(write).await.map_err(|error| Problem::write(&error))?;
+    let at = asked.backend.add_message(&asked.context, path.id, message.clone()).await;
+    let at = at.map_err(|error| Problem::write(&error))?;
     Ok((StatusCode::CREATED, Json(Message::added(message, at))).into_response())
 }

@@ -1,11 +1,9 @@
 //! `PATCH /orders/{id}/status`
 
-use axum::extract::State;
-
 use super::Json;
 use crate::rest::extract::{AcceptsJson, MergePatchBody, NoPrecondition, NoQuery, OrderPath};
 use crate::rest::problem::{BodyProblems, OrderNotFound, Problem, WriteProblems};
-use crate::rest::router::{Asked, Gateway};
+use crate::rest::router::Asked;
 use crate::rest::wire::{StatusChange, StatusOfOrder};
 
 /// Change the status of an order
@@ -27,7 +25,6 @@ use crate::rest::wire::{StatusChange, StatusOfOrder};
     )
 )]
 pub(in crate::rest) async fn change_order_status(
-    State(gateway): State<Gateway>,
     asked: Asked,
     path: OrderPath,
     _: AcceptsJson,
@@ -36,8 +33,7 @@ pub(in crate::rest) async fn change_order_status(
     MergePatchBody(members): MergePatchBody,
 ) -> Result<Json<StatusOfOrder>, Problem> {
     let change = StatusChange::read(members)?;
-    let backend = gateway.backend();
-    let write = async move { backend.set_status(&asked.context, path.id, change.status).await };
-    gateway.finish(write).await.map_err(|error| Problem::write(&error))?;
+    let changed = asked.backend.set_status(&asked.context, path.id, change.status).await;
+    changed.map_err(|error| Problem::write(&error))?;
     Ok(Json(change.into()))
 }

@@ -1,12 +1,10 @@
 //! `GET /customers/{id}`
 
-use axum::extract::State;
-
 use super::Json;
 use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery};
 use crate::rest::openapi::examples;
 use crate::rest::problem::{Code, CustomerNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::{Asked, Gateway};
+use crate::rest::router::Asked;
 use crate::rest::wire;
 
 /// Get a customer
@@ -25,13 +23,12 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn get_customer(
-    State(gateway): State<Gateway>,
     asked: Asked,
     path: CustomerPath,
     _: AcceptsJson,
     _: NoQuery,
 ) -> Result<Json<wire::Customer>, Problem> {
-    let customer = gateway.backend().customer_info(&asked.context, path.id).await;
+    let customer = asked.backend.customer_info(&asked.context, path.id).await;
     let customer = customer.map_err(|error| Problem::read(&error, Code::CustomerNotFound))?;
     Ok(Json(customer.into()))
 }

@@ -1,12 +1,10 @@
 //! `GET /orders/{id}`
 
-use axum::extract::State;
-
 use super::Json;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::openapi::examples;
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::{Asked, Gateway};
+use crate::rest::router::Asked;
 use crate::rest::wire;
 
 /// Get an order
@@ -25,13 +23,12 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn get_order(
-    State(gateway): State<Gateway>,
     asked: Asked,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
 ) -> Result<Json<wire::Order>, Problem> {
-    let order = gateway.backend().order_info(&asked.context, path.id).await;
+    let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
     Ok(Json(order.into()))
 }

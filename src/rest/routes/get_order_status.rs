@@ -1,11 +1,9 @@
 //! `GET /orders/{id}/status`
 
-use axum::extract::State;
-
 use super::Json;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::{Asked, Gateway};
+use crate::rest::router::Asked;
 use crate::rest::wire;
 
 /// Get the status of an order
@@ -24,13 +22,12 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn get_order_status(
-    State(gateway): State<Gateway>,
     asked: Asked,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
 ) -> Result<Json<wire::StatusOfOrder>, Problem> {
-    let order = gateway.backend().order_info(&asked.context, path.id).await;
+    let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
     Ok(Json(order.status.into()))
 }

@@ -1,13 +1,12 @@
 //! `GET /customers`
 
-use axum::extract::State;
 use axum::response::Response;
 
 use crate::rest::extract::{AcceptsJson, CustomerListQuery};
 use crate::rest::list;
 use crate::rest::openapi::examples;
-use crate::rest::problem::{Code, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::{Asked, Gateway};
+use crate::rest::problem::{Problem, ReadProblems, RequestProblems};
+use crate::rest::router::Asked;
 use crate::rest::wire;
 
 /// List customers
@@ -26,12 +25,11 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn list_customers(
-    State(gateway): State<Gateway>,
     asked: Asked,
     _: AcceptsJson,
     query: CustomerListQuery,
 ) -> Result<Response, Problem> {
-    let customers = gateway.backend().customers(&asked.for_list(&gateway), query.since).await;
-    let customers = customers.map_err(|error| Problem::read(&error, Code::RouteNotFound))?;
+    let customers = asked.backend.customers(&asked.for_list(), query.since).await;
+    let customers = customers.map_err(|error| Problem::list(&error))?;
     list::respond::<_, wire::Customer>(customers, |_| true).await
 }

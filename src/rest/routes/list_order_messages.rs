@@ -1,11 +1,9 @@
 //! `GET /orders/{id}/messages`
 
-use axum::extract::State;
-
 use super::Json;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::{Asked, Gateway};
+use crate::rest::router::Asked;
 use crate::rest::wire;
 
 /// List the messages of an order
@@ -24,13 +22,12 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn list_order_messages(
-    State(gateway): State<Gateway>,
     asked: Asked,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
 ) -> Result<Json<wire::MessageList>, Problem> {
-    let order = gateway.backend().order_info(&asked.context, path.id).await;
+    let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
     Ok(Json(order.messages.unwrap_or_default().into()))
 }

@@ -1,14 +1,13 @@
 //! `GET /orders`
 
-use axum::extract::State;
 use axum::response::Response;
 
-use crate::model::{Open, Order};
 use crate::rest::extract::{AcceptsJson, OrderListQuery};
+use crate::rest::filter::Filter;
 use crate::rest::list;
 use crate::rest::openapi::examples;
-use crate::rest::problem::{Code, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::{Asked, Gateway};
+use crate::rest::problem::{Problem, ReadProblems, RequestProblems};
+use crate::rest::router::Asked;
 use crate::rest::wire;
 
 /// List orders
@@ -26,29 +25,10 @@ use crate::rest::wire;
         ReadProblems,
     )
 )]
-pub(in crate::rest) async fn list_orders(
-    State(gateway): State<Gateway>,
-    asked: Asked,
-    _: AcceptsJson,
-    query: OrderListQuery,
-) -> Result<Response, Problem> {
-    let since = gateway.zone().date(query.since);
-    let orders = gateway.backend().orders(&asked.for_list(&gateway), since).await;
-    let orders = orders.map_err(|error| Problem::read(&error, Code::RouteNotFound))?;
-    list::respond::<_, wire::Order>(orders, move |order| query.includes(order)).await
-}
-
-impl OrderListQuery {
-    /// Whether an order is asked for. In the repeated autumn hour its later reading counts for `since`, so that none is missed;
-    /// an order without a readable time passes.
-    fn includes(&self, order: &Order) -> bool {
-        let in_time =
-            order.ordered_at.is_none_or(|at| at.latest() >= self.since && self.until.is_none_or(|until| at.earliest() < until));
-        let status = order.status.as_ref().map(Open::as_str);
-        let customer = order.customer.as_ref().map(|customer| customer.id);
-        in_time
-            && (self.status.is_empty() || self.status.iter().any(|wanted| Some(wanted.as_str()) == status))
-            && (self.kind.is_none() || self.kind == order.kind)
-            && (self.customer_id.is_none() || self.customer_id == customer)
-    }
+pub(in crate::rest) async fn list_orders(asked: Asked, _: AcceptsJson, query: OrderListQuery) -> Result<Response, Problem> {
+    let filter = Filter::from(query);
+    let since = asked.zone.date(filter.since);
+    let orders = asked.backend.orders(&asked.for_list(), since).await;
+    let orders = orders.map_err(|error| Problem::list(&error))?;
+    list::respond::<_, wire::Order>(orders, move |order| filter.includes(order)).await
 }

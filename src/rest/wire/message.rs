@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{Time, words};
 use crate::model;
 use crate::model::Word;
-use crate::rest::body_json::Members;
+use crate::rest::extract::Members;
 use crate::rest::problem::Problem;
 
 /// One row of an order's log. Both the service provider and the network operator see it.

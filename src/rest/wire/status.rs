@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::words;
 use crate::model::{self, Open, OrderStatus, Word};
-use crate::rest::body_json::Members;
+use crate::rest::extract::Members;
 use crate::rest::problem::Problem;
 
 /// The status of an order.

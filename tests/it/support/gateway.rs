@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use reqwest::{Client, Method, RequestBuilder};
 use tjansteguiden_gateway::commands::serve::App;
 use tjansteguiden_gateway::config::Config;
+use tjansteguiden_gateway::server::Drained;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -14,7 +15,7 @@ use super::{Answer, Upstream};
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     client: Client,
-    task: JoinHandle<()>,
+    task: JoinHandle<Drained>,
 }
 
 impl Drop for Gateway {

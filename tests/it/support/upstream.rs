@@ -1,6 +1,7 @@
 //! An order system that says whatever a test wants, byte by byte, and remembers what it was asked.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +15,20 @@ const PATH: &str = "/admin/edit/services/plain/orders";
 pub(crate) struct Upstream {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    events: Arc<Events>,
     task: JoinHandle<()>,
+}
+
+/// How often something has happened.
+#[derive(Debug, Default)]
+struct Events {
+    connections: AtomicUsize,
+    /// Requests that were read.
+    asked: AtomicUsize,
+    /// Answers that were sent whole.
+    answered: AtomicUsize,
+    /// Clients that left before the end of their answer.
+    left: AtomicUsize,
 }
 
 /// What the order system sends, and what it does then.
@@ -27,6 +41,7 @@ pub(crate) struct Reply {
 #[derive(Clone, Debug)]
 enum End {
     Close,
+    KeepAlive,
     Reset,
     Hang,
     /// Sends the last piece when told to.
@@ -62,17 +77,39 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (answer, log) = (Arc::new(answer), Arc::clone(&requests));
+        let events = Arc::new(Events::default());
+        let (answer, log, counts) = (Arc::new(answer), Arc::clone(&requests), Arc::clone(&events));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&answer), Arc::clone(&log)));
+                counts.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(stream, Arc::clone(&answer), Arc::clone(&log), Arc::clone(&counts)));
             }
         });
-        Self { address, requests, task }
+        Self { address, requests, events, task }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
+    }
+
+    /// How many connections were made so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.events.connections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many requests were read.
+    pub(crate) async fn asked(&self, count: usize) {
+        until(&self.events.asked, count).await;
+    }
+
+    /// Waits until so many answers were sent whole.
+    pub(crate) async fn answered(&self, count: usize) {
+        until(&self.events.answered, count).await;
+    }
+
+    /// Waits until so many clients left before the end of their answer.
+    pub(crate) async fn left(&self, count: usize) {
+        until(&self.events.left, count).await;
     }
 
     /// The query strings of all requests so far.
@@ -131,6 +168,12 @@ impl Reply {
         Self { pieces, end: End::LastPieceAfter(Arc::clone(latch)) }
     }
 
+    /// A document over a connection that stays open for the next request.
+    pub(crate) fn kept_alive(document: &str) -> Self {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", document.len());
+        Self { end: End::KeepAlive, ..Self::bytes(&[head.as_bytes(), document.as_bytes()].concat()) }
+    }
+
     /// The same without the bytes from this position on.
     pub(crate) fn cut(mut self, length: usize) -> Self {
         let mut bytes = self.pieces.concat();
@@ -155,37 +198,59 @@ impl Reply {
     }
 }
 
-async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: Arc<Mutex<Vec<String>>>) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
-        }
+async fn until(counter: &AtomicUsize, count: usize) {
+    while counter.load(Ordering::SeqCst) < count {
+        tokio::task::yield_now().await;
     }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    log.lock().expect("no test panics inside").push(head.clone());
-    let Reply { pieces, end } = answer(query(&head));
-    let last = pieces.len().saturating_sub(1);
-    for (index, piece) in pieces.iter().enumerate() {
-        if let End::LastPieceAfter(latch) = &end
-            && index == last
-        {
-            latch.notified().await;
+}
+
+async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: Arc<Mutex<Vec<String>>>, events: Arc<Events>) {
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
         }
-        if stream.write_all(piece).await.is_err() {
-            return;
+        let head = String::from_utf8_lossy(&head).into_owned();
+        log.lock().expect("no test panics inside").push(head.clone());
+        events.asked.fetch_add(1, Ordering::SeqCst);
+        let Reply { pieces, end } = answer(query(&head));
+        let last = pieces.len().saturating_sub(1);
+        for (index, piece) in pieces.iter().enumerate() {
+            if let End::LastPieceAfter(latch) = &end
+                && index == last
+            {
+                tokio::select! {
+                    () = latch.notified() => {}
+                    // Nothing more is sent by a client that is still there.
+                    _ = stream.read_u8() => {
+                        events.left.fetch_add(1, Ordering::SeqCst);
+                        return;
+                    }
+                }
+            }
+            if stream.write_all(piece).await.is_err() {
+                return;
+            }
         }
-        let _ = stream.flush().await;
-    }
-    match end {
-        End::Close | End::LastPieceAfter(_) => {
-            let _ = stream.shutdown().await;
-        }
-        End::Reset => stream.set_zero_linger().expect("a socket that lives"),
-        End::Hang => {
-            // Until the other side gives up.
-            let _ = tokio::time::timeout(Duration::from_mins(1), stream.read_u8()).await;
+        events.answered.fetch_add(1, Ordering::SeqCst);
+        match end {
+            End::KeepAlive => {}
+            End::Close | End::LastPieceAfter(_) => {
+                let _ = stream.shutdown().await;
+                return;
+            }
+            End::Reset => {
+                stream.set_zero_linger().expect("a socket that lives");
+                return;
+            }
+            End::Hang => {
+                // Until the other side gives up.
+                let _ = tokio::time::timeout(Duration::from_mins(1), stream.read_u8()).await;
+                return;
+            }
         }
     }
 }

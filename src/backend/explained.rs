@@ -9,9 +9,9 @@ use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, 
 /// A backend that looks after a refused write whether the order exists, because the order system refuses a write to an
 /// unknown order in the same words as a write it does not like.
 #[derive(Debug)]
-pub struct Verified<B>(pub B);
+pub struct Explained<B>(pub B);
 
-impl<B: Backend> Verified<B> {
+impl<B: Backend> Explained<B> {
     /// [`Error::NotFound`] instead of a refusal where the order does not exist. A look that fails changes nothing: the
     /// refusal stays true.
     async fn explain(&self, context: &Context, id: OrderId, error: Error) -> Error {
@@ -23,7 +23,7 @@ impl<B: Backend> Verified<B> {
 }
 
 #[async_trait]
-impl<B: Backend> Backend for Verified<B> {
+impl<B: Backend> Backend for Explained<B> {
     async fn orders(&self, context: &Context, since: Date) -> Result<Items<Order>> {
         self.0.orders(context, since).await
     }

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::problem::{Code, FieldError, Problem};
 use crate::model::Word;
+use crate::rest::problem::{Code, FieldError, Problem};
 
 /// The members of a body that nobody has read yet, and the faults so far.
 #[derive(Debug)]
-pub(super) struct Members {
+pub(in crate::rest) struct Members {
     members: Vec<(String, Value)>,
     errors: Vec<FieldError>,
 }
@@ -23,7 +23,7 @@ impl Members {
     ///
     /// # Errors
     /// `malformed-body` when it is no JSON or a member is there twice, `invalid-value` when it is no object.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
+    pub(in crate::rest) fn parse(body: &[u8]) -> Result<Self, Problem> {
         let malformed = |error: serde_json::Error| {
             let detail = format!(
                 "The body is no JSON in UTF-8 with every member once: line {}, column {}.",
@@ -44,7 +44,7 @@ impl Members {
     }
 
     /// A member that must be a word of a list.
-    pub(super) fn word<W: Word>(&mut self, name: &'static str) -> Option<W> {
+    pub(in crate::rest) fn word<W: Word>(&mut self, name: &'static str) -> Option<W> {
         let text = self.text(name)?;
         let word = W::parse(&text);
         if word.is_none() {
@@ -55,7 +55,7 @@ impl Members {
     }
 
     /// A member that must be a text.
-    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+    pub(in crate::rest) fn text(&mut self, name: &'static str) -> Option<String> {
         let index = self.members.iter().position(|(known, _)| known == name);
         match index.map(|index| self.members.remove(index).1) {
             Some(Value::String(text)) => return Some(text),
@@ -66,7 +66,7 @@ impl Members {
     }
 
     /// Notes a fault of a member.
-    pub(super) fn fault(&mut self, name: &str, detail: impl Into<Cow<'static, str>>) {
+    pub(in crate::rest) fn fault(&mut self, name: &str, detail: impl Into<Cow<'static, str>>) {
         self.errors.push(FieldError::pointer(format!("/{name}"), detail));
     }
 
@@ -74,7 +74,7 @@ impl Members {
     ///
     /// # Errors
     /// `invalid-value` with every fault, those of members that nothing has read included.
-    pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
+    pub(in crate::rest) fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
         for (name, _) in std::mem::take(&mut self.members) {
             let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
             self.errors.push(FieldError::pointer(pointer, "is no member of this body"));

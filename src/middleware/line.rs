@@ -1,0 +1,135 @@
+//! A request's line in the log. It is written when everything is over: only then is known how long it took, whether the
+//! client got all of it, and how a write ended that the client did not wait for.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll};
+
+use axum::body::{Body, Bytes};
+use http::{Method, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
+
+use crate::backend::{CallRecord, Context};
+
+/// What is logged of a request besides the calls that were made for it.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) id: String,
+    pub(super) method: Method,
+    pub(super) route: String,
+    pub(super) started: Instant,
+    pub(super) upstream: String,
+    pub(super) response: Arc<ResponseState>,
+}
+
+/// How far the response came.
+#[derive(Debug, Default)]
+pub(super) struct ResponseState(Mutex<Progress>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Progress {
+    /// `None` while there is no response.
+    status: Option<u16>,
+    end: End,
+    /// When the response was over.
+    over: Option<Instant>,
+}
+
+/// How a response ended.
+#[derive(Debug, Default, Clone, Copy)]
+enum End {
+    /// It did not, because the client left.
+    #[default]
+    ClientLeft,
+    /// It was sent whole.
+    Complete,
+    /// It was not, because a list could not be completed.
+    BrokenOff,
+}
+
+impl Line {
+    /// Writes the line.
+    pub(super) fn write(&self, calls: CallRecord) {
+        let Progress { status, end, over } = *self.response.progress();
+        let over = over.unwrap_or_else(Instant::now);
+        tracing::info!(
+            request.id = self.id,
+            method = self.method.as_str(),
+            route = self.route,
+            status,
+            duration_ms = u64::try_from((over - self.started).as_millis()).unwrap_or(u64::MAX),
+            client = "anonymous",
+            upstream = self.upstream,
+            legacy.call = calls.call,
+            legacy.outcome = calls.outcome,
+            retries = calls.retries,
+            response = match end {
+                End::Complete => "complete",
+                End::BrokenOff => "broken off",
+                End::ClientLeft => "client left",
+            },
+            "request"
+        );
+    }
+}
+
+impl ResponseState {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self, end: End) {
+        self.progress().end = end;
+    }
+}
+
+/// A body that notes how it ends.
+#[derive(Debug)]
+pub(super) struct WatchedBody {
+    body: Body,
+    response: Arc<ResponseState>,
+    /// The line is written when this is the last.
+    _context: Context,
+}
+
+impl WatchedBody {
+    pub(super) fn new(body: Body, status: StatusCode, method: &Method, response: Arc<ResponseState>, context: Context) -> Self {
+        response.progress().status = Some(status.as_u16());
+        // The answer to HEAD ends before its body.
+        if body.is_end_stream() || method == Method::HEAD {
+            response.ended(End::Complete);
+        }
+        Self { body, response, _context: context }
+    }
+}
+
+impl http_body::Body for WatchedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        match &frame {
+            Poll::Ready(Some(Err(_))) => self.response.ended(End::BrokenOff),
+            Poll::Ready(None) => self.response.ended(End::Complete),
+            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.response.ended(End::Complete),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for WatchedBody {
+    fn drop(&mut self) {
+        self.response.progress().over = Some(Instant::now());
+    }
+}

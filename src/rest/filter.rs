@@ -1,0 +1,41 @@
+//! Which orders of a list are wanted: the order system knows a date and nothing else.
+
+use jiff::Timestamp;
+
+use super::extract::OrderListQuery;
+use crate::model::{CustomerId, Open, Order};
+
+/// What an order must be like.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    /// Placed at this instant or later.
+    pub(super) since: Timestamp,
+    /// Placed before this instant.
+    until: Option<Timestamp>,
+    /// Of one of these statuses; any, when there is none.
+    status: Vec<String>,
+    kind: Option<String>,
+    customer_id: Option<CustomerId>,
+}
+
+impl From<OrderListQuery> for Filter {
+    fn from(query: OrderListQuery) -> Self {
+        let OrderListQuery { since, until, status, kind, customer_id } = query;
+        Self { since, until, status, kind, customer_id }
+    }
+}
+
+impl Filter {
+    /// Whether an order is wanted. In the repeated autumn hour its later reading counts for `since`, so that none is missed;
+    /// an order without a readable time passes.
+    pub(super) fn includes(&self, order: &Order) -> bool {
+        let is_in_time =
+            order.ordered_at.is_none_or(|at| at.latest() >= self.since && self.until.is_none_or(|until| at.earliest() < until));
+        let status = order.status.as_ref().map(Open::as_str);
+        let customer = order.customer.as_ref().map(|customer| customer.id);
+        is_in_time
+            && (self.status.is_empty() || self.status.iter().any(|wanted| Some(wanted.as_str()) == status))
+            && (self.kind.is_none() || self.kind == order.kind)
+            && (self.customer_id.is_none() || self.customer_id == customer)
+    }
+}
