@@ -72,10 +72,13 @@ impl Config {
     fn check(&self, settings: &mut Settings) {
         let upstreams = settings.names_below("upstreams").len();
         if upstreams == 0 {
-            settings.fault(
-                "upstreams.default.url",
-                "is missing: the address of the order system, such as https://portal.example/admin/edit/services/plain/orders",
-            );
+            let url =
+                "is missing: the address of the order system, such as https://portal.example/admin/edit/services/plain/orders";
+            settings.fault("upstreams.default.url", url);
+            settings.fault("upstreams.default.api_user", "is missing: the user that the order system knows the gateway by");
+        }
+        if self.server.listen == self.server.ops_listen && self.server.listen.port() != 0 {
+            settings.fault("server.ops_listen", "is the same as server.listen: probes need a port of their own");
         }
         if self.auth.mode == AuthMode::None && upstreams > 1 {
             settings.fault(

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tjansteguiden_gateway::commands::{Failure, demo, openapi, serve, simulate};
-use tjansteguiden_gateway::config::{Config, LogFormat};
+use tjansteguiden_gateway::config::Config;
 use tjansteguiden_gateway::telemetry;
 
 /// REST/JSON gateway for the order API of Tjänsteguiden
@@ -60,7 +60,7 @@ async fn run(command: Command) -> Result<(), Failure> {
             serve::run(config).await
         }
         Command::Demo(options) => {
-            telemetry::init(Some(LogFormat::Text), level.as_deref());
+            telemetry::init(None, level.as_deref());
             demo::run(options).await
         }
         Command::Simulate(options) => {

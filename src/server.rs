@@ -50,7 +50,12 @@ impl Server {
     /// # Errors
     /// When the address cannot be taken, with the address in the text.
     pub async fn bind(address: SocketAddr, router: Router, limits: Limits) -> io::Result<Self> {
-        let in_words = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+        let in_words = |error: io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot listen on {address}: {error}; another address can be chosen, see --help"),
+            )
+        };
         let listener = TcpListener::bind(address).await.map_err(in_words)?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, router, limits })

@@ -67,7 +67,7 @@ fn configuration(options: &Options, legacy_url: &str) -> Result<Config, Failure>
 fn welcome(api: SocketAddr, ops: SocketAddr, legacy_url: &str) -> String {
     format!(
         "
-The gateway runs, in front of an order system with invented data.
+The gateway runs, in front of an order system with invented data: orders from March to December 2016, and one of today.
 
   Swagger UI        http://{api}/swagger-ui/
   OpenAPI document  http://{api}/openapi.json

@@ -26,5 +26,9 @@ pub fn run(format: Format) -> Result<(), Failure> {
         Format::Json => to_json(&document),
         Format::Yaml => to_yaml(&document),
     };
-    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }

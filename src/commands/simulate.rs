@@ -69,10 +69,26 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let mut signals = StopSignals::try_new()?;
     let stop = async move { signals.next().await };
     let url = format!("http://{}{}", server.address(), options.path);
-    println!("The order system is at {url}\n");
-    println!("  curl '{url}?method=order_info&api_user={}&id=20417'", options.api_user);
+    println!("{}", welcome(&url, &options.api_user));
     server.run(stop).await;
     Ok(())
+}
+
+fn welcome(url: &str, api_user: &str) -> String {
+    format!(
+        "
+The order system runs, with invented data: orders from March 2016 on, and one of today.
+
+  curl '{url}?method=order_info&api_user={api_user}&id=20417'
+
+To put a gateway in front of it:
+
+  GATEWAY__UPSTREAMS__DEFAULT__URL={url} \\
+  GATEWAY__UPSTREAMS__DEFAULT__API_USER={api_user} tjansteguiden-gateway serve
+
+Stop it with Ctrl-C.
+"
+    )
 }
 
 /// Whether an address is of this machine, also where an IPv6 socket shows an IPv4 address.

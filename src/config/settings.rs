@@ -93,7 +93,7 @@ impl Settings {
                 return None;
             }
             (false, true) => self.optional(&file_key, |path| {
-                std::fs::read_to_string(path).map_err(|error| format!("names a file that cannot be read: {}", error.kind()))
+                std::fs::read_to_string(path).map_err(|error| format!("names a file that cannot be read: {error}"))
             }),
             _ => self.required(key, what, |text| Ok(text.to_owned())),
         };
@@ -122,7 +122,7 @@ impl Settings {
     fn load_file(&mut self, path: &Path) {
         let name = path.display();
         match std::fs::read_to_string(path) {
-            Err(error) => self.faults.push(format!("{name} cannot be read: {}", error.kind())),
+            Err(error) => self.faults.push(format!("{name} cannot be read: {error}")),
             Ok(text) => match text.parse::<toml::Table>() {
                 Err(error) => {
                     let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));

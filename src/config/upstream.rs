@@ -52,12 +52,14 @@ pub enum Dialect {
     Network,
 }
 
-const CREDENTIAL_REFUSAL_WORDS: [&str; 8] = [
+const CREDENTIAL_REFUSAL_WORDS: [&str; 10] = [
     "access denied",
     "permission denied",
     "not authorized",
     "unauthorized",
     "invalid api_user",
+    "invalid hash",
+    "felaktig api_user",
     "åtkomst nekad",
     "ej behörig",
     "saknar behörighet",

@@ -234,7 +234,10 @@ impl Answer {
         if !self.tokenizer.bytes(text).iter().all(u8::is_ascii_whitespace) {
             self.profile.drift.count(self.call, Kind::UnknownElement, "envelope");
             self.ending.has_other = true;
-            self.payload_is_empty = false;
+            // No payload has text of its own, but a program's error message may stand anywhere.
+            if matches!(self.payload, Payload::Open(_)) {
+                self.ending.doubt_outcome();
+            }
         }
     }
 
@@ -277,10 +280,14 @@ impl Answer {
                     self.note_status_beside_payload();
                 }
             }
+            "status" if part.trimmed().is_some_and(|text| text.eq_ignore_ascii_case("failed")) => self.ending.doubt_outcome(),
             name if self.call.parts.contains(&name) => return true,
             "message" => self.ending.read_message(part.text()),
             "code" => self.ending.code = part.trimmed().map(str::to_owned),
-            "log" => self.ending.has_other = true,
+            "log" => {
+                self.ending.has_other = true;
+                part.texts().for_each(|text| self.ending.read_message(Some(text)));
+            }
             _ => {
                 self.ending.has_other = true;
                 self.reading().unknown(part);

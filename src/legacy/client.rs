@@ -19,7 +19,6 @@ use super::reading::Unread;
 use super::request::Request;
 use super::transport::Transport;
 use super::wire::{add_message, customer_info, customers, order_info, orders, set_status};
-use super::xml::Element;
 use crate::backend::{Backend, Context, Error, Items, Result};
 use crate::config::Upstream;
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
@@ -73,11 +72,15 @@ impl Client {
         let exchange = Exchange::run(&self.transport, call, &self.profile, &query, self.deadline(context)).await;
         let mut answer = exchange.into_read()?;
         let entity = decode(&answer).map_err(|Unread(reason)| Error::AnswerInvalid { reason })?;
-        let says_something = answer.ending().has_explanation() || answer.parts().any(Element::has_value);
+        if answer.parts().any(|part| part.text().is_some()) {
+            return Err(Error::AnswerInvalid { reason: "it has text where none should be" });
+        }
         answer.forget_parts();
         match entity {
             Some(entity) => Ok(entity),
-            None if says_something => Err(Error::AnswerInvalid { reason: "it does not hold what was asked for" }),
+            None if answer.ending().has_explanation() => {
+                Err(Error::AnswerInvalid { reason: "it does not hold what was asked for" })
+            }
             None => Err(Error::NotFound),
         }
     }

@@ -80,7 +80,7 @@ impl Drift {
                     legacy.call = call.name,
                     kind = kind.as_str(),
                     name,
-                    "the legacy system's answers have changed"
+                    "an answer of the order system differs from what is known"
                 );
             }
         }

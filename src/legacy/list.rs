@@ -65,7 +65,12 @@ impl<T: 'static> List<T> {
     async fn next(&mut self) -> Result<Option<Item<T>>, Error> {
         loop {
             if self.answer.next_part().map_err(invalid)? {
-                return self.decode_part().map(Some);
+                if self.answer.ending().may_be_success() {
+                    return self.decode_part().map(Some);
+                }
+                // The rest may tell why, but what a failure lists is no list.
+                self.answer.forget_parts();
+                continue;
             }
             let limit = self.patience.limit(self.position);
             match timeout_at(limit, self.body.next()).await {

@@ -39,9 +39,9 @@ struct Progress {
 /// How a response ended.
 #[derive(Debug, Default, Clone, Copy)]
 enum End {
-    /// It did not, because the client left.
+    /// It did not: the client left, or the gateway stopped.
     #[default]
-    ClientLeft,
+    Aborted,
     /// It was sent whole.
     Complete,
     /// It was not, because a list could not be completed.
@@ -55,7 +55,7 @@ impl Line {
         let over = over.unwrap_or_else(Instant::now);
         tracing::info!(
             request.id = self.id,
-            method = self.method.as_str(),
+            method = known(&self.method),
             route = self.route,
             status,
             duration_ms = u64::try_from((over - self.started).as_millis()).unwrap_or(u64::MAX),
@@ -67,7 +67,7 @@ impl Line {
             response = match end {
                 End::Complete => "complete",
                 End::BrokenOff => "broken off",
-                End::ClientLeft => "client left",
+                End::Aborted => "aborted",
             },
             "request"
         );
@@ -82,6 +82,22 @@ impl ResponseState {
     fn ended(&self, end: End) {
         self.progress().end = end;
     }
+}
+
+/// A client may make methods up, and write anything into them.
+fn known(method: &Method) -> &str {
+    const KNOWN: [Method; 9] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    if KNOWN.contains(method) { method.as_str() } else { "other" }
 }
 
 /// A body that notes how it ends.

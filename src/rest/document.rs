@@ -29,7 +29,13 @@ pub(super) fn routes(base_path: &str) -> Router {
         json: openapi::to_json(&document).into(),
         yaml: openapi::to_yaml(&document).into(),
         // Relative, so that it is found below every base path and behind every proxy.
-        swagger_ui: Arc::new(Config::from("../openapi.json").validator_url("none").try_it_out_enabled(true)),
+        swagger_ui: Arc::new(
+            Config::from("../openapi.json")
+                .validator_url("none")
+                .use_base_layout()
+                .default_model_expand_depth(3)
+                .default_models_expand_depth(0),
+        ),
     };
     Router::new()
         .route("/openapi.json", get(json))

@@ -3,10 +3,13 @@
 pub(super) mod examples;
 
 use utoipa::OpenApi;
-use utoipa::openapi::Server;
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{RefOr, Schema, Server};
 
 use super::problem::{Details, FieldError, Outcome};
 use super::router::operations;
+use super::wire::{NewMessage, StatusChange};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,8 +36,21 @@ struct Frame;
 pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
     let mut document = Frame::openapi();
     document.merge(operations().into_openapi());
+    close_bodies(&mut document);
+    // This version knows no callers, and says so.
+    document.security = Some(vec![SecurityRequirement::default()]);
     document.servers = Some(vec![Server::new(base_path)]);
     document
+}
+
+/// Bodies of requests have the members that are listed and no others.
+fn close_bodies(document: &mut utoipa::openapi::OpenApi) {
+    let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
+    for (name, schema) in schemas {
+        if let (StatusChange::NAME | NewMessage::NAME, RefOr::T(Schema::Object(body))) = (name.as_str(), schema) {
+            body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+    }
 }
 
 /// The document as JSON, for people to read too.

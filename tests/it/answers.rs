@@ -78,7 +78,6 @@ async fn an_answer_that_is_none_is_told_so() {
         "<order_info><orderinfo><status>new</status></orderinfo><customer><city>Åsele</city></customer></order_info>",
         "<order_info><orderinfo>Databasfel</orderinfo></order_info>",
         "<order_info><customer>unknown</customer></order_info>",
-        "<order_info><logs><error>x</error></logs></order_info>",
         "<api><message>Systemfel</message><order_info/></api>",
         "<api>Warning<order_info/></api>",
         "<api><order_info/><error>x</error></api>",
@@ -113,14 +112,20 @@ async fn an_answer_that_holds_nothing_is_no_such_entity() {
         "<order_info><response/></order_info>",
         "<order_info><orderinfo/><customer></customer><logs/><serviceinfo> </serviceinfo></order_info>",
         "<order_info><response/><status>success</status></order_info>",
+        "<order_info><customer><id>5</id><city>Åsele</city></customer></order_info>",
         "<order_info><orderinfo><date/><type></type><status> </status></orderinfo><customer><id/><email/></customer></order_info>",
         "<api><status>success</status><order_info/></api>",
     ];
     for document in not_there {
         order_from(Reply::xml(document)).await.problem(404, "order-not-found");
     }
-    let upstream = Upstream::saying(Reply::xml("<customer_info><customer><id/></customer><data/></customer_info>")).await;
-    Gateway::before(&upstream).await.get("/customers/1").await.problem(404, "customer-not-found");
+    for document in [
+        "<customer_info><customer><id/></customer><data/></customer_info>",
+        "<customer_info><customer><firstname>Tolvan</firstname></customer></customer_info>",
+    ] {
+        let upstream = Upstream::saying(Reply::xml(document)).await;
+        Gateway::before(&upstream).await.get("/customers/1").await.problem(404, "customer-not-found");
+    }
     // Not found is said by the order system's own words, not by a web server in front of it.
     order_from(Reply::status(404, "<html><body>Not Found</body></html>")).await.problem(502, "upstream-answer-invalid");
     order_from(Reply::status(404, "<order_info/>")).await.problem(502, "upstream-answer-invalid");
@@ -148,6 +153,9 @@ async fn a_refusal_is_passed_on_in_the_order_systems_own_words() {
         let problem = order_from(Reply::status(status, document)).await.problem(502, "refused-by-upstream");
         assert_eq!(problem["upstreamMessage"], "Kund **** är spärrad, ring ****");
     }
+    let document = fixture("network/failed_after_response.xml").replace("add_message", "order_info");
+    let problem = order_from(Reply::status(400, &document)).await.problem(502, "refused-by-upstream");
+    assert_eq!(problem["upstreamMessage"], "1 errors type is not valid");
     let wordless = order_from(Reply::xml("<order_info><status>failed</status></order_info>")).await;
     assert!(wordless.problem(502, "refused-by-upstream").get("upstreamMessage").is_none());
     let long = format!("<order_info><status>failed</status><message>{}</message></order_info>", "å".repeat(600));
@@ -271,6 +279,8 @@ async fn a_list_that_is_none_is_told_so() {
         "<orders><customer><id>1</id></customer></orders>",
         "<orders>No orders</orders>",
         "<orders><status>maybe</status></orders>",
+        "<orders><response><status>failed</status><order><id>5</id></order></response></orders>",
+        "<orders>Warning<response><order><id>5</id></order></response></orders>",
         "<orders><response><status>success</status></response></orders>",
         "<customers/>",
         "<api><error><message>DB nere</message></error><orders/></api>",
@@ -287,6 +297,8 @@ async fn a_list_that_is_none_is_told_so() {
         let problem = orders_from(Reply::status(status, refused)).await.problem(502, "refused-by-upstream");
         assert_eq!(problem["upstreamMessage"], "Nej");
     }
+    let first = "<orders><status>failed</status><response><order><id>5</id></order><message>Nej</message></response></orders>";
+    assert_eq!(orders_from(Reply::xml(first)).await.problem(502, "refused-by-upstream")["upstreamMessage"], "Nej");
     let nowhere = "<orders><status>failed</status><response><code>404</code></response></orders>";
     orders_from(Reply::xml(nowhere)).await.problem(502, "refused-by-upstream");
     orders_from(Reply::status(500, "<orders/>")).await.problem(502, "upstream-answer-invalid");

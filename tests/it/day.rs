@@ -9,8 +9,8 @@ const TEXT: &str = "Åäö & + % # 100 %";
 #[tokio::test]
 async fn a_service_provider_picks_up_an_order_and_writes_to_its_log() {
     let mut legacy = Program::start(&["simulate", "--listen", "127.0.0.1:0"], &[]);
-    let line = legacy.line_with("http://").await;
-    let url = line.split_whitespace().last().expect("an address").to_owned();
+    let line = legacy.line_with("__URL=").await;
+    let url = line.split(['=', ' ']).find(|word| word.starts_with("http")).expect("an address").to_owned();
     let gateway = Gateway::before_url(&url, &[]).await;
 
     let orders = gateway.get("/orders?since=2016-12-10&status=new").await.ok();

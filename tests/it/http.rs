@@ -114,6 +114,8 @@ async fn bodies_must_be_declared_as_json() {
         assert_eq!(answer.header("accept-patch"), "");
     }
     gateway.send(patch()).await.problem(415, "unsupported-media-type");
+    let compressed = patch().header("content-type", "application/json").header("content-encoding", "gzip");
+    gateway.send(compressed).await.problem(415, "unsupported-media-type");
     gateway.send(post().header("content-type", "application/merge-patch+json")).await.problem(415, "unsupported-media-type");
     assert!(upstream.queries().is_empty());
     for media_type in ["application/json", "Application/JSON; charset=\"UTF-8\"", "application/merge-patch+json"] {

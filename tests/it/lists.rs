@@ -112,6 +112,8 @@ async fn a_list_that_cannot_be_completed_breaks_the_connection_off() {
         Reply::xml(&format!("<orders>{one}</orders><orders/>")),
         Reply::xml(&format!("<orders>{one}<status>failed</status></orders>")),
         Reply::xml(&format!("<orders>{one}<status>unsure</status></orders>")),
+        Reply::xml(&format!("<orders>{one}Fatal error{one}</orders>")),
+        Reply::xml(&format!("<orders><response>{one}<status>failed</status></response></orders>")),
         Reply::xml(&format!("<orders>{one}<order><id>2</id><x>{}</x></order></orders>", "x".repeat(300_000))),
         Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()),
         Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()).then_reset(),

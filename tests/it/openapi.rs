@@ -76,8 +76,9 @@ fn every_operation_has_a_summary_and_names_its_problems() {
             let response = responses.get(status).unwrap_or_else(|| panic!("{place} {status}"));
             let content = &response["content"]["application/problem+json"];
             assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{place} {status}");
-            let examples = content["examples"].as_object().expect("examples");
-            for (code, example) in examples {
+            let description = response["description"].as_str().expect("a description");
+            assert!(description.starts_with('`'), "{place} {status} names no code");
+            for (code, example) in content["examples"].as_object().into_iter().flatten() {
                 assert_eq!(&example["value"]["code"], code, "{place} {status}");
                 assert_eq!(example["value"]["status"].to_string(), status, "{place}");
             }
@@ -108,4 +109,8 @@ fn words_are_open_where_they_are_read_and_closed_where_they_are_written() {
     assert_eq!(schemas["Message"]["properties"]["type"]["x-extensible-enum"].as_array().map(Vec::len), Some(4));
     assert_eq!(schemas["NewMessage"]["properties"]["type"]["enum"].as_array().map(Vec::len), Some(4));
     assert_eq!(schemas["NewMessage"]["properties"]["text"]["maxLength"], 7900);
+    assert_eq!(
+        (&schemas["NewMessage"]["additionalProperties"], &schemas["StatusChange"]["additionalProperties"]),
+        (&false.into(), &false.into())
+    );
 }

@@ -11,8 +11,8 @@ impl Simulator {
     async fn start(arguments: &[&str]) -> Self {
         let arguments = [&["simulate", "--listen", "127.0.0.1:0"], arguments].concat();
         let mut program = Program::start(&arguments, &[]);
-        let line = program.line_with("http://").await;
-        let url = line.split_whitespace().last().expect("an address").to_owned();
+        let line = program.line_with("__URL=").await;
+        let url = line.split(['=', ' ']).find(|word| word.starts_with("http")).expect("an address").to_owned();
         Self { _program: program, url }
     }
 

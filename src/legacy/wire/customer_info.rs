@@ -24,6 +24,9 @@ pub(in crate::legacy) fn decode<'t>(
     for part in parts {
         person.read(part, reading)?;
     }
+    if person.id().is_none() {
+        return Ok(None);
+    }
     match person.into_customer()? {
         Some(other) if other.id != id => Err(Unread("it is about another customer")),
         customer => Ok(customer),

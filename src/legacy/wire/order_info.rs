@@ -38,6 +38,10 @@ pub(in crate::legacy) fn decode<'t>(
         }
     }
     order.customer = person.into_customer()?;
+    // A log that belongs to nothing may tell why.
+    if !exists && !messages.is_empty() {
+        return Err(Unread("it has a log and no order"));
+    }
     order.messages = Some(messages);
     order.details = Some(details);
     Ok(exists.then_some(order))

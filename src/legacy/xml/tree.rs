@@ -233,7 +233,13 @@ impl<'t> Element<'t> {
 
     /// Whether there is a text anywhere in it; an element without one means the same as no element at all.
     pub(crate) fn has_value(self) -> bool {
-        self.text().is_some() || self.children().any(Self::has_value)
+        self.texts().next().is_some()
+    }
+
+    /// Every text in it that is not blank.
+    pub(crate) fn texts(self) -> impl Iterator<Item = &'t str> {
+        let end = self.tree.nodes.get(self.index).map_or(self.index, |node| node.end);
+        (self.index..end).filter_map(move |index| Element { tree: self.tree, index }.text())
     }
 
     /// The name of the element around it and its own, as `order.status`.

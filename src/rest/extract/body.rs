@@ -3,7 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
@@ -56,12 +56,13 @@ fn check_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem> {
         }
         _ => true,
     });
-    if !repeated && is_utf_8 && allowed.iter().any(|allowed| media_type.eq_ignore_ascii_case(allowed)) {
+    let is_plain = headers.get_all(CONTENT_ENCODING).iter().all(|encoding| encoding == "identity");
+    if !repeated && is_plain && is_utf_8 && allowed.iter().any(|allowed| media_type.eq_ignore_ascii_case(allowed)) {
         return Ok(());
     }
     Err(Problem::new(
         Code::UnsupportedMediaType,
-        format!("The body must be declared as Content-Type: {}, in UTF-8.", allowed.join(" or ")),
+        format!("The body must be declared as Content-Type: {}, in UTF-8 and not compressed.", allowed.join(" or ")),
     ))
 }
 

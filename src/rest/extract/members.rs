@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::model::Word;
@@ -24,23 +24,14 @@ impl Members {
     /// # Errors
     /// `malformed-body` when it is no JSON or a member is there twice, `invalid-value` when it is no object.
     pub(in crate::rest) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        let malformed = |error: serde_json::Error| {
-            let detail = format!(
-                "The body is no JSON in UTF-8 with every member once: line {}, column {}.",
-                error.line(),
-                error.column()
-            );
-            Problem::new(Code::MalformedBody, detail)
-        };
-        if let Ok(Object(members)) = serde_json::from_slice(body) {
-            return Ok(Self { members, errors: Vec::new() });
+        serde_json::from_slice::<EveryMemberOnce>(body).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Problem::new(Code::MalformedBody, format!("The body is no JSON in UTF-8 with every member once: {place}."))
+        })?;
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => Ok(Self { members: members.into_iter().collect(), errors: Vec::new() }),
+            _ => Err(Problem::values(vec![FieldError::pointer("", "must be an object")])),
         }
-        // No object, then. If it is JSON all the same, that is another fault than if it is none.
-        let other: Value = serde_json::from_slice(body).map_err(malformed)?;
-        if other.is_object() {
-            return Err(Problem::new(Code::MalformedBody, "The body has a member twice."));
-        }
-        Err(Problem::values(vec![FieldError::pointer("", "must be an object")]))
     }
 
     /// A member that must be a word of a list.
@@ -86,30 +77,58 @@ impl Members {
     }
 }
 
-/// An object whose members are all different.
-struct Object(Vec<(String, Value)>);
+/// Any JSON in which no object has a member twice: readers do not agree on which of the two counts.
+struct EveryMemberOnce;
 
-impl<'de> Deserialize<'de> for Object {
+impl<'de> Deserialize<'de> for EveryMemberOnce {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object;
+        deserializer.deserialize_any(Self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+impl<'de> Visitor<'de> for EveryMemberOnce {
+    type Value = Self;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let (mut members, mut names) = (Vec::new(), HashSet::new());
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if !names.insert(name.clone()) {
-                        return Err(serde::de::Error::custom("a member is there twice"));
-                    }
-                    members.push((name, value));
-                }
-                Ok(Object(members))
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some((name, Self)) = map.next_entry::<String, Self>()? {
+            if !names.insert(name) {
+                return Err(serde::de::Error::custom("a member is there twice"));
             }
         }
-        deserializer.deserialize_map(Members)
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while let Some(Self) = items.next_element()? {}
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
     }
 }

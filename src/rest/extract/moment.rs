@@ -25,8 +25,13 @@ fn is_rfc_3339(text: &str) -> bool {
     let Some((time, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else { return false };
     let rest =
         rest.strip_prefix('.').map_or(rest, |fraction| fraction.trim_start_matches(|digit: char| digit.is_ascii_digit()));
-    let has_offset = matches!(rest, "Z" | "z") || has_shape(rest, "+00:00") || has_shape(rest, "-00:00");
+    let has_offset = matches!(rest, "Z" | "z") || is_offset(rest);
     has_shape(&time.replace('t', "T"), "0000-00-00T00:00:00") && has_offset && !text.contains(".Z") && !text.contains(".+")
+}
+
+fn is_offset(text: &str) -> bool {
+    let (hours, minutes) = (text.get(1..3).unwrap_or_default(), text.get(4..6).unwrap_or_default());
+    (has_shape(text, "+00:00") || has_shape(text, "-00:00")) && hours < "24" && minutes < "60"
 }
 
 /// Whether the text has a digit wherever the shape has `0`, and everything else as it stands there.

@@ -23,17 +23,18 @@ pub(in crate::rest) struct OrderListQuery {
     /// offset. Orders without a readable time are always included.
     #[param(value_type = String, example = "2016-03-14")]
     pub(in crate::rest) since: Timestamp,
-    /// Orders placed before this time; a date or a time, as in `since`, and not before it.
-    #[param(value_type = String, required = false, example = "2016-03-15T00:00:00+01:00")]
+    /// Orders placed before this time; a date or a time, as in `since`, and not before it: `2016-03-15T00:00:00+01:00`.
+    #[param(value_type = String, required = false)]
     pub(in crate::rest) until: Option<Timestamp>,
-    /// Orders with this status. May be repeated: orders with any of these.
-    #[param(required = false, example = json!(["new", "received"]), style = Form, explode)]
+    /// Orders with this status, such as `new`, `received`, `active`, `waiting`, `cancelled` or `delivered`. May be repeated:
+    /// orders with any of these.
+    #[param(required = false, style = Form, explode)]
     pub(in crate::rest) status: Vec<String>,
-    /// Orders of this type.
-    #[param(value_type = String, rename = "type", required = false, example = "order")]
+    /// Orders of this type, such as `order`.
+    #[param(value_type = String, rename = "type", required = false)]
     pub(in crate::rest) kind: Option<String>,
     /// Orders of this customer.
-    #[param(value_type = u64, required = false, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 18020)]
+    #[param(value_type = u64, required = false, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub(in crate::rest) customer_id: Option<CustomerId>,
 }
 
@@ -105,8 +106,8 @@ impl Pairs {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
                 (Some(name), Some(value)) => pairs.pairs.push((name, value)),
-                (Some(name), None) => pairs.errors.push(FieldError::parameter(name, "is not UTF-8")),
-                (None, _) => pairs.errors.push(FieldError::parameter("", "a name is not UTF-8")),
+                (Some(name), None) => pairs.errors.push(FieldError::parameter(name, "is not percent-encoded UTF-8")),
+                (None, _) => pairs.errors.push(FieldError::parameter("", "a name is not percent-encoded UTF-8")),
             }
         }
         pairs
@@ -167,6 +168,10 @@ impl Pairs {
 }
 
 fn decode(text: &str) -> Option<String> {
+    let is_encoded = |after: &str| after.get(..2).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if !text.split('%').skip(1).all(is_encoded) {
+        return None;
+    }
     let spaced = text.replace('+', " ");
     percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }

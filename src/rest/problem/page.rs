@@ -8,7 +8,8 @@ pub(in crate::rest) fn page(code: Code) -> String {
     let explanation = in_code_marks(row.explanation);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>{code}</title></head>\n<body>\n<h1>{title}</h1>\n<p><code>{code}</code>, usually with \
+         content=\"width=device-width\"><title>{code}</title>\
+         <link rel=\"icon\" href=\"../swagger-ui/favicon-32x32.png\"></head>\n<body>\n<h1>{title}</h1>\n<p><code>{code}</code>, usually with \
          HTTP status {status}</p>\n<p>{explanation}</p>\n<p><a href=\"../swagger-ui/\">The API and all its problems</a></p>\n</body>\n</html>\n",
         code = row.code,
         title = row.title,

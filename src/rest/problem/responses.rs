@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::IntoResponses;
 use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use super::{Code, MEDIA_TYPE};
+use super::{Code, MEDIA_TYPE, Row};
+use crate::model::InvalidId;
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident: $($status:ident => [$($code:ident),+]),+;)+) => {$(
@@ -63,20 +66,47 @@ problems! {
 /// One status with its codes, each with an example.
 fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
     let description: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.row().code, code.row().explanation)).collect();
-    let examples = codes.iter().map(|code| {
-        let row = code.row();
-        let example = json!({
-            "type": format!("/problems/{}", row.code),
-            "title": row.title,
-            "status": status.as_u16(),
-            "detail": row.title,
-            "instance": "/orders",
-            "code": row.code,
-            "requestId": "6f9b6c1e-2f5e-4d0c-9a31-3c2f3e6d8f10",
-        });
-        (row.code, ExampleBuilder::new().summary(row.title).value(Some(example)).build())
+    // What every route can answer explains itself, and would bury what only this one can.
+    let is_general =
+        |code: &Code| matches!(code, Code::NotAcceptable | Code::UriTooLong | Code::HeadersTooLarge | Code::InternalError);
+    let examples = codes.iter().filter(|code| !is_general(code)).map(|code| {
+        let example = ExampleBuilder::new().summary(code.row().title).value(Some(example(status, *code)));
+        (code.row().code, example.build())
     });
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).examples_from_iter(examples).build();
-    let response = ResponseBuilder::new().description(description.join("\n\n")).content(MEDIA_TYPE, content).build();
-    (status.as_str().to_owned(), response.into())
+    let mut response = ResponseBuilder::new().description(description.join("\n\n")).content(MEDIA_TYPE, content);
+    if codes.iter().any(|code| matches!(code, Code::UpstreamUnavailable | Code::OutcomeUnknown)) {
+        let seconds = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1))));
+        response = response.header("Retry-After", seconds.description(Some("After how many seconds to ask again.")).build());
+    }
+    (status.as_str().to_owned(), response.build().into())
+}
+
+fn example(status: StatusCode, code: Code) -> Value {
+    let Row { code: name, title, .. } = code.row();
+    let mut example = json!({
+        "type": format!("/problems/{name}"),
+        "title": title,
+        "status": status.as_u16(),
+        "detail": title,
+        "instance": "/orders/20417/status",
+        "code": name,
+        "requestId": "6f9b6c1e-2f5e-4d0c-9a31-3c2f3e6d8f10",
+    });
+    let mut add = |member: &str, value: Value| {
+        if let Some(members) = example.as_object_mut() {
+            members.insert(member.to_owned(), value);
+        }
+    };
+    match code {
+        Code::InvalidParameter => add("errors", json!([{ "parameter": "id", "detail": InvalidId.to_string() }])),
+        Code::InvalidValue => add("errors", json!([{ "pointer": "/status", "detail": "is missing" }])),
+        Code::RefusedByUpstream => add("upstreamMessage", json!("Ordern kan inte ändras")),
+        Code::OutcomeUnknown => add("outcome", json!("unknown")),
+        _ => {}
+    }
+    if status == StatusCode::CONFLICT {
+        add("outcome", json!("not-applied"));
+    }
+    example
 }

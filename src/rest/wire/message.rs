@@ -63,6 +63,9 @@ pub(in crate::rest) struct NewMessage {
 const MAX_TEXT: usize = 7_900;
 
 impl NewMessage {
+    /// Its name in the OpenAPI document.
+    pub(in crate::rest) const NAME: &'static str = "NewMessage";
+
     pub(in crate::rest) fn read(mut members: Members) -> Result<Self, Problem> {
         let kind = members.word("type");
         let text = members.text("text");
@@ -78,6 +81,8 @@ fn fault_of_text(text: &str) -> Option<&'static str> {
         Some("must not be blank")
     } else if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t')) {
         Some("must not have control characters other than line feed and tab")
+    } else if text.contains(['\u{fffe}', '\u{ffff}']) {
+        Some("must not have U+FFFE or U+FFFF, which are no characters")
     } else if text.chars().count() > MAX_TEXT {
         Some("must not be longer than 7900 characters")
     } else {

@@ -32,6 +32,9 @@ pub(in crate::rest) struct StatusChange {
 }
 
 impl StatusChange {
+    /// Its name in the OpenAPI document.
+    pub(in crate::rest) const NAME: &'static str = "StatusChange";
+
     pub(in crate::rest) fn read(mut members: Members) -> Result<Self, Problem> {
         let status = members.word::<model::OrderStatus>("status");
         members.finish(status.map(|status| Self { status }))

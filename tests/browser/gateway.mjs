@@ -1,0 +1,81 @@
+// Starts the programs of the gateway and stops them again.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const binary = process.env.GATEWAY_BINARY
+const running = new Set()
+
+// A test that ends in the middle leaves nothing behind.
+process.on('exit', () => running.forEach((program) => program.kill('SIGKILL')))
+
+/** Addresses that are free now. They are held together, so that they differ. */
+export async function freeAddresses(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const addresses = servers.map((server) => `127.0.0.1:${server.address().port}`)
+  await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  return addresses
+}
+
+/** Runs the binary until `url` answers; `isReady` tells whether its answer will do. */
+export async function start(args, settings, url, isReady) {
+  // The settings of whoever runs the test are none of its business.
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('GATEWAY'))
+  const env = { ...Object.fromEntries(inherited), ...settings }
+  const program = spawn(binary, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  program.stdout.on('data', (text) => (output += text))
+  program.stderr.on('data', (text) => (output += text))
+  const ended = new Promise((resolve) => program.on('error', resolve).on('exit', resolve))
+  running.add(program)
+  ended.then(() => running.delete(program))
+
+  const deadline = Date.now() + 20_000
+  while (!(await fetch(url, { signal: AbortSignal.timeout(1000) }).then(isReady, () => false))) {
+    if (!running.has(program)) throw new Error(`${args[0]} did not start: ${await ended}\n${output}`)
+    if (Date.now() > deadline) throw new Error(`${args[0]} is not ready\n${output}`)
+    await sleep(50)
+  }
+  return {
+    async stop() {
+      program.kill('SIGTERM')
+      const stopped = await Promise.race([ended.then(() => true), sleep(10_000, false, { ref: false })])
+      if (!stopped) throw new Error(`${args[0]} does not stop\n${output}`)
+    },
+  }
+}
+
+/** `demo`: everything in one process, at the root. */
+export async function demo() {
+  const [api, ops] = await freeAddresses(2)
+  const args = ['demo', '--listen', api, '--ops-listen', ops]
+  const program = await start(args, {}, `http://${ops}/readyz`, (answer) => answer.ok)
+  return { origin: `http://${api}`, stop: () => program.stop() }
+}
+
+/** `serve` in front of `simulate`, below a base path. */
+export async function serve(basePath) {
+  const [api, ops, legacy] = await freeAddresses(3)
+  const url = `http://${legacy}/admin/edit/services/plain/orders`
+  const settings = {
+    GATEWAY__SERVER__LISTEN: api,
+    GATEWAY__SERVER__OPS_LISTEN: ops,
+    GATEWAY__SERVER__BASE_PATH: basePath,
+    GATEWAY__SERVER__DRAIN_DELAY: '0s',
+    GATEWAY__UPSTREAMS__DEFAULT__URL: url,
+    GATEWAY__UPSTREAMS__DEFAULT__API_USER: '1234',
+  }
+  // It has no probe; any answer shows that it listens.
+  const simulator = await start(['simulate', '--listen', legacy], {}, url, () => true)
+  const gateway = await start(['serve'], settings, `http://${ops}/readyz`, (answer) => answer.ok).catch(async (error) => {
+    await simulator.stop()
+    throw error
+  })
+  return {
+    origin: `http://${api}`,
+    stop: () => gateway.stop().finally(() => simulator.stop()),
+  }
+}
