@@ -14,6 +14,7 @@ mod call;
 mod drift;
 mod exchange;
 mod list;
+mod login;
 mod profile;
 mod reading;
 mod request;

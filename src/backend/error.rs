@@ -26,6 +26,12 @@ pub enum Error {
         /// What cannot be carried, for the caller who gave it.
         detail: String,
     },
+    /// Something that must come first failed, such as a login, so the call itself was not sent.
+    #[error("{cause}")]
+    NotSent {
+        /// What failed.
+        cause: Box<Self>,
+    },
     /// No connection could be made; nothing was sent.
     #[error("the order system cannot be reached")]
     Unreachable,
@@ -55,8 +61,9 @@ pub enum Error {
 impl Error {
     /// A short name for logs and metrics.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
+            Self::NotSent { cause } => cause.kind(),
             Self::NotFound => "not_found",
             Self::Refused { .. } => "refused",
             Self::CredentialRejected => "credential_rejected",

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::serve::App;
 use super::{Failure, simulate};
-use crate::config::{Auth, Config, Log, Server, Upstream};
+use crate::config::{Auth, Config, Dialect, Log, Server, Upstream};
 
 /// A gateway with everything behind it. The data are invented and gone when it stops.
 #[derive(Debug, Clone, Args)]
@@ -35,8 +35,9 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let legacy = simulate::Options {
         listen: options.legacy_listen,
         path: LEGACY_PATH.to_owned(),
-        dialect: simulate::Dialect::Network,
+        dialect: Dialect::Network,
         api_user: API_USER.to_owned(),
+        api_key: String::new(),
         orders: 500,
         latency: Duration::ZERO,
         failure_rate: 0.0,

@@ -4,11 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Failure;
 use super::signal::StopSignals;
 use crate::backend::Disturbed;
+use crate::config::Dialect;
 use crate::legacy::server::{Access, router};
 use crate::memory::Memory;
 use crate::server::{Limits, Server};
@@ -28,6 +29,9 @@ pub struct Options {
     /// User that callers must name
     #[arg(long, default_value = "1234")]
     pub api_user: String,
+    /// Key that callers of the dialect `provider` must log in with
+    #[arg(long, default_value = "KEY")]
+    pub api_key: String,
     /// Number of orders
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub orders: u32,
@@ -39,13 +43,6 @@ pub struct Options {
     pub failure_rate: f64,
 }
 
-/// The forms of the protocol that can be simulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Dialect {
-    /// For network operators.
-    Network,
-}
-
 impl Options {
     /// The server of the simulated system, bound and not yet running.
     ///
@@ -53,10 +50,42 @@ impl Options {
     /// When the address cannot be taken.
     pub async fn bind(&self) -> Result<Server, Failure> {
         let backend = Disturbed::new(Memory::seeded(self.orders), self.latency, self.failure_rate);
-        let access = Access { api_user: self.api_user.clone().into(), allows: is_loopback };
+        let access = Access {
+            dialect: self.dialect,
+            api_user: self.api_user.clone().into(),
+            api_key: self.api_key.clone().into(),
+            allows: is_loopback,
+        };
         let limits =
             Limits { header_timeout: Duration::from_secs(10), max_connections: 1024, drain_timeout: Duration::from_secs(5) };
         Ok(Server::bind(self.listen, router(&self.path, Arc::new(backend), access), limits).await?)
+    }
+}
+
+impl Options {
+    fn welcome(&self, url: &str) -> String {
+        let Self { api_user, api_key, .. } = self;
+        let (call, login) = match self.dialect {
+            Dialect::Network => (format!("method=order_info&api_user={api_user}&id=20417"), String::new()),
+            Dialect::Provider => (
+                format!("method=api_login&api_user={api_user}&api_key={api_key}"),
+                format!("  GATEWAY__UPSTREAMS__DEFAULT__DIALECT=provider GATEWAY__UPSTREAMS__DEFAULT__API_KEY={api_key} \\\n"),
+            ),
+        };
+        format!(
+            "
+The order system runs, with invented data: orders from March 2016 on, and one of today.
+
+  curl '{url}?{call}'
+
+To put a gateway in front of it:
+
+  GATEWAY__UPSTREAMS__DEFAULT__URL={url} \\
+{login}  GATEWAY__UPSTREAMS__DEFAULT__API_USER={api_user} tjansteguiden-gateway serve
+
+Stop it with Ctrl-C.
+"
+        )
     }
 }
 
@@ -69,26 +98,9 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let mut signals = StopSignals::try_new()?;
     let stop = async move { signals.next().await };
     let url = format!("http://{}{}", server.address(), options.path);
-    println!("{}", welcome(&url, &options.api_user));
+    println!("{}", options.welcome(&url));
     server.run(stop).await;
     Ok(())
-}
-
-fn welcome(url: &str, api_user: &str) -> String {
-    format!(
-        "
-The order system runs, with invented data: orders from March 2016 on, and one of today.
-
-  curl '{url}?method=order_info&api_user={api_user}&id=20417'
-
-To put a gateway in front of it:
-
-  GATEWAY__UPSTREAMS__DEFAULT__URL={url} \\
-  GATEWAY__UPSTREAMS__DEFAULT__API_USER={api_user} tjansteguiden-gateway serve
-
-Stop it with Ctrl-C.
-"
-    )
 }
 
 /// Whether an address is of this machine, also where an IPv6 socket shows an IPv4 address.

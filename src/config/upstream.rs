@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use secrecy::SecretString;
 use url::{Host, Url};
 
@@ -19,6 +20,9 @@ pub struct Upstream {
     /// The user that it knows the gateway by, together with the gateway's IP address. Required;
     /// `GATEWAY__UPSTREAMS__DEFAULT__API_USER` or `…_API_USER_FILE`.
     pub api_user: SecretString,
+    /// The key for the login of the dialect `provider`, and required there; `GATEWAY__UPSTREAMS__DEFAULT__API_KEY` or
+    /// `…_API_KEY_FILE`.
+    pub api_key: Option<SecretString>,
     /// The character set of requests, and of answers that do not tell theirs. Default `utf-8`;
     /// `GATEWAY__UPSTREAMS__DEFAULT__CHARSET`.
     pub charset: Charset,
@@ -45,11 +49,13 @@ pub struct Upstream {
 }
 
 /// The two forms of the legacy protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Dialect {
-    /// For network operators.
+    /// For network operators: every call names the user, and the source address is the proof.
     #[default]
     Network,
+    /// For service providers: a login with a key gives a hash that is good for 20 minutes.
+    Provider,
 }
 
 const CREDENTIAL_REFUSAL_WORDS: [&str; 10] = [
@@ -76,6 +82,7 @@ impl Upstream {
             url,
             dialect: Dialect::default(),
             api_user,
+            api_key: None,
             charset: Charset::UTF_8,
             time_zone: Zone::stockholm(),
             connect_timeout: Duration::from_secs(2),
@@ -97,9 +104,15 @@ impl Upstream {
         let placeholder = Url::parse("https://placeholder.invalid/").ok()?;
         let is_complete = url.is_some() && api_user.is_some();
         let default = Self::new(url.unwrap_or(placeholder), api_user.unwrap_or_default());
+        let dialect = settings.or(&key("dialect"), default.dialect, dialect);
+        let api_key = (dialect == Dialect::Provider)
+            .then(|| settings.secret(&key("api_key"), "the key that the dialect provider logs in with"))
+            .flatten();
+        let is_complete = is_complete && (dialect == Dialect::Network || api_key.is_some());
         let words = settings.list(&key("credential_refusal_words"), &CREDENTIAL_REFUSAL_WORDS);
         let upstream = Self {
-            dialect: settings.or(&key("dialect"), default.dialect, dialect),
+            dialect,
+            api_key,
             charset: settings.or(&key("charset"), default.charset, charset),
             time_zone: settings.or(&key("time_zone"), default.time_zone, zone),
             connect_timeout: settings.or(&key("connect_timeout"), default.connect_timeout, duration),
@@ -146,7 +159,8 @@ fn is_loopback(url: &Url) -> bool {
 fn dialect(text: &str) -> Result<Dialect, Misfit> {
     match text {
         "network" => Ok(Dialect::Network),
-        _ => Err("must be network: this version knows no other dialect".to_owned()),
+        "provider" => Ok(Dialect::Provider),
+        _ => Err("must be network or provider".to_owned()),
     }
 }
 

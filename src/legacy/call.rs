@@ -24,6 +24,7 @@ pub(crate) enum Method {
     CustomerInfo,
     SetStatus,
     AddMessage,
+    ApiLogin,
 }
 
 /// What is known of one method.
@@ -98,8 +99,18 @@ pub(crate) static ADD_MESSAGE: Call = Call {
     names_entity: true,
 };
 
+/// Gives a hash that later calls are known by; the provider dialect only.
+pub(crate) static API_LOGIN: Call = Call {
+    method: Method::ApiLogin,
+    name: "api_login",
+    payload: &["api_login"],
+    parts: &["hash_key"],
+    effect: Effect::Read,
+    names_entity: false,
+};
+
 /// Every call.
-pub(crate) static CALLS: [&Call; 6] = [&ORDERS, &ORDER_INFO, &CUSTOMERS, &CUSTOMER_INFO, &SET_STATUS, &ADD_MESSAGE];
+pub(crate) static CALLS: [&Call; 7] = [&ORDERS, &ORDER_INFO, &CUSTOMERS, &CUSTOMER_INFO, &SET_STATUS, &ADD_MESSAGE, &API_LOGIN];
 
 impl Call {
     /// The call with this `method` parameter.

@@ -10,15 +10,16 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
-use super::call::{ADD_MESSAGE, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS, SET_STATUS};
+use super::call::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS, SET_STATUS};
 use super::drift::Drift;
 use super::exchange::Exchange;
 use super::list::{DecodeItem, List, Patience};
+use super::login::{Hash, Session};
 use super::profile::Profile;
 use super::reading::Unread;
 use super::request::Request;
-use super::transport::Transport;
-use super::wire::{add_message, customer_info, customers, order_info, orders, set_status};
+use super::transport::{Response, Transport};
+use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
 use crate::backend::{Backend, Context, Error, Items, Result};
 use crate::config::Upstream;
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
@@ -33,9 +34,18 @@ const MARKER_LENGTH: usize = 24;
 pub struct Client {
     transport: Transport,
     profile: Arc<Profile>,
-    api_user: SecretString,
+    credential: Credential,
     timeout: Duration,
     settle_time: Duration,
+}
+
+/// What calls are known by.
+#[derive(Debug)]
+enum Credential {
+    /// The user alone; the source address is the proof.
+    User(SecretString),
+    /// A hash from a login with user and key.
+    Login { api_user: SecretString, api_key: SecretString, session: Session },
 }
 
 impl Client {
@@ -54,7 +64,7 @@ impl Client {
                 max_item_bytes: upstream.max_item_bytes,
                 drift: Drift::new(name.to_owned()),
             }),
-            api_user: upstream.api_user.clone(),
+            credential: Credential::new(upstream),
             timeout: upstream.timeout,
             settle_time: upstream.settle_time,
         })
@@ -68,11 +78,9 @@ impl Client {
         request: Request,
         decode: impl FnOnce(&Answer) -> std::result::Result<Option<T>, Unread> + Send,
     ) -> Result<T> {
-        let query = self.query(call, request)?;
-        let exchange = Exchange::run(&self.transport, call, &self.profile, &query, self.deadline(context)).await;
-        let mut answer = exchange.into_read()?;
+        let mut answer = self.call(context, call, &request, Exchange::into_read).await?;
         let entity = decode(&answer).map_err(|Unread(reason)| Error::AnswerInvalid { reason })?;
-        if answer.parts().any(|part| part.text().is_some()) {
+        if entity.is_none() && answer.parts().any(|part| part.text().is_some()) {
             return Err(Error::AnswerInvalid { reason: "it has text where none should be" });
         }
         answer.forget_parts();
@@ -85,6 +93,30 @@ impl Client {
         }
     }
 
+    async fn write(&self, context: &Context, call: &'static Call, request: Request) -> Result<()> {
+        self.call(context, call, &request, |exchange| exchange.into_write(self.settle_time)).await
+    }
+
+    /// Makes a call whose answer is taken in as a whole.
+    async fn call<T>(
+        &self,
+        context: &Context,
+        call: &'static Call,
+        request: &Request,
+        meaning: impl Fn(Exchange) -> Result<T> + Send,
+    ) -> Result<T> {
+        let deadline = self.deadline(context);
+        let mut signature = self.signature(call, request, deadline).await?;
+        loop {
+            let query = self.query(call, request, &signature)?;
+            match meaning(self.exchange(call, &query, deadline).await) {
+                Err(Error::CredentialRejected) if self.renew(&mut signature, deadline).await => {}
+                outcome => return signature.judged_by(outcome),
+            }
+        }
+    }
+
+    /// Makes a call whose answer is a list.
     async fn list<T: Send + 'static>(
         &self,
         context: &Context,
@@ -92,34 +124,75 @@ impl Client {
         request: Request,
         decode: DecodeItem<T>,
     ) -> Result<Items<T>> {
-        let query = self.query(call, request)?;
         let first_item = self.deadline(context);
-        let response = match timeout_at(first_item, self.transport.send(call, &query)).await {
-            Err(_) => return Err(Error::Timeout),
-            Ok(Err(error)) => return Err(unanswered(Exchange::from(error))),
-            Ok(Ok(response)) => response,
-        };
-        if !matches!(response.status, 200..=299) {
-            return Err(unanswered(Exchange::take_in(response, call, &self.profile, first_item).await));
-        }
         let patience = Patience { first_item, silence: self.timeout, whole: context.deadline() };
-        Ok(List::new(call, &self.profile, decode, response, patience).into_items().boxed())
+        let mut signature = self.signature(call, &request, first_item).await?;
+        loop {
+            let query = self.query(call, &request, &signature)?;
+            let opened = match self.begin_list(call, &query, first_item).await {
+                Ok(response) => List::new(call, &self.profile, decode, response, patience).open().await,
+                Err(error) => Err(error),
+            };
+            match opened {
+                Err(Error::CredentialRejected) if self.renew(&mut signature, first_item).await => {}
+                opened => return signature.judged_by(opened).map(StreamExt::boxed),
+            }
+        }
     }
 
-    async fn write(&self, context: &Context, call: &'static Call, query: &str) -> Result<()> {
-        let exchange = Exchange::run(&self.transport, call, &self.profile, query, self.deadline(context)).await;
-        exchange.into_write(self.settle_time)
+    /// The response of a list, when its head promises one.
+    async fn begin_list(&self, call: &'static Call, query: &str, deadline: Instant) -> Result<Response> {
+        let exchange = match timeout_at(deadline, self.transport.send(call, query)).await {
+            Ok(Ok(response)) if matches!(response.status, 200..=299) => return Ok(response),
+            Ok(Ok(response)) => Exchange::take_in(response, call, &self.profile, deadline).await,
+            Ok(Err(error)) => Exchange::from(error),
+            Err(_) => Exchange::TimedOut,
+        };
+        Err(exchange.into_read().err().unwrap_or(Error::AnswerInvalid { reason: "its HTTP status is no success" }))
+    }
+
+    async fn exchange(&self, call: &'static Call, query: &str, deadline: Instant) -> Exchange {
+        Exchange::run(&self.transport, call, &self.profile, query, deadline).await
+    }
+
+    /// What the call is known by; a login, if there is none that is good.
+    async fn signature(&self, call: &Call, request: &Request, deadline: Instant) -> Result<Signature> {
+        let Credential::Login { session, .. } = &self.credential else { return Ok(Signature::User) };
+        // What cannot be carried is refused before anything is sent, a login included.
+        self.query(call, request, &Signature::typical())?;
+        let hash = session.hash(self.login(deadline)).await;
+        hash.map(|hash| Signature::Hash { hash, is_second: false }).map_err(|cause| Error::NotSent { cause: Box::new(cause) })
+    }
+
+    /// A new login for a call whose credential was refused, which proves that nothing was applied: any call may be sent once
+    /// more then. Returns whether there is something else to try.
+    async fn renew(&self, signature: &mut Signature, deadline: Instant) -> bool {
+        let (Signature::Hash { hash, is_second: false }, Credential::Login { session, .. }) = (&*signature, &self.credential)
+        else {
+            return false;
+        };
+        let Some(hash) = session.renew(hash, self.login(deadline)).await else { return false };
+        *signature = Signature::Hash { hash, is_second: true };
+        true
+    }
+
+    /// Logs in. Whatever goes wrong, the call that needed it was not sent.
+    async fn login(&self, deadline: Instant) -> Result<Hash> {
+        let Credential::Login { api_user, api_key, .. } = &self.credential else { return Err(Error::CredentialRejected) };
+        let request = Request::default().with("method", API_LOGIN.name);
+        let request = request.and(api_login::request(api_user.expose_secret(), api_key.expose_secret()));
+        let query = self.encode(&request)?;
+        let answer = match self.exchange(&API_LOGIN, &query, deadline).await.into_read() {
+            Err(Error::Refused { .. } | Error::NotFound) => return Err(Error::CredentialRejected),
+            answer => answer?,
+        };
+        api_login::decode(answer.parts()).ok_or(Error::AnswerInvalid { reason: "a login gave no hash" })
     }
 
     /// The query string of a call, once it is certain that it can be sent.
-    fn query(&self, call: &Call, request: Request) -> Result<String> {
-        let credential = Request::default().with("method", call.name).with("api_user", self.api_user.expose_secret());
-        let query = credential.and(request).encode(self.profile.charset).map_err(|character| Error::Unsendable {
-            detail: format!(
-                "has a character that the order system cannot take: {character:?} is not in {}",
-                self.profile.charset.name()
-            ),
-        })?;
+    fn query(&self, call: &Call, request: &Request, signature: &Signature) -> Result<String> {
+        let method = Request::default().with("method", call.name);
+        let query = self.encode(&self.credential.sign(call, method, signature).and(request.clone()))?;
         let marker = if call == &ADD_MESSAGE { MARKER_LENGTH } else { 0 };
         let length = self.transport.request_line_length(&query) + marker;
         if length > MAX_REQUEST_LINE {
@@ -133,14 +206,60 @@ impl Client {
         Ok(query)
     }
 
+    fn encode(&self, request: &Request) -> Result<String> {
+        let charset = self.profile.charset;
+        request.encode(charset).map_err(|character| Error::Unsendable {
+            detail: format!("has a character that the order system cannot take: {character:?} is not in {}", charset.name()),
+        })
+    }
+
     fn deadline(&self, context: &Context) -> Instant {
         context.deadline().min(Instant::now() + self.timeout)
     }
 }
 
-/// The error of an exchange that cannot have been a success.
-fn unanswered(exchange: Exchange) -> Error {
-    exchange.into_read().err().unwrap_or(Error::AnswerInvalid { reason: "its HTTP status is no success" })
+impl Credential {
+    fn new(upstream: &Upstream) -> Self {
+        let api_user = upstream.api_user.clone();
+        match &upstream.api_key {
+            Some(api_key) => Self::Login { api_user, api_key: api_key.clone(), session: Session::default() },
+            None => Self::User(api_user),
+        }
+    }
+
+    /// Adds what a call is known by. Whether providers' messages are known by the user or by the hash is not documented, so
+    /// both are sent.
+    fn sign(&self, call: &Call, request: Request, signature: &Signature) -> Request {
+        let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
+        let with_user = |request: Request| request.with("api_user", api_user.expose_secret());
+        match signature {
+            Signature::User => with_user(request),
+            Signature::Hash { hash, .. } if call == &ADD_MESSAGE => with_user(request.with("hash", hash.as_str())),
+            Signature::Hash { hash, .. } => request.with("hash", hash.as_str()),
+        }
+    }
+}
+
+/// What one call is known by.
+#[derive(Debug)]
+enum Signature {
+    User,
+    Hash { hash: Hash, is_second: bool },
+}
+
+impl Signature {
+    /// Takes the outcome of its call as a proof that it was accepted, unless it says the contrary or nothing.
+    fn judged_by<T>(&self, outcome: Result<T>) -> Result<T> {
+        if let (Self::Hash { hash, .. }, Ok(_) | Err(Error::NotFound | Error::Refused { .. })) = (self, &outcome) {
+            hash.prove();
+        }
+        outcome
+    }
+
+    /// As long as those that are known, to see what fits into a request.
+    fn typical() -> Self {
+        Self::Hash { hash: Hash::new("00000000000000000000000000000000"), is_second: false }
+    }
 }
 
 #[async_trait]
@@ -164,13 +283,11 @@ impl Backend for Client {
     }
 
     async fn set_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<()> {
-        let query = self.query(&SET_STATUS, set_status::request(id, status))?;
-        self.write(context, &SET_STATUS, &query).await
+        self.write(context, &SET_STATUS, set_status::request(id, status)).await
     }
 
     /// The order system does not tell when it stamped the row.
     async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
-        let query = self.query(&ADD_MESSAGE, add_message::request(id, &message))?;
-        self.write(context, &ADD_MESSAGE, &query).await.map(|()| None)
+        self.write(context, &ADD_MESSAGE, add_message::request(id, &message)).await.map(|()| None)
     }
 }

@@ -57,9 +57,12 @@ impl<T: 'static> List<T> {
         Self { call, profile, decode, answer, body: response.body, position: 0, patience }
     }
 
-    /// The items as they come. A fault ends the list.
-    pub(crate) fn into_items(self) -> impl Stream<Item = Result<Item<T>, Error>> {
-        stream::try_unfold(self, |mut list| async move { Ok(list.next().await?.map(|item| (item, list))) })
+    /// The items as they come, once the first is there, or the end of an empty list. A fault after that ends the list.
+    pub(crate) async fn open(mut self) -> Result<impl Stream<Item = Result<Item<T>, Error>>, Error> {
+        let first = self.next().await?;
+        let is_empty = first.is_none();
+        let rest = stream::try_unfold(self, |mut list| async move { Ok(list.next().await?.map(|item| (item, list))) });
+        Ok(stream::iter(first.map(Ok)).chain(rest.take(if is_empty { 0 } else { usize::MAX })))
     }
 
     async fn next(&mut self) -> Result<Option<Item<T>>, Error> {

@@ -1,7 +1,8 @@
 //! The legacy endpoint over any [`Backend`]: what programs meet that were written for the real one.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,19 +14,27 @@ use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::call::{Call, Method};
 use super::request::{BadRequest, Request};
-use super::wire::{add_message, customer_info, customers, order_info, orders, set_status};
+use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
 use super::xml::Writer;
 use crate::backend::{Backend, Context, Error, Item, Items};
 use crate::charset::Charset;
+use crate::config::Dialect;
+use crate::model::Customer;
 
-/// Who may call: whoever names the right user from the right address.
+/// Which form of the protocol is spoken, and who may call.
 #[derive(Debug, Clone)]
 pub struct Access {
-    /// The `api_user` that callers must name.
+    /// The form of the protocol.
+    pub dialect: Dialect,
+    /// The user that callers must name: on every call of network operators, on the login of providers.
     pub api_user: SecretString,
+    /// The key that providers must name on their login.
+    pub api_key: SecretString,
     /// Whether an address may call.
     pub allows: fn(IpAddr) -> bool,
 }
@@ -34,16 +43,22 @@ pub struct Access {
 struct Endpoint {
     backend: Arc<dyn Backend>,
     access: Arc<Access>,
+    /// When each hash ends that providers were given.
+    logins: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
+/// How long a hash is good. It cannot be prolonged.
+const LOGIN_LASTS: Duration = Duration::from_mins(20);
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The endpoint at `path`; every other path is 404. `HEAD` is refused, because a `GET` may write.
 pub fn router(path: &str, backend: Arc<dyn Backend>, access: Access) -> Router {
-    Router::new()
-        .route(path, get(answer).head(|| async { StatusCode::METHOD_NOT_ALLOWED }))
-        .with_state(Endpoint { backend, access: Arc::new(access) })
+    Router::new().route(path, get(answer).head(|| async { StatusCode::METHOD_NOT_ALLOWED })).with_state(Endpoint {
+        backend,
+        access: Arc::new(access),
+        logins: Arc::default(),
+    })
 }
 
 /// What goes wrong with a call, in the words of the legacy protocol.
@@ -89,35 +104,72 @@ async fn answer(
     let Some(call) = request.get("method").ok().and_then(Call::parse) else {
         return failed("error", &Failure::new(StatusCode::NOT_FOUND, "method is not valid"));
     };
-    let is_known = request.get("api_user").is_ok_and(|user| user == endpoint.access.api_user.expose_secret());
-    let answered = if is_known && (endpoint.access.allows)(peer.ip()) {
+    let answered = if (endpoint.access.allows)(peer.ip()) && endpoint.knows_caller(call, &request) {
         endpoint.run(call, &request).await
     } else {
         Err(Failure::new(StatusCode::FORBIDDEN, "Access denied"))
     };
-    answered.unwrap_or_else(|failure| failed(call.name, &failure))
+    let response = answered.unwrap_or_else(|failure| failed(call.name, &failure));
+    tracing::info!(legacy.call = call.name, status = response.status().as_u16(), "call");
+    response
 }
 
 impl Endpoint {
+    fn knows_caller(&self, call: &Call, request: &Request) -> bool {
+        let is = |name, expected: &SecretString| request.get(name).is_ok_and(|value| value == expected.expose_secret());
+        match (self.access.dialect, call.method) {
+            (Dialect::Network, _) => is("api_user", &self.access.api_user),
+            (Dialect::Provider, Method::ApiLogin) => {
+                is("api_user", &self.access.api_user) && is("api_key", &self.access.api_key)
+            }
+            (Dialect::Provider, _) => request.get("hash").is_ok_and(|hash| self.is_logged_in(hash)),
+        }
+    }
+
+    fn is_logged_in(&self, hash: &str) -> bool {
+        let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        logins.get(hash).is_some_and(|end| Instant::now() < *end)
+    }
+
+    /// Gives out a new hash, and forgets those that have ended.
+    fn log_in(&self) -> String {
+        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        logins.retain(|_, end| now < *end);
+        let hash = Uuid::new_v4().simple().to_string();
+        logins.insert(hash.clone(), now + LOGIN_LASTS);
+        hash
+    }
+
     async fn run(&self, call: &Call, request: &Request) -> Result<Response, Failure> {
         let context = &Context::within(DEADLINE);
-        let backend = &self.backend;
+        let (backend, dialect) = (&self.backend, self.access.dialect);
         match call.method {
+            Method::ApiLogin if dialect == Dialect::Network => Err(Failure::new(StatusCode::NOT_FOUND, "method is not valid")),
+            Method::ApiLogin => {
+                api_login::read_request(request)?;
+                Ok(written(call, |xml| api_login::encode(&self.log_in(), xml)))
+            }
             Method::Orders => {
                 let items = backend.orders(context, orders::read_request(request)?).await?;
-                Ok(list(call, true, items, orders::encode).await?)
+                Ok(list(call, Envelope::of_orders(dialect), items, orders::encode).await?)
             }
             Method::OrderInfo => {
                 let order = found(backend.order_info(context, order_info::read_request(request)?).await)?;
-                Ok(read(call, |xml| order.iter().for_each(|order| order_info::encode(order, xml))))
+                Ok(read(call, dialect, |xml| order.iter().for_each(|order| order_info::encode(order, xml))))
             }
             Method::Customers => {
                 let items = backend.customers(context, customers::read_request(request)?).await?;
-                Ok(list(call, false, items, customers::encode).await?)
+                let encode = move |customer: &Customer, xml: &mut Writer| customers::encode(customer, dialect, xml);
+                Ok(list(call, Envelope::of_customers(dialect), items, encode).await?)
             }
             Method::CustomerInfo => {
                 let customer = found(backend.customer_info(context, customer_info::read_request(request)?).await)?;
-                Ok(read(call, |xml| customer.iter().for_each(|customer| customer_info::encode(customer, xml))))
+                Ok(read(call, dialect, |xml| {
+                    if let Some(customer) = &customer {
+                        customer_info::encode(customer, dialect, xml);
+                    }
+                }))
             }
             Method::SetStatus => {
                 let (id, status) = set_status::read_request(request)?;
@@ -141,12 +193,18 @@ fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-fn read(call: &Call, inside: impl FnOnce(&mut Writer)) -> Response {
-    let mut xml = Writer::document();
-    xml.element(call.name, inside);
-    respond(StatusCode::OK, Body::from(xml.into_string()))
+fn read(call: &Call, dialect: Dialect, inside: impl FnOnce(&mut Writer)) -> Response {
+    match dialect {
+        Dialect::Provider => written(call, inside),
+        Dialect::Network => {
+            let mut xml = Writer::document();
+            xml.element(call.name, inside);
+            respond(StatusCode::OK, Body::from(xml.into_string()))
+        }
+    }
 }
 
+/// An answer that tells its outcome.
 fn written(call: &Call, response: impl FnOnce(&mut Writer)) -> Response {
     let mut xml = Writer::default();
     xml.element(call.name, |xml| {
@@ -169,21 +227,44 @@ fn failed(root: &str, failure: &Failure) -> Response {
     respond(failure.status, Body::from(xml.into_string()))
 }
 
+/// What stands around the items of a list: network operators get no outcome, and for customers not even a `response`.
+#[derive(Debug, Clone, Copy)]
+struct Envelope {
+    has_response: bool,
+    has_status: bool,
+}
+
+impl Envelope {
+    fn of_orders(dialect: Dialect) -> Self {
+        Self { has_response: true, has_status: dialect == Dialect::Provider }
+    }
+
+    fn of_customers(dialect: Dialect) -> Self {
+        let is_provider = dialect == Dialect::Provider;
+        Self { has_response: is_provider, has_status: is_provider }
+    }
+}
+
 /// A list that is written as its items come. It begins with the first, so that a fault before it can be told; one that
 /// cannot be completed breaks off the connection.
-async fn list<T>(call: &Call, in_response: bool, mut items: Items<T>, encode: fn(&T, &mut Writer)) -> Result<Response, Error>
-where
-    T: Send + 'static,
-{
+async fn list<T: Send + 'static>(
+    call: &Call,
+    envelope: Envelope,
+    mut items: Items<T>,
+    encode: impl Fn(&T, &mut Writer) + Send + 'static,
+) -> Result<Response, Error> {
     const PIECE: usize = 128;
     let first = items.next().await.transpose()?;
     let items = stream::iter(first.map(Ok)).chain(items);
     let mut head = Writer::document();
     let mut tail = Writer::default();
     head.start(call.name);
-    if in_response {
+    if envelope.has_response {
         head.start("response");
         tail.end("response");
+    }
+    if envelope.has_status {
+        tail.text("status", "success");
     }
     tail.end(call.name);
     let pieces = items.ready_chunks(PIECE).map(move |items| {

@@ -4,6 +4,7 @@
 //! and `encode` (model to XML). Elements that several answers share have files of their own: [`person`], [`log`].
 
 pub(in crate::legacy) mod add_message;
+pub(in crate::legacy) mod api_login;
 pub(in crate::legacy) mod customer_info;
 pub(in crate::legacy) mod customers;
 pub(in crate::legacy) mod order_info;

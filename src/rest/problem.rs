@@ -188,9 +188,11 @@ impl Problem {
     pub fn write(error: &Error) -> Self {
         let mut problem = Self::failed(error, Code::OrderNotFound);
         problem.0.outcome = match error {
-            Error::NotFound | Error::Refused { .. } | Error::CredentialRejected | Error::Unreachable => {
-                Some(Outcome::NotApplied)
-            }
+            Error::NotSent { .. }
+            | Error::NotFound
+            | Error::Refused { .. }
+            | Error::CredentialRejected
+            | Error::Unreachable => Some(Outcome::NotApplied),
             // The caller's fault, found before anything was sent: nobody needs to be told that it was not applied.
             Error::Unsendable { .. } => None,
             Error::OutcomeUnknown { .. } | Error::Unavailable { .. } | Error::Timeout | Error::AnswerInvalid { .. } => {
@@ -202,6 +204,7 @@ impl Problem {
 
     fn failed(error: &Error, not_found: Code) -> Self {
         match error {
+            Error::NotSent { cause } => Self::failed(cause, not_found),
             Error::NotFound => Self::new(not_found, "The order system has nothing with this id."),
             Error::Refused { message } => {
                 let mut refused = Self::new(Code::RefusedByUpstream, "The order system refused.");

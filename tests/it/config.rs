@@ -96,7 +96,7 @@ fn values_must_fit_exactly() {
             vec!["https://a.example", "https://a.example:1/b"],
             vec!["a.example", "https://a.example/?x=1", "https://u:p@a.example/", "https://a.example/#x", "file:///a"],
         ),
-        ("UPSTREAMS__DEFAULT__DIALECT", vec!["network"], vec!["Network", "other"]),
+        ("UPSTREAMS__DEFAULT__DIALECT", vec!["network"], vec!["Network", "other", "provider"]),
         ("AUTH__ALLOW_UNAUTHENTICATED", vec!["true", "false"], vec!["yes", "1"]),
         ("LOG__FORMAT", vec!["json", "text"], vec!["JSON"]),
     ] {

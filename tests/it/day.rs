@@ -7,16 +7,56 @@ use crate::support::{Gateway, Program};
 const TEXT: &str = "Åäö & + % # 100 %";
 
 #[tokio::test]
-async fn a_service_provider_picks_up_an_order_and_writes_to_its_log() {
-    let mut legacy = Program::start(&["simulate", "--listen", "127.0.0.1:0"], &[]);
-    let line = legacy.line_with("__URL=").await;
-    let url = line.split(['=', ' ']).find(|word| word.starts_with("http")).expect("an address").to_owned();
+async fn an_order_is_picked_up_and_its_log_written_in_the_network_dialect() {
+    let (url, program) = simulate(&["--dialect", "network"]).await;
     let gateway = Gateway::before_url(&url, &[]).await;
+    a_day(&gateway).await;
+    let xml = legacy_xml(&format!("{url}?method=order_info&api_user=1234&id={PICKED_UP}")).await;
+    assert!(xml.contains("<status>received</status>"), "{xml}");
+    assert!(xml.contains("<message>Åäö &amp; + % # 100 %</message><type>alert</type>"), "{xml}");
+    drop(program);
+}
 
+#[tokio::test]
+async fn an_order_is_picked_up_and_its_log_written_in_the_provider_dialect() {
+    let (url, program) = simulate(&["--dialect", "provider", "--api-key", "k"]).await;
+    let settings = [("UPSTREAMS__DEFAULT__DIALECT", "provider"), ("UPSTREAMS__DEFAULT__API_KEY", "k")];
+    let gateway = Gateway::before_url(&url, &settings).await;
+    a_day(&gateway).await;
+    let stranger = legacy_xml(&format!("{url}?method=order_info&api_user=1234&id={PICKED_UP}")).await;
+    assert!(stranger.contains("<code>403</code>"), "{stranger}");
+    let login = legacy_xml(&format!("{url}?method=api_login&api_user=1234&api_key=k")).await;
+    let hash = login.split_once("<hash_key>").and_then(|(_, rest)| rest.split_once("</hash_key>")).expect("a hash").0;
+    let xml = legacy_xml(&format!("{url}?method=order_info&hash={hash}&id={PICKED_UP}")).await;
+    assert!(
+        xml.starts_with("<order_info><response><orderinfo>")
+            && xml.ends_with("</response><status>success</status></order_info>"),
+        "{xml}"
+    );
+    assert!(xml.contains("<message>Åäö &amp; + % # 100 %</message><type>alert</type>"), "{xml}");
+    let customers = legacy_xml(&format!("{url}?method=customers&hash={hash}&date=2016-03-14")).await;
+    assert!(customers.contains("<surname>Tolvansson</surname><date>2016-03-14 09:05</date></customer>"), "{customers}");
+    let wrong = Gateway::before_url(&url, &[settings[0], ("UPSTREAMS__DEFAULT__API_KEY", "wrong")]).await;
+    wrong.get("/orders/20417").await.problem(502, "upstream-credential-rejected");
+    drop(program);
+}
+
+/// The first order that is new after the tenth of December.
+const PICKED_UP: u64 = 20_908;
+
+async fn simulate(arguments: &[&str]) -> (String, Program) {
+    let arguments = [&["simulate", "--listen", "127.0.0.1:0"], arguments].concat();
+    let mut program = Program::start(&arguments, &[]);
+    let line = program.line_with("__URL=").await;
+    let url = line.split(['=', ' ']).find(|word| word.starts_with("http")).expect("an address").to_owned();
+    (url, program)
+}
+
+async fn a_day(gateway: &Gateway) {
     let orders = gateway.get("/orders?since=2016-12-10&status=new").await.ok();
     let order = &orders["items"][0];
     let id = order["id"].as_u64().expect("an id");
-    assert_eq!(order["status"], "new");
+    assert_eq!((id, &order["status"]), (PICKED_UP, &json!("new")));
 
     let detail = gateway.get(&format!("/orders/{id}")).await.ok();
     assert_eq!(detail["customer"]["id"], order["customer"]["id"]);
@@ -35,10 +75,6 @@ async fn a_service_provider_picks_up_an_order_and_writes_to_its_log() {
     let [status, message] = &rows[rows.len() - 2..] else { panic!("two rows") };
     assert_eq!((&status["type"], &status["text"]), (&json!("system"), &json!("Status changed to received")));
     assert_eq!((&message["type"], &message["text"]), (&json!("alert"), &json!(TEXT)));
-
-    let xml = legacy_xml(&format!("{url}?method=order_info&api_user=1234&id={id}")).await;
-    assert!(xml.contains("<status>received</status>"), "{xml}");
-    assert!(xml.contains("<message>Åäö &amp; + % # 100 %</message><type>alert</type>"), "{xml}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "the order system is asked directly")]

@@ -14,6 +14,7 @@ mod http;
 mod lists;
 mod openapi;
 mod process;
+mod provider;
 mod routes;
 mod server;
 mod simulator;

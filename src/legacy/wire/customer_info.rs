@@ -1,6 +1,7 @@
 //! `customer_info`: one customer, split into `<customer>` and `<data>`.
 
 use super::person::{Person, encode_address, encode_contact, encode_identity};
+use crate::config::Dialect;
 use crate::legacy::reading::{Reading, Unread};
 use crate::legacy::request::{BadRequest, Request};
 use crate::legacy::xml::{Element, Writer};
@@ -33,12 +34,14 @@ pub(in crate::legacy) fn decode<'t>(
     }
 }
 
-/// Writes the parts of an answer.
-pub(in crate::legacy) fn encode(customer: &Customer, xml: &mut Writer) {
+/// Writes the parts of an answer. Only network operators know memberships.
+pub(in crate::legacy) fn encode(customer: &Customer, dialect: Dialect, xml: &mut Writer) {
     xml.element("customer", |xml| {
         encode_identity(customer, xml);
         encode_address(customer, xml);
-        xml.optional("member", customer.member_id.as_deref());
+        if dialect == Dialect::Network {
+            xml.optional("member", customer.member_id.as_deref());
+        }
     });
     xml.element("data", |xml| encode_contact(customer, xml));
 }

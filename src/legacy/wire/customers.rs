@@ -3,7 +3,8 @@
 use jiff::civil::Date;
 
 use super::person::{Person, encode_identity};
-use super::{Decoded, unreadable};
+use super::{Decoded, unreadable, with_minutes};
+use crate::config::Dialect;
 use crate::legacy::reading::{Reading, Unread};
 use crate::legacy::request::{BadRequest, Request};
 use crate::legacy::xml::{Element, Writer};
@@ -27,7 +28,16 @@ pub(in crate::legacy) fn decode(element: Element<'_>, reading: Reading<'_>) -> D
     customer.ok_or_else(|| unreadable(None, "it is empty"))
 }
 
-/// Writes one `<customer>` with what lists tell.
-pub(in crate::legacy) fn encode(customer: &Customer, xml: &mut Writer) {
-    xml.element("customer", |xml| encode_identity(customer, xml));
+/// Writes one `<customer>` with what lists tell: network operators read the e-mail address, providers the date.
+pub(in crate::legacy) fn encode(customer: &Customer, dialect: Dialect, xml: &mut Writer) {
+    xml.element("customer", |xml| {
+        encode_identity(customer, xml);
+        match dialect {
+            Dialect::Network => xml.optional("email", customer.email.as_deref()),
+            Dialect::Provider => {
+                let date = customer.registered_at.map(|at| with_minutes(at.wall()));
+                xml.optional("date", date.as_deref());
+            }
+        }
+    });
 }

@@ -96,11 +96,11 @@ pub(super) fn encode_identity(customer: &Customer, xml: &mut Writer) {
     xml.optional("serial", customer.personal_identity_number.as_deref());
     xml.optional("firstname", customer.first_name.as_deref());
     xml.optional("surname", customer.last_name.as_deref());
-    xml.optional("email", customer.email.as_deref());
 }
 
 /// Where they live.
 pub(super) fn encode_address(customer: &Customer, xml: &mut Writer) {
+    xml.optional("email", customer.email.as_deref());
     xml.optional("address", customer.address.as_deref());
     xml.optional("zip", customer.postal_code.as_deref());
     xml.optional("city", customer.city.as_deref());

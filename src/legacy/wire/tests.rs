@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::{add_message, customer_info, customers, order_info, orders, set_status};
 use crate::charset::Charset;
+use crate::config::Dialect;
 use crate::legacy::answer::Answer;
 use crate::legacy::call::{CALLS, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS};
 use crate::legacy::drift::Drift;
@@ -165,16 +166,22 @@ proptest! {
     }
 
     #[test]
-    fn a_listed_customer_survives(customer in identity()) {
-        let answer = answer(&CUSTOMERS, |xml| customers::encode(&customer, xml));
+    fn a_listed_customer_survives_in_both_dialects(identity in identity(), registered_at in time(60), provider in any::<bool>()) {
+        let (dialect, customer) = if provider {
+            (Dialect::Provider, Customer { registered_at: Some(registered_at), email: None, ..identity })
+        } else {
+            (Dialect::Network, identity)
+        };
+        let answer = answer(&CUSTOMERS, |xml| customers::encode(&customer, dialect, xml));
         let read = customers::decode(answer.part().expect("an item"), answer.reading());
         prop_assert_eq!(read, Ok(customer));
     }
 
     #[test]
-    fn a_customer_in_detail_survives(resident in resident(), member in option::of(digits())) {
-        let customer = Customer { member_id: member, ..resident };
-        let answer = answer(&CUSTOMER_INFO, |xml| customer_info::encode(&customer, xml));
+    fn a_customer_in_detail_survives_in_both_dialects(resident in resident(), member in option::of(digits()), provider in any::<bool>()) {
+        let dialect = if provider { Dialect::Provider } else { Dialect::Network };
+        let customer = Customer { member_id: member.filter(|_| !provider), ..resident };
+        let answer = answer(&CUSTOMER_INFO, |xml| customer_info::encode(&customer, dialect, xml));
         let read = customer_info::decode(customer.id, answer.parts(), answer.reading());
         prop_assert_eq!(read, Ok(Some(customer)));
     }

@@ -1,0 +1,197 @@
+//! The login of the provider dialect: a hash that is good for 20 minutes from the login and cannot be prolonged.
+//!
+//! All calls share one. It is renewed before it ends, and once more when the order system refuses it. A login storm is
+//! impossible: one login runs at a time, those that wait for it share its outcome whatever it was, and a hash that no call
+//! was ever accepted with is not renewed at once, because another one would be refused too.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::backend::Error;
+
+/// How long a hash is used: the order system keeps it for 20 minutes, and a call may take its time.
+const USED_FOR: Duration = Duration::from_mins(19);
+/// How long a failed login stands, and a hash that was never accepted: nobody logs in again sooner.
+const STANDS_FOR: Duration = Duration::from_secs(5);
+
+/// A hash that an order system gave. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Hash(Arc<Known>);
+
+struct Known {
+    text: String,
+    /// Whether a call was accepted with it.
+    is_proven: AtomicBool,
+}
+
+impl Hash {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(Arc::new(Known { text: text.to_owned(), is_proven: AtomicBool::new(false) }))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Notes that a call was accepted with it.
+    pub(crate) fn prove(&self) {
+        self.0.is_proven.store(true, Ordering::Relaxed);
+    }
+
+    fn is_proven(&self) -> bool {
+        self.0.is_proven.load(Ordering::Relaxed)
+    }
+}
+
+/// Two logins may give the same text; they are two all the same.
+impl PartialEq for Hash {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A credential is not shown.
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hash")
+    }
+}
+
+/// The login that all calls share.
+#[derive(Debug, Default)]
+pub(crate) struct Session(Mutex<Option<Login>>);
+
+/// How the last login ended, and when.
+#[derive(Debug)]
+struct Login {
+    at: Instant,
+    outcome: Result<Hash, Error>,
+}
+
+impl Session {
+    /// A hash that is good, by a login if there is none.
+    pub(crate) async fn hash(&self, login: impl Future<Output = Result<Hash, Error>>) -> Result<Hash, Error> {
+        self.hash_other_than(None, login).await
+    }
+
+    /// A hash that is good after this one was refused; `None` when there is no point in trying another.
+    pub(crate) async fn renew(&self, refused: &Hash, login: impl Future<Output = Result<Hash, Error>>) -> Option<Hash> {
+        let renewed = self.hash_other_than(Some(refused), login).await.ok();
+        renewed.filter(|hash| hash != refused)
+    }
+
+    async fn hash_other_than(
+        &self,
+        refused: Option<&Hash>,
+        login: impl Future<Output = Result<Hash, Error>>,
+    ) -> Result<Hash, Error> {
+        let mut last = self.0.lock().await;
+        if let Some(Login { at, outcome }) = &*last {
+            let stands = match outcome {
+                Ok(hash) if Some(hash) != refused => USED_FOR,
+                Ok(hash) if hash.is_proven() => Duration::ZERO,
+                Ok(_) | Err(_) => STANDS_FOR,
+            };
+            if at.elapsed() < stands {
+                return outcome.clone();
+            }
+        }
+        let outcome = login.await;
+        // What only this caller's deadline ended says nothing to the others.
+        if outcome != Err(Error::Timeout) {
+            *last = Some(Login { at: Instant::now(), outcome: outcome.clone() });
+        }
+        outcome
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unchecked_time_subtraction, reason = "between constants")]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures_util::future::join_all;
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+
+    /// A system that numbers its logins, each of which takes a second.
+    #[derive(Default)]
+    struct System {
+        logins: AtomicU32,
+        is_down: bool,
+    }
+
+    impl System {
+        async fn login(&self) -> Result<Hash, Error> {
+            let number = self.logins.fetch_add(1, Ordering::SeqCst) + 1;
+            sleep(Duration::from_secs(1)).await;
+            if self.is_down { Err(Error::CredentialRejected) } else { Ok(Hash::new(&number.to_string())) }
+        }
+
+        fn logins(&self) -> u32 {
+            self.logins.load(Ordering::SeqCst)
+        }
+    }
+
+    fn text(hash: Result<Hash, Error>) -> Result<String, Error> {
+        hash.map(|hash| hash.as_str().to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn concurrent_calls_share_one_login_until_it_is_about_to_end() {
+        let (session, system) = (Session::default(), System::default());
+        let hashes = join_all((0..50).map(|_| session.hash(system.login()))).await;
+        assert!(hashes.into_iter().all(|hash| text(hash) == Ok("1".to_owned())));
+        advance(USED_FOR - Duration::from_secs(1)).await;
+        assert_eq!(text(session.hash(system.login()).await), Ok("1".to_owned()));
+        advance(Duration::from_secs(1)).await;
+        let hashes = join_all((0..50).map(|_| session.hash(system.login()))).await;
+        assert!(hashes.into_iter().all(|hash| text(hash) == Ok("2".to_owned())));
+        assert_eq!(system.logins(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_hash_is_renewed_once_for_all() {
+        let (session, system) = (Session::default(), System::default());
+        let first = session.hash(system.login()).await.expect("a hash");
+        first.prove();
+        let renewed = join_all((0..50).map(|_| session.renew(&first, system.login()))).await;
+        assert!(renewed.iter().flatten().all(|hash| hash.as_str() == "2"));
+        assert_eq!((renewed.iter().flatten().count(), system.logins()), (50, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hash_that_was_never_accepted_is_not_renewed_at_once() {
+        let (session, system) = (Session::default(), System::default());
+        let first = session.hash(system.login()).await.expect("a hash");
+        assert_eq!(session.renew(&first, system.login()).await, None);
+        advance(STANDS_FOR).await;
+        assert!(session.renew(&first, system.login()).await.is_some());
+        assert_eq!(system.logins(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_login_is_shared_and_not_repeated_at_once() {
+        let (session, system) = (Session::default(), System { is_down: true, ..System::default() });
+        let hashes = join_all((0..50).map(|_| session.hash(system.login()))).await;
+        assert!(hashes.iter().all(|hash| *hash == Err(Error::CredentialRejected)));
+        assert_eq!(system.logins(), 1);
+        advance(STANDS_FOR).await;
+        assert!(session.hash(system.login()).await.is_err());
+        assert_eq!(system.logins(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_leaves_in_the_middle_leaves_the_login_to_the_next() {
+        let (session, system) = (Session::default(), System::default());
+        let impatient = tokio::time::timeout(Duration::from_millis(500), session.hash(system.login())).await;
+        assert!(impatient.is_err());
+        assert_eq!(text(session.hash(system.login()).await), Ok("2".to_owned()));
+    }
+}
