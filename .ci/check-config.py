@@ -20,7 +20,8 @@ projected, = [volume["projected"] for volume in pod["volumes"]]
 mounted = {
     f"{folder}/{item['path']}" for source in projected["sources"] for part in source.values() for item in part["items"]
 }
-named = {upstream["api_user_file"] for upstream in config["upstreams"].values()}
+upstreams = config["upstreams"].values()
+named = {upstream[key] for upstream in upstreams for key in ("api_user_file", "api_key_file") if key in upstream}
 named.add(next(env["value"] for env in pod["containers"][0]["env"] if env["name"] == "GATEWAY_CONFIG"))
 if named != mounted:
     sys.exit(f"named {sorted(named)}\nmounted {sorted(mounted)}")

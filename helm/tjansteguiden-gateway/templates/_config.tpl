@@ -23,6 +23,9 @@ ops_listen = "0.0.0.0:8081"
 
 [upstreams.{{ $name }}]
 api_user_file = "/etc/tjansteguiden-gateway/secrets/{{ $name }}-api-user"
-{{- include "tjansteguiden-gateway.toml" (omit $upstream "apiUser") }}
+{{- if eq (default "network" $upstream.dialect) "provider" }}
+api_key_file = "/etc/tjansteguiden-gateway/secrets/{{ $name }}-api-key"
+{{- end }}
+{{- include "tjansteguiden-gateway.toml" (omit $upstream "apiUser" "apiKey") }}
 {{- end }}
 {{- end }}

@@ -13,8 +13,14 @@
 {{- if not $upstream.url }}
 {{- fail (printf "upstreams.%s.url is missing: set it to the address of the order system" $name) }}
 {{- end }}
-{{- if and $.Values.existingSecret $upstream.apiUser }}
-{{- fail (printf "existingSecret and upstreams.%s.apiUser are both set: the credential must come from one place" $name) }}
+{{- if and $.Values.existingSecret (or $upstream.apiUser $upstream.apiKey) }}
+{{- fail (printf "existingSecret and a credential of upstreams.%s are both set: it must come from one place" $name) }}
+{{- end }}
+{{- if and (eq (default "network" $upstream.dialect) "provider") (not (or $.Values.existingSecret $upstream.apiKey)) }}
+{{- fail (printf "upstreams.%s has no apiKey: the dialect provider logs in with one" $name) }}
+{{- end }}
+{{- if and $upstream.apiKey (ne (default "network" $upstream.dialect) "provider") }}
+{{- fail (printf "upstreams.%s.apiKey is set, but only the dialect provider logs in with one" $name) }}
 {{- end }}
 {{- if not (or $.Values.existingSecret $upstream.apiUser) }}
 {{- fail (printf "upstreams.%s has no credential: set its apiUser, or existingSecret to a Secret with the key %s-api-user" $name $name) }}
