@@ -9,6 +9,7 @@
 mod answers;
 mod bad_input;
 mod config;
+mod corpus;
 mod day;
 mod http;
 mod lists;

@@ -174,6 +174,12 @@ impl Reply {
         Self { end: End::KeepAlive, ..Self::bytes(&[head.as_bytes(), document.as_bytes()].concat()) }
     }
 
+    /// The same bytes, so many at a time.
+    pub(crate) fn in_pieces(mut self, length: usize) -> Self {
+        self.pieces = self.pieces.concat().chunks(length).map(<[u8]>::to_vec).collect();
+        self
+    }
+
     /// The same without the bytes from this position on.
     pub(crate) fn cut(mut self, length: usize) -> Self {
         let mut bytes = self.pieces.concat();
