@@ -11,7 +11,6 @@
 
 mod answer;
 mod call;
-mod drift;
 mod exchange;
 mod list;
 mod login;
@@ -23,4 +22,5 @@ mod wire;
 mod xml;
 
 pub mod client;
+pub mod drift;
 pub mod server;

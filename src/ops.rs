@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde_json::json;
+
+use crate::legacy::drift::{Drift, Row};
 
 /// Whether the gateway wants requests.
 #[derive(Debug, Clone, Default)]
@@ -26,10 +30,17 @@ impl Readiness {
     }
 }
 
-/// `/livez` and `/readyz`.
-pub fn router(readiness: Readiness) -> Router {
+/// `/livez`, `/readyz`, and `/diagnostics/drift` with what was counted by each of `drift`.
+pub fn router(readiness: Readiness, drift: Vec<Arc<Drift>>) -> Router {
+    let drift = move || {
+        let items: Vec<Row> = drift.iter().flat_map(|drift| drift.rows()).collect();
+        async move { ([(CONTENT_TYPE, "application/json")], json!({ "items": items }).to_string()) }
+    };
     let ready = move || async move {
         if readiness.get() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
     };
-    Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(ready))
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/diagnostics/drift", get(drift))
 }

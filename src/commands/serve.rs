@@ -53,6 +53,7 @@ impl App {
         // The configuration has exactly one, or it would not have been accepted.
         let (name, upstream) = config.upstreams.first_key_value().ok_or(Failure::NoUpstream)?;
         let client = Client::try_new(name, upstream).map_err(|_| Failure::HttpClient)?;
+        let drift = vec![client.drift()];
         let writes = TaskTracker::new();
         let backend = Detached::new(Explained(Observed(client)), writes.clone());
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
@@ -71,7 +72,7 @@ impl App {
         let readiness = Readiness::default();
         Ok(Self {
             api: Server::bind(server.listen, router, connections).await?,
-            ops: Server::bind(server.ops_listen, ops::router(readiness.clone()), connections).await?,
+            ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), drift), connections).await?,
             readiness,
             writes,
             drain: Drain { delay: server.drain_delay },

@@ -62,12 +62,18 @@ impl Client {
                 credential_refusal_words: upstream.credential_refusal_words.clone(),
                 max_response_bytes: upstream.max_response_bytes,
                 max_item_bytes: upstream.max_item_bytes,
-                drift: Drift::new(name.to_owned()),
+                drift: Arc::new(Drift::new(name.to_owned())),
             }),
             credential: Credential::new(upstream),
             timeout: upstream.timeout,
             settle_time: upstream.settle_time,
         })
+    }
+
+    /// Where it counts how answers differ from what is known.
+    #[must_use]
+    pub fn drift(&self) -> Arc<Drift> {
+        Arc::clone(&self.profile.drift)
     }
 
     /// Reads an answer that is no list.

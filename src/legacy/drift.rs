@@ -1,8 +1,12 @@
-//! Counts where answers are not as they used to be, by name and never by value.
+//! Counts where answers differ from what is known, by name and never by value.
+//!
+//! Every series is logged when it begins and counted from then on; the table stands on the ops port.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
 
 use super::call::Call;
 
@@ -44,12 +48,27 @@ impl Kind {
 
 /// The counts of one upstream.
 #[derive(Debug)]
-pub(crate) struct Drift {
+pub struct Drift {
     upstream: String,
     seen: Mutex<BTreeMap<Series, u64>>,
 }
 
 type Series = (&'static str, Kind, String);
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The name of the upstream.
+    pub upstream: String,
+    /// The legacy method whose answers it was in.
+    pub call: &'static str,
+    /// In what way they differ.
+    pub kind: &'static str,
+    /// The element, such as `order.status`; `envelope` for what stands around the data, `other` beyond 200 series.
+    pub name: String,
+    /// How often, since the gateway started.
+    pub count: u64,
+}
 
 /// How many names are told apart; the upstream chooses the names, so their number needs a bound.
 const MAX_SERIES: usize = 200;
@@ -86,11 +105,18 @@ impl Drift {
         }
     }
 
-    /// How often something was counted.
-    #[cfg(test)]
-    pub(crate) fn counted(&self, call: &Call, kind: Kind, name: &str) -> u64 {
+    /// Everything that was counted so far.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Row> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.get(&(call.name, kind, name.to_owned())).copied().unwrap_or(0)
+        let row = |((call, kind, name), count): (&Series, &u64)| Row {
+            upstream: self.upstream.clone(),
+            call,
+            kind: kind.as_str(),
+            name: name.clone(),
+            count: *count,
+        };
+        seen.iter().map(row).collect()
     }
 }
 
@@ -111,9 +137,10 @@ mod tests {
         for number in 0..MAX_SERIES + 50 {
             drift.count(&ORDERS, Kind::UnknownElement, &format!("order.field{number}"));
         }
-        assert_eq!(drift.counted(&ORDERS, Kind::UnknownElement, "other"), 50);
         drift.count(&ORDERS, Kind::UnknownElement, "order.field0");
-        assert_eq!(drift.counted(&ORDERS, Kind::UnknownElement, "order.field0"), 2);
+        let rows = drift.rows();
+        let count = |name: &str| rows.iter().find(|row| row.name == name).map(|row| row.count);
+        assert_eq!((count("other"), count("order.field0"), rows.len()), (Some(50), Some(2), MAX_SERIES + 1));
     }
 
     #[test]

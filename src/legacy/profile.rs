@@ -1,5 +1,7 @@
 //! What is known of one order system before it answers.
 
+use std::sync::Arc;
+
 use super::drift::Drift;
 use crate::charset::Charset;
 use crate::model::Zone;
@@ -18,5 +20,5 @@ pub(crate) struct Profile {
     /// The greatest size of an item of a list, in bytes.
     pub(crate) max_item_bytes: u64,
     /// Where its oddities are counted.
-    pub(crate) drift: Drift,
+    pub(crate) drift: Arc<Drift>,
 }

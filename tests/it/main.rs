@@ -11,6 +11,7 @@ mod bad_input;
 mod config;
 mod corpus;
 mod day;
+mod drift;
 mod http;
 mod lists;
 mod openapi;

@@ -25,7 +25,7 @@ fn profile() -> Arc<Profile> {
         credential_refusal_words: Vec::new(),
         max_response_bytes: u64::MAX,
         max_item_bytes: u64::MAX,
-        drift: Drift::new("test".to_owned()),
+        drift: Arc::new(Drift::new("test".to_owned())),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
 use tjansteguiden_gateway::commands::serve::App;
 use tjansteguiden_gateway::config::Config;
 use tjansteguiden_gateway::server::Drained;
@@ -14,13 +15,14 @@ use super::{Answer, Upstream};
 
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
+    ops: SocketAddr,
     client: Client,
-    task: JoinHandle<Drained>,
+    tasks: [JoinHandle<Drained>; 2],
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -46,14 +48,28 @@ impl Gateway {
         let variables = defaults.iter().chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), (*value).to_owned()));
         let config = Config::load(None, variables).expect("the configuration fits");
         let app = App::build(&config).await.expect("the ports are free");
-        let address = app.api.address();
-        let task = tokio::spawn(app.api.run(std::future::pending()));
+        let (address, ops) = (app.api.address(), app.ops.address());
+        let tasks = [app.api, app.ops].map(|server| tokio::spawn(server.run(std::future::pending())));
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { address, client, task }
+        Self { address, ops, client, tasks }
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
         self.send(self.request(Method::GET, target)).await
+    }
+
+    /// What was counted about the order system's answers, as `call kind name`.
+    #[expect(clippy::disallowed_methods, reason = "a client of the gateway, not of an order system")]
+    pub(crate) async fn drift(&self) -> Vec<(String, u64)> {
+        let response = self.client.get(format!("http://{}/diagnostics/drift", self.ops)).send().await.expect("an answer");
+        let table: Value = serde_json::from_str(&response.text().await.expect("a table")).expect("JSON");
+        let text = |row: &Value, member: &str| row[member].as_str().expect("a text").to_owned();
+        let row = |row: &Value| {
+            assert_eq!(row["upstream"], "default");
+            let name = [text(row, "call"), text(row, "kind"), text(row, "name")].join(" ");
+            (name, row["count"].as_u64().expect("a count"))
+        };
+        table["items"].as_array().expect("rows").iter().map(row).collect()
     }
 
     pub(crate) async fn patch_status(&self, order: u64, body: &str) -> Answer {

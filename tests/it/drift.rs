@@ -1,0 +1,56 @@
+//! What differs in the order system's answers is counted by name, never by value.
+
+use crate::support::{Gateway, Reply, Upstream};
+
+#[tokio::test]
+async fn every_kind_of_difference_is_counted_under_its_element() {
+    let latin = [b"<orders took='3'>hej".as_slice(), b"</orders>"].concat();
+    let order = "<order_info><orderinfo new='1'><date>0000-00-00 00:00</date><status>paused</status><citynet>R&D</citynet>\
+                 <provider>\u{1}x</provider><colour>red</colour></orderinfo><logs>text<log><date>19121212-1212</date>\
+                 <type>note</type></log></logs></order_info>";
+    let list = "<orders><order><id>1</id></order><order><id>191212121212a</id></order></orders>";
+    let upstream = Upstream::answering(move |query| {
+        if query.contains("order_info") {
+            Reply::typed(200, "text/xml; charset=klingon", order.as_bytes())
+        } else if query.contains("customers") {
+            Reply::typed(200, "text/xml", &latin)
+        } else {
+            Reply::xml(list)
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    assert_eq!(gateway.drift().await, []);
+    for _ in 0..2 {
+        gateway.get("/orders/1").await.ok();
+    }
+    gateway.get("/orders?since=2016-03-14").await.ok();
+    gateway.get("/customers?since=2016-03-14").await.problem(502, "upstream-answer-invalid");
+    let expected = [
+        ("order_info unknown_element logs", 2),
+        ("order_info unknown_element orderinfo.colour", 2),
+        ("order_info unknown_word log.type", 2),
+        ("order_info unknown_word orderinfo.status", 2),
+        ("order_info unreadable_date log.date", 2),
+        ("order_info unreadable_date orderinfo.date", 2),
+        ("order_info charset envelope", 2),
+        ("order_info charset orderinfo.provider", 2),
+        ("order_info attribute orderinfo", 2),
+        ("order_info entity orderinfo.citynet", 2),
+        ("orders unreadable_item order", 1),
+        ("orders missing_element order.customer", 1),
+        ("orders missing_element order.date", 1),
+        ("orders missing_element order.status", 1),
+    ];
+    assert_eq!(gateway.drift().await, expected.map(|(name, count)| (name.to_owned(), count)));
+}
+
+#[tokio::test]
+async fn a_clean_answer_counts_nothing() {
+    let upstream = Upstream::with_fixtures().await;
+    let gateway = Gateway::before(&upstream).await;
+    for target in ["/orders/20417", "/orders?since=2016-03-14", "/customers/18020", "/customers?since=2016-03-14"] {
+        gateway.get(target).await.ok();
+    }
+    assert_eq!(gateway.drift().await, []);
+}
