@@ -22,5 +22,6 @@ mod wire;
 mod xml;
 
 pub mod client;
+pub mod document;
 pub mod drift;
 pub mod server;

@@ -10,21 +10,24 @@
 //! `log`. The outcome is a `status` in the payload or beside it, before or after everything else.
 
 mod ending;
+mod envelope;
 
 use std::sync::Arc;
 
 pub(crate) use ending::Ending;
+use envelope::Envelope;
 
 use super::call::Call;
 use super::drift::Kind;
 use super::profile::Profile;
-use super::reading::Reading;
-use super::xml::{Element, Malformed, Span, Token, Tokenizer, Tree};
-use crate::backend::Error;
+use super::reading::{Reading, Unread};
+use super::wire::Decoded;
+use super::xml::{Element, Malformed, Token, Tokenizer, Tree};
+use crate::backend::{Error, Item, Unreadable};
 use crate::charset::Charset;
 
-/// How deep the payload may stand.
-const MAX_PAYLOAD_DEPTH: usize = 2;
+/// Reads one item of a list.
+pub(crate) type DecodeItem<T> = fn(Element<'_>, Reading<'_>) -> Decoded<T>;
 
 /// An answer as it arrives.
 #[derive(Debug)]
@@ -38,25 +41,10 @@ pub(crate) struct Answer {
     max_part: u64,
     tokenizer: Tokenizer,
     tree: Tree,
-    payload: Payload,
-    /// How many elements are around a `status` that was outside of the payload.
-    status_depth: Option<usize>,
-    in_response: bool,
-    /// Whether nothing was in the payload so far.
-    payload_is_empty: bool,
+    envelope: Envelope,
     /// Where the part that is being read began.
     part_start: Option<u64>,
     ending: Ending,
-}
-
-/// Where the payload element is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Payload {
-    Awaited,
-    /// Open, with so many elements around it.
-    Open(usize),
-    /// Over, with so many elements around it.
-    Over(usize),
 }
 
 impl Answer {
@@ -70,10 +58,7 @@ impl Answer {
             max_part,
             tokenizer: Tokenizer::new(),
             tree: Tree::default(),
-            payload: Payload::Awaited,
-            status_depth: None,
-            in_response: false,
-            payload_is_empty: false,
+            envelope: Envelope::default(),
             part_start: None,
             ending: Ending::default(),
         }
@@ -124,10 +109,7 @@ impl Answer {
     /// Whether the document is whole, after its last byte.
     pub(crate) fn finish(&mut self) -> Result<(), Malformed> {
         self.tokenizer.finish()?;
-        match self.payload {
-            Payload::Over(_) => Ok(()),
-            Payload::Awaited | Payload::Open(_) => Err(Malformed("it does not hold the expected element")),
-        }
+        if self.envelope.is_over() { Ok(()) } else { Err(Malformed("it does not hold the expected element")) }
     }
 
     /// What the document said besides its data; settled once it is whole.
@@ -140,105 +122,73 @@ impl Answer {
         self.ending.failure(self.call, http_status, &self.profile)
     }
 
+    /// Makes an item of the part that came last, and makes room for the next.
+    pub(crate) fn decode_item<T>(&mut self, position: u64, decode: DecodeItem<T>) -> Result<Item<T>, Error> {
+        let part = self.part().ok_or(Error::AnswerInvalid { reason: "one of its items cannot be found again" })?;
+        let item = match decode(part, self.reading()) {
+            Ok(item) => Item::Read(item),
+            Err(unreadable) => {
+                self.profile.drift.count(self.call, Kind::UnreadableItem, part.name());
+                Item::Unreadable(Unreadable { position, ..unreadable })
+            }
+        };
+        self.forget_parts();
+        Ok(item)
+    }
+
+    /// Whether the document was the whole list, after its last byte; `items` came.
+    pub(crate) fn finish_list(&mut self, items: u64) -> Result<(), Error> {
+        const OK: u16 = 200;
+        self.finish()?;
+        if let Some(failure) = self.failure(OK) {
+            Err(failure)
+        } else if !self.ending.may_be_success() {
+            Err(Error::AnswerInvalid { reason: "its status is neither success nor failed" })
+        } else if items == 0 && self.ending.has_explanation() {
+            Err(Error::AnswerInvalid { reason: "it is neither a list nor an empty one" })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The one entity of a whole answer that may be a success.
+    pub(crate) fn into_entity<T>(mut self, decode: impl FnOnce(&Self) -> Result<Option<T>, Unread>) -> Result<T, Error> {
+        let entity = decode(&self).map_err(|Unread(reason)| Error::AnswerInvalid { reason })?;
+        if entity.is_none() && self.parts().any(|part| part.text().is_some()) {
+            return Err(Error::AnswerInvalid { reason: "it has text where none should be" });
+        }
+        self.forget_parts();
+        match entity {
+            Some(entity) => Ok(entity),
+            None if self.ending.has_explanation() => {
+                Err(Error::AnswerInvalid { reason: "it does not hold what was asked for" })
+            }
+            None => Err(Error::NotFound),
+        }
+    }
+
     /// A token outside of parts.
     fn walk(&mut self, token: Token) -> Result<(), Malformed> {
+        let depth = self.tokenizer.depth();
         match token {
             Token::Start { name, attributes } => {
-                if matches!(self.payload, Payload::Open(_)) {
-                    self.walk_in_payload(name, attributes)?;
-                } else {
-                    self.walk_around_payload(name, attributes)?;
+                let element = self.tokenizer.bytes(name);
+                if self.envelope.enter(self.call, element, depth - 1, &mut self.ending)? {
+                    self.tree.start(element, attributes);
+                    self.part_start = Some(self.tokenizer.token_start());
+                } else if attributes {
+                    self.profile.drift.count(self.call, Kind::Attribute, "envelope");
                 }
             }
-            Token::Text(text) | Token::Data(text) => self.note_stray_text(text),
-            Token::End => self.walk_out(),
-        }
-        Ok(())
-    }
-
-    fn walk_in_payload(&mut self, name: Span, attributes: bool) -> Result<(), Malformed> {
-        let element = self.tokenizer.bytes(name);
-        if !self.in_response && element == b"response" {
-            self.in_response = true;
-        } else if !self.in_response && self.call.is_payload(element) {
-            // One of the payload's names may stand around another.
-            self.open_payload()?;
-        } else {
-            self.start_part(name, attributes);
-        }
-        Ok(())
-    }
-
-    fn walk_around_payload(&mut self, name: Span, attributes: bool) -> Result<(), Malformed> {
-        let element = self.tokenizer.bytes(name);
-        if element == b"status" {
-            self.start_part(name, attributes);
-        } else if self.call.is_payload(element) {
-            self.open_payload()?;
-        } else if self.call.is_foreign(element) {
-            return Err(Malformed("it is the answer of another call"));
-        } else {
-            // Something that follows the payload is not around it.
-            self.ending.has_other |= matches!(self.payload, Payload::Over(_));
-        }
-        if attributes {
-            self.profile.drift.count(self.call, Kind::Attribute, "envelope");
-        }
-        Ok(())
-    }
-
-    /// Opens the payload, unless something was in the one that is open, or it stands too deep to be one.
-    fn open_payload(&mut self) -> Result<(), Malformed> {
-        let depth = self.tokenizer.depth() - 1;
-        if depth > MAX_PAYLOAD_DEPTH {
-            return Err(Malformed("its answer stands too deep"));
-        }
-        if self.payload != Payload::Awaited && !self.payload_is_empty {
-            return Err(Malformed("it holds two answers"));
-        }
-        self.payload = Payload::Open(depth);
-        self.payload_is_empty = true;
-        Ok(())
-    }
-
-    fn start_part(&mut self, name: Span, attributes: bool) {
-        self.payload_is_empty = false;
-        self.tree.start(self.tokenizer.bytes(name), attributes);
-        self.part_start = Some(self.tokenizer.token_start());
-    }
-
-    fn walk_out(&mut self) {
-        let depth = self.tokenizer.depth();
-        match self.payload {
-            Payload::Open(payload) if depth == payload => {
-                self.payload = Payload::Over(depth);
-                self.payload_is_empty = false;
-                // An outcome beside the payload stands beside it and nowhere else.
-                if self.status_depth.is_some_and(|status| status != depth) {
-                    self.ending.doubt_outcome();
+            Token::Text(text) | Token::Data(text) => {
+                if !self.tokenizer.bytes(text).iter().all(u8::is_ascii_whitespace) {
+                    self.profile.drift.count(self.call, Kind::UnknownElement, "envelope");
+                    self.envelope.meet_text(&mut self.ending);
                 }
             }
-            Payload::Open(payload) if depth == payload + 1 => self.in_response = false,
-            Payload::Open(_) | Payload::Over(_) => {}
-            // An element that ends before the payload comes was not around it, and what it said is not about it.
-            Payload::Awaited => {
-                self.ending.has_other = true;
-                if self.status_depth.is_some_and(|status| status > depth) {
-                    self.ending.doubt_outcome();
-                }
-            }
+            Token::End => self.envelope.leave(depth, &mut self.ending),
         }
-    }
-
-    fn note_stray_text(&mut self, text: Span) {
-        if !self.tokenizer.bytes(text).iter().all(u8::is_ascii_whitespace) {
-            self.profile.drift.count(self.call, Kind::UnknownElement, "envelope");
-            self.ending.has_other = true;
-            // No payload has text of its own, but a program's error message may stand anywhere.
-            if matches!(self.payload, Payload::Open(_)) {
-                self.ending.doubt_outcome();
-            }
-        }
+        Ok(())
     }
 
     /// A token inside a part; `true` at the end of one that carries data.
@@ -274,11 +224,9 @@ impl Answer {
     fn sort_part(&mut self) -> bool {
         let Some(part) = self.tree.last() else { return false };
         match part.name() {
-            "status" if !self.in_response => {
+            "status" if !self.envelope.is_in_response() => {
                 self.ending.read_outcome(part.trimmed());
-                if !matches!(self.payload, Payload::Open(_)) {
-                    self.note_status_beside_payload();
-                }
+                self.envelope.meet_status(self.tokenizer.depth(), &mut self.ending);
             }
             "status" if part.trimmed().is_some_and(|text| text.eq_ignore_ascii_case("failed")) => self.ending.doubt_outcome(),
             name if self.call.parts.contains(&name) => return true,
@@ -295,17 +243,6 @@ impl Answer {
         }
         self.tree.forget_last();
         false
-    }
-
-    /// Remembers where it stood until it is known where the payload stands.
-    fn note_status_beside_payload(&mut self) {
-        let depth = self.tokenizer.depth();
-        let is_elsewhere = self.status_depth.is_some_and(|status| status != depth)
-            || matches!(self.payload, Payload::Over(payload) if payload != depth);
-        if is_elsewhere {
-            self.ending.doubt_outcome();
-        }
-        self.status_depth = Some(depth);
     }
 
     /// The character set: byte order mark, HTTP header, XML declaration, configured default, in this order.

@@ -9,11 +9,11 @@ use jiff::civil::Date;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::Answer;
+use super::answer::{Answer, DecodeItem};
 use super::call::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS, SET_STATUS};
 use super::drift::Drift;
 use super::exchange::Exchange;
-use super::list::{DecodeItem, List, Patience};
+use super::list::{List, Patience};
 use super::login::{Hash, Session};
 use super::profile::Profile;
 use super::reading::Unread;
@@ -84,19 +84,8 @@ impl Client {
         request: Request,
         decode: impl FnOnce(&Answer) -> std::result::Result<Option<T>, Unread> + Send,
     ) -> Result<T> {
-        let mut answer = self.call(context, call, &request, Exchange::into_read).await?;
-        let entity = decode(&answer).map_err(|Unread(reason)| Error::AnswerInvalid { reason })?;
-        if entity.is_none() && answer.parts().any(|part| part.text().is_some()) {
-            return Err(Error::AnswerInvalid { reason: "it has text where none should be" });
-        }
-        answer.forget_parts();
-        match entity {
-            Some(entity) => Ok(entity),
-            None if answer.ending().has_explanation() => {
-                Err(Error::AnswerInvalid { reason: "it does not hold what was asked for" })
-            }
-            None => Err(Error::NotFound),
-        }
+        let answer = self.call(context, call, &request, Exchange::into_read).await?;
+        answer.into_entity(decode)
     }
 
     async fn write(&self, context: &Context, call: &'static Call, request: Request) -> Result<()> {

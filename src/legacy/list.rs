@@ -8,23 +8,14 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::Answer;
+use super::answer::{Answer, DecodeItem};
 use super::call::Call;
-use super::drift::Kind;
 use super::profile::Profile;
-use super::reading::Reading;
 use super::transport::{Response, SendError};
-use super::wire::Decoded;
-use super::xml::{Element, Malformed};
-use crate::backend::{Error, Item, Unreadable};
-
-/// Reads one item of a list.
-pub(crate) type DecodeItem<T> = fn(Element<'_>, Reading<'_>) -> Decoded<T>;
+use crate::backend::{Error, Item};
 
 /// A list whose response was a success so far.
 pub(crate) struct List<T> {
-    call: &'static Call,
-    profile: Arc<Profile>,
     decode: DecodeItem<T>,
     answer: Answer,
     body: BoxStream<'static, Result<Bytes, SendError>>,
@@ -52,9 +43,8 @@ impl<T: 'static> List<T> {
         response: Response,
         patience: Patience,
     ) -> Self {
-        let profile = Arc::clone(profile);
-        let answer = Answer::new(call, Arc::clone(&profile), response.charset, profile.max_item_bytes);
-        Self { call, profile, decode, answer, body: response.body, position: 0, patience }
+        let answer = Answer::new(call, Arc::clone(profile), response.charset, profile.max_item_bytes);
+        Self { decode, answer, body: response.body, position: 0, patience }
     }
 
     /// The items as they come, once the first is there, or the end of an empty list. A fault after that ends the list.
@@ -67,7 +57,7 @@ impl<T: 'static> List<T> {
 
     async fn next(&mut self) -> Result<Option<Item<T>>, Error> {
         loop {
-            if self.answer.next_part().map_err(invalid)? {
+            if self.answer.next_part()? {
                 if self.answer.ending().may_be_success() {
                     return self.decode_part().map(Some);
                 }
@@ -80,39 +70,14 @@ impl<T: 'static> List<T> {
                 Err(_) => return Err(Error::Timeout),
                 Ok(Some(Ok(bytes))) => self.answer.push(&bytes),
                 Ok(Some(Err(_))) => return Err(Error::AnswerInvalid { reason: "the connection broke before it was whole" }),
-                Ok(None) => return self.finish().map(|()| None),
+                Ok(None) => return self.answer.finish_list(self.position).map(|()| None),
             }
         }
     }
 
     fn decode_part(&mut self) -> Result<Item<T>, Error> {
         self.position += 1;
-        let part = self.answer.part().ok_or(Error::AnswerInvalid { reason: "one of its items cannot be found again" })?;
-        let item = match (self.decode)(part, self.answer.reading()) {
-            Ok(item) => Item::Read(item),
-            Err(unreadable) => {
-                self.profile.drift.count(self.call, Kind::UnreadableItem, part.name());
-                Item::Unreadable(Unreadable { position: self.position, ..unreadable })
-            }
-        };
-        self.answer.forget_parts();
-        Ok(item)
-    }
-
-    /// Whether what came was the whole list.
-    fn finish(&mut self) -> Result<(), Error> {
-        const OK: u16 = 200;
-        self.answer.finish().map_err(invalid)?;
-        let ending = self.answer.ending();
-        if let Some(failure) = self.answer.failure(OK) {
-            Err(failure)
-        } else if !ending.may_be_success() {
-            Err(Error::AnswerInvalid { reason: "its status is neither success nor failed" })
-        } else if self.position == 0 && ending.has_explanation() {
-            Err(Error::AnswerInvalid { reason: "it is neither a list nor an empty one" })
-        } else {
-            Ok(())
-        }
+        self.answer.decode_item(self.position, self.decode)
     }
 }
 
@@ -121,8 +86,4 @@ impl Patience {
         let limit = if items == 0 { self.first_item } else { Instant::now() + self.silence };
         limit.min(self.whole)
     }
-}
-
-fn invalid(Malformed(reason): Malformed) -> Error {
-    Error::AnswerInvalid { reason }
 }

@@ -1,5 +1,7 @@
 //! Whatever the order system answers to a read, the client gets the truth or a clear error.
 
+use futures_util::future::join_all;
+
 use crate::support::{Gateway, Reply, Upstream};
 
 /// Reads one order from an order system that answers this.
@@ -67,6 +69,27 @@ async fn silence_ends_at_the_deadline() {
         gateway.get("/orders/1").await.problem(504, "upstream-timeout");
         gateway.get("/customers?since=2016-03-14").await.problem(504, "upstream-timeout");
     }
+}
+
+#[tokio::test]
+async fn a_drip_without_end_ends_at_the_deadline_and_others_are_served_meanwhile() {
+    let upstream = Upstream::answering(|query| match query {
+        query if query.contains("id=1") => {
+            Reply::bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n<order_info>").then_drip()
+        }
+        query if query.contains("method=orders") => Reply::bytes(b"HTTP/1.1 200 OK\r\n\r\n<orders>").then_drip(),
+        _ => Reply::xml("<order_info><orderinfo><status>new</status></orderinfo></order_info>"),
+    })
+    .await;
+    let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__TIMEOUT", "500ms")]).await;
+    let dripping = join_all((0..20).map(|_| gateway.get("/orders/1")));
+    let lists = join_all((0..20).map(|_| gateway.get("/orders?since=2016-03-14")));
+    let others = join_all((0..50).map(|_| gateway.get("/orders/2")));
+    let (dripping, lists, others) = tokio::join!(dripping, lists, others);
+    for answer in dripping.iter().chain(&lists) {
+        answer.problem(504, "upstream-timeout");
+    }
+    assert!(others.iter().all(|answer| answer.status == 200));
 }
 
 #[tokio::test]

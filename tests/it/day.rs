@@ -1,6 +1,6 @@
 //! The main job: a service provider's day, against an order system in a process of its own.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Gateway, Program};
 
@@ -39,6 +39,47 @@ async fn an_order_is_picked_up_and_its_log_written_in_the_provider_dialect() {
     let wrong = Gateway::before_url(&url, &[settings[0], ("UPSTREAMS__DEFAULT__API_KEY", "wrong")]).await;
     wrong.get("/orders/20417").await.problem(502, "upstream-credential-rejected");
     drop(program);
+}
+
+/// Both dialects tell the same, but for what only one of them knows.
+#[tokio::test]
+async fn the_same_system_looks_the_same_in_both_dialects() {
+    let (network_url, _network) = simulate(&["--orders", "40"]).await;
+    let (provider_url, _provider) = simulate(&["--orders", "40", "--dialect", "provider"]).await;
+    let network = Gateway::before_url(&network_url, &[]).await;
+    let settings = [("UPSTREAMS__DEFAULT__DIALECT", "provider"), ("UPSTREAMS__DEFAULT__API_KEY", "KEY")];
+    let provider = Gateway::before_url(&provider_url, &settings).await;
+    let both = async |target: &str| (network.get(target).await.ok(), provider.get(target).await.ok());
+
+    // The last order is of the moment in which each system started.
+    let (orders, same) = both("/orders?since=2016-03-14&until=2020-01-01").await;
+    assert_eq!(orders, same);
+    assert_eq!(orders["items"].as_array().map(Vec::len), Some(39));
+    for order in orders["items"].as_array().expect("orders") {
+        let (order, same) = both(&format!("/orders/{}", order["id"])).await;
+        assert_eq!(order, same);
+        let (mut customer, same) = both(&format!("/customers/{}", order["customer"]["id"])).await;
+        customer.as_object_mut().expect("a customer").remove("memberId");
+        assert_eq!(customer, same);
+    }
+    let (mut customers, mut same) = both("/customers?since=2016-03-14").await;
+    let without = |list: &mut Value, member: &str| {
+        let items = list["items"].as_array_mut().expect("customers");
+        for item in items {
+            item.as_object_mut().expect("a customer").remove(member);
+        }
+    };
+    without(&mut customers, "email");
+    without(&mut same, "registeredAt");
+    assert_eq!(customers, same);
+    let missing = [network.get("/orders/1").await, provider.get("/orders/1").await];
+    for answer in missing {
+        answer.problem(404, "order-not-found");
+    }
+    let missing = [network.patch_status(1, r#"{"status":"new"}"#).await, provider.patch_status(1, r#"{"status":"new"}"#).await];
+    for answer in missing {
+        answer.problem(404, "order-not-found");
+    }
 }
 
 /// The first order that is new after the tenth of December.

@@ -1,14 +1,21 @@
 //! Cuts a document that arrives in pieces into tags and texts.
 
-use encoding_rs::{Decoder, Encoding, UTF_8};
 use memchr::memmem;
 
 use super::MAX_DEPTH;
+use super::source::Source;
 use super::tag::{each_attribute, is_name};
+use crate::backend::Error;
 
 /// A document that is no XML, or none that is accepted here. Says what is wrong, never with text from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
+
+impl From<Malformed> for Error {
+    fn from(Malformed(reason): Malformed) -> Self {
+        Self::AnswerInvalid { reason }
+    }
+}
 
 /// One piece of a document. Comments and the XML declaration are passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +57,15 @@ enum Markup {
 /// by byte costs no more than one that comes at once.
 #[derive(Debug)]
 pub(crate) struct Tokenizer {
-    buffer: Vec<u8>,
+    source: Source,
     /// Where the last token began, in bytes from the start of the document.
     token_start: u64,
-    /// Where in `buffer` the next token begins.
+    /// Where in the source the next token begins.
     next: usize,
     /// How far the end of that token was looked for.
     searched: usize,
     /// The quote that is open at `searched`, inside a start tag.
     quote: Option<u8>,
-    /// How many bytes were dropped in front of `buffer`.
-    dropped: u64,
     /// Names with prefix of the open elements, one after the other, and where each ends.
     open_names: Vec<u8>,
     open_ends: Vec<usize>,
@@ -68,63 +73,31 @@ pub(crate) struct Tokenizer {
     end_is_due: bool,
     begun: bool,
     root_is_over: bool,
-    source: Source,
     declared_encoding: Option<String>,
-}
-
-/// What is known of the bytes that come in.
-enum Source {
-    /// Too few came to tell a byte order mark.
-    Unknown,
-    /// Markup is ASCII; `true` when a byte order mark said that it is UTF-8.
-    AsciiMarkup { utf_8_mark: bool },
-    /// UTF-16 with a byte order mark, turned into UTF-8 here.
-    Utf16(Box<Decoder>),
-}
-
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "unknown",
-            Self::AsciiMarkup { .. } => "ASCII markup",
-            Self::Utf16(_) => "UTF-16",
-        })
-    }
 }
 
 impl Tokenizer {
     pub(crate) const fn new() -> Self {
         Self {
-            buffer: Vec::new(),
+            source: Source::new(),
             token_start: 0,
             next: 0,
             searched: 0,
             quote: None,
-            dropped: 0,
             open_names: Vec::new(),
             open_ends: Vec::new(),
             end_is_due: false,
             begun: false,
             root_is_over: false,
-            source: Source::Unknown,
             declared_encoding: None,
         }
     }
 
     /// Takes the next piece of the document.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.next);
-        self.dropped += self.next as u64;
+        self.source.push(bytes, self.next);
         self.searched = self.searched.saturating_sub(self.next);
         self.next = 0;
-        if let Source::Utf16(decoder) = &mut self.source {
-            decode_onto(decoder, bytes, &mut self.buffer, false);
-        } else {
-            self.buffer.extend_from_slice(bytes);
-            if matches!(self.source, Source::Unknown) && self.buffer.len() >= 3 {
-                self.look_for_mark();
-            }
-        }
     }
 
     /// The next token, or `None` when more of the document is needed for it.
@@ -133,7 +106,7 @@ impl Tokenizer {
             self.close();
             return Ok(Some(Token::End));
         }
-        if matches!(self.source, Source::Unknown) {
+        if !self.source.is_settled() {
             return Ok(None);
         }
         loop {
@@ -167,15 +140,13 @@ impl Tokenizer {
 
     /// The bytes of a name or a text.
     pub(crate) fn bytes(&self, span: Span) -> &[u8] {
-        self.buffer.get(span.start..span.end).unwrap_or_default()
+        self.source.bytes(span.start..span.end)
     }
 
     /// Whether the document ended where a document may end. Nothing can be pushed after it.
     pub(crate) fn finish(&mut self) -> Result<(), Malformed> {
-        if let Source::Utf16(decoder) = &mut self.source {
-            decode_onto(decoder, &[], &mut self.buffer, true);
-        }
-        if self.dropped == 0 && self.buffer.is_empty() {
+        self.source.finish();
+        if self.pushed() == 0 {
             return Err(Malformed("it is empty"));
         }
         let rest_is_blank = self.pending().iter().all(u8::is_ascii_whitespace);
@@ -187,7 +158,7 @@ impl Tokenizer {
 
     /// Where the next token begins, in bytes from the start of the document.
     pub(crate) fn position(&self) -> u64 {
-        self.dropped + self.next as u64
+        self.source.dropped() + self.next as u64
     }
 
     /// Where the last token began, in bytes from the start of the document.
@@ -197,7 +168,7 @@ impl Tokenizer {
 
     /// How many bytes came in so far.
     pub(crate) fn pushed(&self) -> u64 {
-        self.dropped + self.buffer.len() as u64
+        self.source.dropped() + self.source.len() as u64
     }
 
     /// How many elements are open.
@@ -207,7 +178,7 @@ impl Tokenizer {
 
     /// Whether a byte order mark settled the character set.
     pub(crate) fn is_marked_utf_8(&self) -> bool {
-        matches!(self.source, Source::AsciiMarkup { utf_8_mark: true } | Source::Utf16(_))
+        self.source.is_marked_utf_8()
     }
 
     /// The encoding in the XML declaration. Known before the first token.
@@ -216,31 +187,12 @@ impl Tokenizer {
     }
 
     fn pending(&self) -> &[u8] {
-        self.buffer.get(self.next..).unwrap_or_default()
+        self.source.bytes(self.next..)
     }
 
     /// The token that began at `start` without so many bytes at its ends.
     fn slice(&self, start: usize, before: usize, after: usize) -> &[u8] {
-        self.buffer.get(start + before..self.next - after).unwrap_or_default()
-    }
-
-    fn look_for_mark(&mut self) {
-        self.source = match Encoding::for_bom(&self.buffer) {
-            None => Source::AsciiMarkup { utf_8_mark: false },
-            Some((encoding, length)) if encoding == UTF_8 => {
-                self.next = length;
-                self.searched = length;
-                Source::AsciiMarkup { utf_8_mark: true }
-            }
-            Some((utf_16, length)) => {
-                let mut decoder = utf_16.new_decoder_without_bom_handling();
-                let bytes = self.buffer.split_off(length);
-                self.buffer.clear();
-                self.dropped = length as u64;
-                decode_onto(&mut decoder, &bytes, &mut self.buffer, false);
-                Source::Utf16(Box::new(decoder))
-            }
-        };
+        self.source.bytes(start + before..self.next - after)
     }
 
     /// What comes next and how long it is, once all of it is there.
@@ -258,7 +210,7 @@ impl Tokenizer {
             _ => Markup::Text,
         };
         let from = self.searched.max(self.next);
-        let unseen = self.buffer.get(from..).unwrap_or_default();
+        let unseen = self.source.bytes(from..);
         let end = match markup {
             Markup::Text => memchr::memchr(b'<', unseen).map(|at| from + at),
             Markup::End => memchr::memchr(b'>', unseen).map(|at| from + at + 1),
@@ -270,7 +222,7 @@ impl Tokenizer {
         if let Some(end) = end {
             Ok(Some((markup, end - self.next)))
         } else {
-            self.searched = self.buffer.len();
+            self.searched = self.source.len();
             Ok(None)
         }
     }
@@ -278,7 +230,7 @@ impl Tokenizer {
     /// The position after a closing sequence, which may have begun in an earlier piece but not inside the opening one.
     fn end_of(&self, opening: &str, closing: &str) -> Option<usize> {
         let from = self.searched.saturating_sub(closing.len() - 1).max(self.next + opening.len());
-        let unseen = self.buffer.get(from..)?;
+        let unseen = self.source.bytes(from..);
         memmem::find(unseen, closing.as_bytes()).map(|at| from + at + closing.len())
     }
 
@@ -286,14 +238,14 @@ impl Tokenizer {
     fn end_of_start_tag(&mut self, from: usize) -> Result<Option<usize>, Malformed> {
         let mut at = from.max(self.next + 1);
         loop {
-            let unseen = self.buffer.get(at..).unwrap_or_default();
+            let unseen = self.source.bytes(at..);
             let found = match self.quote {
                 Some(quote) => memchr::memchr2(quote, b'<', unseen),
                 None => unseen.iter().position(|byte| matches!(byte, b'>' | b'<' | b'"' | b'\'')),
             };
             let Some(offset) = found else { return Ok(None) };
             at += offset + 1;
-            match (self.buffer.get(at - 1), self.quote) {
+            match (self.source.bytes(at - 1..).first(), self.quote) {
                 (Some(b'<'), _) => return Err(Malformed("a tag stands inside a tag")),
                 (Some(b'>'), None) => return Ok(Some(at)),
                 (_, Some(_)) => self.quote = None,
@@ -345,7 +297,7 @@ impl Tokenizer {
         let mut has_attributes = false;
         each_attribute(rest, |_, _| has_attributes = true)?;
         let prefix = memchr::memchr(b':', name).map_or(0, |colon| colon + 1);
-        self.open_names.extend_from_slice(self.buffer.get(start + 1..start + 1 + length).unwrap_or_default());
+        self.open_names.extend_from_slice(self.source.bytes(start + 1..start + 1 + length));
         self.open_ends.push(self.open_names.len());
         self.begun = true;
         self.end_is_due = is_empty;
@@ -381,10 +333,4 @@ fn exclamation(rest: &[u8]) -> Result<Option<Markup>, Malformed> {
     } else {
         Err(Malformed("it has a document type declaration"))
     }
-}
-
-fn decode_onto(decoder: &mut Decoder, bytes: &[u8], buffer: &mut Vec<u8>, last: bool) {
-    let mut text = String::with_capacity(decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(0));
-    let _ = decoder.decode_to_string(bytes, &mut text, last);
-    buffer.extend_from_slice(text.as_bytes());
 }

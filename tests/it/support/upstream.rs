@@ -42,6 +42,8 @@ pub(crate) struct Reply {
 enum End {
     Close,
     KeepAlive,
+    /// Goes on with a space every few milliseconds, for ever.
+    Drip,
     Reset,
     Hang,
     /// Sends the last piece when told to.
@@ -198,6 +200,11 @@ impl Reply {
         Self { end: End::Reset, ..self }
     }
 
+    /// The same, and then a drip without end.
+    pub(crate) fn then_drip(self) -> Self {
+        Self { end: End::Drip, ..self }
+    }
+
     /// The same, and then silence.
     pub(crate) fn then_hang(self) -> Self {
         Self { end: End::Hang, ..self }
@@ -244,6 +251,13 @@ async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: 
         events.answered.fetch_add(1, Ordering::SeqCst);
         match end {
             End::KeepAlive => {}
+            End::Drip => {
+                let mut pause = tokio::time::interval(Duration::from_millis(20));
+                while stream.write_all(b" ").await.is_ok() {
+                    pause.tick().await;
+                }
+                return;
+            }
             End::Close | End::LastPieceAfter(_) => {
                 let _ = stream.shutdown().await;
                 return;

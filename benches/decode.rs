@@ -1,0 +1,150 @@
+//! How fast answers are decoded: ours beside the same bytes through quick-xml's serde, and through a plain loop over
+//! quick-xml's events that does nothing with them.
+//!
+//! `cargo bench --bench decode`
+
+#![expect(clippy::expect_used, reason = "a bench")]
+
+use std::fmt::Write;
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use quick_xml::events::Event;
+use serde::Deserialize;
+use tjansteguiden_gateway::backend::Item;
+use tjansteguiden_gateway::legacy::document::Decoder;
+use tjansteguiden_gateway::model::OrderId;
+
+/// What one read from a socket brings.
+const PIECE: usize = 64 * 1024;
+
+fn orders(number: u32) -> String {
+    let mut document = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<orders>\n   <response>\n");
+    for id in 1..=number {
+        let minute = id % 60;
+        let written = writeln!(
+            document,
+            "      <order>\n         <id>{id}</id>\n         <type>order</type>\n         <date>2016-03-14 09:{minute:02}:30</date>\n         \
+             <status>received</status>\n         <service>3105</service>\n         <xsp>40210</xsp>\n         <delivery>2016-03-21 \
+             00:00:00</delivery>\n         <customer>{}</customer>\n      </order>",
+            18_020 + id
+        );
+        written.expect("room");
+    }
+    document + "   </response>\n</orders>\n"
+}
+
+fn order_info() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/network/order_info.xml")).expect("a fixture")
+}
+
+#[derive(Deserialize)]
+struct SerdeOrders {
+    response: SerdeResponse,
+}
+
+#[derive(Deserialize)]
+struct SerdeResponse {
+    order: Vec<SerdeOrder>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "as much as ours decodes")]
+struct SerdeOrder {
+    id: u64,
+    r#type: Option<String>,
+    date: Option<String>,
+    status: Option<String>,
+    service: Option<String>,
+    xsp: Option<String>,
+    delivery: Option<String>,
+    customer: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "as much as ours decodes")]
+struct SerdeOrderInfo {
+    orderinfo: std::collections::HashMap<String, String>,
+    customer: std::collections::HashMap<String, String>,
+    logs: SerdeLogs,
+    serviceinfo: SerdeServiceInfo,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "as much as ours decodes")]
+struct SerdeLogs {
+    log: Vec<SerdeLog>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "as much as ours decodes")]
+struct SerdeLog {
+    date: Option<String>,
+    message: Option<String>,
+    r#type: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "as much as ours decodes")]
+struct SerdeServiceInfo {
+    data: Vec<SerdeData>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "as much as ours decodes")]
+struct SerdeData {
+    name: Option<String>,
+    value: Option<String>,
+    monthly: Option<String>,
+}
+
+fn events(document: &str) -> usize {
+    let mut reader = quick_xml::Reader::from_str(document);
+    let mut count = 0;
+    loop {
+        match reader.read_event().expect("a document") {
+            Event::Eof => return count,
+            event => {
+                black_box(&event);
+                count += 1;
+            }
+        }
+    }
+}
+
+fn list(criterion: &mut Criterion) {
+    let document = orders(100_000);
+    let decoder = Decoder::new(PIECE);
+    let mut group = criterion.benchmark_group("list of 100 000 orders");
+    group.sample_size(20).throughput(Throughput::Bytes(document.len() as u64));
+    group.bench_function("ours", |bencher| {
+        bencher.iter(|| {
+            let see = |item| assert!(matches!(black_box(item), Item::Read(_)));
+            assert_eq!(decoder.orders(document.as_bytes(), see), Ok(100_000));
+        });
+    });
+    group.bench_function("quick-xml events", |bencher| bencher.iter(|| events(&document)));
+    group.bench_function("quick-xml serde", |bencher| {
+        bencher.iter(|| {
+            let orders: SerdeOrders = quick_xml::de::from_str(&document).expect("a document");
+            assert_eq!(black_box(orders).response.order.len(), 100_000);
+        });
+    });
+    group.finish();
+}
+
+fn entity(criterion: &mut Criterion) {
+    let document = order_info();
+    let (decoder, id) = (Decoder::new(PIECE), OrderId::try_new(20_417).expect("an id"));
+    let mut group = criterion.benchmark_group("one order");
+    group.throughput(Throughput::Bytes(document.len() as u64));
+    group.bench_function("ours", |bencher| bencher.iter(|| decoder.order_info(id, document.as_bytes()).expect("an order")));
+    group.bench_function("quick-xml events", |bencher| bencher.iter(|| events(&document)));
+    group.bench_function("quick-xml serde", |bencher| {
+        bencher.iter(|| quick_xml::de::from_str::<SerdeOrderInfo>(&document).map(black_box).expect("an order"));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, list, entity);
+criterion_main!(benches);

@@ -1,0 +1,10 @@
+//! Any bytes as an answer to `api_login`: the same whether they come whole or in pieces.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tjansteguiden_gateway::legacy::document::Decoder;
+
+fuzz_target!(|document: &[u8]| {
+    let read = |decoder: Decoder| decoder.api_login(document);
+    assert_eq!(read(Decoder::new(usize::MAX)), read(Decoder::new(3)));
+});
