@@ -39,11 +39,8 @@ impl Charset {
 
     /// The text in these bytes, and whether they were read in another character set than this.
     pub(crate) fn decode(self, bytes: &[u8]) -> (Cow<'_, str>, bool) {
-        if bytes.is_ascii() {
-            return (String::from_utf8_lossy(bytes), false);
-        }
         match (std::str::from_utf8(bytes), self.encoding == UTF_8) {
-            (Ok(text), is_utf_8) => (Cow::Borrowed(text), !is_utf_8),
+            (Ok(text), is_utf_8) => (Cow::Borrowed(text), !is_utf_8 && !text.is_ascii()),
             (Err(_), true) => (decode_single_byte(WINDOWS_1252, bytes), true),
             (Err(_), false) => (decode_single_byte(self.encoding, bytes), false),
         }

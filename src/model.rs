@@ -17,5 +17,5 @@ pub use id::{CustomerId, InvalidId, MAX_ID, OrderId};
 pub use message::{Message, MessageType, NewMessage};
 pub use order::{Delivery, Detail, Order, OrderStatus, Provider, Service};
 pub use personal::mask_personal_data;
-pub use time::{LocalTime, UnknownZone, Zone, now};
+pub use time::{LastDay, LocalTime, UnknownZone, Zone, now};
 pub use word::{Open, Word};

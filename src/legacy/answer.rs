@@ -25,6 +25,7 @@ use super::wire::Decoded;
 use super::xml::{Element, Malformed, Token, Tokenizer, Tree};
 use crate::backend::{Error, Item, Unreadable};
 use crate::charset::Charset;
+use crate::model::LastDay;
 
 /// Reads one item of a list.
 pub(crate) type DecodeItem<T> = fn(Element<'_>, Reading<'_>) -> Decoded<T>;
@@ -45,6 +46,7 @@ pub(crate) struct Answer {
     /// Where the part that is being read began.
     part_start: Option<u64>,
     ending: Ending,
+    last_day: LastDay,
 }
 
 impl Answer {
@@ -61,12 +63,13 @@ impl Answer {
             envelope: Envelope::default(),
             part_start: None,
             ending: Ending::default(),
+            last_day: LastDay::default(),
         }
     }
 
     /// What reads the values of this answer.
     pub(crate) fn reading(&self) -> Reading<'_> {
-        Reading::new(self.call, &self.profile)
+        Reading::new(self.call, &self.profile, &self.last_day)
     }
 
     /// Takes the next bytes of the document.
@@ -77,7 +80,9 @@ impl Answer {
     /// Goes on to the end of the next part; `false` when more bytes are needed for it.
     pub(crate) fn next_part(&mut self) -> Result<bool, Malformed> {
         loop {
-            let Some(token) = self.tokenizer.token()? else {
+            // Outside of parts, every tag is looked at for itself.
+            let token = if self.tree.is_building() { self.tokenizer.token_or_leaf() } else { self.tokenizer.token() };
+            let Some(token) = token? else {
                 let start = self.part_start.unwrap_or(self.tokenizer.position());
                 self.check_size(start, self.tokenizer.pushed())?;
                 return Ok(false);
@@ -187,6 +192,7 @@ impl Answer {
                 }
             }
             Token::End => self.envelope.leave(depth, &mut self.ending),
+            Token::Leaf { .. } => {}
         }
         Ok(())
     }
@@ -196,9 +202,12 @@ impl Answer {
         match token {
             Token::Start { name, attributes } => {
                 self.tree.start(self.tokenizer.bytes(name), attributes);
-                if self.tree.is_overgrown() {
-                    return Err(Malformed("it has too many elements"));
-                }
+                self.check_growth()?;
+            }
+            Token::Leaf { whole, name } => {
+                let charset = self.charset();
+                self.tree.leaf(self.tokenizer.bytes(whole), name, charset);
+                self.check_growth()?;
             }
             Token::Text(text) => {
                 let charset = self.charset();
@@ -260,6 +269,10 @@ impl Answer {
         });
         let unnamed = if self.tokenizer.is_marked_utf_8() { Charset::UTF_8 } else { self.profile.charset };
         *self.charset.insert(named.unwrap_or(unnamed))
+    }
+
+    fn check_growth(&self) -> Result<(), Malformed> {
+        if self.tree.is_overgrown() { Err(Malformed("it has too many elements")) } else { Ok(()) }
     }
 
     fn check_size(&self, start: u64, end: u64) -> Result<(), Malformed> {

@@ -6,13 +6,14 @@ use super::call::Call;
 use super::drift::Kind;
 use super::profile::Profile;
 use super::xml::{Element, Oddity, Tree};
-use crate::model::{CustomerId, LocalTime, Open, OrderId, Word};
+use crate::model::{CustomerId, LastDay, LocalTime, Open, OrderId, Word};
 
 /// Reads values of the answer to a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading<'a> {
     call: &'static Call,
     profile: &'a Profile,
+    last_day: &'a LastDay,
 }
 
 /// Why an item cannot be read: a fixed text, never a value.
@@ -20,8 +21,8 @@ pub(crate) struct Reading<'a> {
 pub(crate) struct Unread(pub(crate) &'static str);
 
 impl<'a> Reading<'a> {
-    pub(crate) const fn new(call: &'static Call, profile: &'a Profile) -> Self {
-        Self { call, profile }
+    pub(crate) const fn new(call: &'static Call, profile: &'a Profile, last_day: &'a LastDay) -> Self {
+        Self { call, profile, last_day }
     }
 
     /// A word of an open list.
@@ -40,7 +41,7 @@ impl<'a> Reading<'a> {
         if time.is_none() {
             self.count(Kind::UnreadableDate, element);
         }
-        time.map(|wall| self.profile.zone.local(wall))
+        time.map(|wall| self.profile.zone.local_near(wall, self.last_day))
     }
 
     /// Notes an element that nothing reads.
@@ -96,31 +97,31 @@ pub(crate) fn first<T>(place: &mut Option<T>, value: Option<T>) {
 
 /// Reads `2015-10-06 11:48:00`, `2015-10-06 11:48` or `2015-10-06`.
 pub(crate) fn parse_time(text: &str) -> Option<DateTime> {
-    let (date, time) = text.split_once(' ').map_or((text, None), |(date, time)| (date, Some(time)));
+    let (date, time) = text.split_at_checked(10)?;
     let date = parse_date(date)?;
-    let Some(time) = time else { return Some(date.to_datetime(Time::midnight())) };
-    let (hour, minute, second) = match time.len() {
-        5 => (digits(time, 0..2)?, digits(time, 3..5)?, 0),
-        8 if time.get(5..6) == Some(":") => (digits(time, 0..2)?, digits(time, 3..5)?, digits(time, 6..8)?),
+    let (hour, minute, second) = match time.as_bytes() {
+        [] => (0, 0, 0),
+        [b' ', hour @ .., b':', m, n] if hour.len() == 2 => (number(hour)?, number(&[*m, *n])?, 0),
+        [b' ', hour @ .., b':', m, n, b':', s, t] if hour.len() == 2 => (number(hour)?, number(&[*m, *n])?, number(&[*s, *t])?),
         _ => return None,
     };
-    let has_colon = time.get(2..3) == Some(":");
-    has_colon.then(|| Time::new(hour, minute, second, 0).ok()).flatten().map(|time| date.to_datetime(time))
+    Time::new(hour, minute, second, 0).ok().map(|time| date.to_datetime(time))
 }
 
 /// Reads `2015-10-06`, a day that the calendar has.
 pub(crate) fn parse_date(text: &str) -> Option<Date> {
-    let has_shape = text.len() == 10 && text.get(4..5) == Some("-") && text.get(7..8) == Some("-");
-    if !has_shape {
-        return None;
-    }
-    let year: i16 = i16::from(digits(text, 0..2)?) * 100 + i16::from(digits(text, 2..4)?);
-    Date::new(year, digits(text, 5..7)?, digits(text, 8..10)?).ok().filter(|date| date.year() > 0)
+    let mut parts = text.as_bytes().splitn(3, |byte| *byte == b'-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    let (century, rest) = year.split_at_checked(2)?;
+    let year = i16::from(number(century)?) * 100 + i16::from(number(rest)?);
+    Date::new(year, number(month)?, number(day)?).ok().filter(|date| date.year() > 0)
 }
 
-fn digits(text: &str, range: std::ops::Range<usize>) -> Option<i8> {
-    let text = text.get(range)?;
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+/// Reads two digits.
+fn number(digits: &[u8]) -> Option<i8> {
+    let [tens, ones] = digits else { return None };
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| byte - b'0');
+    i8::try_from(digit(tens)? * 10 + digit(ones)?).ok()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Local time of the order system, which states times without a zone.
 
+use std::cell::Cell;
 use std::fmt;
 
 use jiff::civil::{Date, DateTime};
@@ -65,6 +66,10 @@ impl fmt::Display for LocalTime {
     }
 }
 
+/// A day that was met last, and its offset, if it has one only.
+#[derive(Debug, Default)]
+pub struct LastDay(Cell<Option<(Date, Offset)>>);
+
 /// A name that the time zone database does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is no name of a time zone, such as Europe/Stockholm")]
@@ -96,7 +101,7 @@ impl Zone {
     /// Gives a wall-clock time its offset. A time that spring skips moves forward by the length of the gap.
     #[must_use]
     pub fn local(&self, wall: DateTime) -> LocalTime {
-        match self.0.to_ambiguous_zoned(wall).offset() {
+        match self.0.to_ambiguous_timestamp(wall).offset() {
             AmbiguousOffset::Unambiguous { offset } => local_time(wall, offset, offset),
             AmbiguousOffset::Fold { before, after } => local_time(wall, before, after),
             AmbiguousOffset::Gap { before, after } => {
@@ -104,6 +109,27 @@ impl Zone {
                 local_time(wall.saturating_add(skipped), after, after)
             }
         }
+    }
+
+    /// The same as [`Self::local`], faster for times of the same day as the one before.
+    #[must_use]
+    pub fn local_near(&self, wall: DateTime, before: &LastDay) -> LocalTime {
+        let day = wall.date();
+        if let Some((known, offset)) = before.0.get()
+            && known == day
+        {
+            return LocalTime { wall, offset, later_offset: offset };
+        }
+        before.0.set(self.only_offset(day).map(|offset| (day, offset)));
+        self.local(wall)
+    }
+
+    /// The offset of a day that has only one.
+    fn only_offset(&self, day: Date) -> Option<Offset> {
+        let midnight = |date: Date| self.local(date.to_datetime(jiff::civil::Time::midnight()));
+        let (first, last) = (midnight(day), midnight(day.tomorrow().ok()?));
+        let is_plain = |time: LocalTime| time.offset == time.later_offset;
+        (is_plain(first) && is_plain(last) && first.offset == last.offset && first.wall.date() == day).then_some(first.offset)
     }
 
     /// The wall-clock time at an instant, in whole seconds.
@@ -166,6 +192,18 @@ mod tests {
     fn a_time_that_spring_skips_moves_forward() {
         let time = Zone::stockholm().local(datetime(2016, 3, 27, 2, 30, 0, 0));
         assert_eq!(time.to_string(), "2016-03-27T03:30:00+02:00");
+    }
+
+    #[test]
+    fn a_remembered_day_changes_nothing() {
+        let (zone, before) = (Zone::stockholm(), LastDay::default());
+        for day in 1..=360 {
+            let date = datetime(2016, 1, 1, 0, 0, 0, 0).saturating_add(day.days());
+            for minutes in [0_i64, 90, 150, 210, 1439] {
+                let wall = date.saturating_add(minutes.minutes());
+                assert_eq!(zone.local_near(wall, &before), zone.local(wall), "{wall}");
+            }
+        }
     }
 
     #[test]

@@ -4,10 +4,18 @@ use super::Malformed;
 
 /// Whether these bytes are a name.
 pub(super) fn is_name(name: &[u8]) -> bool {
-    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':' | 0x80..);
-    name.first().is_some_and(is_letter)
-        && name.last() != Some(&b':')
-        && name.iter().all(|byte| is_letter(byte) || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
+    has_ends_of_name(name) && name.iter().all(|byte| is_name_byte(*byte))
+}
+
+/// Whether bytes that a name may have are one: not every such byte may stand first or last.
+pub(super) fn has_ends_of_name(bytes: &[u8]) -> bool {
+    let begins_well = bytes.first().is_some_and(|byte| !byte.is_ascii_digit() && !matches!(byte, b'-' | b'.'));
+    begins_well && bytes.last() != Some(&b':')
+}
+
+/// Whether a name may have this byte.
+pub(super) const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.' | 0x80..)
 }
 
 /// Shows every attribute with its value. Their number is not bounded here, so nothing is kept of them.

@@ -22,6 +22,7 @@ fn drain(tokenizer: &mut Tokenizer, said: &mut Vec<String>) -> Result<(), Malfor
         said.push(match token {
             Token::Start { name, attributes } => format!("<{} {attributes}", text(name)),
             Token::End => ">".to_owned(),
+            Token::Leaf { whole, .. } => format!("leaf {}", text(whole)),
             Token::Text(span) => format!("text {}", text(span)),
             Token::Data(span) => format!("data {}", text(span)),
         });
@@ -96,6 +97,32 @@ proptest! {
     }
 
     #[test]
+    fn leaves_say_the_same_as_their_tags(document in document(), chunk in 1_usize..40) {
+        let build = |leaves: bool| {
+            let (mut tokenizer, mut tree) = (Tokenizer::new(), Tree::default());
+            for piece in document.as_bytes().chunks(if leaves { chunk } else { usize::MAX }) {
+                tokenizer.push(piece);
+                while let Some(token) = (if leaves { tokenizer.token_or_leaf() } else { tokenizer.token() }).expect("a document") {
+                    grow(&mut tree, &tokenizer, token);
+                }
+            }
+            tokenizer.finish().expect("a whole document");
+            let root = tree.last().expect("a root");
+            let told = |element: super::Element<'_>| (element.path(), element.text().map(str::to_owned));
+            let elements: Vec<_> = std::iter::successors(Some(vec![root]), |level| {
+                let next: Vec<_> = level.iter().flat_map(|element| element.children()).collect();
+                (!next.is_empty()).then_some(next)
+            })
+            .flatten()
+            .map(told)
+            .collect();
+            let oddities: Vec<_> = tree.oddities().map(|(oddity, element)| (oddity, element.path())).collect();
+            (elements, oddities)
+        };
+        prop_assert_eq!(build(true), build(false));
+    }
+
+    #[test]
     fn a_document_that_ends_early_is_none(document in document(), cut in 0.0..1.0) {
         let end = document.rfind("</root>").expect("a root") + "</root>".len() - 1;
         #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "a position")]
@@ -130,15 +157,20 @@ fn tree(document: &[u8]) -> Tree {
     let mut tokenizer = Tokenizer::new();
     let mut tree = Tree::default();
     tokenizer.push(document);
-    while let Some(token) = tokenizer.token().expect("a document") {
-        match token {
-            Token::Start { name, attributes } => tree.start(tokenizer.bytes(name), attributes),
-            Token::Text(text) => tree.text(tokenizer.bytes(text), Charset::UTF_8),
-            Token::Data(text) => tree.data(tokenizer.bytes(text), Charset::UTF_8),
-            Token::End => tree.end(),
-        }
+    while let Some(token) = tokenizer.token_or_leaf().expect("a document") {
+        grow(&mut tree, &tokenizer, token);
     }
     tree
+}
+
+fn grow(tree: &mut Tree, tokenizer: &Tokenizer, token: Token) {
+    match token {
+        Token::Start { name, attributes } => tree.start(tokenizer.bytes(name), attributes),
+        Token::Text(text) => tree.text(tokenizer.bytes(text), Charset::UTF_8),
+        Token::Data(text) => tree.data(tokenizer.bytes(text), Charset::UTF_8),
+        Token::End => tree.end(),
+        Token::Leaf { whole, name } => tree.leaf(tokenizer.bytes(whole), name, Charset::UTF_8),
+    }
 }
 
 #[test]

@@ -47,6 +47,13 @@ pub(super) fn append_characters(text: &str, out: &mut String) -> bool {
     dropped
 }
 
+/// Whether bytes are ASCII without anything that is looked at here: no entity, no line end but the one that stays, no control
+/// character. Every byte is looked at, because compilers turn a loop without a way out into a few instructions.
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    let is_special = |byte: u8| byte >= 0x80 || byte == b'&' || byte < b' ' && !matches!(byte, b'\t' | b'\n');
+    !bytes.iter().fold(false, |special, &byte| special | is_special(byte))
+}
+
 /// The longest name between `&` and `;` that is looked up.
 const MAX_NAME: usize = 10;
 

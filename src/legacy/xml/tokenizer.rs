@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use super::MAX_DEPTH;
 use super::source::Source;
-use super::tag::{each_attribute, is_name};
+use super::tag::{each_attribute, has_ends_of_name, is_name, is_name_byte};
 use crate::backend::Error;
 
 /// A document that is no XML, or none that is accepted here. Says what is wrong, never with text from it.
@@ -29,6 +29,13 @@ pub(crate) enum Token {
     },
     /// The innermost open element ends.
     End,
+    /// An element without attributes that has a text and nothing else: nearly every element is one.
+    Leaf {
+        /// Its name without prefix, a `>`, and its text with entities unresolved.
+        whole: Span,
+        /// The length of the name.
+        name: usize,
+    },
     /// Text between tags, in the document's bytes, entities unresolved.
     Text(Span),
     /// The inside of a CDATA section, in the document's bytes.
@@ -56,6 +63,7 @@ enum Markup {
 /// A reader of pieces. It keeps what it has not used and how far it has looked, so that a document that trickles in byte
 /// by byte costs no more than one that comes at once.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is about something else")]
 pub(crate) struct Tokenizer {
     source: Source,
     /// Where the last token began, in bytes from the start of the document.
@@ -71,6 +79,8 @@ pub(crate) struct Tokenizer {
     open_ends: Vec<usize>,
     /// The element that has just begun was an empty one.
     end_is_due: bool,
+    /// Whether a tag stands directly before the next token.
+    follows_tag: bool,
     begun: bool,
     root_is_over: bool,
     declared_encoding: Option<String>,
@@ -87,6 +97,7 @@ impl Tokenizer {
             open_names: Vec::new(),
             open_ends: Vec::new(),
             end_is_due: false,
+            follows_tag: false,
             begun: false,
             root_is_over: false,
             declared_encoding: None,
@@ -98,6 +109,20 @@ impl Tokenizer {
         self.source.push(bytes, self.next);
         self.searched = self.searched.saturating_sub(self.next);
         self.next = 0;
+    }
+
+    /// The next token, or `None` when more of the document is needed for it. Leaves come in one piece, when they are all
+    /// there, and white space between tags does not come.
+    pub(crate) fn token_or_leaf(&mut self) -> Result<Option<Token>, Malformed> {
+        if !self.end_is_due && self.source.is_settled() && !self.open_ends.is_empty() {
+            if self.follows_tag {
+                self.skip_indentation();
+            }
+            if let Some(leaf) = self.leaf() {
+                return Ok(Some(leaf));
+            }
+        }
+        self.token()
     }
 
     /// The next token, or `None` when more of the document is needed for it.
@@ -115,6 +140,7 @@ impl Tokenizer {
             self.token_start = self.position();
             self.next += length;
             self.searched = self.next;
+            self.follows_tag = matches!(markup, Markup::Start | Markup::End);
             match markup {
                 Markup::Comment => {}
                 Markup::Declaration => self.read_declaration(start)?,
@@ -184,6 +210,40 @@ impl Tokenizer {
     /// The encoding in the XML declaration. Known before the first token.
     pub(crate) fn declared_encoding(&self) -> Option<&str> {
         self.declared_encoding.as_deref()
+    }
+
+    /// White space directly between two tags means nothing. Beside a comment or a CDATA section it may belong to a text.
+    fn skip_indentation(&mut self) {
+        let pending = self.pending();
+        let blank = pending.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(pending.len());
+        if blank > 0 && matches!(pending.get(blank..), Some([b'<', next, ..]) if *next != b'!') {
+            self.next += blank;
+            self.searched = self.next;
+        }
+    }
+
+    /// A leaf that is all there and has a plain tag. Everything else is left to [`Self::token`], which knows all cases.
+    fn leaf(&mut self) -> Option<Token> {
+        let (tag, rest) = self
+            .pending()
+            .strip_prefix(b"<")?
+            .split_at_checked(self.pending().get(1..)?.iter().position(|byte| !is_name_byte(*byte))?)?;
+        let rest = rest.strip_prefix(b">")?;
+        let text = memchr::memchr(b'<', rest)?;
+        let end = rest.get(text..)?.strip_prefix(b"</")?.strip_prefix(tag)?.first();
+        if end != Some(&b'>') || !has_ends_of_name(tag) || self.open_ends.len() >= MAX_DEPTH {
+            return None;
+        }
+        let prefix = memchr::memchr(b':', tag).map_or(0, |colon| colon + 1);
+        let name = tag.len() - prefix;
+        let start = self.next + 1 + prefix;
+        let whole = Span { start, end: start + name + 1 + text };
+        let after = whole.end + "</>".len() + tag.len();
+        self.token_start = self.position();
+        self.next = after;
+        self.searched = after;
+        self.follows_tag = true;
+        Some(Token::Leaf { whole, name })
     }
 
     fn pending(&self) -> &[u8] {

@@ -90,7 +90,10 @@ impl Tree {
     pub(crate) fn start(&mut self, name: &[u8], attributes: bool) {
         self.end_text();
         let start = self.characters.len();
-        self.characters.push_str(&String::from_utf8_lossy(name));
+        match std::str::from_utf8(name) {
+            Ok(name) => self.characters.push_str(name),
+            Err(_) => self.characters.push_str(&String::from_utf8_lossy(name)),
+        }
         let name = Span { start, end: self.characters.len() };
         let (index, parent) = (self.nodes.len(), self.open.last().map(|open| open.node));
         if parent.is_none() {
@@ -103,8 +106,37 @@ impl Tree {
         }
     }
 
+    /// Adds an element that has a text and nothing else: a name of this length, a `>`, and the text.
+    pub(crate) fn leaf(&mut self, whole: &[u8], name_length: usize, charset: Charset) {
+        let plain = if text::is_plain(whole) { std::str::from_utf8(whole).ok() } else { None };
+        let Some(plain) = plain else {
+            let (name, text) = whole.split_at_checked(name_length).unwrap_or_default();
+            self.start(name, false);
+            self.text(text.get(1..).unwrap_or_default(), charset);
+            return self.end();
+        };
+        // Nearly all are like this. They are taken as they stand, the `>` too, since nobody sees it.
+        self.end_text();
+        let start = self.characters.len();
+        self.characters.push_str(plain);
+        let (index, end) = (self.nodes.len(), self.characters.len());
+        let name = Span { start, end: start + name_length };
+        let text = Span { start: name.end + 1, end };
+        self.nodes.push(Node { name, text, parent: self.open.last().map(|open| open.node), end: index + 1, oddities: 0 });
+        if let Some(parent) = self.open.last_mut() {
+            parent.text = end;
+        } else {
+            self.last = Some(index);
+        }
+    }
+
     /// Adds text with entities to the innermost open element.
     pub(crate) fn text(&mut self, bytes: &[u8], charset: Charset) {
+        // Nearly all texts are like this, and need nothing done to them.
+        if let (true, Ok(plain)) = (text::is_plain(bytes), std::str::from_utf8(bytes)) {
+            self.characters.push_str(plain);
+            return;
+        }
         let (decoded, other_charset) = charset.decode(bytes);
         let dropped = if decoded.contains('&') {
             if text::append(&decoded, &mut self.characters) {
@@ -181,6 +213,9 @@ impl Tree {
     /// Text that is followed by another tag than its element's end tag belongs to no leaf.
     fn end_text(&mut self) {
         let Some(Open { text, .. }) = self.open.last().copied() else { return };
+        if text == self.characters.len() {
+            return;
+        }
         let is_blank = self.characters.get(text..).is_none_or(is_blank);
         self.characters.truncate(text);
         if !is_blank {
