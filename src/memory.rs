@@ -15,8 +15,8 @@ use jiff::civil::Date;
 
 use crate::backend::{Backend, Context, Error, Item, Items, Result};
 use crate::model::{
-    Customer, CustomerId, LocalTime, Message, MessageType, NewMessage, Open, Order, OrderId, OrderStatus, Provider, Service,
-    Word, Zone, now,
+    Customer, CustomerId, LocalTime, Message, MessageType, NewMessage, Open, Order, OrderId, OrderStatus, OrderedBy, Provider,
+    Service, Word, Zone, now,
 };
 
 /// An order system that forgets everything when it goes.
@@ -127,7 +127,7 @@ fn in_list(order: &Order) -> Order {
         delivery: order.delivery,
         service: Service { id: order.service.id.clone(), ..Service::default() },
         provider: Provider { id: order.provider.id.clone(), name: None },
-        customer: order.customer.as_ref().map(|customer| Customer::new(customer.id)),
+        customer: order.customer.as_ref().map(|customer| OrderedBy::Id(customer.id())),
         ..Order::new(order.id)
     }
 }

@@ -25,7 +25,7 @@ use super::wire::Decoded;
 use super::xml::{Element, Malformed, Token, Tokenizer, Tree};
 use crate::backend::{Error, Item, Unreadable};
 use crate::charset::Charset;
-use crate::model::LastDay;
+use crate::model::KnownDays;
 
 /// Reads one item of a list.
 pub(crate) type DecodeItem<T> = fn(Element<'_>, Reading<'_>) -> Decoded<T>;
@@ -46,7 +46,7 @@ pub(crate) struct Answer {
     /// Where the part that is being read began.
     part_start: Option<u64>,
     ending: Ending,
-    last_day: LastDay,
+    known_days: KnownDays,
 }
 
 impl Answer {
@@ -63,13 +63,13 @@ impl Answer {
             envelope: Envelope::default(),
             part_start: None,
             ending: Ending::default(),
-            last_day: LastDay::default(),
+            known_days: KnownDays::default(),
         }
     }
 
     /// What reads the values of this answer.
     pub(crate) fn reading(&self) -> Reading<'_> {
-        Reading::new(self.call, &self.profile, &self.last_day)
+        Reading::new(self.call, &self.profile, &self.known_days)
     }
 
     /// Takes the next bytes of the document.

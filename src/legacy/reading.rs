@@ -6,14 +6,14 @@ use super::call::Call;
 use super::drift::Kind;
 use super::profile::Profile;
 use super::xml::{Element, Oddity, Tree};
-use crate::model::{CustomerId, LastDay, LocalTime, Open, OrderId, Word};
+use crate::model::{CustomerId, KnownDays, LocalTime, Open, OrderId, Word};
 
 /// Reads values of the answer to a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading<'a> {
     call: &'static Call,
     profile: &'a Profile,
-    last_day: &'a LastDay,
+    known_days: &'a KnownDays,
 }
 
 /// Why an item cannot be read: a fixed text, never a value.
@@ -21,8 +21,8 @@ pub(crate) struct Reading<'a> {
 pub(crate) struct Unread(pub(crate) &'static str);
 
 impl<'a> Reading<'a> {
-    pub(crate) const fn new(call: &'static Call, profile: &'a Profile, last_day: &'a LastDay) -> Self {
-        Self { call, profile, last_day }
+    pub(crate) const fn new(call: &'static Call, profile: &'a Profile, known_days: &'a KnownDays) -> Self {
+        Self { call, profile, known_days }
     }
 
     /// A word of an open list.
@@ -41,7 +41,7 @@ impl<'a> Reading<'a> {
         if time.is_none() {
             self.count(Kind::UnreadableDate, element);
         }
-        time.map(|wall| self.profile.zone.local_near(wall, self.last_day))
+        time.map(|wall| self.profile.zone.local_among(wall, self.known_days))
     }
 
     /// Notes an element that nothing reads.

@@ -6,8 +6,8 @@ use jiff::civil::{DateTime, datetime};
 
 use super::Data;
 use crate::model::{
-    Customer, CustomerId, Delivery, Detail, LocalTime, Message, MessageType, Open, Order, OrderId, OrderStatus, Provider,
-    Service, Word, Zone,
+    Customer, CustomerId, Delivery, Detail, LocalTime, Message, MessageType, Open, Order, OrderId, OrderStatus, OrderedBy,
+    Provider, Service, Word, Zone,
 };
 
 const FIRST_ORDER: u64 = 20_417;
@@ -142,7 +142,7 @@ fn order(id: OrderId, number: u64, at: LocalTime, status: OrderStatus, customer:
         network_name: Some("Övre Åsele Stadsnät".to_owned()),
         messages: Some(log(at, status, &customer, zone)),
         details: Some(details(number, offer)),
-        customer: Some(customer),
+        customer: Some(OrderedBy::Customer(Box::new(customer))),
     }
 }
 

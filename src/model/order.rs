@@ -1,6 +1,6 @@
 //! An order for a fibre service.
 
-use super::{Customer, LocalTime, Message, Open, OrderId, Word};
+use super::{Customer, CustomerId, LocalTime, Message, Open, OrderId, Word};
 
 /// How far an order has come. No rules for going from one to another are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ pub struct Order {
     /// Name of the network it is delivered in.
     pub network_name: Option<String>,
     /// Who ordered it.
-    pub customer: Option<Customer>,
+    pub customer: Option<OrderedBy>,
     /// The log in its order; `None` where the call does not tell.
     pub messages: Option<Vec<Message>>,
     /// Further facts in their order; `None` where the call does not tell.
@@ -77,6 +77,26 @@ impl Order {
             customer: None,
             messages: None,
             details: None,
+        }
+    }
+}
+
+/// Who placed an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderedBy {
+    /// Lists tell only the number. They are long, so that is all they carry.
+    Id(CustomerId),
+    /// Details tell who it is.
+    Customer(Box<Customer>),
+}
+
+impl OrderedBy {
+    /// The customer's number.
+    #[must_use]
+    pub fn id(&self) -> CustomerId {
+        match self {
+            Self::Id(id) => *id,
+            Self::Customer(customer) => customer.id,
         }
     }
 }

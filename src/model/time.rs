@@ -66,9 +66,16 @@ impl fmt::Display for LocalTime {
     }
 }
 
-/// A day that was met last, and its offset, if it has one only.
+/// Days that were met before and have one offset only: for each day of the month, the last such one. Lists speak of few days
+/// and of each of them often.
 #[derive(Debug, Default)]
-pub struct LastDay(Cell<Option<(Date, Offset)>>);
+pub struct KnownDays([Cell<Option<(Date, Offset)>>; 32]);
+
+impl KnownDays {
+    fn place(&self, day: Date) -> Option<&Cell<Option<(Date, Offset)>>> {
+        self.0.get(usize::try_from(day.day()).ok()?)
+    }
+}
 
 /// A name that the time zone database does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,17 +118,18 @@ impl Zone {
         }
     }
 
-    /// The same as [`Self::local`], faster for times of the same day as the one before.
+    /// The same as [`Self::local`], faster for days that were met before.
     #[must_use]
-    pub fn local_near(&self, wall: DateTime, before: &LastDay) -> LocalTime {
+    pub fn local_among(&self, wall: DateTime, known: &KnownDays) -> LocalTime {
         let day = wall.date();
-        if let Some((known, offset)) = before.0.get()
-            && known == day
-        {
-            return LocalTime { wall, offset, later_offset: offset };
+        let Some(place) = known.place(day) else { return self.local(wall) };
+        match place.get() {
+            Some((same, offset)) if same == day => LocalTime { wall, offset, later_offset: offset },
+            _ => {
+                place.set(self.only_offset(day).map(|offset| (day, offset)));
+                self.local(wall)
+            }
         }
-        before.0.set(self.only_offset(day).map(|offset| (day, offset)));
-        self.local(wall)
     }
 
     /// The offset of a day that has only one.
@@ -195,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_day_changes_nothing() {
-        let (zone, before) = (Zone::stockholm(), LastDay::default());
+    fn a_known_day_changes_nothing() {
+        let (zone, known) = (Zone::stockholm(), KnownDays::default());
         for day in 1..=360 {
             let date = datetime(2016, 1, 1, 0, 0, 0, 0).saturating_add(day.days());
             for minutes in [0_i64, 90, 150, 210, 1439] {
                 let wall = date.saturating_add(minutes.minutes());
-                assert_eq!(zone.local_near(wall, &before), zone.local(wall), "{wall}");
+                assert_eq!(zone.local_among(wall, &known), zone.local(wall), "{wall}");
             }
         }
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::extract::OrderListQuery;
-use crate::model::{CustomerId, Open, Order};
+use crate::model::{CustomerId, Open, Order, OrderedBy};
 
 /// What an order must be like.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl Filter {
         let is_in_time =
             order.ordered_at.is_none_or(|at| at.latest() >= self.since && self.until.is_none_or(|until| at.earliest() < until));
         let status = order.status.as_ref().map(Open::as_str);
-        let customer = order.customer.as_ref().map(|customer| customer.id);
+        let customer = order.customer.as_ref().map(OrderedBy::id);
         is_in_time
             && (self.status.is_empty() || self.status.iter().any(|wanted| Some(wanted.as_str()) == status))
             && (self.kind.is_none() || self.kind == order.kind)

@@ -6,7 +6,7 @@ use super::{log, with_minutes};
 use crate::legacy::reading::{Reading, Unread, first, text};
 use crate::legacy::request::{BadRequest, Request};
 use crate::legacy::xml::{Element, Writer};
-use crate::model::{Detail, Open, Order, OrderId};
+use crate::model::{Detail, Open, Order, OrderId, OrderedBy};
 
 pub(in crate::legacy) fn request(id: OrderId) -> Request {
     Request::default().with("id", id.to_string())
@@ -37,7 +37,7 @@ pub(in crate::legacy) fn decode<'t>(
             _ => decode_rows(part, "data", reading, |row| details.push(decode_detail(row, reading))),
         }
     }
-    order.customer = person.into_customer()?;
+    order.customer = person.into_customer()?.map(|customer| OrderedBy::Customer(Box::new(customer)));
     // A log that belongs to nothing may tell why.
     if !exists && !messages.is_empty() {
         return Err(Unread("it has a log and no order"));
@@ -50,7 +50,7 @@ pub(in crate::legacy) fn decode<'t>(
 /// Writes the parts of an answer.
 pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
     xml.element("orderinfo", |xml| encode_order(order, xml));
-    if let Some(customer) = &order.customer {
+    if let Some(OrderedBy::Customer(customer)) = &order.customer {
         xml.element("customer", |xml| {
             encode_identity(customer, xml);
             encode_address(customer, xml);

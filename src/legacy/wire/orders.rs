@@ -6,7 +6,7 @@ use super::{Decoded, unreadable, with_seconds};
 use crate::legacy::reading::{Reading, Unread, customer_id, first, order_id, text};
 use crate::legacy::request::{BadRequest, Request};
 use crate::legacy::xml::{Element, Writer};
-use crate::model::{Customer, Delivery, Open, Order, OrderId};
+use crate::model::{Delivery, Open, Order, OrderId, OrderedBy};
 
 pub(in crate::legacy) fn request(since: Date) -> Request {
     super::since_request(since)
@@ -18,6 +18,7 @@ pub(in crate::legacy) fn read_request(request: &Request) -> Result<Date, BadRequ
 
 /// Reads one `<order>`.
 pub(in crate::legacy) fn decode(element: Element<'_>, reading: Reading<'_>) -> Decoded<Order> {
+    // The first of them as a rule, and the only one that others depend on.
     let id = element.children().filter(|field| field.name() == "id").find_map(|field| order_id(field).transpose());
     let id = id.transpose().map_err(|Unread(detail)| unreadable(None, detail))?;
     let mut order = Order::new(id.ok_or_else(|| unreadable(None, "it has no id"))?);
@@ -32,7 +33,7 @@ pub(in crate::legacy) fn decode(element: Element<'_>, reading: Reading<'_>) -> D
             "delivery" => first(&mut order.delivery, decode_delivery(field, reading)),
             "customer" => {
                 let customer = customer_id(field).map_err(|Unread(detail)| unreadable(Some(order.id.get()), detail))?;
-                first(&mut order.customer, customer.map(Customer::new));
+                first(&mut order.customer, customer.map(OrderedBy::Id));
             }
             _ => reading.unknown(field),
         }
@@ -51,7 +52,7 @@ pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
         xml.optional("service", order.service.id.as_deref());
         xml.optional("xsp", order.provider.id.as_deref());
         xml.optional("delivery", order.delivery.map(|delivery| encode_delivery(delivery, with_seconds)).as_deref());
-        xml.optional("customer", order.customer.as_ref().map(|customer| customer.id.to_string()).as_deref());
+        xml.optional("customer", order.customer.as_ref().map(|customer| customer.id().to_string()).as_deref());
     });
 }
 

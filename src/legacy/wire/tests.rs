@@ -15,7 +15,7 @@ use crate::legacy::request::Request;
 use crate::legacy::xml::Writer;
 use crate::model::{
     Customer, CustomerId, Delivery, Detail, LocalTime, MAX_ID, Message, MessageType, NewMessage, Open, Order, OrderId,
-    OrderStatus, Provider, Service, Word, Zone,
+    OrderStatus, OrderedBy, Provider, Service, Word, Zone,
 };
 
 fn profile() -> Arc<Profile> {
@@ -112,7 +112,7 @@ fn listed_order() -> impl Strategy<Value = Order> {
             delivery,
             service: Service { id: service, ..Service::default() },
             provider: Provider { id: provider, name: None },
-            customer: customer.map(Customer::new),
+            customer: customer.map(OrderedBy::Id),
             ..Order::new(id)
         },
     )
@@ -142,7 +142,7 @@ fn detailed_order() -> impl Strategy<Value = Order> {
             service: Service { id, uid, name, category },
             provider: Provider { id: None, name: provider },
             network_name,
-            customer,
+            customer: customer.map(|customer| OrderedBy::Customer(Box::new(customer))),
             messages: Some(messages),
             details: Some(details),
             ..listed

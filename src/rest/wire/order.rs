@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{Customer, Message, Time, Unreadable, words};
 use crate::model;
-use crate::model::Delivery;
+use crate::model::{Delivery, OrderedBy};
 
 /// An order for a fibre service: the same type in lists and in detail. What a call does not know is absent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -139,10 +139,17 @@ impl From<model::Order> for Order {
             service: service(order.service),
             provider: provider(order.provider),
             network: order.network_name.map(|name| Network { name }),
-            customer: order.customer.map(Customer::from),
+            customer: order.customer.map(customer),
             messages: order.messages.map(|rows| rows.into_iter().map(Message::from).collect()),
             details: order.details.map(|facts| facts.into_iter().map(detail).collect()),
         }
+    }
+}
+
+fn customer(customer: OrderedBy) -> Customer {
+    match customer {
+        OrderedBy::Id(id) => model::Customer::new(id).into(),
+        OrderedBy::Customer(customer) => (*customer).into(),
     }
 }
 
