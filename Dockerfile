@@ -18,7 +18,8 @@ LABEL org.opencontainers.image.title="tjansteguiden-gateway" \
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /build/target/release/tjansteguiden-gateway /usr/local/bin/tjansteguiden-gateway
 
-# The defaults listen on loopback only, which nobody outside a container can reach.
+# The defaults listen on loopback only, which nobody outside a container can reach. Variables win over a configuration
+# file, so other addresses are given here too.
 ENV GATEWAY__SERVER__LISTEN=0.0.0.0:8080 \
     GATEWAY__SERVER__OPS_LISTEN=0.0.0.0:8081
 
