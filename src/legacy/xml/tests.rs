@@ -60,6 +60,7 @@ fn document() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "[a-zåäö0-9 &&[^&<]]{1,12}",
         Just("&amp;&#229;".to_owned()),
+        Just(" \n ".to_owned()),
         "[a-z<>&]{0,8}".prop_map(|text| format!("<![CDATA[{text}]]>")),
         Just("<empty a='>' b = \"'/\"/>".to_owned()),
         Just("<!-- <b> - > -->".to_owned()),
@@ -178,6 +179,21 @@ fn a_trickle_costs_no_more_than_a_flood() {
     // Were the search for the end of a token begun anew with every byte, this would take hours.
     let document = format!("<a b=\"{0}\"><!--{0}--><![CDATA[{0}]]>{0}</a>", "x".repeat(1_000_000));
     assert_eq!(read(document.as_bytes(), 1), read(document.as_bytes(), usize::MAX));
+}
+
+#[test]
+fn white_space_beside_comments_and_cdata_belongs_to_the_text() {
+    for (document, text) in [
+        ("<a> <!-- x -->b</a>", " b"),
+        ("<a>\n<![CDATA[b]]></a>", "\nb"),
+        ("<a>b<!-- x --> </a>", "b "),
+        ("<a><!-- x --> b</a>", " b"),
+    ] {
+        let document = format!("<r>{document}</r>");
+        let tree = tree(document.as_bytes());
+        let texts: Vec<_> = tree.last().expect("a root").texts().collect();
+        assert_eq!(texts, [text], "{document}");
+    }
 }
 
 #[test]
