@@ -43,8 +43,8 @@ pub struct Upstream {
     /// Whether it may be reached over plain http although it is on another machine. Default false;
     /// `GATEWAY__UPSTREAMS__DEFAULT__ALLOW_HTTP`.
     pub allow_http: bool,
-    /// Texts by which a refusal is known to be about the gateway's credential or IP address, in any case. The default is a
-    /// short list in Swedish and English; `GATEWAY__UPSTREAMS__DEFAULT__CREDENTIAL_REFUSAL_WORDS`.
+    /// Texts by which a refusal is known to be about the gateway's credential or IP address, in any case, besides a short
+    /// list in Swedish and English; `GATEWAY__UPSTREAMS__DEFAULT__CREDENTIAL_REFUSAL_WORDS`.
     pub credential_refusal_words: Vec<String>,
 }
 
@@ -109,7 +109,8 @@ impl Upstream {
             .then(|| settings.secret(&key("api_key"), "the key that the dialect provider logs in with"))
             .flatten();
         let is_complete = is_complete && (dialect == Dialect::Network || api_key.is_some());
-        let words = settings.list(&key("credential_refusal_words"), &CREDENTIAL_REFUSAL_WORDS);
+        let mut words = settings.list(&key("credential_refusal_words"), &[]);
+        words.extend(CREDENTIAL_REFUSAL_WORDS.map(str::to_owned));
         let upstream = Self {
             dialect,
             api_key,

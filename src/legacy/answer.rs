@@ -22,7 +22,7 @@ use super::drift::Kind;
 use super::profile::Profile;
 use super::reading::{Reading, Unread};
 use super::wire::Decoded;
-use super::xml::{Element, Malformed, Token, Tokenizer, Tree};
+use super::xml::{Element, Malformed, Oddity, Token, Tokenizer, Tree};
 use crate::backend::{Error, Item, Unreadable};
 use crate::charset::Charset;
 use crate::model::KnownDays;
@@ -159,7 +159,9 @@ impl Answer {
     /// The one entity of a whole answer that may be a success.
     pub(crate) fn into_entity<T>(mut self, decode: impl FnOnce(&Self) -> Result<Option<T>, Unread>) -> Result<T, Error> {
         let entity = decode(&self).map_err(|Unread(reason)| Error::AnswerInvalid { reason })?;
-        if entity.is_none() && self.parts().any(|part| part.text().is_some()) {
+        let has_text = self.parts().any(|part| part.text().is_some())
+            || self.tree.oddities().any(|(oddity, _)| oddity == Oddity::MixedText);
+        if entity.is_none() && has_text {
             return Err(Error::AnswerInvalid { reason: "it has text where none should be" });
         }
         self.forget_parts();
@@ -234,6 +236,9 @@ impl Answer {
         let Some(part) = self.tree.last() else { return false };
         match part.name() {
             "status" if !self.envelope.is_in_response() => {
+                if part.children().next().is_some() {
+                    self.ending.doubt_outcome();
+                }
                 self.ending.read_outcome(part.trimmed());
                 self.envelope.meet_status(self.tokenizer.depth(), &mut self.ending);
             }

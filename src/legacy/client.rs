@@ -32,7 +32,7 @@ const MARKER_LENGTH: usize = 24;
 /// A client of one order system.
 #[derive(Debug)]
 pub struct Client {
-    transport: Transport,
+    transport: Arc<Transport>,
     profile: Arc<Profile>,
     credential: Credential,
     timeout: Duration,
@@ -55,7 +55,7 @@ impl Client {
     /// When the machine has no usable certificate authorities.
     pub fn try_new(name: &str, upstream: &Upstream) -> std::result::Result<Self, reqwest::Error> {
         Ok(Self {
-            transport: Transport::try_new(upstream.url.clone(), upstream.connect_timeout)?,
+            transport: Arc::new(Transport::try_new(upstream.url.clone(), upstream.connect_timeout)?),
             profile: Arc::new(Profile {
                 zone: upstream.time_zone.clone(),
                 charset: upstream.charset,
@@ -155,7 +155,7 @@ impl Client {
         let Credential::Login { session, .. } = &self.credential else { return Ok(Signature::User) };
         // What cannot be carried is refused before anything is sent, a login included.
         self.query(call, request, &Signature::typical())?;
-        let hash = session.hash(self.login(deadline)).await;
+        let hash = timeout_at(deadline, session.hash(self.login())).await.unwrap_or(Err(Error::Timeout));
         hash.map(|hash| Signature::Hash { hash, is_second: false }).map_err(|cause| Error::NotSent { cause: Box::new(cause) })
     }
 
@@ -166,22 +166,32 @@ impl Client {
         else {
             return false;
         };
-        let Some(hash) = session.renew(hash, self.login(deadline)).await else { return false };
+        let renewed = timeout_at(deadline, session.renew(hash, self.login())).await;
+        let Some(hash) = renewed.ok().flatten() else { return false };
         *signature = Signature::Hash { hash, is_second: true };
         true
     }
 
-    /// Logs in. Whatever goes wrong, the call that needed it was not sent.
-    async fn login(&self, deadline: Instant) -> Result<Hash> {
-        let Credential::Login { api_user, api_key, .. } = &self.credential else { return Err(Error::CredentialRejected) };
-        let request = Request::default().with("method", API_LOGIN.name);
-        let request = request.and(api_login::request(api_user.expose_secret(), api_key.expose_secret()));
-        let query = self.encode(&request)?;
-        let answer = match self.exchange(&API_LOGIN, &query, deadline).await.into_read() {
-            Err(Error::Refused { .. } | Error::NotFound) => return Err(Error::CredentialRejected),
-            answer => answer?,
+    /// Logs in, in its own time: whoever waits for it, its outcome is for all. Whatever goes wrong, the call that needed it was
+    /// not sent.
+    fn login(&self) -> impl Future<Output = Result<Hash>> + Send + 'static {
+        let (transport, profile) = (Arc::clone(&self.transport), Arc::clone(&self.profile));
+        let timeout = self.timeout;
+        let query = match &self.credential {
+            Credential::User(_) => Err(Error::CredentialRejected),
+            Credential::Login { api_user, api_key, .. } => {
+                let request = Request::default().with("method", API_LOGIN.name);
+                self.encode(&request.and(api_login::request(api_user.expose_secret(), api_key.expose_secret())))
+            }
         };
-        api_login::decode(answer.parts()).ok_or(Error::AnswerInvalid { reason: "a login gave no hash" })
+        async move {
+            let exchange = Exchange::run(&transport, &API_LOGIN, &profile, &query?, Instant::now() + timeout).await;
+            let answer = match exchange.into_read() {
+                Err(Error::Refused { .. } | Error::NotFound) => return Err(Error::CredentialRejected),
+                answer => answer?,
+            };
+            api_login::decode(answer.parts()).ok_or(Error::AnswerInvalid { reason: "a login gave no hash" })
+        }
     }
 
     /// The query string of a call, once it is certain that it can be sent.

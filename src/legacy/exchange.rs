@@ -92,6 +92,10 @@ impl Exchange {
         };
         let stated = answer.as_ref().ok().and_then(|answer| answer.failure(status));
         match (stated, status, answer) {
+            // A server that says both yes and no says nothing.
+            (None, 401 | 403, Ok(answer)) if answer.ending().is_confirmed() => {
+                Err(Error::OutcomeUnknown { retry_after: settle_time })
+            }
             (_, 401 | 403, _) => Err(Error::CredentialRejected),
             (Some(failure), _, _) => Err(failure),
             (None, 200..=299, Ok(answer)) if answer.ending().is_confirmed() => Ok(()),

@@ -18,6 +18,9 @@ use crate::backend::Error;
 const USED_FOR: Duration = Duration::from_mins(19);
 /// How long a failed login stands, and a hash that was never accepted: nobody logs in again sooner.
 const STANDS_FOR: Duration = Duration::from_secs(5);
+/// How long a hash stands that was accepted and then refused. A refusal may be about one order only, and that order may be asked
+/// for again and again.
+const PROVEN_STANDS_FOR: Duration = Duration::from_secs(1);
 
 /// A hash that an order system gave. Cheap to clone.
 #[derive(Clone)]
@@ -64,7 +67,7 @@ impl fmt::Debug for Hash {
 
 /// The login that all calls share.
 #[derive(Debug, Default)]
-pub(crate) struct Session(Mutex<Option<Login>>);
+pub(crate) struct Session(Arc<Mutex<Option<Login>>>);
 
 /// How the last login ended, and when.
 #[derive(Debug)]
@@ -75,12 +78,16 @@ struct Login {
 
 impl Session {
     /// A hash that is good, by a login if there is none.
-    pub(crate) async fn hash(&self, login: impl Future<Output = Result<Hash, Error>>) -> Result<Hash, Error> {
+    pub(crate) async fn hash(&self, login: impl Future<Output = Result<Hash, Error>> + Send + 'static) -> Result<Hash, Error> {
         self.hash_other_than(None, login).await
     }
 
     /// A hash that is good after this one was refused; `None` when there is no point in trying another.
-    pub(crate) async fn renew(&self, refused: &Hash, login: impl Future<Output = Result<Hash, Error>>) -> Option<Hash> {
+    pub(crate) async fn renew(
+        &self,
+        refused: &Hash,
+        login: impl Future<Output = Result<Hash, Error>> + Send + 'static,
+    ) -> Option<Hash> {
         let renewed = self.hash_other_than(Some(refused), login).await.ok();
         renewed.filter(|hash| hash != refused)
     }
@@ -88,25 +95,26 @@ impl Session {
     async fn hash_other_than(
         &self,
         refused: Option<&Hash>,
-        login: impl Future<Output = Result<Hash, Error>>,
+        login: impl Future<Output = Result<Hash, Error>> + Send + 'static,
     ) -> Result<Hash, Error> {
-        let mut last = self.0.lock().await;
+        let mut last = Arc::clone(&self.0).lock_owned().await;
         if let Some(Login { at, outcome }) = &*last {
             let stands = match outcome {
                 Ok(hash) if Some(hash) != refused => USED_FOR,
-                Ok(hash) if hash.is_proven() => Duration::ZERO,
+                Ok(hash) if hash.is_proven() => PROVEN_STANDS_FOR,
                 Ok(_) | Err(_) => STANDS_FOR,
             };
             if at.elapsed() < stands {
                 return outcome.clone();
             }
         }
-        let outcome = login.await;
-        // What only this caller's deadline ended says nothing to the others.
-        if outcome != Err(Error::Timeout) {
+        // A task of its own: a caller that leaves must not leave the others with a login that ends without an outcome.
+        let login = tokio::spawn(async move {
+            let outcome = login.await;
             *last = Some(Login { at: Instant::now(), outcome: outcome.clone() });
-        }
-        outcome
+            outcome
+        });
+        login.await.unwrap_or(Err(Error::Timeout))
     }
 }
 
@@ -128,7 +136,7 @@ mod tests {
     }
 
     impl System {
-        async fn login(&self) -> Result<Hash, Error> {
+        async fn login(self: Arc<Self>) -> Result<Hash, Error> {
             let number = self.logins.fetch_add(1, Ordering::SeqCst) + 1;
             sleep(Duration::from_secs(1)).await;
             if self.is_down { Err(Error::CredentialRejected) } else { Ok(Hash::new(&number.to_string())) }
@@ -145,53 +153,56 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn concurrent_calls_share_one_login_until_it_is_about_to_end() {
-        let (session, system) = (Session::default(), System::default());
-        let hashes = join_all((0..50).map(|_| session.hash(system.login()))).await;
+        let (session, system) = (Session::default(), Arc::new(System::default()));
+        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&system).login()))).await;
         assert!(hashes.into_iter().all(|hash| text(hash) == Ok("1".to_owned())));
         advance(USED_FOR - Duration::from_secs(1)).await;
-        assert_eq!(text(session.hash(system.login()).await), Ok("1".to_owned()));
+        assert_eq!(text(session.hash(Arc::clone(&system).login()).await), Ok("1".to_owned()));
         advance(Duration::from_secs(1)).await;
-        let hashes = join_all((0..50).map(|_| session.hash(system.login()))).await;
+        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&system).login()))).await;
         assert!(hashes.into_iter().all(|hash| text(hash) == Ok("2".to_owned())));
         assert_eq!(system.logins(), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_hash_is_renewed_once_for_all() {
-        let (session, system) = (Session::default(), System::default());
-        let first = session.hash(system.login()).await.expect("a hash");
+        let (session, system) = (Session::default(), Arc::new(System::default()));
+        let first = session.hash(Arc::clone(&system).login()).await.expect("a hash");
         first.prove();
-        let renewed = join_all((0..50).map(|_| session.renew(&first, system.login()))).await;
+        assert_eq!(session.renew(&first, Arc::clone(&system).login()).await, None);
+        advance(PROVEN_STANDS_FOR).await;
+        let renewed = join_all((0..50).map(|_| session.renew(&first, Arc::clone(&system).login()))).await;
         assert!(renewed.iter().flatten().all(|hash| hash.as_str() == "2"));
         assert_eq!((renewed.iter().flatten().count(), system.logins()), (50, 2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_hash_that_was_never_accepted_is_not_renewed_at_once() {
-        let (session, system) = (Session::default(), System::default());
-        let first = session.hash(system.login()).await.expect("a hash");
-        assert_eq!(session.renew(&first, system.login()).await, None);
+        let (session, system) = (Session::default(), Arc::new(System::default()));
+        let first = session.hash(Arc::clone(&system).login()).await.expect("a hash");
+        assert_eq!(session.renew(&first, Arc::clone(&system).login()).await, None);
         advance(STANDS_FOR).await;
-        assert!(session.renew(&first, system.login()).await.is_some());
+        assert!(session.renew(&first, Arc::clone(&system).login()).await.is_some());
         assert_eq!(system.logins(), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_login_is_shared_and_not_repeated_at_once() {
-        let (session, system) = (Session::default(), System { is_down: true, ..System::default() });
-        let hashes = join_all((0..50).map(|_| session.hash(system.login()))).await;
+        let (session, system) = (Session::default(), Arc::new(System { is_down: true, ..System::default() }));
+        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&system).login()))).await;
         assert!(hashes.iter().all(|hash| *hash == Err(Error::CredentialRejected)));
         assert_eq!(system.logins(), 1);
         advance(STANDS_FOR).await;
-        assert!(session.hash(system.login()).await.is_err());
+        assert!(session.hash(Arc::clone(&system).login()).await.is_err());
         assert_eq!(system.logins(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_that_leaves_in_the_middle_leaves_the_login_to_the_next() {
-        let (session, system) = (Session::default(), System::default());
-        let impatient = tokio::time::timeout(Duration::from_millis(500), session.hash(system.login())).await;
+    async fn a_caller_that_leaves_in_the_middle_leaves_its_login_to_the_others() {
+        let (session, system) = (Session::default(), Arc::new(System::default()));
+        let impatient = tokio::time::timeout(Duration::from_millis(500), session.hash(Arc::clone(&system).login())).await;
         assert!(impatient.is_err());
-        assert_eq!(text(session.hash(system.login()).await), Ok("2".to_owned()));
+        assert_eq!(text(session.hash(Arc::clone(&system).login()).await), Ok("1".to_owned()));
+        assert_eq!(system.logins(), 1);
     }
 }

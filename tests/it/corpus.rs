@@ -76,7 +76,10 @@ fn every_document_reads_the_same_in_pieces_whatever_was_asked() {
         let document = row.document.as_slice();
         let read = |piece: usize| {
             let decoder = Decoder::new(piece);
-            let lists = (decoder.orders(document, |_| {}), decoder.customers(document, |_| {}));
+            let (mut orders, mut customers) = (Vec::new(), Vec::new());
+            let ends =
+                (decoder.orders(document, |item| orders.push(item)), decoder.customers(document, |item| customers.push(item)));
+            let lists = (ends, orders, customers);
             let entities = (decoder.order_info(order, document), decoder.customer_info(customer, document));
             (lists, entities, decoder.set_status(document), decoder.add_message(document), decoder.api_login(document))
         };

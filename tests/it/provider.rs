@@ -108,6 +108,8 @@ async fn a_call_whose_hash_is_refused_is_sent_once_more_with_a_new_one() {
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
     gateway.get("/orders/20417").await.ok();
     for round in 2..5 {
+        // A login stands for a second, whatever is refused.
+        tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
         forgets.store(true, Ordering::SeqCst);
         match round {
             2 => gateway.post_message(20417, r#"{"type":"log","text":"a"}"#).await.ok(),
@@ -118,6 +120,32 @@ async fn a_call_whose_hash_is_refused_is_sent_once_more_with_a_new_one() {
     }
     // Refused, logged in, accepted: three calls each after the first two.
     assert_eq!(upstream.queries().len(), 2 + 3 * 3);
+}
+
+#[tokio::test]
+async fn one_order_that_is_refused_again_and_again_makes_no_storm() {
+    let upstream = Upstream::answering(|query| match method(query) {
+        "order_info" if query.contains("id=1") => Reply::status(403, ""),
+        other => answer(other),
+    })
+    .await;
+    let gateway = Gateway::with(&upstream, &SETTINGS).await;
+    for _ in 0..20 {
+        gateway.get("/orders/20417").await.ok();
+        gateway.get("/orders/1").await.problem(502, "upstream-credential-rejected");
+    }
+    assert!(logins(&upstream) <= 3, "{}", logins(&upstream));
+}
+
+#[tokio::test]
+async fn callers_share_a_login_that_hangs() {
+    let upstream = Upstream::saying(Reply::bytes(b"").then_hang()).await;
+    let settings = [&SETTINGS[..], &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]].concat();
+    let gateway = Gateway::with(&upstream, &settings).await;
+    for answer in join_all((0..50).map(|_| gateway.get("/orders/20417"))).await {
+        answer.problem(504, "upstream-timeout");
+    }
+    assert_eq!(logins(&upstream), 1);
 }
 
 #[tokio::test]

@@ -50,6 +50,7 @@ async fn only_a_confirmation_in_so_many_words_is_success() {
         Reply::xml("<html><body>success</body></html>"),
         Reply::xml("<set_status><status>success</status></set_status>trailing"),
         Reply::status(500, CONFIRMED),
+        Reply::status(403, CONFIRMED),
         Reply::status(302, CONFIRMED).with_header("Location: /login"),
         Reply::status(503, "").with_header("Retry-After: 1"),
         Reply::status(429, ""),

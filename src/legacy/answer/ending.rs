@@ -50,8 +50,9 @@ impl Ending {
 
     /// Keeps a sentence; several become one text.
     pub(super) fn read_message(&mut self, text: Option<&str>) {
+        let Some(text) = text else { return };
         let message = self.message.get_or_insert_default();
-        for character in text.unwrap_or_default().chars().chain([' ']) {
+        for character in text.chars().chain([' ']) {
             if message.len() < MAX_KEPT {
                 message.push(character);
             }
@@ -94,7 +95,8 @@ impl Ending {
 
 /// The order system's own sentence, safe for everybody who calls us.
 fn presentable(message: &str) -> Option<String> {
-    let visible: String = message.chars().filter(|character| !character.is_control()).collect();
+    let spaced = message.replace(['\n', '\t'], " ");
+    let visible: String = spaced.chars().filter(|character| !character.is_control()).collect();
     let masked: String = mask_personal_data(visible.trim()).chars().take(MAX_MESSAGE).collect();
     (!masked.is_empty()).then_some(masked)
 }

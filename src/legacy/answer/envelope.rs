@@ -60,8 +60,11 @@ impl Envelope {
         } else if element == b"status" {
             return Ok(true);
         } else {
-            // Something that follows the payload is not around it.
+            // Something that follows the payload is not around it, and data that follow it are lost.
             ending.has_other |= self.is_over();
+            if self.is_over() && call.parts.iter().any(|part| part.as_bytes() == element) {
+                return Err(Malformed("it has data outside of its answer"));
+            }
         }
         Ok(false)
     }

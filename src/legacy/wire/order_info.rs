@@ -29,8 +29,7 @@ pub(in crate::legacy) fn decode<'t>(
     for part in parts {
         match part.name() {
             "orderinfo" => {
-                exists |= part.children().any(Element::has_value);
-                decode_order(&mut order, part, reading);
+                exists |= decode_order(&mut order, part, reading);
             }
             "customer" => person.read(part, reading)?,
             "logs" => decode_rows(part, "log", reading, |row| messages.push(log::decode(row, reading))),
@@ -61,7 +60,9 @@ pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
     xml.element("serviceinfo", |xml| order.details.iter().flatten().for_each(|detail| encode_detail(detail, xml)));
 }
 
-fn decode_order(order: &mut Order, element: Element<'_>, reading: Reading<'_>) {
+/// Returns whether any of the fields that are known had a value.
+fn decode_order(order: &mut Order, element: Element<'_>, reading: Reading<'_>) -> bool {
+    let mut is_known = false;
     for field in element.children() {
         match field.name() {
             "date" => first(&mut order.ordered_at, reading.time(field)),
@@ -74,12 +75,17 @@ fn decode_order(order: &mut Order, element: Element<'_>, reading: Reading<'_>) {
             "category" => first(&mut order.service.category, text(field)),
             "service_uid" => first(&mut order.service.uid, text(field)),
             "citynet" => first(&mut order.network_name, text(field)),
-            _ => reading.unknown(field),
+            _ => {
+                reading.unknown(field);
+                continue;
+            }
         }
+        is_known |= field.has_value();
     }
     if order.status.is_none() {
         reading.missing("orderinfo.status");
     }
+    is_known
 }
 
 fn encode_order(order: &Order, xml: &mut Writer) {

@@ -179,6 +179,16 @@ fn a_trickle_costs_no_more_than_a_flood() {
     // Were the search for the end of a token begun anew with every byte, this would take hours.
     let document = format!("<a b=\"{0}\"><!--{0}--><![CDATA[{0}]]>{0}</a>", "x".repeat(1_000_000));
     assert_eq!(read(document.as_bytes(), 1), read(document.as_bytes(), usize::MAX));
+    let document = format!("<a><b>1</b>{}<{} x=\"1\"/></a>", " ".repeat(1_000_000), "y".repeat(1_000_000));
+    let mut tokenizer = Tokenizer::new();
+    let mut tokens = 0;
+    for byte in document.as_bytes() {
+        tokenizer.push(std::slice::from_ref(byte));
+        while tokenizer.token_or_leaf().expect("a document").is_some() {
+            tokens += 1;
+        }
+    }
+    assert_eq!(tokens, 8);
 }
 
 #[test]

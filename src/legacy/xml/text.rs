@@ -1,28 +1,37 @@
 //! The characters in a text: entities, line ends, control characters.
 
-/// Appends a decoded text with its entities resolved and its line ends as line feeds. Returns whether it had an entity
-/// that is none in XML: a bare `&`, a number that is no character, or one of HTML's names. HTML's names for Latin letters
-/// are resolved, everything else of that kind is kept as it stood.
-pub(super) fn append(text: &str, out: &mut String) -> bool {
-    let mut odd = false;
+/// What was odd about a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Odd {
+    /// It had an entity that is none in XML.
+    pub(super) entity: bool,
+    /// It had control characters, which were left out.
+    pub(super) control: bool,
+}
+
+/// Appends a decoded text with its entities resolved and its line ends as line feeds. An entity that is none in XML is a bare
+/// `&`, a number that is no character, or one of HTML's names. HTML's names for Latin letters are resolved, everything else
+/// of that kind is kept as it stood.
+pub(super) fn append(text: &str, out: &mut String) -> Odd {
+    let mut odd = Odd::default();
     let mut rest = text;
     while let Some(at) = rest.find('&') {
         let (before, from) = rest.split_at(at);
-        append_characters(before, out);
+        odd.control |= append_characters(before, out);
         let end = from.bytes().skip(1).take(MAX_NAME + 1).position(|byte| byte == b';');
         let reference = end.and_then(|end| from.get(1..=end));
         let resolved = reference.and_then(|name| resolve(name).map(|character| (name, character)));
         if let Some((name, (character, in_xml))) = resolved {
             out.push(character);
-            odd |= !in_xml;
+            odd.entity |= !in_xml;
             rest = from.get(name.len() + 2..).unwrap_or_default();
         } else {
             out.push('&');
-            odd = true;
+            odd.entity = true;
             rest = from.get(1..).unwrap_or_default();
         }
     }
-    append_characters(rest, out);
+    odd.control |= append_characters(rest, out);
     odd
 }
 
@@ -121,7 +130,7 @@ mod tests {
     fn read(text: &str) -> (String, bool) {
         let mut out = String::new();
         let odd = append(text, &mut out);
-        (out, odd)
+        (out, odd.entity)
     }
 
     #[test]
@@ -143,6 +152,7 @@ mod tests {
         assert_eq!(read("a\r\nb\rc\n\rd"), ("a\nb\nc\n\nd".to_owned(), false));
         let mut out = String::new();
         assert!(append_characters("a\0b\u{1f}", &mut out));
-        assert_eq!(out, "ab");
+        assert_eq!(append("R&amp;D\0", &mut out), Odd { entity: false, control: true });
+        assert_eq!(out, "abR&D");
     }
 }

@@ -114,7 +114,9 @@ impl Tokenizer {
     /// The next token, or `None` when more of the document is needed for it. Leaves come in one piece, when they are all
     /// there, and white space between tags does not come.
     pub(crate) fn token_or_leaf(&mut self) -> Result<Option<Token>, Malformed> {
-        if !self.end_is_due && self.source.is_settled() && !self.open_ends.is_empty() {
+        // What was looked at before and was not all there is left to the search that remembers how far it came.
+        let is_new = self.searched <= self.next;
+        if is_new && !self.end_is_due && self.source.is_settled() && !self.open_ends.is_empty() {
             if self.follows_tag {
                 self.skip_indentation();
             }

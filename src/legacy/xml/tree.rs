@@ -138,15 +138,11 @@ impl Tree {
             return;
         }
         let (decoded, other_charset) = charset.decode(bytes);
-        let dropped = if decoded.contains('&') {
-            if text::append(&decoded, &mut self.characters) {
-                self.mark(Oddity::Entity);
-            }
-            false
-        } else {
-            text::append_characters(&decoded, &mut self.characters)
-        };
-        if other_charset || dropped {
+        let odd = text::append(&decoded, &mut self.characters);
+        if odd.entity {
+            self.mark(Oddity::Entity);
+        }
+        if other_charset || odd.control {
             self.mark(Oddity::Charset);
         }
     }
