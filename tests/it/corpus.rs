@@ -1,6 +1,7 @@
 //! The corpus of answers: documents of the order system under names, and what a client gets from each.
 //!
-//! `tests/fixtures/answers/expected.tsv` is the table. Every document is answered over a real socket, whole and in pieces.
+//! `tests/fixtures/answers/expected.tsv` is the table. Every document is answered over a real socket, whole and
+//! in pieces, to clients of both dialects.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,7 @@ use serde_json::Value;
 use tjansteguiden_gateway::legacy::document::Decoder;
 use tjansteguiden_gateway::model::{CustomerId, OrderId};
 
-use crate::support::{Gateway, Reply, Upstream};
+use crate::support::{Gateway, Reply, Upstream, fixture};
 
 struct Row {
     name: String,
@@ -49,8 +50,13 @@ fn every_document_has_a_row_and_every_row_a_document() {
 async fn every_document_gives_the_client_what_the_table_says() {
     let next = Arc::new(Mutex::new(Reply::xml("")));
     let said = Arc::clone(&next);
-    let upstream = Upstream::answering(move |_| said.lock().expect("no test panics inside").clone()).await;
-    let gateway = Gateway::before(&upstream).await;
+    let upstream = Upstream::answering(move |query| match query {
+        login if login.contains("method=api_login") => Reply::xml(&fixture("provider/api_login.xml")),
+        _ => said.lock().expect("no test panics inside").clone(),
+    })
+    .await;
+    let settings = [("UPSTREAMS__DEFAULT__DIALECT", "provider"), ("UPSTREAMS__DEFAULT__API_KEY", "KEY")];
+    let dialects = [Gateway::before(&upstream).await, Gateway::with(&upstream, &settings).await];
     for row in rows() {
         let target = match row.call.as_str() {
             "order_info" => "/orders/1",
@@ -58,8 +64,9 @@ async fn every_document_gives_the_client_what_the_table_says() {
             "customer_info" => "/customers/1",
             _ => "/customers?since=2016-03-14",
         };
-        for reply in [row.reply.clone(), row.reply.in_pieces(7)] {
-            *next.lock().expect("no test panics inside") = reply;
+        let replies = [row.reply.clone(), row.reply.in_pieces(7)];
+        for (gateway, reply) in dialects.iter().flat_map(|gateway| replies.iter().map(move |reply| (gateway, reply))) {
+            *next.lock().expect("no test panics inside") = reply.clone();
             let answer = gateway.get(target).await;
             let (status, rest) = row.expected.split_once(' ').expect("a status");
             assert_eq!(answer.status.to_string(), status, "{}: {}", row.name, answer.body);

@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::support::{Answer, Gateway, Reply, Upstream};
+use crate::support::{Answer, Gateway, Reply, Upstream, fixture};
 
 const CONFIRMED: &str =
     "<set_status><response><message>Status changed</message></response><status>success</status></set_status>";
+
+const PROVIDER: [(&str, &str); 2] = [("UPSTREAMS__DEFAULT__DIALECT", "provider"), ("UPSTREAMS__DEFAULT__API_KEY", "KEY")];
 
 async fn change_over(upstream: &Upstream) -> Answer {
     let gateway = Gateway::with(upstream, &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]).await;
@@ -58,12 +60,20 @@ async fn only_a_confirmation_in_so_many_words_is_success() {
         Reply::bytes(b"").then_reset(),
         Reply::bytes(b"").then_hang(),
     ] {
-        let upstream = Upstream::saying(reply).await;
-        let answer = change_over(&upstream).await;
-        let problem = answer.problem(504, "outcome-unknown");
-        assert_eq!(problem["outcome"], "unknown");
-        assert_eq!(answer.header("retry-after"), "35");
-        assert_eq!(upstream.queries().len(), 1);
+        for settings in [&[][..], &PROVIDER] {
+            let said = reply.clone();
+            let upstream = Upstream::answering(move |query| match query {
+                login if login.contains("method=api_login") => Reply::xml(&fixture("provider/api_login.xml")),
+                _ => said.clone(),
+            })
+            .await;
+            let settings = [&[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")], settings].concat();
+            let gateway = Gateway::with(&upstream, &settings).await;
+            let answer = gateway.patch_status(1, r#"{"status":"received"}"#).await;
+            assert_eq!(answer.problem(504, "outcome-unknown")["outcome"], "unknown");
+            assert_eq!(answer.header("retry-after"), "35");
+            assert_eq!(writes(&upstream), 1);
+        }
     }
 }
 
