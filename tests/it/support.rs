@@ -10,6 +10,13 @@ pub(crate) use gateway::Gateway;
 pub(crate) use program::Program;
 pub(crate) use upstream::{Reply, Upstream};
 
+/// Whether the tests run over the provider dialect: `TEST_DIALECT=provider`. What they ask of the order system is told in the
+/// words of the network dialect all the same.
+#[expect(clippy::disallowed_methods, reason = "this is about the tests, not about what they test")]
+pub(crate) fn is_provider() -> bool {
+    std::env::var("TEST_DIALECT").is_ok_and(|dialect| dialect == "provider")
+}
+
 /// A file of `tests/fixtures`.
 pub(crate) fn fixture(name: &str) -> String {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));

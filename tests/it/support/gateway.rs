@@ -45,7 +45,10 @@ impl Gateway {
             ("SERVER__LISTEN", "127.0.0.1:0"),
             ("SERVER__OPS_LISTEN", "127.0.0.1:0"),
         ];
-        let variables = defaults.iter().chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), (*value).to_owned()));
+        let login = [("UPSTREAMS__DEFAULT__DIALECT", "provider"), ("UPSTREAMS__DEFAULT__API_KEY", "KEY")];
+        let login = if super::is_provider() { &login[..] } else { &[] };
+        let variables =
+            defaults.iter().chain(login).chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), (*value).to_owned()));
         let config = Config::load(None, variables).expect("the configuration fits");
         let app = App::build(&config).await.expect("the ports are free");
         let (address, ops) = (app.api.address(), app.ops.address());
