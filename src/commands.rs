@@ -18,9 +18,9 @@ pub enum Failure {
     /// There is nothing to be a gateway to.
     #[error("no order system is configured")]
     NoUpstream,
-    /// The HTTP client cannot be made.
-    #[error("no HTTP client can be made; are certificate authorities installed on this machine?")]
-    HttpClient,
+    /// The order system could never be connected to.
+    #[error(transparent)]
+    Transport(#[from] crate::legacy::client::NoTransport),
     /// A socket or a file does not do what it should.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -32,7 +32,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(2),
-            Self::NoUpstream | Self::HttpClient | Self::Io(_) => ExitCode::FAILURE,
+            Self::NoUpstream | Self::Transport(_) | Self::Io(_) => ExitCode::FAILURE,
         }
     }
 }

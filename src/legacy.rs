@@ -11,6 +11,7 @@
 
 mod answer;
 mod call;
+mod connector;
 mod exchange;
 mod list;
 mod login;

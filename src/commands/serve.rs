@@ -52,7 +52,7 @@ impl App {
         let server = &config.server;
         // The configuration has exactly one, or it would not have been accepted.
         let (name, upstream) = config.upstreams.first_key_value().ok_or(Failure::NoUpstream)?;
-        let client = Client::try_new(name, upstream).map_err(|_| Failure::HttpClient)?;
+        let client = Client::try_new(name, upstream)?;
         let drift = vec![client.drift()];
         let writes = TaskTracker::new();
         let backend = Detached::new(Explained(Observed(client)), writes.clone());

@@ -18,6 +18,7 @@ use super::login::{Hash, Session};
 use super::profile::Profile;
 use super::reading::Unread;
 use super::request::Request;
+pub use super::transport::NoTransport;
 use super::transport::{Response, Transport};
 use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
 use crate::backend::{Backend, Context, Error, Items, Result};
@@ -52,10 +53,10 @@ impl Client {
     /// A client of the order system that the configuration describes under `name`. Connects at the first call.
     ///
     /// # Errors
-    /// When the machine has no usable certificate authorities.
-    pub fn try_new(name: &str, upstream: &Upstream) -> std::result::Result<Self, reqwest::Error> {
+    /// When no connection to it could ever be made.
+    pub fn try_new(name: &str, upstream: &Upstream) -> std::result::Result<Self, NoTransport> {
         Ok(Self {
-            transport: Arc::new(Transport::try_new(upstream.url.clone(), upstream.connect_timeout)?),
+            transport: Arc::new(Transport::try_new(&upstream.url, upstream.connect_timeout)?),
             profile: Arc::new(Profile {
                 zone: upstream.time_zone.clone(),
                 charset: upstream.charset,

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
 use super::call::Call;
 use super::profile::Profile;
-use super::transport::{Response, SendError, Transport};
+use super::transport::{Body, Response, SendError, Transport};
 use super::xml::Malformed;
 use crate::backend::Error;
 
@@ -104,11 +103,7 @@ impl Exchange {
     }
 }
 
-async fn read_whole(
-    mut answer: Answer,
-    mut body: futures_util::stream::BoxStream<'static, Result<bytes::Bytes, SendError>>,
-    max_bytes: u64,
-) -> Result<Result<Box<Answer>, Malformed>, SendError> {
+async fn read_whole(mut answer: Answer, mut body: Body, max_bytes: u64) -> Result<Result<Box<Answer>, Malformed>, SendError> {
     let mut total = 0;
     while let Some(bytes) = body.next().await {
         let bytes = bytes?;

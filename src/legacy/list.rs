@@ -3,22 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, DecodeItem};
 use super::call::Call;
 use super::profile::Profile;
-use super::transport::{Response, SendError};
+use super::transport::{Body, Response};
 use crate::backend::{Error, Item};
 
 /// A list whose response was a success so far.
 pub(crate) struct List<T> {
     decode: DecodeItem<T>,
     answer: Answer,
-    body: BoxStream<'static, Result<Bytes, SendError>>,
+    body: Body,
     /// How many items came.
     position: u64,
     patience: Patience,

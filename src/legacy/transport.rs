@@ -7,19 +7,26 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt};
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use url::Url;
 
 use super::call::{Call, Effect};
+use super::connector::{Connector, NoAuthorities, connector};
 
 /// Sends calls to one order system.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    url: Url,
-    reads: reqwest::Client,
-    writes: reqwest::Client,
+    scheme: Scheme,
+    authority: Authority,
+    path: String,
+    reads: Client<Connector, Empty<Bytes>>,
+    writes: Client<Connector, Empty<Bytes>>,
 }
 
 /// Why there is no response.
@@ -31,6 +38,17 @@ pub(crate) enum SendError {
     Broken,
 }
 
+/// Why there is no transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoTransport {
+    /// An address that no request can be sent to.
+    #[error("the address of the order system has no host that can be connected to")]
+    Address,
+    /// The order system's certificate could not be checked.
+    #[error(transparent)]
+    Authorities(#[from] NoAuthorities),
+}
+
 /// A response whose head has arrived.
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -38,41 +56,42 @@ pub(crate) struct Response {
     pub(crate) charset: Option<String>,
     /// When the order system wants to be asked again, at most a minute from now.
     pub(crate) retry_after: Option<Duration>,
-    pub(crate) body: BoxStream<'static, Result<Bytes, SendError>>,
+    pub(crate) body: Body,
 }
+
+/// The body of a response as it arrives.
+#[derive(Debug)]
+pub(crate) struct Body(Incoming);
 
 /// How long a connection is kept for the next read: less than any server keeps it.
 const KEEP_IDLE: Duration = Duration::from_secs(3);
 /// The longest time that an order system may ask us to wait.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
+/// How much of a response is taken from the kernel at once: more makes lists no faster and every one of them larger.
+const MAX_PIECE: usize = 64 * 1024;
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION")));
 
 impl Transport {
     /// A transport to the order system at `url`.
-    ///
-    /// # Errors
-    /// When the machine has no usable certificate authorities.
     #[expect(clippy::disallowed_methods, reason = "this is a transport")]
-    pub(crate) fn try_new(url: Url, connect_timeout: Duration) -> Result<Self, reqwest::Error> {
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(connect_timeout)
-                .http1_only()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .retry(reqwest::retry::never())
-        };
+    pub(crate) fn try_new(url: &Url, connect_timeout: Duration) -> Result<Self, NoTransport> {
+        let connector = connector(url, connect_timeout)?;
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).http1_max_buf_size(MAX_PIECE);
+        let uri: Uri = url.as_str().parse().map_err(|_| NoTransport::Address)?;
+        let parts = uri.into_parts();
         Ok(Self {
-            url,
-            reads: builder().pool_idle_timeout(KEEP_IDLE).build()?,
-            writes: builder().pool_max_idle_per_host(0).build()?,
+            scheme: parts.scheme.ok_or(NoTransport::Address)?,
+            authority: parts.authority.ok_or(NoTransport::Address)?,
+            path: url.path().to_owned(),
+            reads: builder.pool_idle_timeout(KEEP_IDLE).build(connector.clone()),
+            writes: builder.pool_max_idle_per_host(0).retry_canceled_requests(false).build(connector),
         })
     }
 
     /// How long the first line of the request would be, in bytes.
     pub(crate) fn request_line_length(&self, query: &str) -> usize {
-        "GET ? HTTP/1.1".len() + self.url.path().len() + query.len()
+        "GET ? HTTP/1.1".len() + self.path.len() + query.len()
     }
 
     /// Sends a call once and waits for the head of its response.
@@ -82,21 +101,40 @@ impl Transport {
             Effect::Read => &self.reads,
             Effect::WriteRepeatable | Effect::WriteOnce => &self.writes,
         };
-        let mut url = self.url.clone();
-        url.set_query(Some(query));
-        let response = client.get(url).send().await.map_err(|error| classify(&error))?;
-        let text_of = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let request = self.request(query).map_err(|_| SendError::NotSent)?;
+        let (head, body) = client.request(request).await.map_err(|error| classify(&error))?.into_parts();
+        let text_of = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
         let seconds = text_of(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
         Ok(Response {
-            status: response.status().as_u16(),
+            status: head.status.as_u16(),
             charset: text_of(CONTENT_TYPE).and_then(charset_label).map(str::to_owned),
             retry_after: seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER)),
-            body: response.bytes_stream().map_err(|_| SendError::Broken).boxed(),
+            body: Body(body),
         })
+    }
+
+    fn request(&self, query: &str) -> Result<Request<Empty<Bytes>>, http::Error> {
+        let target = PathAndQuery::from_maybe_shared(format!("{}?{query}", self.path))?;
+        let uri =
+            Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(target).build()?;
+        Request::get(uri).header(USER_AGENT, AGENT).body(Empty::new())
     }
 }
 
-fn classify(error: &reqwest::Error) -> SendError {
+impl Body {
+    /// The next piece, `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
+        loop {
+            let Ok(frame) = self.0.frame().await? else { return Some(Err(SendError::Broken)) };
+            // Trailers say nothing that is read.
+            if let Ok(bytes) = frame.into_data() {
+                return Some(Ok(bytes));
+            }
+        }
+    }
+}
+
+fn classify(error: &Error) -> SendError {
     if error.is_connect() { SendError::NotSent } else { SendError::Broken }
 }
 

@@ -118,7 +118,6 @@ async fn a_day(gateway: &Gateway) {
     assert_eq!((&message["type"], &message["text"]), (&json!("alert"), &json!(TEXT)));
 }
 
-#[expect(clippy::disallowed_methods, reason = "the order system is asked directly")]
 async fn legacy_xml(url: &str) -> String {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     client.get(url).send().await.expect("an answer").text().await.expect("a document")

@@ -79,7 +79,6 @@ async fn in_the_repeated_autumn_hour_no_order_is_missed() {
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "the answer is looked at while it comes")]
 async fn items_arrive_while_the_order_system_is_still_talking() {
     let latch = Arc::new(Notify::new());
     let first = format!("<orders>{}", order(1, "2016-03-14 09:05:00", "new", "order", 1));
@@ -102,7 +101,6 @@ async fn items_arrive_while_the_order_system_is_still_talking() {
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "the answer is broken off")]
 async fn a_list_that_cannot_be_completed_breaks_the_connection_off() {
     let one = order(1, "2016-03-14 09:05:00", "new", "order", 1);
     for reply in [
@@ -128,7 +126,6 @@ async fn a_list_that_cannot_be_completed_breaks_the_connection_off() {
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "the client leaves")]
 async fn a_client_that_leaves_ends_the_call_of_the_order_system() {
     let latch = Arc::new(Notify::new());
     let first = format!("<orders>{}", order(1, "2016-03-14 09:05:00", "new", "order", 1));

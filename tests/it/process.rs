@@ -10,7 +10,6 @@ const SETTINGS: [(&str, &str); 5] = [
     ("GATEWAY__SERVER__DRAIN_DELAY", "500ms"),
 ];
 
-#[expect(clippy::disallowed_methods, reason = "the program is asked from outside")]
 async fn get(url: &str) -> Option<(u16, String)> {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let response = client.get(url).send().await.ok()?;
