@@ -67,8 +67,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>>;
 }
 
-/// A list as it comes. An error ends it, and then it is not complete.
-pub type Items<T> = BoxStream<'static, Result<Item<T>>>;
+/// A list as it comes: runs of as many items as are there at once. An error ends it, and then it is not complete.
+pub type Items<T> = BoxStream<'static, Result<Vec<Item<T>>>>;
 
 /// One place in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

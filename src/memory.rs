@@ -63,10 +63,10 @@ impl Memory {
             let piece: Vec<_> = entries(&data).range((after, Bound::Unbounded)).take(PIECE).collect();
             let next = piece.last().map(|(id, _)| Bound::Excluded(**id));
             let items: Vec<_> =
-                piece.into_iter().filter(|(_, entry)| wanted(entry)).map(|(_, entry)| Ok(Item::Read(told(entry)))).collect();
-            std::future::ready(next.map(|next| (stream::iter(items), (next, wanted))))
+                piece.into_iter().filter(|(_, entry)| wanted(entry)).map(|(_, entry)| Item::Read(told(entry))).collect();
+            std::future::ready(next.map(|next| (Ok(items), (next, wanted))))
         });
-        pieces.flatten().boxed()
+        pieces.boxed()
     }
 
     /// Changes an order and appends a row to its log. Returns when the row was stamped.

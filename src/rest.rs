@@ -12,7 +12,8 @@
 mod document;
 mod extract;
 mod filter;
-mod list;
+mod json;
+pub mod list;
 mod negotiate;
 mod router;
 mod routes;

@@ -22,7 +22,7 @@ use super::drift::Kind;
 use super::profile::Profile;
 use super::reading::{Reading, Unread};
 use super::wire::Decoded;
-use super::xml::{Element, Malformed, Oddity, Token, Tokenizer, Tree};
+use super::xml::{Element, Malformed, Oddity, Shapes, Token, Tokenizer, Tree};
 use crate::backend::{Error, Item, Unreadable};
 use crate::charset::Charset;
 use crate::model::KnownDays;
@@ -42,6 +42,8 @@ pub(crate) struct Answer {
     max_part: u64,
     tokenizer: Tokenizer,
     tree: Tree,
+    /// What items looked like so far; only in answers with many.
+    shapes: Option<Shapes>,
     envelope: Envelope,
     /// Where the part that is being read began.
     part_start: Option<u64>,
@@ -60,11 +62,17 @@ impl Answer {
             max_part,
             tokenizer: Tokenizer::new(),
             tree: Tree::default(),
+            shapes: None,
             envelope: Envelope::default(),
             part_start: None,
             ending: Ending::default(),
             known_days: KnownDays::default(),
         }
+    }
+
+    /// An answer whose parts are like each other.
+    pub(crate) fn of_many(self) -> Self {
+        Self { shapes: Some(Shapes::default()), ..self }
     }
 
     /// What reads the values of this answer.
@@ -80,6 +88,12 @@ impl Answer {
     /// Goes on to the end of the next part; `false` when more bytes are needed for it.
     pub(crate) fn next_part(&mut self) -> Result<bool, Malformed> {
         loop {
+            if self.shapes.is_some() && self.tree.has_just_begun() && self.build_by_shape()? {
+                if self.sort_part() {
+                    return Ok(true);
+                }
+                continue;
+            }
             // Outside of parts, every tag is looked at for itself.
             let token = if self.tree.is_building() { self.tokenizer.token_or_leaf() } else { self.tokenizer.token() };
             let Some(token) = token? else {
@@ -199,6 +213,18 @@ impl Answer {
         Ok(())
     }
 
+    /// Takes the whole part that has just begun in one step, if it looks like one before it.
+    fn build_by_shape(&mut self) -> Result<bool, Malformed> {
+        let charset = self.charset();
+        let shapes = self.shapes.as_mut().filter(|_| self.tree.depth() == 1);
+        let Some((whole, flat)) = shapes.and_then(|shapes| self.tokenizer.rest_by_shape(shapes)) else { return Ok(false) };
+        self.tree.flat(self.tokenizer.bytes(whole), &flat, charset);
+        self.check_growth()?;
+        let start = self.part_start.take().unwrap_or_default();
+        self.check_size(start, self.tokenizer.position())?;
+        Ok(true)
+    }
+
     /// A token inside a part; `true` at the end of one that carries data.
     fn build(&mut self, token: Token) -> Result<bool, Malformed> {
         match token {
@@ -224,6 +250,9 @@ impl Answer {
                 if !self.tree.is_building() {
                     let start = self.part_start.take().unwrap_or_default();
                     self.check_size(start, self.tokenizer.position())?;
+                    if let Some(shapes) = &mut self.shapes {
+                        self.tokenizer.learn(shapes, start);
+                    }
                     return Ok(self.sort_part());
                 }
             }

@@ -102,7 +102,7 @@ impl Decoder {
         decode: DecodeItem<T>,
         mut see: impl FnMut(Item<T>),
     ) -> Result<u64, Error> {
-        let mut answer = Answer::new(call, Arc::clone(&self.profile), None, self.profile.max_item_bytes);
+        let mut answer = Answer::new(call, Arc::clone(&self.profile), None, self.profile.max_item_bytes).of_many();
         let mut count = 0;
         for piece in document.chunks(self.piece) {
             answer.push(piece);

@@ -21,7 +21,12 @@ pub(crate) struct List<T> {
     /// How many items came.
     position: u64,
     patience: Patience,
+    /// What went wrong after the items that were handed out last.
+    fault: Option<Error>,
 }
+
+/// The greatest number of items in a run: about what one read from a connection brings.
+const MAX_RUN: usize = 256;
 
 /// How long a list may be silent.
 #[derive(Debug, Clone, Copy)]
@@ -42,27 +47,30 @@ impl<T: 'static> List<T> {
         response: Response,
         patience: Patience,
     ) -> Self {
-        let answer = Answer::new(call, Arc::clone(profile), response.charset, profile.max_item_bytes);
-        Self { decode, answer, body: response.body, position: 0, patience }
+        let answer = Answer::new(call, Arc::clone(profile), response.charset, profile.max_item_bytes).of_many();
+        Self { decode, answer, body: response.body, position: 0, patience, fault: None }
     }
 
     /// The items as they come, once the first is there, or the end of an empty list. A fault after that ends the list.
-    pub(crate) async fn open(mut self) -> Result<impl Stream<Item = Result<Item<T>, Error>>, Error> {
+    pub(crate) async fn open(mut self) -> Result<impl Stream<Item = Result<Vec<Item<T>>, Error>>, Error> {
         let first = self.next().await?;
         let is_empty = first.is_none();
-        let rest = stream::try_unfold(self, |mut list| async move { Ok(list.next().await?.map(|item| (item, list))) });
+        let rest = stream::try_unfold(self, |mut list| async move { Ok(list.next().await?.map(|run| (run, list))) });
         Ok(stream::iter(first.map(Ok)).chain(rest.take(if is_empty { 0 } else { usize::MAX })))
     }
 
-    async fn next(&mut self) -> Result<Option<Item<T>>, Error> {
+    /// The next items: as many as the bytes that came hold, `None` at the end.
+    async fn next(&mut self) -> Result<Option<Vec<Item<T>>>, Error> {
         loop {
-            if self.answer.next_part()? {
-                if self.answer.ending().may_be_success() {
-                    return self.decode_part().map(Some);
+            let mut run = Vec::new();
+            if let Err(fault) = self.fault.take().map_or_else(|| self.decode_onto(&mut run), Err) {
+                if run.is_empty() {
+                    return Err(fault);
                 }
-                // The rest may tell why, but what a failure lists is no list.
-                self.answer.forget_parts();
-                continue;
+                self.fault = Some(fault);
+            }
+            if !run.is_empty() {
+                return Ok(Some(run));
             }
             let limit = self.patience.limit(self.position);
             match timeout_at(limit, self.body.next()).await {
@@ -74,9 +82,18 @@ impl<T: 'static> List<T> {
         }
     }
 
-    fn decode_part(&mut self) -> Result<Item<T>, Error> {
-        self.position += 1;
-        self.answer.decode_item(self.position, self.decode)
+    /// Decodes the items that are there, at most so many that others get their turn.
+    fn decode_onto(&mut self, run: &mut Vec<Item<T>>) -> Result<(), Error> {
+        while run.len() < MAX_RUN && self.answer.next_part()? {
+            if self.answer.ending().may_be_success() {
+                self.position += 1;
+                run.push(self.answer.decode_item(self.position, self.decode)?);
+            } else {
+                // The rest may tell why, but what a failure lists is no list.
+                self.answer.forget_parts();
+            }
+        }
+        Ok(())
     }
 }
 

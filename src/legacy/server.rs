@@ -253,7 +253,6 @@ async fn list<T: Send + 'static>(
     mut items: Items<T>,
     encode: impl Fn(&T, &mut Writer) + Send + 'static,
 ) -> Result<Response, Error> {
-    const PIECE: usize = 128;
     let first = items.next().await.transpose()?;
     let items = stream::iter(first.map(Ok)).chain(items);
     let mut head = Writer::document();
@@ -267,10 +266,10 @@ async fn list<T: Send + 'static>(
         tail.text("status", "success");
     }
     tail.end(call.name);
-    let pieces = items.ready_chunks(PIECE).map(move |items| {
+    let pieces = items.map(move |items| {
         let mut xml = Writer::default();
-        for item in items {
-            match item? {
+        for item in items? {
+            match item {
                 Item::Read(item) => encode(&item, &mut xml),
                 // The protocol has no way to tell, so the list must not look complete.
                 Item::Unreadable(_) => return Err(Error::AnswerInvalid { reason: "one of its items cannot be read" }),

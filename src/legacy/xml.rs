@@ -5,6 +5,7 @@
 //! value, under wrong labels too ([`text`]); and one spoilt item does not spoil the document ([`tree`]). What is read is a
 //! safe subset: no document type, no processing instructions, at most [`MAX_DEPTH`] levels, every end tag the right one.
 
+mod shape;
 mod source;
 mod tag;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tokenizer;
 mod tree;
 mod writer;
 
+pub(crate) use shape::Shapes;
 pub(crate) use tokenizer::{Malformed, Token, Tokenizer};
 pub(crate) use tree::{Element, Oddity, Tree};
 pub(crate) use writer::Writer;

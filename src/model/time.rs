@@ -48,21 +48,37 @@ impl LocalTime {
 /// RFC 3339 with the offset of the order system's zone, in whole seconds.
 impl fmt::Display for LocalTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_rfc3339(|text| f.write_str(text))
+    }
+}
+
+impl LocalTime {
+    /// Shows the time as RFC 3339 with the offset of the order system's zone, in whole seconds. Lists have two in each item,
+    /// so it is written digit by digit into a place of fixed size.
+    pub fn with_rfc3339<R>(self, see: impl FnOnce(&str) -> R) -> R {
         let (date, time) = (self.wall.date(), self.wall.time());
         let minutes = self.offset.seconds() / 60;
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}{:02}:{:02}",
-            date.year(),
-            date.month(),
-            date.day(),
-            time.hour(),
-            time.minute(),
-            time.second(),
-            if minutes < 0 { '-' } else { '+' },
-            minutes.abs() / 60,
-            minutes.abs() % 60
-        )
+        let mut text = *b"0000-00-00T00:00:00+00:00";
+        let numbers = [
+            (0, i32::from(date.year()) / 100),
+            (2, i32::from(date.year()) % 100),
+            (5, i32::from(date.month())),
+            (8, i32::from(date.day())),
+            (11, i32::from(time.hour())),
+            (14, i32::from(time.minute())),
+            (17, i32::from(time.second())),
+            (20, minutes.abs() / 60),
+            (23, minutes.abs() % 60),
+        ];
+        for (place, number) in numbers {
+            if let (Some(digits), Ok(number)) = (text.get_mut(place..place + 2), u8::try_from(number)) {
+                digits.copy_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
+            }
+        }
+        if minutes < 0 {
+            text[19] = b'-';
+        }
+        see(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

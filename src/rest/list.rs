@@ -1,4 +1,6 @@
-//! Lists, written item by item as they come.
+//! Lists, written as they come.
+
+mod encoder;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,51 +11,35 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use http::header::CONTENT_TYPE;
-use serde::Serialize;
+
+pub use encoder::{Encoder, Form, ListItem};
 
 use super::problem::Problem;
-use super::wire::Unreadable;
 use crate::backend::{Item, Items};
 
-/// Answers a list. The answer begins with the first item, or at the end of an empty list, so that a fault before it is a
-/// problem; a fault after it breaks the connection off, so that a list never looks complete when it is not.
-pub(super) async fn respond<T, D>(
+/// Answers a list. The answer begins with the first items, or at the end of an empty list, so that a fault before them is a
+/// problem; a fault after them breaks the connection off, so that a list never looks complete when it is not.
+pub(super) async fn respond<T: ListItem>(
     mut items: Items<T>,
+    form: Form,
     keep: impl Fn(&T) -> bool + Send + Unpin + 'static,
-) -> Result<Response, Problem>
-where
-    T: Send + Unpin + 'static,
-    D: From<T> + Serialize + 'static,
-{
+) -> Result<Response, Problem> {
     let first = items.next().await.transpose().map_err(|error| Problem::list(&error))?;
     let items = stream::iter(first.map(Ok)).chain(items).boxed();
-    let list = JsonList::<T, D, _> {
-        items,
-        keep,
-        encode: D::from,
-        buffer: Vec::new(),
-        count: 0,
-        unreadable: Vec::new(),
-        stage: Stage::Begin,
-    };
-    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(list)).into_response())
+    let list = List { items, keep, encoder: Encoder::new(form), stage: Stage::Items };
+    Ok(([(CONTENT_TYPE, form.media_type())], Body::from_stream(list)).into_response())
 }
 
 /// The bytes of a list.
-struct JsonList<T, D, K> {
+struct List<T, K> {
     items: Items<T>,
     keep: K,
-    encode: fn(T) -> D,
-    buffer: Vec<u8>,
-    /// How many items were written.
-    count: u64,
-    unreadable: Vec<Unreadable>,
+    encoder: Encoder,
     stage: Stage,
 }
 
 #[derive(Debug)]
 enum Stage {
-    Begin,
     Items,
     /// What was written before this error has been handed over and may not have left yet.
     Failed(BoxError),
@@ -66,51 +52,40 @@ enum Stage {
 const PIECE: usize = 16 * 1024;
 /// How many unreadable items a list may have: they are told at its end, and kept until then.
 const MAX_UNREADABLE: usize = 10_000;
-/// How many items are taken in one go; others get their turn after that, also when a filter lets nothing through.
-const MAX_IN_A_ROW: usize = 256;
+/// How many runs without a wanted item are taken in one go before others get their turn.
+const MAX_IN_A_ROW: usize = 4;
 
-impl<T, D: Serialize, K: Fn(&T) -> bool> JsonList<T, D, K> {
-    fn write(&mut self, item: Item<T>) -> Result<(), serde_json::Error> {
-        match item {
-            Item::Unreadable(item) => self.unreadable.push(item.into()),
-            Item::Read(item) if (self.keep)(&item) => {
-                if self.count > 0 {
-                    self.buffer.push(b',');
-                }
-                self.count += 1;
-                serde_json::to_writer(&mut self.buffer, &(self.encode)(item))?;
+impl<T: ListItem, K: Fn(&T) -> bool> List<T, K> {
+    fn write(&mut self, run: Vec<Item<T>>) -> Result<(), BoxError> {
+        for item in run {
+            match item {
+                Item::Read(item) if (self.keep)(&item) => self.encoder.item(&item)?,
+                Item::Read(_) => {}
+                Item::Unreadable(item) => self.encoder.unreadable(item)?,
             }
-            Item::Read(_) => {}
         }
-        Ok(())
-    }
-
-    fn write_end(&mut self) -> Result<(), serde_json::Error> {
-        self.buffer.push(b']');
-        if !self.unreadable.is_empty() {
-            self.buffer.extend_from_slice(b",\"unreadable\":");
-            serde_json::to_writer(&mut self.buffer, &self.unreadable)?;
-        }
-        self.buffer.push(b'}');
-        Ok(())
+        if self.encoder.kept() > MAX_UNREADABLE { Err("too many items are unreadable".into()) } else { Ok(()) }
     }
 
     fn take_piece(&mut self) -> Poll<Option<Result<Bytes, BoxError>>> {
-        Poll::Ready(Some(Ok(Bytes::from(std::mem::take(&mut self.buffer)))))
+        Poll::Ready(Some(Ok(self.encoder.take())))
+    }
+
+    fn fail(&mut self, error: BoxError) -> Poll<Option<Result<Bytes, BoxError>>> {
+        self.stage = Stage::Failed(error);
+        self.take_piece()
     }
 }
 
-impl<T, D, K> Stream for JsonList<T, D, K>
+impl<T, K> Stream for List<T, K>
 where
-    T: Unpin,
-    D: Serialize,
+    T: ListItem,
     K: Fn(&T) -> bool + Unpin,
 {
     type Item = Result<Bytes, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Begin => self.buffer.extend_from_slice(b"{\"items\":["),
             Stage::Items => {}
             // An error makes hyper drop what it holds. It sends that first when it has to wait once more, and then the client
             // has the head of the answer and all items that were good.
@@ -124,26 +99,21 @@ where
         }
         self.stage = Stage::Items;
         for _ in 0..MAX_IN_A_ROW {
-            let item = match self.items.poll_next_unpin(context) {
-                Poll::Pending if self.buffer.is_empty() => return Poll::Pending,
+            let run = match self.items.poll_next_unpin(context) {
+                Poll::Pending if self.encoder.is_empty() => return Poll::Pending,
                 Poll::Pending => return self.take_piece(),
-                Poll::Ready(Some(Err(error))) => {
-                    self.stage = Stage::Failed(error.into());
-                    return self.take_piece();
-                }
+                Poll::Ready(Some(Err(error))) => return self.fail(error.into()),
                 Poll::Ready(None) => {
                     self.stage = Stage::Over;
-                    self.write_end()?;
+                    self.encoder.finish(None)?;
                     return self.take_piece();
                 }
-                Poll::Ready(Some(Ok(item))) => item,
+                Poll::Ready(Some(Ok(run))) => run,
             };
-            self.write(item)?;
-            if self.unreadable.len() > MAX_UNREADABLE {
-                self.stage = Stage::Failed("too many items are unreadable".into());
-                return self.take_piece();
+            if let Err(error) = self.write(run) {
+                return self.fail(error);
             }
-            if self.buffer.len() >= PIECE {
+            if self.encoder.len() >= PIECE {
                 return self.take_piece();
             }
         }

@@ -13,16 +13,14 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
+use super::json;
 use super::problem::{Code, Problem};
 
-/// A value as the body of a response.
-pub(in crate::rest) struct Json<T>(T);
-
-impl<T: Serialize> IntoResponse for Json<T> {
-    fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
-            Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-            Err(_) => Problem::new(Code::InternalError, "The answer cannot be written as JSON.").into_response(),
-        }
+/// A response whose body is this value.
+fn json(value: &impl Serialize) -> Response {
+    let mut body = Vec::with_capacity(2048);
+    match json::write(value, &mut body) {
+        Ok(()) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(_) => Problem::new(Code::InternalError, "The answer cannot be written as JSON.").into_response(),
     }
 }

@@ -39,3 +39,31 @@ impl From<backend::Unreadable> for Unreadable {
         Self { position: item.position, id: item.id, detail: item.detail }
     }
 }
+
+/// A line of a list in NDJSON for an item that could not be read.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UnreadableLine {
+    /// Which item, and why.
+    pub(super) unreadable: Unreadable,
+}
+
+/// The last line of a list in NDJSON. A list without it is not complete.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Complete<'a> {
+    /// Always `true`.
+    #[serde(rename = "complete")]
+    all: bool,
+    /// How many items there were, those that could not be read not counted.
+    count: u64,
+    /// Leads to the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_cursor: Option<&'a str>,
+}
+
+impl<'a> Complete<'a> {
+    pub(super) const fn new(count: u64, next_cursor: Option<&'a str>) -> Self {
+        Self { all: true, count, next_cursor }
+    }
+}

@@ -3,6 +3,7 @@
 use memchr::memmem;
 
 use super::MAX_DEPTH;
+use super::shape::{Flat, Shapes};
 use super::source::Source;
 use super::tag::{each_attribute, has_ends_of_name, is_name, is_name_byte};
 use crate::backend::Error;
@@ -163,6 +164,34 @@ impl Tokenizer {
                     return Ok(Some(Token::Start { name, attributes }));
                 }
             }
+        }
+    }
+
+    /// Everything that is left of the element that has just begun, when it has a known shape and is all there: where that is,
+    /// and what it consists of. The element is over then.
+    pub(crate) fn rest_by_shape<'s>(&mut self, shapes: &'s mut Shapes) -> Option<(Span, Flat<'s>)> {
+        if self.end_is_due || self.open_ends.len() >= MAX_DEPTH {
+            return None;
+        }
+        let flat = shapes.read(self.pending())?;
+        let whole = Span { start: self.next, end: self.next + flat.length };
+        self.token_start = self.position();
+        self.next = whole.end;
+        self.searched = whole.end;
+        self.follows_tag = true;
+        self.close();
+        Some((whole, flat))
+    }
+
+    /// Remembers the shape of the element that has just ended and began at `start`, if it is still all there.
+    pub(crate) fn learn(&self, shapes: &mut Shapes, start: u64) {
+        let start = start.checked_sub(self.source.dropped()).and_then(|start| usize::try_from(start).ok());
+        let element = start.and_then(|start| self.source.bytes(start..self.next).strip_prefix(b"<"));
+        let Some(element) = element else { return };
+        let name = element.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(0);
+        let (name, rest) = element.split_at(name);
+        if let Some(rest) = rest.strip_prefix(b">") {
+            shapes.learn(name, rest);
         }
     }
 

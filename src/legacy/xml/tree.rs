@@ -2,6 +2,7 @@
 
 use crate::charset::Charset;
 
+use super::shape::{self, Flat};
 use super::text;
 
 /// What was odd about an element although it could be read.
@@ -86,6 +87,11 @@ impl Tree {
         !self.open.is_empty()
     }
 
+    /// How many elements are open.
+    pub(crate) const fn depth(&self) -> usize {
+        self.open.len()
+    }
+
     /// Begins an element.
     pub(crate) fn start(&mut self, name: &[u8], attributes: bool) {
         self.end_text();
@@ -128,6 +134,40 @@ impl Tree {
         } else {
             self.last = Some(index);
         }
+    }
+
+    /// Adds the elements that are left of the innermost open one, and ends it.
+    pub(crate) fn flat(&mut self, whole: &[u8], flat: &Flat<'_>, charset: Charset) {
+        let plain = if text::is_plain(whole) { std::str::from_utf8(whole).ok() } else { None };
+        if let Some(plain) = plain {
+            let base = self.characters.len();
+            self.characters.push_str(plain);
+            let at = |span: shape::Span| Span { start: base + span.start, end: base + span.end };
+            let (first, parent) = (self.nodes.len(), self.open.last().map(|open| open.node));
+            self.nodes.extend(flat.leaves().enumerate().map(|(index, (name, text))| Node {
+                name: at(name),
+                text: at(text),
+                parent,
+                end: first + index + 1,
+                oddities: 0,
+            }));
+            if let Some(open) = self.open.last_mut() {
+                open.text = self.characters.len();
+            }
+        } else {
+            let bytes = |span: shape::Span| whole.get(span.start..span.end).unwrap_or_default();
+            for (name, text) in flat.leaves() {
+                self.start(bytes(name), false);
+                self.text(bytes(text), charset);
+                self.end();
+            }
+        }
+        self.end();
+    }
+
+    /// Whether nothing of the innermost open element came but its start tag.
+    pub(crate) fn has_just_begun(&self) -> bool {
+        self.open.last().is_some_and(|open| open.node + 1 == self.nodes.len() && open.text == self.characters.len())
     }
 
     /// Adds text with entities to the innermost open element.

@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::Json;
+use super::json;
 use crate::model;
 use crate::rest::extract::{AcceptsJson, JsonBody, NoPrecondition, NoQuery, OrderPath};
 use crate::rest::problem::{BodyProblems, OrderNotFound, Problem, WriteProblems};
@@ -44,5 +44,5 @@ pub(in crate::rest) async fn add_order_message(
     let message = model::NewMessage::from(NewMessage::read(members)?);
     let at = asked.backend.add_message(&asked.context, path.id, message.clone()).await;
     let at = at.map_err(|error| Problem::write(&error))?;
-    Ok((StatusCode::CREATED, Json(Message::added(message, at))).into_response())
+    Ok((StatusCode::CREATED, json(&Message::added(&message, at))).into_response())
 }

@@ -1,6 +1,8 @@
 //! `PATCH /orders/{id}/status`
 
-use super::Json;
+use axum::response::Response;
+
+use super::json;
 use crate::rest::extract::{AcceptsJson, MergePatchBody, NoPrecondition, NoQuery, OrderPath};
 use crate::rest::problem::{BodyProblems, OrderNotFound, Problem, WriteProblems};
 use crate::rest::router::Asked;
@@ -31,9 +33,9 @@ pub(in crate::rest) async fn change_order_status(
     _: NoQuery,
     _: NoPrecondition,
     MergePatchBody(members): MergePatchBody,
-) -> Result<Json<StatusOfOrder>, Problem> {
+) -> Result<Response, Problem> {
     let change = StatusChange::read(members)?;
     let changed = asked.backend.set_status(&asked.context, path.id, change.status).await;
     changed.map_err(|error| Problem::write(&error))?;
-    Ok(Json(change.into()))
+    Ok(json(&StatusOfOrder::from(change)))
 }

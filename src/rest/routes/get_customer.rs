@@ -1,6 +1,8 @@
 //! `GET /customers/{id}`
 
-use super::Json;
+use axum::response::Response;
+
+use super::json;
 use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery};
 use crate::rest::openapi::examples;
 use crate::rest::problem::{Code, CustomerNotFound, Problem, ReadProblems, RequestProblems};
@@ -27,8 +29,8 @@ pub(in crate::rest) async fn get_customer(
     path: CustomerPath,
     _: AcceptsJson,
     _: NoQuery,
-) -> Result<Json<wire::Customer>, Problem> {
+) -> Result<Response, Problem> {
     let customer = asked.backend.customer_info(&asked.context, path.id).await;
     let customer = customer.map_err(|error| Problem::read(&error, Code::CustomerNotFound))?;
-    Ok(Json(customer.into()))
+    Ok(json(&wire::Customer::from(&customer)))
 }

@@ -1,6 +1,8 @@
 //! `GET /orders/{id}`
 
-use super::Json;
+use axum::response::Response;
+
+use super::json;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::openapi::examples;
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
@@ -22,13 +24,8 @@ use crate::rest::wire;
         ReadProblems,
     )
 )]
-pub(in crate::rest) async fn get_order(
-    asked: Asked,
-    path: OrderPath,
-    _: AcceptsJson,
-    _: NoQuery,
-) -> Result<Json<wire::Order>, Problem> {
+pub(in crate::rest) async fn get_order(asked: Asked, path: OrderPath, _: AcceptsJson, _: NoQuery) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    Ok(Json(order.into()))
+    Ok(json(&wire::Order::from(&order)))
 }

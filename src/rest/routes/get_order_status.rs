@@ -1,6 +1,8 @@
 //! `GET /orders/{id}/status`
 
-use super::Json;
+use axum::response::Response;
+
+use super::json;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
 use crate::rest::router::Asked;
@@ -26,8 +28,8 @@ pub(in crate::rest) async fn get_order_status(
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
-) -> Result<Json<wire::StatusOfOrder>, Problem> {
+) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    Ok(Json(order.status.into()))
+    Ok(json(&wire::StatusOfOrder::from(order.status.as_ref())))
 }

@@ -31,5 +31,5 @@ pub(in crate::rest) async fn list_customers(
 ) -> Result<Response, Problem> {
     let customers = asked.backend.customers(&asked.for_list(), query.since).await;
     let customers = customers.map_err(|error| Problem::list(&error))?;
-    list::respond::<_, wire::Customer>(customers, |_| true).await
+    list::respond(customers, list::Form::Json, |_| true).await
 }

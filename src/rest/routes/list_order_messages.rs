@@ -1,6 +1,8 @@
 //! `GET /orders/{id}/messages`
 
-use super::Json;
+use axum::response::Response;
+
+use super::json;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
 use crate::rest::router::Asked;
@@ -26,8 +28,8 @@ pub(in crate::rest) async fn list_order_messages(
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
-) -> Result<Json<wire::MessageList>, Problem> {
+) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    Ok(Json(order.messages.unwrap_or_default().into()))
+    Ok(json(&wire::MessageList::from(order.messages.as_deref().unwrap_or_default())))
 }

@@ -30,5 +30,5 @@ pub(in crate::rest) async fn list_orders(asked: Asked, _: AcceptsJson, query: Or
     let since = asked.zone.date(filter.since);
     let orders = asked.backend.orders(&asked.for_list(), since).await;
     let orders = orders.map_err(|error| Problem::list(&error))?;
-    list::respond::<_, wire::Order>(orders, move |order| filter.includes(order)).await
+    list::respond(orders, list::Form::Json, move |order| filter.includes(order)).await
 }

@@ -10,80 +10,80 @@ use crate::model;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Customer)]
-pub(in crate::rest) struct Customer {
+pub(in crate::rest) struct Customer<'a> {
     /// The customer's number.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 18020)]
     id: u64,
     /// The access point: digits or a code. Not every customer has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "KC0101A06")]
-    access_id: Option<String>,
+    access_id: Option<&'a str>,
     /// Swedish personal identity number: 10, 12 or 14 digits; the order system masks it in some answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "191212121212")]
-    personal_identity_number: Option<String>,
+    personal_identity_number: Option<&'a str>,
     /// First name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Tolvan")]
-    first_name: Option<String>,
+    first_name: Option<&'a str>,
     /// Last name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Tolvansson")]
-    last_name: Option<String>,
+    last_name: Option<&'a str>,
     /// E-mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "tolvan@example.com")]
-    email: Option<String>,
+    email: Option<&'a str>,
     /// Street and number. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Exempelgatan 12")]
-    address: Option<String>,
+    address: Option<&'a str>,
     /// Postal code. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "01234")]
-    postal_code: Option<String>,
+    postal_code: Option<&'a str>,
     /// City. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Åsele")]
-    city: Option<String>,
+    city: Option<&'a str>,
     /// Phone number. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "0701740605")]
-    phone: Option<String>,
+    phone: Option<&'a str>,
     /// The network's own name of the flat or house. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "508-004-06-0302")]
-    premise: Option<String>,
+    premise: Option<&'a str>,
     /// What the customer wrote when ordering. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Ring på dörren & vänta")]
-    message: Option<String>,
+    message: Option<&'a str>,
     /// The network's membership number. Only `GET /customers/{id}` of network operators knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "1234")]
-    member_id: Option<String>,
+    member_id: Option<&'a str>,
     /// When the customer was registered. Only `GET /customers` of service providers knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
     registered_at: Option<Time>,
 }
 
-impl From<model::Customer> for Customer {
-    fn from(customer: model::Customer) -> Self {
+impl<'a> From<&'a model::Customer> for Customer<'a> {
+    fn from(customer: &'a model::Customer) -> Self {
         Self {
             id: customer.id.get(),
-            access_id: customer.access_id,
-            personal_identity_number: customer.personal_identity_number,
-            first_name: customer.first_name,
-            last_name: customer.last_name,
-            email: customer.email,
-            address: customer.address,
-            postal_code: customer.postal_code,
-            city: customer.city,
-            phone: customer.phone,
-            premise: customer.premise,
-            message: customer.message,
-            member_id: customer.member_id,
+            access_id: customer.access_id.as_deref(),
+            personal_identity_number: customer.personal_identity_number.as_deref(),
+            first_name: customer.first_name.as_deref(),
+            last_name: customer.last_name.as_deref(),
+            email: customer.email.as_deref(),
+            address: customer.address.as_deref(),
+            postal_code: customer.postal_code.as_deref(),
+            city: customer.city.as_deref(),
+            phone: customer.phone.as_deref(),
+            premise: customer.premise.as_deref(),
+            message: customer.message.as_deref(),
+            member_id: customer.member_id.as_deref(),
             registered_at: customer.registered_at.map(Time),
         }
     }
@@ -95,7 +95,7 @@ impl From<model::Customer> for Customer {
 #[expect(dead_code, reason = "the shape of what rest::list writes")]
 pub(in crate::rest) struct CustomerList {
     /// The customers in the order system's order.
-    items: Vec<Customer>,
+    items: Vec<Customer<'static>>,
     /// Items that could not be read; absent when there are none.
     #[schema(required = false)]
     unreadable: Vec<Unreadable>,

@@ -5,44 +5,44 @@ use utoipa::ToSchema;
 
 use super::{Time, words};
 use crate::model;
-use crate::model::Word;
+use crate::model::{Open, Word};
 use crate::rest::extract::Members;
 use crate::rest::problem::Problem;
 
 /// One row of an order's log. Both the service provider and the network operator see it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Message)]
-pub(in crate::rest) struct Message {
+pub(in crate::rest) struct Message<'a> {
     /// When the row was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
     at: Option<Time>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = words::message_type_as_read, required = false)]
-    kind: Option<String>,
+    kind: Option<&'a str>,
     /// What it says. Personal identity numbers occur here too.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "API doesn't report the service as activated")]
-    text: Option<String>,
+    text: Option<&'a str>,
 }
 
-impl From<model::Message> for Message {
-    fn from(row: model::Message) -> Self {
-        Self { at: row.at.map(Time), kind: row.kind.map(|kind| kind.as_str().to_owned()), text: row.text }
+impl<'a> From<&'a model::Message> for Message<'a> {
+    fn from(row: &'a model::Message) -> Self {
+        Self { at: row.at.map(Time), kind: row.kind.as_ref().map(Open::as_str), text: row.text.as_deref() }
     }
 }
 
 /// The log of an order.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MessageList)]
-pub(in crate::rest) struct MessageList {
+pub(in crate::rest) struct MessageList<'a> {
     /// The rows in the order of the log.
-    items: Vec<Message>,
+    items: Vec<Message<'a>>,
 }
 
-impl From<Vec<model::Message>> for MessageList {
-    fn from(rows: Vec<model::Message>) -> Self {
-        Self { items: rows.into_iter().map(Message::from).collect() }
+impl<'a> From<&'a [model::Message]> for MessageList<'a> {
+    fn from(rows: &'a [model::Message]) -> Self {
+        Self { items: rows.iter().map(Message::from).collect() }
     }
 }
 
@@ -96,9 +96,9 @@ impl From<NewMessage> for model::NewMessage {
     }
 }
 
-impl Message {
+impl<'a> Message<'a> {
     /// A row that was added, and when it was stamped, where that is known.
-    pub(in crate::rest) fn added(message: model::NewMessage, at: Option<model::LocalTime>) -> Self {
-        Self { at: at.map(Time), kind: Some(message.kind.as_str().to_owned()), text: Some(message.text) }
+    pub(in crate::rest) fn added(message: &'a model::NewMessage, at: Option<model::LocalTime>) -> Self {
+        Self { at: at.map(Time), kind: Some(message.kind.as_str()), text: Some(&message.text) }
     }
 }

@@ -1,27 +1,28 @@
 //! Orders.
 
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::{Customer, Message, Time, Unreadable, words};
 use crate::model;
-use crate::model::{Delivery, OrderedBy};
+use crate::model::{Delivery, Open, OrderedBy};
 
 /// An order for a fibre service: the same type in lists and in detail. What a call does not know is absent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Order)]
-pub(in crate::rest) struct Order {
+pub(in crate::rest) struct Order<'a> {
     /// The order's number.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 20417)]
     id: u64,
     /// What kind of order it is; only `order` has ever been seen.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "order")]
-    kind: Option<String>,
+    kind: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = words::status_as_read, required = false)]
-    status: Option<String>,
+    status: Option<&'a str>,
     /// When it was placed: with seconds in lists, with minutes in details. In the hour that autumn repeats, the earlier of the
     /// two instants.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,138 +37,148 @@ pub(in crate::rest) struct Order {
     /// What was ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    service: Option<Service>,
+    service: Option<Service<'a>>,
     /// Who provides it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    provider: Option<Provider>,
+    provider: Option<Provider<'a>>,
     /// The network it is delivered in. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    network: Option<Network>,
+    network: Option<Network<'a>>,
     /// Who ordered it. Lists know only the id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    customer: Option<Customer>,
+    #[schema(nullable = false, value_type = Customer)]
+    customer: Option<Buyer<'a>>,
     /// The log. Always an array in details, absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    messages: Option<Vec<Message>>,
+    messages: Option<Vec<Message<'a>>>,
     /// Further facts. Always an array in details, absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    details: Option<Vec<Detail>>,
+    details: Option<Vec<Detail<'a>>>,
+}
+
+/// Who ordered: a whole customer, or one of whom only the number is known.
+#[derive(Debug)]
+struct Buyer<'a>(&'a OrderedBy);
+
+impl Serialize for Buyer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            OrderedBy::Customer(customer) => Customer::from(customer.as_ref()).serialize(serializer),
+            OrderedBy::Id(id) => {
+                let mut customer = serializer.serialize_struct("Customer", 1)?;
+                customer.serialize_field("id", &id.get())?;
+                customer.end()
+            }
+        }
+    }
 }
 
 /// The service that was ordered.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Service)]
-struct Service {
+struct Service<'a> {
     /// The portal's number of the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "3105")]
-    id: Option<String>,
+    id: Option<&'a str>,
     /// The provider's own number of it. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "00100100")]
-    uid: Option<String>,
+    uid: Option<&'a str>,
     /// Its name. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "100/100 Mbit/s")]
-    name: Option<String>,
+    name: Option<&'a str>,
     /// Where it stands in the portal's catalogue. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Privatpersoner: Internet / Via fiber")]
-    category: Option<String>,
+    category: Option<&'a str>,
 }
 
 /// The service provider.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Provider)]
-struct Provider {
+struct Provider<'a> {
     /// The portal's number of the provider. Lists only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "40210")]
-    id: Option<String>,
+    id: Option<&'a str>,
     /// Its name. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Ljusbolaget")]
-    name: Option<String>,
+    name: Option<&'a str>,
 }
 
 /// The network that an order is delivered in.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Network)]
-struct Network {
+struct Network<'a> {
     /// Its name.
     #[schema(example = "Övre Åsele Stadsnät")]
-    name: String,
+    name: &'a str,
 }
 
 /// One further fact about an order. It may have a value, a monthly fee, both or neither.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Detail)]
-struct Detail {
+struct Detail<'a> {
     /// What it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "invoice type")]
-    name: Option<String>,
+    name: Option<&'a str>,
     /// Its value.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Autogiro")]
-    value: Option<String>,
+    value: Option<&'a str>,
     /// A monthly fee in SEK, as a decimal number in a string.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "222")]
-    monthly_fee: Option<String>,
+    monthly_fee: Option<&'a str>,
 }
 
-impl From<model::Order> for Order {
-    fn from(order: model::Order) -> Self {
+impl<'a> From<&'a model::Order> for Order<'a> {
+    fn from(order: &'a model::Order) -> Self {
         let requested_delivery_at = match order.delivery {
             Some(Delivery::At(time)) => Some(Time(time)),
             Some(Delivery::Asap) | None => None,
         };
         Self {
             id: order.id.get(),
-            kind: order.kind,
-            status: order.status.map(|status| status.as_str().to_owned()),
+            kind: order.kind.as_deref(),
+            status: order.status.as_ref().map(Open::as_str),
             ordered_at: order.ordered_at.map(Time),
             requested_delivery_at,
             deliver_asap: order.delivery == Some(Delivery::Asap),
-            service: service(order.service),
-            provider: provider(order.provider),
-            network: order.network_name.map(|name| Network { name }),
-            customer: order.customer.map(customer),
-            messages: order.messages.map(|rows| rows.into_iter().map(Message::from).collect()),
-            details: order.details.map(|facts| facts.into_iter().map(detail).collect()),
+            service: service(&order.service),
+            provider: provider(&order.provider),
+            network: order.network_name.as_deref().map(|name| Network { name }),
+            customer: order.customer.as_ref().map(Buyer),
+            messages: order.messages.as_ref().map(|rows| rows.iter().map(Message::from).collect()),
+            details: order.details.as_ref().map(|facts| facts.iter().map(detail).collect()),
         }
     }
 }
 
-fn customer(customer: OrderedBy) -> Customer {
-    match customer {
-        OrderedBy::Id(id) => model::Customer::new(id).into(),
-        OrderedBy::Customer(customer) => (*customer).into(),
-    }
-}
-
 /// An object without members would say nothing, so it is absent.
-fn service(service: model::Service) -> Option<Service> {
+fn service(service: &model::Service) -> Option<Service<'_>> {
     let model::Service { id, uid, name, category } = service;
     let is_known = id.is_some() || uid.is_some() || name.is_some() || category.is_some();
-    is_known.then_some(Service { id, uid, name, category })
+    is_known.then_some(Service { id: id.as_deref(), uid: uid.as_deref(), name: name.as_deref(), category: category.as_deref() })
 }
 
-fn provider(provider: model::Provider) -> Option<Provider> {
+fn provider(provider: &model::Provider) -> Option<Provider<'_>> {
     let model::Provider { id, name } = provider;
-    (id.is_some() || name.is_some()).then_some(Provider { id, name })
+    (id.is_some() || name.is_some()).then_some(Provider { id: id.as_deref(), name: name.as_deref() })
 }
 
-fn detail(detail: model::Detail) -> Detail {
+fn detail(detail: &model::Detail) -> Detail<'_> {
     let model::Detail { name, value, monthly_fee } = detail;
-    Detail { name, value, monthly_fee }
+    Detail { name: name.as_deref(), value: value.as_deref(), monthly_fee: monthly_fee.as_deref() }
 }
 
 /// A list of orders. It is written item by item; a list that was broken off is no JSON.
@@ -176,7 +187,7 @@ fn detail(detail: model::Detail) -> Detail {
 #[expect(dead_code, reason = "the shape of what rest::list writes")]
 pub(in crate::rest) struct OrderList {
     /// The orders in the order system's order.
-    items: Vec<Order>,
+    items: Vec<Order<'static>>,
     /// Items that could not be read; absent when there are none.
     #[schema(required = false)]
     unreadable: Vec<Unreadable>,

@@ -11,15 +11,15 @@ use crate::rest::problem::Problem;
 /// The status of an order.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrderStatus, example = json!({"status": "new"}))]
-pub(in crate::rest) struct StatusOfOrder {
+pub(in crate::rest) struct StatusOfOrder<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = words::status_as_read, required = false)]
-    status: Option<String>,
+    status: Option<&'a str>,
 }
 
-impl From<Option<Open<OrderStatus>>> for StatusOfOrder {
-    fn from(status: Option<Open<OrderStatus>>) -> Self {
-        Self { status: status.map(|status| status.as_str().to_owned()) }
+impl<'a> From<Option<&'a Open<OrderStatus>>> for StatusOfOrder<'a> {
+    fn from(status: Option<&'a Open<OrderStatus>>) -> Self {
+        Self { status: status.map(Open::as_str) }
     }
 }
 
@@ -41,8 +41,8 @@ impl StatusChange {
     }
 }
 
-impl From<StatusChange> for StatusOfOrder {
+impl From<StatusChange> for StatusOfOrder<'_> {
     fn from(change: StatusChange) -> Self {
-        Self { status: Some(change.status.as_str().to_owned()) }
+        Self { status: Some(change.status.as_str()) }
     }
 }

@@ -5,11 +5,11 @@ use serde::{Serialize, Serializer};
 use crate::model::LocalTime;
 
 /// A time with the offset that the order system's zone had then.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::rest) struct Time(pub(in crate::rest) LocalTime);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        self.0.with_rfc3339(|text| serializer.serialize_str(text))
     }
 }

@@ -37,7 +37,6 @@ impl Gateway {
         Self::before_url(&upstream.url(), settings).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a client of the gateway, not of an order system")]
     pub(crate) async fn before_url(url: &str, settings: &[(&str, &str)]) -> Self {
         let defaults = [
             ("UPSTREAMS__DEFAULT__URL", url),
@@ -62,7 +61,6 @@ impl Gateway {
     }
 
     /// What was counted about the order system's answers, as `call kind name`.
-    #[expect(clippy::disallowed_methods, reason = "a client of the gateway, not of an order system")]
     pub(crate) async fn drift(&self) -> Vec<(String, u64)> {
         let response = self.client.get(format!("http://{}/diagnostics/drift", self.ops)).send().await.expect("an answer");
         let table: Value = serde_json::from_str(&response.text().await.expect("a table")).expect("JSON");
@@ -89,7 +87,6 @@ impl Gateway {
         self.client.request(method, format!("http://{}{target}", self.address))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a client of the gateway, not of an order system")]
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
         Answer::read(request.send().await.expect("the gateway answers")).await
     }

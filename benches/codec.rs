@@ -1,7 +1,7 @@
 //! How fast answers are decoded: ours beside the same bytes through quick-xml's serde, and through loops over
 //! quick-xml's events that keep the values, or do nothing with them.
 //!
-//! `cargo bench --bench decode`
+//! `cargo bench --bench codec`
 
 #![expect(clippy::expect_used, reason = "a bench")]
 
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use tjansteguiden_gateway::backend::Item;
 use tjansteguiden_gateway::legacy::document::Decoder;
 use tjansteguiden_gateway::model::OrderId;
+use tjansteguiden_gateway::rest::list::{Encoder, Form};
 
 /// What one read from a socket brings.
 const PIECE: usize = 64 * 1024;
@@ -147,6 +148,19 @@ fn list(criterion: &mut Criterion) {
     group.bench_function("ours", |bencher| {
         bencher.iter(|| {
             let see = |item| assert!(matches!(black_box(item), Item::Read(_)));
+            assert_eq!(decoder.orders(document.as_bytes(), see), Ok(100_000));
+        });
+    });
+    group.bench_function("ours, to JSON", |bencher| {
+        bencher.iter(|| {
+            let mut encoder = Encoder::new(Form::Json);
+            let see = |item| {
+                let Item::Read(order) = item else { return };
+                encoder.item(&order).expect("an order");
+                if encoder.len() > PIECE {
+                    black_box(encoder.take());
+                }
+            };
             assert_eq!(decoder.orders(document.as_bytes(), see), Ok(100_000));
         });
     });

@@ -1,0 +1,263 @@
+//! Writes JSON.
+//!
+//! What the gateway answers are structs with names that need no escaping and texts that seldom do. This serializer knows that,
+//! which makes a list of orders twice as fast as with one that looks at every character for itself; in everything else it
+//! writes what `serde_json` writes, and a property test compares the two.
+
+use serde::ser::{Error as _, Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
+use serde_json::Error;
+
+/// Appends a value.
+///
+/// # Errors
+/// When a type is used that the API's answers do not have, such as a map.
+pub(super) fn write(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Result<(), Error> {
+    value.serialize(Writer(out))
+}
+
+/// Writes one value.
+struct Writer<'o>(&'o mut Vec<u8>);
+
+/// Writes the members or items of one value.
+struct Members<'o> {
+    out: &'o mut Vec<u8>,
+    is_first: bool,
+    end: u8,
+}
+
+impl<'o> Members<'o> {
+    fn new(out: &'o mut Vec<u8>, [start, end]: [u8; 2]) -> Self {
+        out.push(start);
+        Self { out, is_first: true, end }
+    }
+
+    fn separate(&mut self) {
+        if !std::mem::take(&mut self.is_first) {
+            self.out.push(b',');
+        }
+    }
+
+    fn finish(self) {
+        self.out.push(self.end);
+    }
+}
+
+impl SerializeStruct for Members<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.separate();
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        value.serialize(Writer(self.out))
+    }
+
+    fn end(self) -> Result<(), Error> {
+        self.finish();
+        Ok(())
+    }
+}
+
+impl SerializeSeq for Members<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.separate();
+        value.serialize(Writer(self.out))
+    }
+
+    fn end(self) -> Result<(), Error> {
+        self.finish();
+        Ok(())
+    }
+}
+
+/// Writes a text with what JSON wants escaped.
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    out.push(b'"');
+    // Every byte is looked at, because compilers turn a loop without a way out into a few instructions.
+    if text.bytes().fold(false, |special, byte| special | is_special(byte)) {
+        for byte in text.bytes() {
+            match byte {
+                b'"' => out.extend_from_slice(b"\\\""),
+                b'\\' => out.extend_from_slice(b"\\\\"),
+                b'\n' => out.extend_from_slice(b"\\n"),
+                b'\r' => out.extend_from_slice(b"\\r"),
+                b'\t' => out.extend_from_slice(b"\\t"),
+                0x08 => out.extend_from_slice(b"\\b"),
+                0x0c => out.extend_from_slice(b"\\f"),
+                0..b' ' => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+                _ => out.push(byte),
+            }
+        }
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+}
+
+/// Writes a whole number.
+fn write_number(mut number: u64, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    for (index, digit) in digits.iter_mut().enumerate().rev() {
+        start = index;
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+}
+
+/// What the API's answers do not have.
+macro_rules! not_in_the_api {
+    ($($method:ident($($argument:ty),*) -> $ok:ty;)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<$ok, Error> {
+            Err(Error::custom("no answer of the API has such a value"))
+        })*
+    };
+}
+
+impl<'o> Serializer for Writer<'o> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Members<'o>;
+    type SerializeStruct = Members<'o>;
+    type SerializeTuple = Impossible<(), Error>;
+    type SerializeTupleStruct = Impossible<(), Error>;
+    type SerializeTupleVariant = Impossible<(), Error>;
+    type SerializeMap = Impossible<(), Error>;
+    type SerializeStructVariant = Impossible<(), Error>;
+
+    fn serialize_bool(self, value: bool) -> Result<(), Error> {
+        self.0.extend_from_slice(if value { b"true" } else { b"false" });
+        Ok(())
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<(), Error> {
+        write_number(value, self.0);
+        Ok(())
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Error> {
+        write_text(value, self.0);
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Error> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Members<'o>, Error> {
+        Ok(Members::new(self.0, *b"[]"))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'o>, Error> {
+        Ok(Members::new(self.0, *b"{}"))
+    }
+
+    not_in_the_api! {
+        serialize_i8(i8) -> ();
+        serialize_i16(i16) -> ();
+        serialize_i32(i32) -> ();
+        serialize_i64(i64) -> ();
+        serialize_u8(u8) -> ();
+        serialize_u16(u16) -> ();
+        serialize_u32(u32) -> ();
+        serialize_f32(f32) -> ();
+        serialize_f64(f64) -> ();
+        serialize_char(char) -> ();
+        serialize_bytes(&[u8]) -> ();
+        serialize_none() -> ();
+        serialize_unit() -> ();
+        serialize_unit_struct(&'static str) -> ();
+        serialize_tuple(usize) -> Impossible<(), Error>;
+        serialize_tuple_struct(&'static str, usize) -> Impossible<(), Error>;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Impossible<(), Error>;
+        serialize_map(Option<usize>) -> Impossible<(), Error>;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Impossible<(), Error>;
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), Error> {
+        Err(Error::custom("no answer of the API has such a value"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Serialize;
+
+    use super::write;
+
+    #[derive(Debug, Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Thing {
+        a_number: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        is_so: bool,
+        things: Vec<Thing>,
+    }
+
+    fn thing() -> impl Strategy<Value = Thing> {
+        let text = proptest::option::of(prop_oneof![any::<String>(), "[\\x00-\\x7f]{0,80}", "[a-zåäö \"\\\\]{0,80}"]);
+        let leaf = (any::<u64>(), text.clone(), any::<bool>());
+        let leaf = leaf.prop_map(|(a_number, text, is_so)| Thing { a_number, text, is_so, things: Vec::new() });
+        leaf.prop_recursive(3, 16, 4, move |inner| {
+            let things = proptest::collection::vec(inner, 0..4);
+            (any::<u64>(), text.clone(), any::<bool>(), things).prop_map(|(a_number, text, is_so, things)| Thing {
+                a_number,
+                text,
+                is_so,
+                things,
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_what_serde_json_writes(thing in thing()) {
+            let mut written = Vec::new();
+            write(&thing, &mut written).unwrap();
+            prop_assert_eq!(String::from_utf8(written).unwrap(), serde_json::to_string(&thing).unwrap());
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_whole() {
+        for number in [0, 1, 9, 10, 99, 100, 9_007_199_254_740_991, u64::MAX] {
+            let mut written = Vec::new();
+            write(&number, &mut written).unwrap();
+            assert_eq!(written, number.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_the_api_has_not_is_an_error_and_no_json() {
+        assert!(write(&-1, &mut Vec::new()).is_err());
+        assert!(write(&None::<u64>, &mut Vec::new()).is_err());
+        assert!(write(&std::collections::BTreeMap::from([("a", 1_u64)]), &mut Vec::new()).is_err());
+    }
+}
