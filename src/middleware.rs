@@ -1,10 +1,4 @@
-//! What every request passes, outermost first.
-//!
-//! 1. [`request`] — gives the request its id, its deadline and its line in the log, and writes the bodies of problems.
-//!    Outermost, so that whatever happens inside is told and logged.
-//! 2. [`panics`] — a handler that panics answers a problem. Inside of the first, which writes it; outside of the rest,
-//!    which may panic too.
-//! 3. [`limits`] — refuses what is too large before any handler looks at it.
+//! What every request passes, in one function: [`serve`].
 
 mod limits;
 mod line;
@@ -15,10 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::response::Response;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::ALLOW;
+use tower::util::MapResponse;
+
+use request::Tracked;
 
 /// What requests are told by.
 #[derive(Debug, Clone)]
@@ -28,20 +26,33 @@ pub struct Settings {
     /// How long a request may take that is no list.
     pub request_timeout: Duration,
     /// Name of the upstream that requests are for.
-    pub upstream: String,
+    pub upstream: Arc<str>,
 }
 
 /// The routes with everything around them.
-pub fn apply(router: Router, settings: Settings) -> Router {
-    let inner = router
-        .layer(from_fn(limits::check))
-        .layer(from_fn(panics::catch))
-        .layer(from_fn_with_state(Arc::new(settings), request::serve));
-    Router::new().fallback_service(inner).layer(map_response(allow_options))
+pub type Inbound = MapResponse<Router, fn(Response) -> Response>;
+
+/// Puts everything around the routes.
+pub fn apply(router: Router, settings: Settings) -> Inbound {
+    let all: fn(Response) -> Response = allow_options;
+    MapResponse::new(router.layer(from_fn_with_state(Arc::new(settings), serve)), all)
+}
+
+/// The way of a request, outermost first.
+async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next: Next) -> Response {
+    // Its id, its deadline and its line in the log come first and last, so that whatever happens in between is told.
+    let tracked = Tracked::begin(&mut request, &settings);
+    let response = match limits::check(&request) {
+        // What is too large is refused before any handler looks at it.
+        Err(problem) => problem.into_response(),
+        // A handler that panics answers a problem.
+        Ok(()) => panics::catch(next.run(request)).await,
+    };
+    tracked.finish(response, &settings)
 }
 
 /// Every route has `OPTIONS`. The router, which writes `Allow` last of all, does not know that.
-async fn allow_options(mut response: Response) -> Response {
+fn allow_options(mut response: Response) -> Response {
     if let Some(allow) = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok())
         && let Ok(all) = HeaderValue::try_from(format!("{allow},OPTIONS").replace(',', ", "))
     {

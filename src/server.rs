@@ -5,6 +5,7 @@
 //! two steps: after the first no connection is accepted any more and each open one ends with the request it is at; what is
 //! still open when the time is over is broken off.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -13,7 +14,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
 use futures_util::FutureExt;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,14 +25,14 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 /// A bound server.
 #[derive(Debug)]
-pub struct Server {
+pub struct Server<S = Router> {
     listener: TcpListener,
     address: SocketAddr,
-    router: Router,
+    service: S,
     limits: Limits,
 }
 
@@ -44,12 +47,16 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
-impl Server {
+impl<S> Server<S>
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     /// Takes the address; port 0 takes any that is free.
     ///
     /// # Errors
     /// When the address cannot be taken, with the address in the text.
-    pub async fn bind(address: SocketAddr, router: Router, limits: Limits) -> io::Result<Self> {
+    pub async fn bind(address: SocketAddr, service: S, limits: Limits) -> io::Result<Self> {
         let in_words = |error: io::Error| {
             io::Error::new(
                 error.kind(),
@@ -58,7 +65,7 @@ impl Server {
         };
         let listener = TcpListener::bind(address).await.map_err(in_words)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, router, limits })
+        Ok(Self { listener, address, service, limits })
     }
 
     /// The address that was taken.
@@ -73,7 +80,7 @@ impl Server {
         let connections = Arc::new(Semaphore::new(self.limits.max_connections));
         let graceful = GracefulShutdown::new();
         let serve = |(stream, peer, permit): Accepted| {
-            let connection = graceful.watch(connection(stream, peer, self.router.clone(), self.limits));
+            let connection = graceful.watch(connection(stream, peer, self.service.clone(), self.limits));
             tokio::spawn(async move {
                 // A client that breaks its connection off is no news.
                 let _ = connection.await;
@@ -132,17 +139,21 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 }
 
 /// One connection with all its requests.
-fn connection(
+fn connection<S>(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    service: S,
     limits: Limits,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     // Small answers should not wait for more.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |mut request: http::Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        service.clone().oneshot(request)
     });
     http1::Builder::new()
         .timer(TokioTimer::new())

@@ -19,7 +19,7 @@ use crate::{middleware, ops, rest};
 #[derive(Debug)]
 pub struct App {
     /// The API.
-    pub api: Server,
+    pub api: Server<middleware::Inbound>,
     /// The probes.
     pub ops: Server,
     readiness: Readiness,
@@ -61,7 +61,7 @@ impl App {
         let settings = middleware::Settings {
             base_path: server.base_path.clone(),
             request_timeout: server.request_timeout,
-            upstream: name.clone(),
+            upstream: name.as_str().into(),
         };
         let router = middleware::apply(rest::router(gateway, &server.base_path), settings);
         let connections = Limits {
@@ -85,11 +85,11 @@ impl App {
     /// When signals cannot be heard.
     pub async fn run(self) -> Result<(), Failure> {
         let signals = StopSignals::try_new()?;
-        // Not before signals are heard: whoever reads this may send one.
+        self.readiness.set(true);
+        // Not before signals are heard and the ports answer: whoever reads this may send one, or ask.
         tracing::info!(listen = %self.api.address(), ops_listen = %self.ops.address(), "listening");
         let stop = CancellationToken::new();
         let ops = tokio::spawn(self.ops.run(std::future::pending()));
-        self.readiness.set(true);
         let work = async {
             let ended = self.api.run(stop.cancelled()).await;
             self.writes.close();
@@ -109,8 +109,8 @@ impl Drain {
     /// others need one to notice, and then stops the server. Returns at the second signal.
     async fn obey(&self, mut signals: StopSignals, readiness: &Readiness, stop: &CancellationToken) {
         signals.next().await;
-        tracing::info!("asked to stop");
         readiness.set(false);
+        tracing::info!("asked to stop");
         tokio::select! {
             () = tokio::time::sleep(self.delay) => {}
             () = signals.next() => return,

@@ -1,8 +1,6 @@
 //! Limits of the head of a request.
 
 use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
 use http::header::HOST;
 use http::{HeaderMap, Uri, Version};
 
@@ -13,7 +11,8 @@ const MAX_TARGET: usize = 8_192;
 /// The largest header section: name, value and 4 bytes more for each header.
 const MAX_HEADERS: usize = 32 * 1024;
 
-pub(super) async fn check(request: Request, next: Next) -> Result<Response, Problem> {
+/// Whether the head of a request is one that can be served.
+pub(super) fn check(request: &Request) -> Result<(), Problem> {
     if target_length(request.uri()) > MAX_TARGET {
         return Err(Problem::new(Code::UriTooLong, "Path and query together have more than 8192 bytes."));
     }
@@ -25,7 +24,7 @@ pub(super) async fn check(request: Request, next: Next) -> Result<Response, Prob
     if hosts > 1 || hosts == 0 && request.version() == Version::HTTP_11 {
         return Err(Problem::parameters(vec![FieldError::parameter("Host", "must be there once")]));
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 fn target_length(uri: &Uri) -> usize {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 
 use axum::body::{Body, Bytes};
+use axum::extract::MatchedPath;
 use http::{Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
@@ -17,10 +18,26 @@ use crate::backend::{CallRecord, Context};
 pub(super) struct Line {
     pub(super) id: String,
     pub(super) method: Method,
-    pub(super) route: String,
+    pub(super) route: Route,
     pub(super) started: Instant,
-    pub(super) upstream: String,
+    pub(super) upstream: Arc<str>,
     pub(super) response: Arc<ResponseState>,
+}
+
+/// The template of a route.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// As the router knows it; none where no route is.
+    pub(super) template: Option<MatchedPath>,
+    /// How long the base path is, which is left out.
+    pub(super) base_length: usize,
+}
+
+impl Route {
+    fn as_str(&self) -> &str {
+        let Some(template) = &self.template else { return "unknown" };
+        template.as_str().get(self.base_length..).filter(|route| !route.is_empty()).unwrap_or(template.as_str())
+    }
 }
 
 /// How far the response came.
@@ -56,11 +73,11 @@ impl Line {
         tracing::info!(
             request.id = self.id,
             method = known(&self.method),
-            route = self.route,
+            route = self.route.as_str(),
             status,
             duration_ms = u64::try_from((over - self.started).as_millis()).unwrap_or(u64::MAX),
             client = "anonymous",
-            upstream = self.upstream,
+            upstream = &*self.upstream,
             legacy.call = calls.call,
             legacy.outcome = calls.outcome,
             retries = calls.retries,

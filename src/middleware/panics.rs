@@ -2,18 +2,17 @@
 
 use std::panic::AssertUnwindSafe;
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
 use crate::rest::problem::{Code, Problem};
 
 /// The panic's own text may hold anything, so it goes nowhere; the hook of the process has written where it happened.
-pub(super) async fn catch(request: Request, next: Next) -> Result<Response, Problem> {
+pub(super) async fn catch(handler: impl Future<Output = Response>) -> Response {
     // Nothing is shared with the panicking handler but what locks protect, and those survive a panic.
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    answer.map_err(|_| Problem::new(Code::InternalError, "Something went wrong in the gateway itself."))
+    let answer = AssertUnwindSafe(handler).catch_unwind().await;
+    let fault = |_| Problem::new(Code::InternalError, "Something went wrong in the gateway itself.").into_response();
+    answer.unwrap_or_else(fault)
 }
 
 #[cfg(test)]
@@ -35,7 +34,7 @@ mod tests {
     #[tokio::test]
     async fn a_handler_that_panics_answers_a_problem_without_the_panics_text() {
         let settings =
-            Settings { base_path: "/".to_owned(), request_timeout: Duration::from_secs(1), upstream: "default".to_owned() };
+            Settings { base_path: "/".to_owned(), request_timeout: Duration::from_secs(1), upstream: "default".into() };
         let router = apply(Router::new().route("/orders", get(panicking)), settings);
         let request = http::Request::get("/orders").header("host", "a").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();

@@ -3,46 +3,60 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, OriginalUri, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, OriginalUri, Request};
 use axum::response::Response;
-use http::HeaderMap;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Uri};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Settings;
-use super::line::{Line, ResponseState, WatchedBody};
+use super::line::{Line, ResponseState, Route, WatchedBody};
 use crate::backend::Context;
 use crate::rest::problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-pub(super) async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next: Next) -> Response {
-    let id = request_id(request.headers());
-    let method = request.method().clone();
-    let instance = instance(&request);
-    let state = Arc::new(ResponseState::default());
-    let line = Line {
-        id: id.clone(),
-        method: method.clone(),
-        route: route(&request, &settings.base_path),
-        started: Instant::now(),
-        upstream: settings.upstream.clone(),
-        response: Arc::clone(&state),
-    };
-    let context = Context::telling(settings.request_timeout, move |calls| line.write(calls));
-    request.extensions_mut().insert(context.clone());
+/// A request that is being answered.
+pub(super) struct Tracked {
+    id: String,
+    method: Method,
+    uri: Uri,
+    state: Arc<ResponseState>,
+    context: Context,
+}
 
-    let response = next.run(request).await;
+impl Tracked {
+    /// Gives the request an id and a deadline, which its handler finds in it.
+    pub(super) fn begin(request: &mut Request, settings: &Settings) -> Self {
+        let id = request_id(request.headers());
+        let method = request.method().clone();
+        let state = Arc::new(ResponseState::default());
+        let line = Line {
+            id: id.clone(),
+            method: method.clone(),
+            route: route(request, &settings.base_path),
+            started: Instant::now(),
+            upstream: Arc::clone(&settings.upstream),
+            response: Arc::clone(&state),
+        };
+        let context = Context::telling(settings.request_timeout, move |calls| line.write(calls));
+        let uri = original(request).clone();
+        request.extensions_mut().insert(context.clone());
+        Self { id, method, uri, state, context }
+    }
 
-    let mut response = problem::render(response, &settings.base_path, &instance, &id);
-    let status = response.status();
-    let headers = response.headers_mut();
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    // Every request id is made of characters that a header may have.
-    headers.insert(REQUEST_ID, HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-")));
-    response.map(|body| Body::new(WatchedBody::new(body, status, &method, state, context)))
+    /// Writes the body of a problem, gives the response its id, and watches how it ends.
+    pub(super) fn finish(self, response: Response, settings: &Settings) -> Response {
+        let Self { id, method, uri, state, context } = self;
+        let mut response = problem::render(response, &settings.base_path, uri.path(), &id);
+        let status = response.status();
+        let headers = response.headers_mut();
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        // Every request id is made of characters that a header may have.
+        headers.insert(REQUEST_ID, HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-")));
+        response.map(|body| Body::new(WatchedBody::new(body, status, &method, state, context)))
+    }
 }
 
 /// The id that the client or a proxy gave, if it is fit for logs, else a new one.
@@ -57,14 +71,13 @@ fn request_id(headers: &HeaderMap) -> String {
     given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
 }
 
-/// The route's template without the base path; ids and what else a client may write into a path stay out of the log.
-fn route(request: &Request, base_path: &str) -> String {
-    let template = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
-    let below = if base_path == "/" { Some(template) } else { template.strip_prefix(base_path) };
-    below.filter(|route| !route.is_empty()).unwrap_or(template).to_owned()
+/// The route's template; ids and what else a client may write into a path stay out of the log.
+fn route(request: &Request, base_path: &str) -> Route {
+    let template = request.extensions().get::<MatchedPath>().cloned();
+    Route { template, base_length: if base_path == "/" { 0 } else { base_path.len() } }
 }
 
-fn instance(request: &Request) -> String {
-    let original = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri(), |uri| &uri.0);
-    original.path().to_owned()
+/// The address as the client wrote it.
+fn original(request: &Request) -> &Uri {
+    request.extensions().get::<OriginalUri>().map_or_else(|| request.uri(), |uri| &uri.0)
 }

@@ -51,7 +51,7 @@ impl Gateway {
         let config = Config::load(None, variables).expect("the configuration fits");
         let app = App::build(&config).await.expect("the ports are free");
         let (address, ops) = (app.api.address(), app.ops.address());
-        let tasks = [app.api, app.ops].map(|server| tokio::spawn(server.run(std::future::pending())));
+        let tasks = [tokio::spawn(app.api.run(std::future::pending())), tokio::spawn(app.ops.run(std::future::pending()))];
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         Self { address, ops, client, tasks }
     }
