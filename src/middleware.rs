@@ -1,5 +1,6 @@
 //! What every request passes, in one function: [`serve`].
 
+mod compression;
 mod limits;
 mod line;
 mod panics;
@@ -16,6 +17,7 @@ use http::HeaderValue;
 use http::header::ALLOW;
 use tower::util::MapResponse;
 
+use compression::Coding;
 use request::Tracked;
 
 /// What requests are told by.
@@ -42,13 +44,15 @@ pub fn apply(router: Router, settings: Settings) -> Inbound {
 async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next: Next) -> Response {
     // Its id, its deadline and its line in the log come first and last, so that whatever happens in between is told.
     let tracked = Tracked::begin(&mut request, &settings);
+    let coding = Coding::preferred(request.headers());
     let response = match limits::check(&request) {
         // What is too large is refused before any handler looks at it.
         Err(problem) => problem.into_response(),
         // A handler that panics answers a problem.
         Ok(()) => panics::catch(next.run(request)).await,
     };
-    tracked.finish(response, &settings)
+    // Whether a response was sent whole is seen behind the compression.
+    tracked.finish(compression::apply(response, coding), &settings)
 }
 
 /// Every route has `OPTIONS`. The router, which writes `Allow` last of all, does not know that.

@@ -8,6 +8,7 @@
 
 mod answers;
 mod bad_input;
+mod compression;
 mod config;
 mod corpus;
 mod day;
