@@ -24,7 +24,7 @@ use request::Tracked;
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The path below which all routes are.
-    pub base_path: String,
+    pub base_path: Arc<str>,
     /// How long a request may take that is no list.
     pub request_timeout: Duration,
     /// Name of the upstream that requests are for.

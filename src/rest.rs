@@ -9,12 +9,15 @@
 //! panics included. What a client may read of it is chosen there; nothing that the order system said gets through but its
 //! own sentence in a refusal it stated.
 
+mod cursor;
 mod document;
+mod expand;
 mod extract;
 mod filter;
 mod json;
 pub mod list;
 mod negotiate;
+mod page;
 mod router;
 mod routes;
 mod wire;
@@ -22,4 +25,4 @@ mod wire;
 pub mod openapi;
 pub mod problem;
 
-pub use router::{Gateway, Timeouts, router};
+pub use router::{Gateway, RequestId, Timeouts, router};

@@ -57,13 +57,13 @@ impl App {
         let writes = TaskTracker::new();
         let backend = Detached::new(Explained(Observed(client)), writes.clone());
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
-        let gateway = rest::Gateway::new(Arc::new(backend), upstream.time_zone.clone(), timeouts);
+        let gateway = rest::Gateway::new(Arc::new(backend), upstream.time_zone.clone(), timeouts, &server.base_path);
         let settings = middleware::Settings {
-            base_path: server.base_path.clone(),
+            base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,
             upstream: name.as_str().into(),
         };
-        let router = middleware::apply(rest::router(gateway, &server.base_path), settings);
+        let router = middleware::apply(rest::router(gateway), settings);
         let connections = Limits {
             header_timeout: server.header_timeout,
             max_connections: server.max_connections,

@@ -16,7 +16,7 @@ use crate::backend::{CallRecord, Context};
 /// What is logged of a request besides the calls that were made for it.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     pub(super) method: Method,
     pub(super) route: Route,
     pub(super) started: Instant,
@@ -71,7 +71,7 @@ impl Line {
         let Progress { status, end, over } = *self.response.progress();
         let over = over.unwrap_or_else(Instant::now);
         tracing::info!(
-            request.id = self.id,
+            request.id = &*self.id,
             method = known(&self.method),
             route = self.route.as_str(),
             status,

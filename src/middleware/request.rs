@@ -13,13 +13,14 @@ use uuid::Uuid;
 use super::Settings;
 use super::line::{Line, ResponseState, Route, WatchedBody};
 use crate::backend::Context;
-use crate::rest::problem;
+use crate::rest::RequestId;
+use crate::rest::problem::{self, Occurrence};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request that is being answered.
 pub(super) struct Tracked {
-    id: String,
+    id: Arc<str>,
     method: Method,
     uri: Uri,
     state: Arc<ResponseState>,
@@ -33,7 +34,7 @@ impl Tracked {
         let method = request.method().clone();
         let state = Arc::new(ResponseState::default());
         let line = Line {
-            id: id.clone(),
+            id: Arc::clone(&id),
             method: method.clone(),
             route: route(request, &settings.base_path),
             started: Instant::now(),
@@ -43,24 +44,30 @@ impl Tracked {
         let context = Context::telling(settings.request_timeout, move |calls| line.write(calls));
         let uri = original(request).clone();
         request.extensions_mut().insert(context.clone());
+        request.extensions_mut().insert(RequestId(Arc::clone(&id)));
         Self { id, method, uri, state, context }
     }
 
     /// Writes the body of a problem, gives the response its id, and watches how it ends.
     pub(super) fn finish(self, response: Response, settings: &Settings) -> Response {
         let Self { id, method, uri, state, context } = self;
-        let mut response = problem::render(response, &settings.base_path, uri.path(), &id);
+        let occurrence = || Occurrence {
+            base_path: Arc::clone(&settings.base_path),
+            instance: uri.path().to_owned(),
+            request_id: Arc::clone(&id),
+        };
+        let mut response = problem::render(response, occurrence);
         let status = response.status();
         let headers = response.headers_mut();
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         // Every request id is made of characters that a header may have.
-        headers.insert(REQUEST_ID, HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-")));
+        headers.insert(REQUEST_ID, HeaderValue::try_from(&*id).unwrap_or(HeaderValue::from_static("-")));
         response.map(|body| Body::new(WatchedBody::new(body, status, &method, state, context)))
     }
 }
 
 /// The id that the client or a proxy gave, if it is fit for logs, else a new one.
-fn request_id(headers: &HeaderMap) -> String {
+fn request_id(headers: &HeaderMap) -> Arc<str> {
     const MAX_ID: usize = 128;
     let is_fit = |id: &&str| {
         !id.is_empty()
@@ -68,7 +75,8 @@ fn request_id(headers: &HeaderMap) -> String {
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
     };
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_fit);
-    given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+    let new = || Arc::from(&*Uuid::new_v4().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    given.map_or_else(new, Arc::from)
 }
 
 /// The route's template; ids and what else a client may write into a path stay out of the log.

@@ -8,7 +8,7 @@ mod path;
 mod precondition;
 mod query;
 
-pub(super) use accept::AcceptsJson;
+pub(super) use accept::{AcceptsJson, AcceptsList};
 pub(super) use body::{JsonBody, MergePatchBody};
 pub(super) use members::Members;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};

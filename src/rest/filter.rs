@@ -20,7 +20,7 @@ pub(super) struct Filter {
 
 impl From<OrderListQuery> for Filter {
     fn from(query: OrderListQuery) -> Self {
-        let OrderListQuery { since, until, status, kind, customer_id } = query;
+        let OrderListQuery { since, until, status, kind, customer_id, .. } = query;
         Self { since, until, status, kind, customer_id }
     }
 }

@@ -146,6 +146,10 @@ impl<'o> Serializer for Writer<'o> {
         Ok(())
     }
 
+    fn serialize_u16(self, value: u16) -> Result<(), Error> {
+        self.serialize_u64(value.into())
+    }
+
     fn serialize_str(self, value: &str) -> Result<(), Error> {
         write_text(value, self.0);
         Ok(())
@@ -177,7 +181,6 @@ impl<'o> Serializer for Writer<'o> {
         serialize_i32(i32) -> ();
         serialize_i64(i64) -> ();
         serialize_u8(u8) -> ();
-        serialize_u16(u16) -> ();
         serialize_u32(u32) -> ();
         serialize_f32(f32) -> ();
         serialize_f64(f64) -> ();

@@ -9,11 +9,13 @@ use axum::BoxError;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::stream::{self, Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 
 pub use encoder::{Encoder, Form, ListItem};
 
+use super::extract::AcceptsList;
 use super::problem::Problem;
 use crate::backend::{Item, Items};
 
@@ -21,13 +23,20 @@ use crate::backend::{Item, Items};
 /// problem; a fault after them breaks the connection off, so that a list never looks complete when it is not.
 pub(super) async fn respond<T: ListItem>(
     mut items: Items<T>,
-    form: Form,
+    accepted: AcceptsList,
     keep: impl Fn(&T) -> bool + Send + Unpin + 'static,
 ) -> Result<Response, Problem> {
+    let AcceptsList { form, is_head } = accepted;
     let first = items.next().await.transpose().map_err(|error| Problem::list(&error))?;
     let items = stream::iter(first.map(Ok)).chain(items).boxed();
-    let list = List { items, keep, encoder: Encoder::new(form), stage: Stage::Items };
-    Ok(([(CONTENT_TYPE, form.media_type())], Body::from_stream(list)).into_response())
+    let mut list = List { items, keep, encoder: Encoder::new(form), stage: Stage::Items };
+    let piece = list.next().now_or_never().flatten();
+    let body = match (piece, &list.stage) {
+        // It is all there, so its length is known.
+        (Some(Ok(piece)), Stage::Over) if !is_head => Body::from(piece),
+        (piece, _) => Body::from_stream(stream::iter(piece).chain(list)),
+    };
+    Ok(([(CONTENT_TYPE, form.media_type())], body).into_response())
 }
 
 /// The bytes of a list.
@@ -51,7 +60,7 @@ enum Stage {
 /// How much is gathered before it is sent, as long as more items are there already.
 const PIECE: usize = 16 * 1024;
 /// How many unreadable items a list may have: they are told at its end, and kept until then.
-const MAX_UNREADABLE: usize = 10_000;
+pub(super) const MAX_UNREADABLE: usize = 10_000;
 /// How many runs without a wanted item are taken in one go before others get their turn.
 const MAX_IN_A_ROW: usize = 4;
 

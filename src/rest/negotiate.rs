@@ -3,16 +3,38 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 
+use super::list::Form;
+
 /// Whether a client takes JSON. Without the header it does; a client that names only problems does too, because they are
 /// JSON, and so does one whose header has nothing that could be read.
 pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let ranges: Vec<_> = values.flat_map(split_list).filter_map(parse_range).collect();
-    if ranges.is_empty() {
-        return true;
+    json_quality(&ranges(headers)) > 0
+}
+
+/// How a client wants a list, if at all: as JSON unless it prefers lines, or names them while it takes JSON with the rest.
+pub(super) fn list_form(headers: &HeaderMap) -> Option<Form> {
+    let ranges = ranges(headers);
+    let (json, lines) = (json_quality(&ranges), quality(&ranges, "application", "x-ndjson"));
+    let names = |subtype: &str| ranges.iter().any(|range| range.kind == "application" && range.subtype == subtype);
+    let prefers_lines = lines > json || lines == json && names("x-ndjson") && !names("json");
+    match (json, lines) {
+        (0, 0) => None,
+        _ if prefers_lines && !ranges.is_empty() => Some(Form::Ndjson),
+        _ => Some(Form::Json),
     }
-    quality(&ranges, "application", "json") > 0
-        || quality(&ranges, "application", "problem+json") > 0 && !excludes_json(&ranges)
+}
+
+fn ranges(headers: &HeaderMap) -> Vec<Range> {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(split_list).filter_map(parse_range).collect()
+}
+
+fn json_quality(ranges: &[Range]) -> u16 {
+    match quality(ranges, "application", "json") {
+        _ if ranges.is_empty() => 1000,
+        0 if !excludes_json(ranges) => quality(ranges, "application", "problem+json"),
+        quality => quality,
+    }
 }
 
 /// A media range with its weight in thousandths.
@@ -112,6 +134,31 @@ mod tests {
             "application/x-ndjson",
         ] {
             assert!(!accepts(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_list_comes_in_lines_when_they_are_named_or_preferred() {
+        let form = |value: &str| list_form(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(value).unwrap())]));
+        assert_eq!(list_form(&HeaderMap::new()), Some(Form::Json));
+        for (value, expected) in [
+            ("*/*", Some(Form::Json)),
+            ("application/*", Some(Form::Json)),
+            ("nonsense", Some(Form::Json)),
+            ("application/x-ndjson", Some(Form::Ndjson)),
+            ("application/x-ndjson, */*", Some(Form::Ndjson)),
+            ("application/x-ndjson, */*;q=0.1", Some(Form::Ndjson)),
+            ("application/x-ndjson, application/json", Some(Form::Json)),
+            ("application/x-ndjson, application/json;q=0.9", Some(Form::Ndjson)),
+            ("application/x-ndjson;q=0.5, application/json;q=0.9", Some(Form::Json)),
+            ("application/x-ndjson, application/problem+json", Some(Form::Ndjson)),
+            ("application/json;q=0, */*", Some(Form::Ndjson)),
+            ("application/x-ndjson;q=0, */*", Some(Form::Json)),
+            ("application/x-ndjson;q=0", None),
+            ("text/html", None),
+            ("application/problem+json", Some(Form::Json)),
+        ] {
+            assert_eq!(form(value), expected, "{value}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod page;
 mod responses;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -85,7 +86,7 @@ pub enum Outcome {
 }
 
 /// A problem as clients read it (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
 pub struct Details<'a> {
@@ -256,32 +257,51 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Which request had a problem.
+#[derive(Debug, Clone)]
+pub struct Occurrence {
+    /// The path below which all routes are.
+    pub base_path: Arc<str>,
+    /// The path of the request, without its query.
+    pub instance: String,
+    /// The id of the request.
+    pub request_id: Arc<str>,
+}
+
+impl Problem {
+    /// The problem as clients read it.
+    #[must_use]
+    pub fn details<'a>(&'a self, occurrence: &'a Occurrence) -> Details<'a> {
+        let Self(facts) = self;
+        let Row { code, title, .. } = facts.code.row();
+        Details {
+            r#type: format!("{}/problems/{code}", occurrence.base_path.trim_end_matches('/')),
+            title,
+            status: facts.status.as_u16(),
+            detail: &facts.detail,
+            instance: &occurrence.instance,
+            code,
+            request_id: &occurrence.request_id,
+            errors: &facts.errors,
+            upstream_message: facts.upstream_message.as_deref(),
+            outcome: facts.outcome,
+        }
+    }
+}
+
 /// Writes the body of a problem, also of an error status that somebody else set without explaining it.
-pub fn render(mut response: Response, base_path: &str, instance: &str, request_id: &str) -> Response {
+pub fn render(mut response: Response, occurrence: impl FnOnce() -> Occurrence) -> Response {
     let status = response.status();
-    let facts = match response.extensions_mut().remove::<Problem>() {
-        Some(Problem(facts)) => facts,
+    let problem = match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
             let code = Code::for_status(status);
             let Problem(facts) = Problem::new(code, code.row().title);
-            Box::new(Facts { status, ..*facts })
+            Problem(Box::new(Facts { status, ..*facts }))
         }
         None => return response,
     };
-    let Row { code, title, .. } = facts.code.row();
-    let details = Details {
-        r#type: format!("{}/problems/{code}", base_path.trim_end_matches('/')),
-        title,
-        status: facts.status.as_u16(),
-        detail: &facts.detail,
-        instance,
-        code,
-        request_id,
-        errors: &facts.errors,
-        upstream_message: facts.upstream_message.as_deref(),
-        outcome: facts.outcome,
-    };
-    let body = serde_json::to_vec(&details).unwrap_or_default();
+    let body = serde_json::to_vec(&problem.details(&occurrence())).unwrap_or_default();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

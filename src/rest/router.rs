@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::document;
-use super::problem::{Code, Problem};
+use super::problem::{Code, Occurrence, Problem};
 use super::routes::{
     add_order_message, change_order_status, get_customer, get_order, get_order_status, list_customers, list_order_messages,
     list_orders,
@@ -29,7 +29,12 @@ pub struct Gateway {
     backend: Arc<dyn Backend>,
     zone: Zone,
     timeouts: Timeouts,
+    base_path: Arc<str>,
 }
+
+/// The id of a request, which its handler finds in it.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub Arc<str>);
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +48,10 @@ pub struct Timeouts {
 }
 
 impl Gateway {
-    /// A gateway to an order system whose times are in `zone`.
+    /// A gateway to an order system whose times are in `zone`, with all routes below `base_path`.
     #[must_use]
-    pub fn new(backend: Arc<dyn Backend>, zone: Zone, timeouts: Timeouts) -> Self {
-        Self { backend, zone, timeouts }
+    pub fn new(backend: Arc<dyn Backend>, zone: Zone, timeouts: Timeouts, base_path: &str) -> Self {
+        Self { backend, zone, timeouts, base_path: base_path.into() }
     }
 
     pub(super) const fn zone(&self) -> &Zone {
@@ -65,12 +70,20 @@ pub(super) struct Asked {
     pub(super) zone: Zone,
     pub(super) context: Context,
     list_timeout: Duration,
+    base_path: Arc<str>,
+    request_id: Arc<str>,
 }
 
 impl Asked {
     /// The same request with the time that a list may take.
     pub(super) fn for_list(&self) -> Context {
         self.context.with_deadline(Instant::now() + self.list_timeout)
+    }
+
+    /// What a problem with `path` is told by, when it is part of an answer to this request.
+    pub(super) fn occurrence(&self, path: &str) -> Occurrence {
+        let instance = format!("{}{path}", self.base_path.trim_end_matches('/'));
+        Occurrence { base_path: Arc::clone(&self.base_path), instance, request_id: Arc::clone(&self.request_id) }
     }
 }
 
@@ -84,6 +97,8 @@ impl FromRequestParts<Gateway> for Asked {
             zone: gateway.zone.clone(),
             context: context.unwrap_or_else(|| Context::within(gateway.timeouts.request)),
             list_timeout: gateway.timeouts.list,
+            base_path: Arc::clone(&gateway.base_path),
+            request_id: parts.extensions.get::<RequestId>().map_or_else(|| "-".into(), |RequestId(id)| Arc::clone(id)),
         })
     }
 }
@@ -99,14 +114,15 @@ pub(super) fn operations() -> OpenApiRouter<Gateway> {
         .routes(routes!(get_customer::get_customer))
 }
 
-/// All routes below `base_path`.
-pub fn router(gateway: Gateway, base_path: &str) -> Router {
+/// All routes.
+pub fn router(gateway: Gateway) -> Router {
+    let base_path = Arc::clone(&gateway.base_path);
     let (operations, _) = operations().split_for_parts();
-    let routes = operations.with_state(gateway).merge(document::routes(base_path));
-    let all = if base_path == "/" {
+    let routes = operations.with_state(gateway).merge(document::routes(&base_path));
+    let all = if &*base_path == "/" {
         routes.route("/", get(|| async { document::to("swagger-ui/") }))
     } else {
-        nested(base_path, routes)
+        nested(&base_path, routes)
     };
     all.method_not_allowed_fallback(other_method).fallback(no_route)
 }

@@ -40,7 +40,7 @@ async fn a_compressed_list_is_the_same_list() {
     for number in [200, 20_000] {
         let upstream = Upstream::saying(Reply::xml(&format!("<orders>{}</orders>", orders(number)))).await;
         let gateway = Gateway::before(&upstream).await;
-        for target in ["/orders?since=2016-03-14"] {
+        for target in ["/orders?since=2016-03-14", "/orders?since=2016-03-14&limit=1000"] {
             let plain = gateway.get(target).await.body;
             for coding in CODINGS {
                 let response = get(&gateway, target, coding).await;

@@ -16,6 +16,7 @@ mod drift;
 mod http;
 mod lists;
 mod openapi;
+mod pages;
 mod process;
 mod provider;
 mod routes;

@@ -1,9 +1,11 @@
 //! Negotiation, before anything is sent.
 
 use axum::extract::FromRequestParts;
+use http::Method;
 use http::request::Parts;
 
-use crate::rest::negotiate::accepts_json;
+use crate::rest::list::Form;
+use crate::rest::negotiate::{accepts_json, list_form};
 use crate::rest::problem::{Code, Problem};
 
 /// A client that takes JSON.
@@ -18,5 +20,23 @@ impl<S: Sync> FromRequestParts<S> for AcceptsJson {
             return Ok(Self);
         }
         Err(Problem::new(Code::NotAcceptable, "This route answers application/json, which Accept leaves out."))
+    }
+}
+
+/// A client that takes lists, and how.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rest) struct AcceptsList {
+    pub(in crate::rest) form: Form,
+    /// Whether only the head of the answer is wanted.
+    pub(in crate::rest) is_head: bool,
+}
+
+impl<S: Sync> FromRequestParts<S> for AcceptsList {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let detail = "This route answers application/json and application/x-ndjson, which Accept leaves out.";
+        let form = list_form(&parts.headers).ok_or_else(|| Problem::new(Code::NotAcceptable, detail))?;
+        Ok(Self { form, is_head: parts.method == Method::HEAD })
     }
 }

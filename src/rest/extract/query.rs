@@ -8,6 +8,9 @@ use utoipa::IntoParams;
 
 use super::moment::{parse_date, parse_moment};
 use crate::model::CustomerId;
+use crate::rest::cursor::{Cursor, fingerprint};
+use crate::rest::expand::MAX_EXPANDED;
+use crate::rest::page::PageQuery;
 use crate::rest::problem::{FieldError, Problem};
 use crate::rest::router::Gateway;
 
@@ -36,6 +39,17 @@ pub(in crate::rest) struct OrderListQuery {
     /// Orders of this customer.
     #[param(value_type = u64, required = false, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub(in crate::rest) customer_id: Option<CustomerId>,
+    /// At most so many orders, by time and id, those without a readable time first. Without it the whole list streams, in the
+    /// order system's order.
+    #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
+    pub(in crate::rest) limit: Option<usize>,
+    /// `nextCursor` of the page before, to go on after it. Needs `limit`, which may change, and the same filters.
+    #[param(value_type = String, required = false)]
+    pub(in crate::rest) cursor: Option<Cursor>,
+    /// `detail` fills each order as `GET /orders/{id}` does; where both tell something, the list is right. An order whose
+    /// details cannot be read has a `problem` instead. Needs a `limit` of at most 200.
+    #[param(value_type = String, required = false, pattern = "^detail$")]
+    pub(in crate::rest) expand: bool,
 }
 
 /// Which customers are asked for.
@@ -45,6 +59,47 @@ pub(in crate::rest) struct CustomerListQuery {
     /// Customers that are new or were edited on this date or later, in the order system's zone.
     #[param(value_type = String, format = Date, example = "2016-03-14")]
     pub(in crate::rest) since: Date,
+    /// At most so many customers, by id. Without it the whole list streams, in the order system's order.
+    #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
+    pub(in crate::rest) limit: Option<usize>,
+    /// `nextCursor` of the page before, to go on after it. Needs `limit`, which may change, and the same `since`.
+    #[param(value_type = String, required = false)]
+    pub(in crate::rest) cursor: Option<Cursor>,
+}
+
+impl OrderListQuery {
+    /// Which page is asked for; `None` for the whole list.
+    pub(in crate::rest) fn page(&self) -> Option<PageQuery> {
+        page(self.limit, self.cursor, self.filters())
+    }
+
+    /// The same number for the same orders.
+    fn filters(&self) -> u64 {
+        let Self { since, until, status, kind, customer_id, .. } = self;
+        let mut status: Vec<&str> = status.iter().map(String::as_str).collect();
+        status.sort_unstable();
+        status.dedup();
+        let until = until.map_or(String::new(), |until| until.as_nanosecond().to_string());
+        let kind = kind.as_deref().unwrap_or_default();
+        let customer = customer_id.map_or(0, CustomerId::get);
+        let text = format!("orders\n{}\n{until}\n{kind}\n{customer}\n{}", since.as_nanosecond(), status.join("\n"));
+        fingerprint(text.as_bytes())
+    }
+}
+
+impl CustomerListQuery {
+    /// Which page is asked for; `None` for the whole list.
+    pub(in crate::rest) fn page(&self) -> Option<PageQuery> {
+        page(self.limit, self.cursor, self.filters())
+    }
+
+    fn filters(&self) -> u64 {
+        fingerprint(format!("customers\n{}", self.since).as_bytes())
+    }
+}
+
+fn page(limit: Option<usize>, cursor: Option<Cursor>, filters: u64) -> Option<PageQuery> {
+    limit.map(|limit| PageQuery { limit, after: cursor.map(|cursor| cursor.position), filters })
 }
 
 impl<S: Sync> FromRequestParts<S> for NoQuery {
@@ -71,7 +126,14 @@ impl FromRequestParts<Gateway> for OrderListQuery {
         let status = pairs.repeated("status", word);
         let kind = pairs.optional("type", word);
         let customer_id = pairs.optional("customerId", |text| CustomerId::parse(text).map_err(|_| NO_CUSTOMER_ID));
-        pairs.finish(since.map(|since| Self { since, until, status, kind, customer_id }))
+        let (limit, cursor) = pairs.page();
+        let expand = pairs.optional("expand", |text| if text == "detail" { Ok(()) } else { Err("must be detail") }).is_some();
+        if expand && limit.is_none_or(|limit| limit > MAX_EXPANDED) {
+            pairs.fault("expand", "needs a limit of at most 200");
+        }
+        let query = since.map(|since| Self { since, until, status, kind, customer_id, limit, cursor, expand });
+        pairs.check_cursor(cursor, query.as_ref().map(Self::filters));
+        pairs.finish(query)
     }
 }
 
@@ -81,13 +143,25 @@ impl<S: Sync> FromRequestParts<S> for CustomerListQuery {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut pairs = Pairs::parse(parts);
         let since = pairs.required("since", |text| parse_date(text).ok_or("must be a date that exists, such as 2016-03-14"));
-        pairs.finish(since.map(|since| Self { since }))
+        let (limit, cursor) = pairs.page();
+        let query = since.map(|since| Self { since, limit, cursor });
+        pairs.check_cursor(cursor, query.as_ref().map(Self::filters));
+        pairs.finish(query)
     }
 }
 
 const NO_MOMENT: &str =
     "must be a date that exists, such as 2016-03-14, or a time with an offset, such as 2016-03-14T09:05:00+01:00";
 const NO_CUSTOMER_ID: &str = "must be an integer from 1 to 9007199254740991, in digits, without sign or leading zero";
+
+/// The greatest page.
+const MAX_LIMIT: usize = 1_000;
+
+fn parse_limit(text: &str) -> Result<usize, &'static str> {
+    let is_canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    let limit = if is_canonical { text.parse().ok() } else { None };
+    limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or("must be a whole number from 1 to 1000")
+}
 
 fn word(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("must not be blank") } else { Ok(text.to_owned()) }
@@ -136,9 +210,7 @@ impl Pairs {
     }
 
     fn required<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {
-        let is_given =
-            self.pairs.iter().any(|(known, _)| known == name) || self.errors.iter().any(|error| error.is_about(name));
-        if !is_given {
+        if !self.is_given(name) {
             self.fault(name, "is missing");
         }
         self.optional(name, parse)
@@ -153,6 +225,30 @@ impl Pairs {
             }
         }
         parsed
+    }
+
+    /// The parameters of pages.
+    fn page(&mut self) -> (Option<usize>, Option<Cursor>) {
+        let is_limited = self.is_given("limit");
+        let limit = self.optional("limit", parse_limit);
+        let cursor = self.optional("cursor", Cursor::parse);
+        if cursor.is_some() && !is_limited {
+            self.fault("cursor", "needs limit");
+        }
+        (limit, cursor)
+    }
+
+    /// A cursor is good for the filters that it was made for.
+    fn check_cursor(&mut self, cursor: Option<Cursor>, filters: Option<u64>) {
+        if let (Some(cursor), Some(filters), true) = (cursor, filters, self.errors.is_empty())
+            && cursor.filters != filters
+        {
+            self.fault("cursor", "was made for other filters; repeat them, or begin again without it");
+        }
+    }
+
+    fn is_given(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(known, _)| known == name) || self.errors.iter().any(|error| error.is_about(name))
     }
 
     /// The value that was made of the parameters, if nothing is wrong with any of them.

@@ -1,35 +1,50 @@
 //! `GET /customers`
 
+use axum::extract::OriginalUri;
 use axum::response::Response;
 
-use crate::rest::extract::{AcceptsJson, CustomerListQuery};
+use crate::rest::extract::{AcceptsList, CustomerListQuery};
 use crate::rest::list;
 use crate::rest::openapi::examples;
+use crate::rest::page::Page;
 use crate::rest::problem::{Problem, ReadProblems, RequestProblems};
 use crate::rest::router::Asked;
 use crate::rest::wire;
 
 /// List customers
 ///
-/// Customers that are new or were edited since a date, as they come from the order system. The list streams: it begins with
-/// the first item, and one that breaks off is no JSON.
+/// Customers that are new or were edited since a date. Without `limit` they come as the order system tells them, and the list
+/// streams: it begins with the first item, and one that breaks off is no JSON. With `limit` they come in pages by id; each costs
+/// the whole list of the order system. As `application/x-ndjson` there is one item a line, as for orders.
 #[utoipa::path(
     get,
     path = "/customers",
     tag = "Customers",
     params(CustomerListQuery),
     responses(
-        (status = 200, description = "The customers", body = wire::CustomerList, example = json!(examples::customer_list())),
+        (
+            status = 200,
+            description = "The customers",
+            content(
+                (wire::CustomerList = "application/json", example = json!(examples::customer_list())),
+                (String = "application/x-ndjson", example = json!(examples::customer_lines())),
+            ),
+            headers(("Link" = String, description = "With `limit`: the address of the next page, `rel=\"next\"`; absent on the last.")),
+        ),
         RequestProblems,
         ReadProblems,
     )
 )]
 pub(in crate::rest) async fn list_customers(
     asked: Asked,
-    _: AcceptsJson,
+    OriginalUri(address): OriginalUri,
+    accepted: AcceptsList,
     query: CustomerListQuery,
 ) -> Result<Response, Problem> {
     let customers = asked.backend.customers(&asked.for_list(), query.since).await;
     let customers = customers.map_err(|error| Problem::list(&error))?;
-    list::respond(customers, list::Form::Json, |_| true).await
+    match query.page() {
+        Some(page) => Ok(Page::choose(customers, page, |_| true).await?.respond(accepted.form, &address)),
+        None => list::respond(customers, accepted, |_| true).await,
+    }
 }

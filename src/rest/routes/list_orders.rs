@@ -1,34 +1,62 @@
 //! `GET /orders`
 
+use axum::extract::OriginalUri;
 use axum::response::Response;
 
-use crate::rest::extract::{AcceptsJson, OrderListQuery};
+use crate::model::Order;
+use crate::rest::expand::expand;
+use crate::rest::extract::{AcceptsList, OrderListQuery};
 use crate::rest::filter::Filter;
 use crate::rest::list;
 use crate::rest::openapi::examples;
+use crate::rest::page::Page;
 use crate::rest::problem::{Problem, ReadProblems, RequestProblems};
 use crate::rest::router::Asked;
 use crate::rest::wire;
 
 /// List orders
 ///
-/// Orders placed since a time, as they come from the order system. The list streams: it begins with the first item, and one
-/// that breaks off is no JSON. `network`, `messages`, `details` and most of `customer` are known to `GET /orders/{id}` only.
+/// Orders placed since a time. Without `limit` they come as the order system tells them, and the list streams: it begins with
+/// the first item, and one that breaks off is no JSON. With `limit` they come in pages; each costs one list of the order
+/// system from the page's first day on. As `application/x-ndjson` there is one item a line, or `{"unreadable":…}` for one that
+/// could not be read, and a last line `{"complete":true,"count":n}`, with `nextCursor` where there is one. `network`, `messages`, `details` and most of `customer` are known to `GET /orders/{id}` only.
 #[utoipa::path(
     get,
     path = "/orders",
     tag = "Orders",
     params(OrderListQuery),
     responses(
-        (status = 200, description = "The orders", body = wire::OrderList, example = json!(examples::order_list())),
+        (
+            status = 200,
+            description = "The orders",
+            content(
+                (wire::OrderList = "application/json", example = json!(examples::order_list())),
+                (String = "application/x-ndjson", example = json!(examples::order_lines())),
+            ),
+            headers(("Link" = String, description = "With `limit`: the address of the next page, `rel=\"next\"`; absent on the last.")),
+        ),
         RequestProblems,
         ReadProblems,
     )
 )]
-pub(in crate::rest) async fn list_orders(asked: Asked, _: AcceptsJson, query: OrderListQuery) -> Result<Response, Problem> {
+pub(in crate::rest) async fn list_orders(
+    asked: Asked,
+    OriginalUri(address): OriginalUri,
+    accepted: AcceptsList,
+    query: OrderListQuery,
+) -> Result<Response, Problem> {
+    let (page, is_expanded) = (query.page(), query.expand);
     let filter = Filter::from(query);
-    let since = asked.zone.date(filter.since);
-    let orders = asked.backend.orders(&asked.for_list(), since).await;
+    let context = asked.for_list();
+    let since = page.and_then(|page| page.begins()).map_or(filter.since, |begins| begins.max(filter.since));
+    let orders = asked.backend.orders(&context, asked.zone.date(since)).await;
     let orders = orders.map_err(|error| Problem::list(&error))?;
-    list::respond(orders, list::Form::Json, move |order| filter.includes(order)).await
+    let is_wanted = move |order: &Order| filter.includes(order);
+    let Some(page) = page else { return list::respond(orders, accepted, is_wanted).await };
+    let page = Page::choose(orders, page, is_wanted).await?;
+    if !is_expanded {
+        return Ok(page.respond(accepted.form, &address));
+    }
+    let (orders, page) = page.split();
+    Ok(page.with(expand(&asked, &context, orders).await).respond(accepted.form, &address))
 }

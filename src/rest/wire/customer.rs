@@ -91,11 +91,14 @@ impl<'a> From<&'a model::Customer> for Customer<'a> {
 
 /// A list of customers. It is written item by item; a list that was broken off is no JSON.
 #[derive(ToSchema)]
-#[schema(as = CustomerList)]
+#[schema(as = CustomerList, rename_all = "camelCase")]
 #[expect(dead_code, reason = "the shape of what rest::list writes")]
 pub(in crate::rest) struct CustomerList {
     /// The customers in the order system's order.
     items: Vec<Customer<'static>>,
+    /// Leads to the next page; absent on the last one and without `limit`.
+    #[schema(required = false)]
+    next_cursor: String,
     /// Items that could not be read; absent when there are none.
     #[schema(required = false)]
     unreadable: Vec<Unreadable>,

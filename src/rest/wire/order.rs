@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::{Customer, Message, Time, Unreadable, words};
 use crate::model;
 use crate::model::{Delivery, Open, OrderedBy};
+use crate::rest::problem::Details;
 
 /// An order for a fibre service: the same type in lists and in detail. What a call does not know is absent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,6 +59,10 @@ pub(in crate::rest) struct Order<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     details: Option<Vec<Detail<'a>>>,
+    /// Why the details of this order are missing. Only in lists with `expand=detail`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Details)]
+    problem: Option<Details<'a>>,
 }
 
 /// Who ordered: a whole customer, or one of whom only the number is known.
@@ -160,7 +165,15 @@ impl<'a> From<&'a model::Order> for Order<'a> {
             customer: order.customer.as_ref().map(Buyer),
             messages: order.messages.as_ref().map(|rows| rows.iter().map(Message::from).collect()),
             details: order.details.as_ref().map(|facts| facts.iter().map(detail).collect()),
+            problem: None,
         }
+    }
+}
+
+impl<'a> Order<'a> {
+    /// The same order with the reason why its details are missing.
+    pub(in crate::rest) fn with_problem(self, problem: Option<Details<'a>>) -> Self {
+        Self { problem, ..self }
     }
 }
 
@@ -183,11 +196,14 @@ fn detail(detail: &model::Detail) -> Detail<'_> {
 
 /// A list of orders. It is written item by item; a list that was broken off is no JSON.
 #[derive(ToSchema)]
-#[schema(as = OrderList)]
+#[schema(as = OrderList, rename_all = "camelCase")]
 #[expect(dead_code, reason = "the shape of what rest::list writes")]
 pub(in crate::rest) struct OrderList {
     /// The orders in the order system's order.
     items: Vec<Order<'static>>,
+    /// Leads to the next page; absent on the last one and without `limit`.
+    #[schema(required = false)]
+    next_cursor: String,
     /// Items that could not be read; absent when there are none.
     #[schema(required = false)]
     unreadable: Vec<Unreadable>,

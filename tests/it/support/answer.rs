@@ -12,7 +12,7 @@ pub(crate) struct Answer {
 }
 
 /// Headers that an answer may have: nothing of the order system's gets through by accident.
-const KNOWN_HEADERS: [&str; 12] = [
+const KNOWN_HEADERS: [&str; 13] = [
     "accept-patch",
     "allow",
     "cache-control",
@@ -20,6 +20,7 @@ const KNOWN_HEADERS: [&str; 12] = [
     "content-length",
     "content-type",
     "date",
+    "link",
     "location",
     "retry-after",
     "transfer-encoding",

@@ -1,0 +1,69 @@
+//! Fills the orders of a page with what only details tell.
+
+use futures_util::{StreamExt, stream};
+
+use super::json;
+use super::list::ListItem;
+use super::problem::{Code, Occurrence, Problem};
+use super::router::Asked;
+use super::wire;
+use crate::backend::Context;
+use crate::model::{Order, OrderedBy};
+
+/// The greatest page that can be filled.
+pub(super) const MAX_EXPANDED: usize = 200;
+/// How many details of one page are asked for at once. Others want to be served too.
+const AT_ONCE: usize = 8;
+
+/// An order of a list with its details, or with the reason why they are missing.
+#[derive(Debug)]
+pub(super) struct Expanded {
+    order: Order,
+    problem: Option<(Problem, Occurrence)>,
+}
+
+impl ListItem for Expanded {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let problem = self.problem.as_ref().map(|(problem, occurrence)| problem.details(occurrence));
+        json::write(&wire::Order::from(&self.order).with_problem(problem), out)
+    }
+}
+
+/// The same orders in the same order. The deadline of `context` is for all of them; what it leaves no time for fails.
+pub(super) async fn expand(asked: &Asked, context: &Context, orders: Vec<Order>) -> Vec<Expanded> {
+    let details = |order: Order| async move {
+        match asked.backend.order_info(context, order.id).await {
+            Ok(details) => Expanded { order: merge(order, details), problem: None },
+            Err(error) => {
+                let occurrence = asked.occurrence(&format!("/orders/{}", order.id));
+                Expanded { order, problem: Some((Problem::read(&error, Code::OrderNotFound), occurrence)) }
+            }
+        }
+    };
+    stream::iter(orders).map(details).buffered(AT_ONCE).collect().await
+}
+
+/// What both tell is taken from the list, so that an order looks the same there with and without details.
+fn merge(listed: Order, details: Order) -> Order {
+    let customer = match (listed.customer, details.customer) {
+        (Some(OrderedBy::Id(id)), Some(OrderedBy::Customer(customer))) if customer.id == id => {
+            Some(OrderedBy::Customer(customer))
+        }
+        (listed, details) => listed.or(details),
+    };
+    let mut order = Order { customer, ..details };
+    let or = |listed: Option<String>, details: &mut Option<String>| *details = listed.or(details.take());
+    or(listed.kind, &mut order.kind);
+    or(listed.network_name, &mut order.network_name);
+    or(listed.service.id, &mut order.service.id);
+    or(listed.service.uid, &mut order.service.uid);
+    or(listed.service.name, &mut order.service.name);
+    or(listed.service.category, &mut order.service.category);
+    or(listed.provider.id, &mut order.provider.id);
+    or(listed.provider.name, &mut order.provider.name);
+    order.id = listed.id;
+    order.status = listed.status.or(order.status);
+    order.ordered_at = listed.ordered_at.or(order.ordered_at);
+    order.delivery = listed.delivery.or(order.delivery);
+    order
+}
