@@ -2,10 +2,11 @@
 //!
 //! There is one method for each call of the order system. Front ends ([`crate::rest`], [`crate::legacy::server`]) hold
 //! an `Arc<dyn Backend>` and do not know what is behind it: another protocol, or the order system in memory.
-//! Decorators add what holds for every backend: [`Observed`] notes what was called and how it ended, [`Explained`] finds
-//! out what a refused write was about, [`Detached`]
-//! finishes writes whose callers have left, [`Disturbed`] makes a simulated system slow and faulty.
+//! Decorators add what holds for every backend: [`Observed`] notes what was called and how it ended, [`Coalesced`] lets equal
+//! reads share a call, [`Explained`] finds out what a refused write was about, [`Detached`] finishes writes whose callers
+//! have left, [`Disturbed`] makes a simulated system slow and faulty.
 
+mod coalesced;
 mod context;
 mod detached;
 mod disturbed;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use jiff::civil::Date;
 
+pub use coalesced::Coalesced;
 pub use context::{CallRecord, Context};
 pub use detached::Detached;
 pub use disturbed::Disturbed;

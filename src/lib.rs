@@ -28,6 +28,7 @@ pub mod commands;
 pub mod config;
 pub mod legacy;
 pub mod memory;
+pub mod metrics;
 pub mod middleware;
 pub mod model;
 pub mod ops;

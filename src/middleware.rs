@@ -20,6 +20,8 @@ use tower::util::MapResponse;
 use compression::Coding;
 use request::Tracked;
 
+use crate::metrics::Metrics;
+
 /// What requests are told by.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -29,6 +31,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Name of the upstream that requests are for.
     pub upstream: Arc<str>,
+    /// Where they are counted.
+    pub metrics: Metrics,
 }
 
 /// The routes with everything around them.

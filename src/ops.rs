@@ -14,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::json;
 
 use crate::legacy::drift::{Drift, Row};
+use crate::metrics::{self, Metrics};
 
 /// Whether the gateway wants requests.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +31,8 @@ impl Readiness {
     }
 }
 
-/// `/livez`, `/readyz`, and `/diagnostics/drift` with what was counted by each of `drift`.
-pub fn router(readiness: Readiness, drift: Vec<Arc<Drift>>) -> Router {
+/// `/livez`, `/readyz`, `/metrics`, and `/diagnostics/drift` with what was counted by each of `drift`.
+pub fn router(readiness: Readiness, metrics: Metrics, drift: Vec<Arc<Drift>>) -> Router {
     let drift = move || {
         let items: Vec<Row> = drift.iter().flat_map(|drift| drift.rows()).collect();
         async move { ([(CONTENT_TYPE, "application/json")], json!({ "items": items }).to_string()) }
@@ -39,8 +40,10 @@ pub fn router(readiness: Readiness, drift: Vec<Arc<Drift>>) -> Router {
     let ready = move || async move {
         if readiness.get() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
     };
+    let metrics = move || async move { ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics.render()) };
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
         .route("/diagnostics/drift", get(drift))
 }

@@ -1,7 +1,7 @@
 //! What a call knows of the request it serves.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 #[derive(Debug, Clone)]
 pub struct Context {
     deadline: Instant,
+    is_fresh: bool,
     record: Arc<Record>,
 }
 
@@ -53,13 +54,25 @@ impl Context {
     #[must_use]
     pub fn telling(time: Duration, tell: impl Fn(CallRecord) + Send + Sync + 'static) -> Self {
         let record = Record { calls: Mutex::default(), tell: Box::new(tell) };
-        Self { deadline: Instant::now() + time, record: Arc::new(record) }
+        Self { deadline: Instant::now() + time, is_fresh: false, record: Arc::new(record) }
     }
 
     /// The same request with another deadline.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
-        Self { deadline, record: Arc::clone(&self.record) }
+        Self { deadline, ..self.clone() }
+    }
+
+    /// The same request, for reads that must see what is there now: they do not share an answer with others.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self { is_fresh: true, ..self.clone() }
+    }
+
+    /// Whether reads must see what is there now.
+    #[must_use]
+    pub const fn is_fresh(&self) -> bool {
+        self.is_fresh
     }
 
     /// When the request must have ended.
@@ -70,9 +83,26 @@ impl Context {
 
     /// Notes how a call ended. The first call stays the one that is told about; a later word on it replaces the first.
     pub(super) fn note(&self, call: &'static str, outcome: &'static str) {
-        let mut record = self.record.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.record();
         if *record.call.get_or_insert(call) == call {
             record.outcome = Some(outcome);
         }
+    }
+
+    /// Notes calls that were made for others too.
+    pub(super) fn note_all(&self, calls: CallRecord) {
+        if let (Some(call), Some(outcome)) = (calls.call, calls.outcome) {
+            self.note(call, outcome);
+        }
+        self.record().retries += calls.retries;
+    }
+
+    /// What was noted so far.
+    pub(super) fn calls(&self) -> CallRecord {
+        *self.record()
+    }
+
+    fn record(&self) -> MutexGuard<'_, CallRecord> {
+        self.record.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

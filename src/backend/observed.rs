@@ -1,58 +1,112 @@
-//! Notes for the request log what was called and how it ended.
+//! Notes what was called and how it ended, for the request log and for the metrics.
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use jiff::civil::Date;
+use tokio::time::Instant;
 
 use super::{Backend, Context, Error, Items, Result};
+use crate::metrics::UpstreamMetrics;
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
 
-/// A backend whose calls are noted in the request's [`Context`].
+/// A backend whose calls are noted in the request's [`Context`] and counted.
 #[derive(Debug)]
-pub struct Observed<B>(pub B);
+pub struct Observed<B> {
+    inner: B,
+    metrics: UpstreamMetrics,
+}
+
+impl<B> Observed<B> {
+    /// The calls of `inner` are counted in `metrics`.
+    #[must_use]
+    pub const fn new(inner: B, metrics: UpstreamMetrics) -> Self {
+        Self { inner, metrics }
+    }
+
+    fn begin(&self, context: &Context, call: &'static str) -> Observation {
+        Observation { context: context.clone(), metrics: self.metrics.clone(), call, began: Instant::now(), outcome: LEFT }
+    }
+}
 
 #[async_trait]
 impl<B: Backend> Backend for Observed<B> {
     async fn orders(&self, context: &Context, since: Date) -> Result<Items<Order>> {
-        let answer = self.0.orders(context, since).await;
-        noted(context, "orders", answer).map(|items| observed_items(context, "orders", items))
+        let observation = self.begin(context, "orders");
+        observation.list(self.inner.orders(context, since).await)
     }
 
     async fn order_info(&self, context: &Context, id: OrderId) -> Result<Order> {
-        noted(context, "order_info", self.0.order_info(context, id).await)
+        let observation = self.begin(context, "order_info");
+        observation.answer(self.inner.order_info(context, id).await)
     }
 
     async fn customers(&self, context: &Context, since: Date) -> Result<Items<Customer>> {
-        let answer = self.0.customers(context, since).await;
-        noted(context, "customers", answer).map(|items| observed_items(context, "customers", items))
+        let observation = self.begin(context, "customers");
+        observation.list(self.inner.customers(context, since).await)
     }
 
     async fn customer_info(&self, context: &Context, id: CustomerId) -> Result<Customer> {
-        noted(context, "customer_info", self.0.customer_info(context, id).await)
+        let observation = self.begin(context, "customer_info");
+        observation.answer(self.inner.customer_info(context, id).await)
     }
 
     async fn set_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<()> {
-        noted(context, "set_status", self.0.set_status(context, id, status).await)
+        let observation = self.begin(context, "set_status");
+        observation.answer(self.inner.set_status(context, id, status).await)
     }
 
     async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
-        noted(context, "add_message", self.0.add_message(context, id, message).await)
+        let observation = self.begin(context, "add_message");
+        observation.answer(self.inner.add_message(context, id, message).await)
     }
 }
 
-fn noted<T>(context: &Context, call: &'static str, answer: Result<T>) -> Result<T> {
-    context.note(call, answer.as_ref().map_or_else(Error::kind, |_| "success"));
-    answer
+/// How a call ends that nobody waits for any more.
+const LEFT: &str = "left";
+
+/// A call that is being made. It is counted when it is gone, be it because nobody waits for it any more.
+struct Observation {
+    context: Context,
+    metrics: UpstreamMetrics,
+    call: &'static str,
+    began: Instant,
+    outcome: &'static str,
 }
 
-/// A list that breaks off later is told as a failure after all.
-fn observed_items<T: 'static>(context: &Context, call: &'static str, items: Items<T>) -> Items<T> {
-    let context = context.clone();
-    items
-        .inspect(move |item| {
-            if let Err(error) = item {
-                context.note(call, error.kind());
+impl Observation {
+    fn end(&mut self, outcome: &'static str) {
+        self.outcome = outcome;
+        self.context.note(self.call, outcome);
+    }
+
+    fn answer<T>(mut self, answer: Result<T>) -> Result<T> {
+        self.end(answer.as_ref().map_or_else(Error::kind, |_| SUCCESS));
+        answer
+    }
+
+    /// A list that breaks off later is told as a failure after all.
+    fn list<T: Send + 'static>(mut self, answer: Result<Items<T>>) -> Result<Items<T>> {
+        let items = match answer {
+            Ok(items) => items,
+            Err(error) => return self.answer(Err(error)),
+        };
+        self.context.note(self.call, SUCCESS);
+        let observed = items.map(Some).chain(futures_util::stream::iter([None])).filter_map(move |run| {
+            match &run {
+                Some(Err(error)) => self.end(error.kind()),
+                None if self.outcome == LEFT => self.end(SUCCESS),
+                Some(Ok(_)) | None => {}
             }
-        })
-        .boxed()
+            std::future::ready(run)
+        });
+        Ok(observed.boxed())
+    }
+}
+
+const SUCCESS: &str = "success";
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.metrics.call(self.call, self.outcome, self.began.elapsed());
+    }
 }

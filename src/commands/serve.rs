@@ -8,9 +8,10 @@ use tokio_util::task::TaskTracker;
 
 use super::Failure;
 use super::signal::StopSignals;
-use crate::backend::{Detached, Explained, Observed};
+use crate::backend::{Coalesced, Detached, Explained, Observed};
 use crate::config::Config;
 use crate::legacy::client::Client;
+use crate::metrics::Metrics;
 use crate::ops::Readiness;
 use crate::server::{Limits, Server};
 use crate::{middleware, ops, rest};
@@ -52,16 +53,21 @@ impl App {
         let server = &config.server;
         // The configuration has exactly one, or it would not have been accepted.
         let (name, upstream) = config.upstreams.first_key_value().ok_or(Failure::NoUpstream)?;
-        let client = Client::try_new(name, upstream)?;
+        let metrics = Metrics::default();
+        let of_upstream = metrics.upstream(name);
+        let client = Client::try_new(upstream, of_upstream.clone())?;
         let drift = vec![client.drift()];
         let writes = TaskTracker::new();
-        let backend = Detached::new(Explained(Observed(client)), writes.clone());
+        let observed = Observed::new(client, of_upstream.clone());
+        let coalesced = Coalesced::new(observed, server.request_timeout, of_upstream);
+        let backend = Detached::new(Explained(coalesced), writes.clone());
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
         let gateway = rest::Gateway::new(Arc::new(backend), upstream.time_zone.clone(), timeouts, &server.base_path);
         let settings = middleware::Settings {
             base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,
             upstream: name.as_str().into(),
+            metrics: metrics.clone(),
         };
         let router = middleware::apply(rest::router(gateway), settings);
         let connections = Limits {
@@ -72,7 +78,7 @@ impl App {
         let readiness = Readiness::default();
         Ok(Self {
             api: Server::bind(server.listen, router, connections).await?,
-            ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), drift), connections).await?,
+            ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics, drift), connections).await?,
             readiness,
             writes,
             drain: Drain { delay: server.drain_delay },

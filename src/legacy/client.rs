@@ -23,6 +23,7 @@ use super::transport::{Response, Transport};
 use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
 use crate::backend::{Backend, Context, Error, Items, Result};
 use crate::config::Upstream;
+use crate::metrics::UpstreamMetrics;
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
 
 /// The longest first line of a request that every server takes, in bytes.
@@ -50,11 +51,11 @@ enum Credential {
 }
 
 impl Client {
-    /// A client of the order system that the configuration describes under `name`. Connects at the first call.
+    /// A client of the order system that the configuration describes. Connects at the first call.
     ///
     /// # Errors
     /// When no connection to it could ever be made.
-    pub fn try_new(name: &str, upstream: &Upstream) -> std::result::Result<Self, NoTransport> {
+    pub fn try_new(upstream: &Upstream, metrics: UpstreamMetrics) -> std::result::Result<Self, NoTransport> {
         Ok(Self {
             transport: Arc::new(Transport::try_new(&upstream.url, upstream.connect_timeout)?),
             profile: Arc::new(Profile {
@@ -63,7 +64,7 @@ impl Client {
                 credential_refusal_words: upstream.credential_refusal_words.clone(),
                 max_response_bytes: upstream.max_response_bytes,
                 max_item_bytes: upstream.max_item_bytes,
-                drift: Arc::new(Drift::new(name.to_owned())),
+                drift: Arc::new(Drift::new(metrics)),
             }),
             credential: Credential::new(upstream),
             timeout: upstream.timeout,

@@ -11,6 +11,7 @@ use super::wire::{api_login, customer_info, customers, order_info, orders};
 use super::xml::Malformed;
 use crate::backend::{Error, Item};
 use crate::charset::Charset;
+use crate::metrics::Metrics;
 use crate::model::{Customer, CustomerId, Order, OrderId, Zone};
 
 /// Reads documents as the client of an order system with default settings would.
@@ -31,7 +32,7 @@ impl Decoder {
             credential_refusal_words: Vec::new(),
             max_response_bytes: 67_108_864,
             max_item_bytes: 262_144,
-            drift: Arc::new(Drift::new("document".to_owned())),
+            drift: Arc::new(Drift::new(Metrics::default().upstream("document"))),
         };
         Self { profile: Arc::new(profile), piece: piece.max(1) }
     }

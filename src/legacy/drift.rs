@@ -1,14 +1,16 @@
 //! Counts where answers differ from what is known, by name and never by value.
 //!
-//! Every series is logged when it begins and counted from then on; the table stands on the ops port.
+//! Every series is logged when it begins and counted from then on: a table and a metric on the ops port tell both.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
+use prometheus::IntCounter;
 use serde::Serialize;
 
 use super::call::Call;
+use crate::metrics::UpstreamMetrics;
 
 /// In what way an answer differs from what is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,8 +51,8 @@ impl Kind {
 /// The counts of one upstream.
 #[derive(Debug)]
 pub struct Drift {
-    upstream: String,
-    seen: Mutex<BTreeMap<Series, u64>>,
+    metrics: UpstreamMetrics,
+    seen: Mutex<BTreeMap<Series, IntCounter>>,
 }
 
 type Series = (&'static str, Kind, String);
@@ -76,8 +78,8 @@ const MAX_SERIES: usize = 200;
 const MAX_NAME: usize = 64;
 
 impl Drift {
-    pub(crate) const fn new(upstream: String) -> Self {
-        Self { upstream, seen: Mutex::new(BTreeMap::new()) }
+    pub(crate) const fn new(metrics: UpstreamMetrics) -> Self {
+        Self { metrics, seen: Mutex::new(BTreeMap::new()) }
     }
 
     /// Counts one occurrence; the first of its series is logged.
@@ -89,13 +91,13 @@ impl Drift {
             "other".clone_into(&mut series.2);
         }
         match seen.entry(series) {
-            Entry::Occupied(mut count) => *count.get_mut() += 1,
+            Entry::Occupied(count) => count.get().inc(),
             Entry::Vacant(first) => {
                 let name = first.key().2.clone();
-                first.insert(1);
+                first.insert(self.metrics.drift(call.name, kind.as_str(), &name)).inc();
                 drop(seen);
                 tracing::warn!(
-                    upstream = self.upstream,
+                    upstream = self.metrics.name(),
                     legacy.call = call.name,
                     kind = kind.as_str(),
                     name,
@@ -109,12 +111,12 @@ impl Drift {
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = |((call, kind, name), count): (&Series, &u64)| Row {
-            upstream: self.upstream.clone(),
+        let row = |((call, kind, name), count): (&Series, &IntCounter)| Row {
+            upstream: self.metrics.name().to_owned(),
             call,
             kind: kind.as_str(),
             name: name.clone(),
-            count: *count,
+            count: count.get(),
         };
         seen.iter().map(row).collect()
     }
@@ -130,10 +132,11 @@ fn label(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::legacy::call::ORDERS;
+    use crate::metrics::Metrics;
 
     #[test]
     fn names_beyond_the_bound_are_counted_together() {
-        let drift = Drift::new("default".to_owned());
+        let drift = Drift::new(Metrics::default().upstream("default"));
         for number in 0..MAX_SERIES + 50 {
             drift.count(&ORDERS, Kind::UnknownElement, &format!("order.field{number}"));
         }

@@ -1,4 +1,4 @@
-//! A request's line in the log. It is written when everything is over: only then is known how long it took, whether the
+//! A request's line in the log and its part in the metrics. They are told when everything is over: only then is known how long it took, whether the
 //! client got all of it, and how a write ended that the client did not wait for.
 
 use std::pin::Pin;
@@ -12,6 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::backend::{CallRecord, Context};
+use crate::metrics::Metrics;
 
 /// What is logged of a request besides the calls that were made for it.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(super) struct Line {
     pub(super) started: Instant,
     pub(super) upstream: Arc<str>,
     pub(super) response: Arc<ResponseState>,
+    pub(super) metrics: Metrics,
 }
 
 /// The template of a route.
@@ -66,16 +68,17 @@ enum End {
 }
 
 impl Line {
-    /// Writes the line.
+    /// Writes the line and counts the request.
     pub(super) fn write(&self, calls: CallRecord) {
         let Progress { status, end, over } = *self.response.progress();
-        let over = over.unwrap_or_else(Instant::now);
+        let time = over.unwrap_or_else(Instant::now) - self.started;
+        self.metrics.request(self.route.as_str(), known(&self.method), status, time);
         tracing::info!(
             request.id = &*self.id,
             method = known(&self.method),
             route = self.route.as_str(),
             status,
-            duration_ms = u64::try_from((over - self.started).as_millis()).unwrap_or(u64::MAX),
+            duration_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
             client = "anonymous",
             upstream = &*self.upstream,
             legacy.call = calls.call,

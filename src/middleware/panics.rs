@@ -25,6 +25,7 @@ mod tests {
     use http_body_util::BodyExt;
     use tower::ServiceExt;
 
+    use crate::metrics::Metrics;
     use crate::middleware::{Settings, apply};
 
     async fn panicking() {
@@ -33,7 +34,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_that_panics_answers_a_problem_without_the_panics_text() {
-        let settings = Settings { base_path: "/".into(), request_timeout: Duration::from_secs(1), upstream: "default".into() };
+        let settings = Settings {
+            base_path: "/".into(),
+            request_timeout: Duration::from_secs(1),
+            upstream: "default".into(),
+            metrics: Metrics::default(),
+        };
         let router = apply(Router::new().route("/orders", get(panicking)), settings);
         let request = http::Request::get("/orders").header("host", "a").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();

@@ -33,6 +33,7 @@ impl Tracked {
         let id = request_id(request.headers());
         let method = request.method().clone();
         let state = Arc::new(ResponseState::default());
+        settings.metrics.request_begun();
         let line = Line {
             id: Arc::clone(&id),
             method: method.clone(),
@@ -40,6 +41,7 @@ impl Tracked {
             started: Instant::now(),
             upstream: Arc::clone(&settings.upstream),
             response: Arc::clone(&state),
+            metrics: settings.metrics.clone(),
         };
         let context = Context::telling(settings.request_timeout, move |calls| line.write(calls));
         let uri = original(request).clone();

@@ -8,6 +8,7 @@
 
 mod answers;
 mod bad_input;
+mod coalescing;
 mod compression;
 mod config;
 mod corpus;

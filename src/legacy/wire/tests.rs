@@ -13,6 +13,7 @@ use crate::legacy::drift::Drift;
 use crate::legacy::profile::Profile;
 use crate::legacy::request::Request;
 use crate::legacy::xml::Writer;
+use crate::metrics::Metrics;
 use crate::model::{
     Customer, CustomerId, Delivery, Detail, LocalTime, MAX_ID, Message, MessageType, NewMessage, Open, Order, OrderId,
     OrderStatus, OrderedBy, Provider, Service, Word, Zone,
@@ -25,7 +26,7 @@ fn profile() -> Arc<Profile> {
         credential_refusal_words: Vec::new(),
         max_response_bytes: u64::MAX,
         max_item_bytes: u64::MAX,
-        drift: Arc::new(Drift::new("test".to_owned())),
+        drift: Arc::new(Drift::new(Metrics::default().upstream("test"))),
     })
 }
 

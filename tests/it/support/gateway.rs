@@ -73,6 +73,20 @@ impl Gateway {
         table["items"].as_array().expect("rows").iter().map(row).collect()
     }
 
+    /// The value of a metric: its name and labels as they stand in the text. 0 when nothing was counted.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        let response = self.client.get(format!("http://{}/metrics", self.ops)).send().await.expect("an answer");
+        let text = response.text().await.expect("a text");
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// How many requests are being answered.
+    pub(crate) async fn waiting(&self) -> usize {
+        let active = self.metric("http_server_active_requests").await;
+        format!("{active:.0}").parse().expect("a whole number")
+    }
+
     pub(crate) async fn patch_status(&self, order: u64, body: &str) -> Answer {
         let request = self.request(Method::PATCH, &format!("/orders/{order}/status"));
         self.send(request.header("content-type", "application/json").body(body.to_owned())).await
