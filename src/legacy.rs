@@ -11,6 +11,7 @@
 
 mod answer;
 mod call;
+mod caller;
 mod connector;
 mod exchange;
 mod list;

@@ -32,6 +32,7 @@ pub mod metrics;
 pub mod middleware;
 pub mod model;
 pub mod ops;
+pub mod resilience;
 pub mod rest;
 pub mod server;
 pub mod telemetry;

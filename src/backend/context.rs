@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// The deadline of a request and the record of the calls made for it. Cheap to clone; sub-calls share both.
 #[derive(Debug, Clone)]
 pub struct Context {
     deadline: Instant,
     is_fresh: bool,
+    /// Told when whoever asked has left; `None` where that changes nothing any more.
+    departure: Option<CancellationToken>,
     record: Arc<Record>,
 }
 
@@ -54,7 +57,7 @@ impl Context {
     #[must_use]
     pub fn telling(time: Duration, tell: impl Fn(CallRecord) + Send + Sync + 'static) -> Self {
         let record = Record { calls: Mutex::default(), tell: Box::new(tell) };
-        Self { deadline: Instant::now() + time, is_fresh: false, record: Arc::new(record) }
+        Self { deadline: Instant::now() + time, is_fresh: false, departure: None, record: Arc::new(record) }
     }
 
     /// The same request with another deadline.
@@ -73,6 +76,32 @@ impl Context {
     #[must_use]
     pub const fn is_fresh(&self) -> bool {
         self.is_fresh
+    }
+
+    /// The same request, which nobody waits for any more when `departure` is told.
+    #[must_use]
+    pub fn until(&self, departure: CancellationToken) -> Self {
+        Self { departure: Some(departure), ..self.clone() }
+    }
+
+    /// The same request after it was decided to finish it, whoever leaves.
+    #[must_use]
+    pub fn committed(&self) -> Self {
+        Self { departure: None, ..self.clone() }
+    }
+
+    /// Waits until whoever asked has left.
+    pub async fn abandoned(&self) {
+        match &self.departure {
+            Some(departure) => departure.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether whoever asked has left.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.departure.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
     /// When the request must have ended.
@@ -95,6 +124,11 @@ impl Context {
             self.note(call, outcome);
         }
         self.record().retries += calls.retries;
+    }
+
+    /// Notes that a call was sent again.
+    pub(crate) fn note_retry(&self) {
+        self.record().retries += 1;
     }
 
     /// What was noted so far.

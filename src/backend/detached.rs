@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::civil::Date;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Backend, Context, Items, Result};
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
 
 /// A backend whose writes go on when nobody waits for them any more: a write that is cut off in the middle leaves nobody
-/// who knows what became of it. A stop waits for the tracker.
+/// who knows what became of it. One that still waits to be sent is told that it need not be. A stop waits for the tracker.
 #[derive(Debug)]
 pub struct Detached<B> {
     inner: Arc<B>,
@@ -24,7 +25,15 @@ impl<B: Backend> Detached<B> {
         Self { inner: Arc::new(inner), writes }
     }
 
-    async fn finish<T: Send + 'static>(&self, write: impl Future<Output = T> + Send + 'static) -> T {
+    async fn finish<T, F>(&self, context: &Context, write: impl FnOnce(Context) -> F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let departure = CancellationToken::new();
+        let write = write(context.until(departure.clone()));
+        // Whoever waits here and leaves says so by it.
+        let _present = departure.drop_guard();
         match self.writes.spawn(write).await {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
@@ -55,12 +64,12 @@ impl<B: Backend> Backend for Detached<B> {
     }
 
     async fn set_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<()> {
-        let (inner, context) = (Arc::clone(&self.inner), context.clone());
-        self.finish(async move { inner.set_status(&context, id, status).await }).await
+        let inner = Arc::clone(&self.inner);
+        self.finish(context, |context| async move { inner.set_status(&context, id, status).await }).await
     }
 
     async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
-        let (inner, context) = (Arc::clone(&self.inner), context.clone());
-        self.finish(async move { inner.add_message(&context, id, message).await }).await
+        let inner = Arc::clone(&self.inner);
+        self.finish(context, |context| async move { inner.add_message(&context, id, message).await }).await
     }
 }

@@ -35,7 +35,13 @@ pub enum Error {
     /// No connection could be made; nothing was sent.
     #[error("the order system cannot be reached")]
     Unreachable,
-    /// The order system says that it is out of service.
+    /// Too many calls wait for this order system, so this one was not sent.
+    #[error("the gateway has too many calls of the order system to make")]
+    Overloaded,
+    /// Whoever asked for a write left while it still waited, so it was not sent.
+    #[error("the client left before the write was sent")]
+    Abandoned,
+    /// The order system says that it is out of service, or it was not asked because it did not answer lately.
     #[error("the order system is not available")]
     Unavailable {
         /// When it wants to be asked again.
@@ -69,6 +75,8 @@ impl Error {
             Self::CredentialRejected => "credential_rejected",
             Self::Unsendable { .. } => "unsendable",
             Self::Unreachable => "unreachable",
+            Self::Overloaded => "overloaded",
+            Self::Abandoned => "abandoned",
             Self::Unavailable { .. } => "unavailable",
             Self::Timeout => "timeout",
             Self::AnswerInvalid { .. } => "answer_invalid",

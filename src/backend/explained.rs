@@ -15,7 +15,9 @@ impl<B: Backend> Explained<B> {
     /// [`Error::NotFound`] instead of a refusal where the order does not exist. A look that fails changes nothing: the
     /// refusal stays true.
     async fn explain(&self, context: &Context, id: OrderId, error: Error) -> Error {
-        if matches!(error, Error::Refused { .. }) && self.0.order_info(&context.fresh(), id).await == Err(Error::NotFound) {
+        if matches!(error, Error::Refused { .. })
+            && self.0.order_info(&context.committed().fresh(), id).await == Err(Error::NotFound)
+        {
             return Error::NotFound;
         }
         error

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::settings::{Misfit, Settings, any_duration, duration, parsed};
+use super::settings::{Misfit, Settings, any_duration, duration, parsed, whole};
 
 /// The gateway's own sockets and times.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl Server {
             drain_timeout: settings.or("server.drain_timeout", default.drain_timeout, duration),
             header_timeout: settings.or("server.header_timeout", default.header_timeout, duration),
             body_timeout: settings.or("server.body_timeout", default.body_timeout, duration),
-            max_connections: settings.or("server.max_connections", default.max_connections, connections),
+            max_connections: settings.or("server.max_connections", default.max_connections, whole(1..=1_000_000)),
         };
         if server.drain_timeout < server.request_timeout {
             settings.fault(
@@ -86,9 +86,4 @@ fn base_path(text: &str) -> Result<String, Misfit> {
     fits.then(|| text.to_owned()).ok_or_else(|| {
         "must be / or a path such as /api/tjansteguiden, of letters, digits and -._~, without a slash at its end".to_owned()
     })
-}
-
-fn connections(text: &str) -> Result<usize, Misfit> {
-    let number = text.trim().parse().ok().filter(|number| (1..=1_000_000).contains(number));
-    number.ok_or_else(|| "must be a number from 1 to 1000000".to_owned())
 }

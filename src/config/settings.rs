@@ -186,6 +186,16 @@ pub(super) fn any_duration(text: &str) -> Result<Duration, Misfit> {
         .ok_or_else(|| "must be a time with its unit, such as 500ms, 25s or 5m, of a day at most".to_owned())
 }
 
+/// Reads a whole number within bounds.
+pub(super) fn whole<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+    bounds: std::ops::RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T, Misfit> {
+    move |text| {
+        let number = text.trim().parse().ok().filter(|number| bounds.contains(number));
+        number.ok_or_else(|| format!("must be a whole number from {} to {}", bounds.start(), bounds.end()))
+    }
+}
+
 /// Reads a number of bytes from 1 KiB to 1 GiB.
 pub(super) fn size(text: &str) -> Result<u64, Misfit> {
     let size = text.trim().parse().ok().filter(|size| (1024..=1024 * 1024 * 1024).contains(size));

@@ -6,9 +6,10 @@ use clap::ValueEnum;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use super::settings::{Misfit, Settings, boolean, duration, size};
+use super::settings::{Misfit, Settings, boolean, duration, size, whole};
 use crate::charset::Charset;
 use crate::model::Zone;
+use crate::resilience::BreakerSettings;
 
 /// One order system. The variables are those of the upstream `default`.
 #[derive(Debug, Clone)]
@@ -36,6 +37,13 @@ pub struct Upstream {
     /// How long a write may be on its way there: what clients are told to wait when an outcome is unknown. Default 35s;
     /// `GATEWAY__UPSTREAMS__DEFAULT__SETTLE_TIME`.
     pub settle_time: Duration,
+    /// How many calls it may be working at; a quarter of them is closed to reads. Default 64;
+    /// `GATEWAY__UPSTREAMS__DEFAULT__MAX_IN_FLIGHT`.
+    pub max_in_flight: usize,
+    /// When it is no longer asked because it does not answer. `GATEWAY__UPSTREAMS__DEFAULT__BREAKER__ENABLED`, default true;
+    /// `…__MIN_CALLS`, 20, that must have ended within ten seconds; `…__FAILURE_PERCENT`, 80, of them that must have failed;
+    /// `…__MAX_OPEN`, 5s, for which it is not asked at the most.
+    pub breaker: BreakerSettings,
     /// The greatest size of an answer that is no list. Default 67108864; `GATEWAY__UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES`.
     pub max_response_bytes: u64,
     /// The greatest size of an item of a list. Default 262144; `GATEWAY__UPSTREAMS__DEFAULT__MAX_ITEM_BYTES`.
@@ -88,6 +96,8 @@ impl Upstream {
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(10),
             settle_time: Duration::from_secs(35),
+            max_in_flight: 64,
+            breaker: BreakerSettings::default(),
             max_response_bytes: 67_108_864,
             max_item_bytes: 262_144,
             allow_http: false,
@@ -119,6 +129,8 @@ impl Upstream {
             connect_timeout: settings.or(&key("connect_timeout"), default.connect_timeout, duration),
             timeout: settings.or(&key("timeout"), default.timeout, duration),
             settle_time: settings.or(&key("settle_time"), default.settle_time, duration),
+            max_in_flight: settings.or(&key("max_in_flight"), default.max_in_flight, whole(1..=100_000)),
+            breaker: breaker(settings, &key("breaker")),
             max_response_bytes: settings.or(&key("max_response_bytes"), default.max_response_bytes, size),
             max_item_bytes: settings.or(&key("max_item_bytes"), default.max_item_bytes, size),
             credential_refusal_words: words.iter().map(|word| word.to_lowercase()).collect(),
@@ -133,6 +145,17 @@ impl Upstream {
             );
         }
         is_complete.then_some(upstream)
+    }
+}
+
+fn breaker(settings: &mut Settings, section: &str) -> BreakerSettings {
+    let default = BreakerSettings::default();
+    let key = |name: &str| format!("{section}.{name}");
+    BreakerSettings {
+        enabled: settings.or(&key("enabled"), default.enabled, boolean),
+        min_calls: settings.or(&key("min_calls"), default.min_calls, whole(1..=1_000_000)),
+        failure_percent: settings.or(&key("failure_percent"), default.failure_percent, whole(1..=100)),
+        max_open: settings.or(&key("max_open"), default.max_open, duration),
     }
 }
 

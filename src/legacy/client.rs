@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, DecodeItem};
 use super::call::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS, SET_STATUS};
+use super::caller::Caller;
 use super::drift::Drift;
 use super::exchange::Exchange;
 use super::list::{List, Patience};
@@ -19,12 +20,13 @@ use super::profile::Profile;
 use super::reading::Unread;
 use super::request::Request;
 pub use super::transport::NoTransport;
-use super::transport::{Response, Transport};
+use super::transport::Transport;
 use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
 use crate::backend::{Backend, Context, Error, Items, Result};
 use crate::config::Upstream;
 use crate::metrics::UpstreamMetrics;
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
+use crate::resilience::Budget;
 
 /// The longest first line of a request that every server takes, in bytes.
 const MAX_REQUEST_LINE: usize = 8_000;
@@ -34,10 +36,8 @@ const MARKER_LENGTH: usize = 24;
 /// A client of one order system.
 #[derive(Debug)]
 pub struct Client {
-    transport: Arc<Transport>,
-    profile: Arc<Profile>,
+    caller: Caller,
     credential: Credential,
-    timeout: Duration,
     settle_time: Duration,
 }
 
@@ -56,26 +56,30 @@ impl Client {
     /// # Errors
     /// When no connection to it could ever be made.
     pub fn try_new(upstream: &Upstream, metrics: UpstreamMetrics) -> std::result::Result<Self, NoTransport> {
-        Ok(Self {
-            transport: Arc::new(Transport::try_new(&upstream.url, upstream.connect_timeout)?),
-            profile: Arc::new(Profile {
-                zone: upstream.time_zone.clone(),
-                charset: upstream.charset,
-                credential_refusal_words: upstream.credential_refusal_words.clone(),
-                max_response_bytes: upstream.max_response_bytes,
-                max_item_bytes: upstream.max_item_bytes,
-                drift: Arc::new(Drift::new(metrics)),
-            }),
-            credential: Credential::new(upstream),
-            timeout: upstream.timeout,
-            settle_time: upstream.settle_time,
-        })
+        let profile = Profile {
+            zone: upstream.time_zone.clone(),
+            charset: upstream.charset,
+            credential_refusal_words: upstream.credential_refusal_words.clone(),
+            max_response_bytes: upstream.max_response_bytes,
+            max_item_bytes: upstream.max_item_bytes,
+            drift: Arc::new(Drift::new(metrics.clone())),
+        };
+        let transport = Arc::new(Transport::try_new(&upstream.url, upstream.connect_timeout)?);
+        let Upstream { max_in_flight, breaker, timeout, settle_time, .. } = *upstream;
+        let caller = Caller::new(transport, Arc::new(profile), max_in_flight, breaker, timeout, metrics);
+        Ok(Self { caller, credential: Credential::new(upstream), settle_time })
+    }
+
+    /// What pays for calls that are sent again.
+    #[must_use]
+    pub fn budget(&self) -> Arc<Budget> {
+        Arc::clone(self.caller.budget())
     }
 
     /// Where it counts how answers differ from what is known.
     #[must_use]
     pub fn drift(&self) -> Arc<Drift> {
-        Arc::clone(&self.profile.drift)
+        Arc::clone(&self.caller.profile().drift)
     }
 
     /// Reads an answer that is no list.
@@ -106,7 +110,7 @@ impl Client {
         let mut signature = self.signature(call, request, deadline).await?;
         loop {
             let query = self.query(call, request, &signature)?;
-            match meaning(self.exchange(call, &query, deadline).await) {
+            match meaning(self.caller.exchange(context, call, &query, deadline).await?) {
                 Err(Error::CredentialRejected) if self.renew(&mut signature, deadline).await => {}
                 outcome => return signature.judged_by(outcome),
             }
@@ -122,12 +126,12 @@ impl Client {
         decode: DecodeItem<T>,
     ) -> Result<Items<T>> {
         let first_item = self.deadline(context);
-        let patience = Patience { first_item, silence: self.timeout, whole: context.deadline() };
+        let patience = Patience { first_item, silence: self.caller.timeout(), whole: context.deadline() };
         let mut signature = self.signature(call, &request, first_item).await?;
         loop {
             let query = self.query(call, &request, &signature)?;
-            let opened = match self.begin_list(call, &query, first_item).await {
-                Ok(response) => List::new(call, &self.profile, decode, response, patience).open().await,
+            let opened = match self.caller.begin_list(context, call, &query, first_item).await {
+                Ok((response, place)) => List::new(call, self.caller.profile(), decode, response, patience).open(place).await,
                 Err(error) => Err(error),
             };
             match opened {
@@ -135,21 +139,6 @@ impl Client {
                 opened => return signature.judged_by(opened).map(StreamExt::boxed),
             }
         }
-    }
-
-    /// The response of a list, when its head promises one.
-    async fn begin_list(&self, call: &'static Call, query: &str, deadline: Instant) -> Result<Response> {
-        let exchange = match timeout_at(deadline, self.transport.send(call, query)).await {
-            Ok(Ok(response)) if matches!(response.status, 200..=299) => return Ok(response),
-            Ok(Ok(response)) => Exchange::take_in(response, call, &self.profile, deadline).await,
-            Ok(Err(error)) => Exchange::from(error),
-            Err(_) => Exchange::TimedOut,
-        };
-        Err(exchange.into_read().err().unwrap_or(Error::AnswerInvalid { reason: "its HTTP status is no success" }))
-    }
-
-    async fn exchange(&self, call: &'static Call, query: &str, deadline: Instant) -> Exchange {
-        Exchange::run(&self.transport, call, &self.profile, query, deadline).await
     }
 
     /// What the call is known by; a login, if there is none that is good.
@@ -177,8 +166,8 @@ impl Client {
     /// Logs in, in its own time: whoever waits for it, its outcome is for all. Whatever goes wrong, the call that needed it was
     /// not sent.
     fn login(&self) -> impl Future<Output = Result<Hash>> + Send + 'static {
-        let (transport, profile) = (Arc::clone(&self.transport), Arc::clone(&self.profile));
-        let timeout = self.timeout;
+        let (transport, profile) = (Arc::clone(self.caller.transport()), Arc::clone(self.caller.profile()));
+        let timeout = self.caller.timeout();
         let query = match &self.credential {
             Credential::User(_) => Err(Error::CredentialRejected),
             Credential::Login { api_user, api_key, .. } => {
@@ -201,7 +190,7 @@ impl Client {
         let method = Request::default().with("method", call.name);
         let query = self.encode(&self.credential.sign(call, method, signature).and(request.clone()))?;
         let marker = if call == &ADD_MESSAGE { MARKER_LENGTH } else { 0 };
-        let length = self.transport.request_line_length(&query) + marker;
+        let length = self.caller.transport().request_line_length(&query) + marker;
         if length > MAX_REQUEST_LINE {
             return Err(Error::Unsendable {
                 detail: format!(
@@ -214,14 +203,14 @@ impl Client {
     }
 
     fn encode(&self, request: &Request) -> Result<String> {
-        let charset = self.profile.charset;
+        let charset = self.caller.profile().charset;
         request.encode(charset).map_err(|character| Error::Unsendable {
             detail: format!("has a character that the order system cannot take: {character:?} is not in {}", charset.name()),
         })
     }
 
     fn deadline(&self, context: &Context) -> Instant {
-        context.deadline().min(Instant::now() + self.timeout)
+        context.deadline().min(Instant::now() + self.caller.timeout())
     }
 }
 

@@ -25,6 +25,13 @@ pub(crate) enum Exchange {
     Answered { status: u16, retry_after: Option<Duration>, answer: Result<Box<Answer>, Malformed> },
 }
 
+/// Trouble that may be over soon.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Passing {
+    /// When the order system wants to be asked again.
+    pub(crate) retry_after: Option<Duration>,
+}
+
 impl From<SendError> for Exchange {
     fn from(error: SendError) -> Self {
         match error {
@@ -58,6 +65,30 @@ impl Exchange {
             Err(_) => Self::TimedOut,
             Ok(Err(error)) => error.into(),
             Ok(Ok(answer)) => Self::Answered { status, retry_after, answer },
+        }
+    }
+
+    /// Whether the order system did its part; what it refuses, and what it does not have, it answers well.
+    pub(crate) fn is_healthy(&self) -> bool {
+        match self {
+            Self::NotSent | Self::TimedOut | Self::Broken => false,
+            Self::Answered { status, answer, .. } => match answer {
+                _ if matches!(status, 401 | 403 | 404) => true,
+                Ok(answer) => answer.failure(*status).is_some() || (200..300).contains(status),
+                Err(_) => false,
+            },
+        }
+    }
+
+    /// Whether a read may have another answer soon: it did not come through, or the server in front of the order system
+    /// says that something is wrong at the moment.
+    pub(crate) fn trouble(&self) -> Option<Passing> {
+        match self {
+            Self::NotSent | Self::Broken => Some(Passing { retry_after: None }),
+            Self::Answered { status: 429 | 500..=599, retry_after, .. } if !self.is_healthy() => {
+                Some(Passing { retry_after: *retry_after })
+            }
+            Self::TimedOut | Self::Answered { .. } => None,
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, DecodeItem};
 use super::call::Call;
+use super::caller::InFlight;
 use super::profile::Profile;
 use super::transport::{Body, Response};
 use crate::backend::{Error, Item};
@@ -23,6 +24,8 @@ pub(crate) struct List<T> {
     patience: Patience,
     /// What went wrong after the items that were handed out last.
     fault: Option<Error>,
+    /// Its place among the calls of the order system.
+    place: Option<InFlight>,
 }
 
 /// The greatest number of items in a run: about what one read from a connection brings.
@@ -48,12 +51,15 @@ impl<T: 'static> List<T> {
         patience: Patience,
     ) -> Self {
         let answer = Answer::new(call, Arc::clone(profile), response.charset, profile.max_item_bytes).of_many();
-        Self { decode, answer, body: response.body, position: 0, patience, fault: None }
+        Self { decode, answer, body: response.body, position: 0, patience, fault: None, place: None }
     }
 
     /// The items as they come, once the first is there, or the end of an empty list. A fault after that ends the list.
-    pub(crate) async fn open(mut self) -> Result<impl Stream<Item = Result<Vec<Item<T>>, Error>>, Error> {
-        let first = self.next().await?;
+    pub(crate) async fn open(mut self, mut place: InFlight) -> Result<impl Stream<Item = Result<Vec<Item<T>>, Error>>, Error> {
+        let first = self.next().await;
+        place.began(!matches!(first, Err(Error::Timeout | Error::AnswerInvalid { .. })));
+        self.place = Some(place);
+        let first = first?;
         let is_empty = first.is_none();
         let rest = stream::try_unfold(self, |mut list| async move { Ok(list.next().await?.map(|run| (run, list))) });
         Ok(stream::iter(first.map(Ok)).chain(rest.take(if is_empty { 0 } else { usize::MAX })))

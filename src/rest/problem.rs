@@ -127,6 +127,8 @@ pub struct Details<'a> {
 
 /// When to ask again an order system that is out of service and does not say for how long.
 const SOON: Duration = Duration::from_secs(5);
+/// When to come back to a gateway that has too much to do.
+const RETRY_WHEN_OVERLOADED: Duration = Duration::from_secs(1);
 /// The media type of problems.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -193,6 +195,8 @@ impl Problem {
             | Error::NotFound
             | Error::Refused { .. }
             | Error::CredentialRejected
+            | Error::Overloaded
+            | Error::Abandoned
             | Error::Unreachable => Some(Outcome::NotApplied),
             // The caller's fault, found before anything was sent: nobody needs to be told that it was not applied.
             Error::Unsendable { .. } => None,
@@ -220,8 +224,12 @@ impl Problem {
             Error::Unreachable => {
                 Self::new(Code::UpstreamUnreachable, "No connection to the order system could be made; nothing was sent.")
             }
+            Error::Overloaded | Error::Abandoned => {
+                let detail = "Too many calls wait for the order system; nothing was sent.";
+                Self::new(Code::Overloaded, detail).retry_after(RETRY_WHEN_OVERLOADED)
+            }
             Error::Unavailable { retry_after } => {
-                let detail = "The order system says that it is out of service.";
+                let detail = "The order system is out of service, or has not answered lately and is not asked for a moment.";
                 Self::new(Code::UpstreamUnavailable, detail).retry_after(retry_after.unwrap_or(SOON))
             }
             Error::Timeout => Self::new(Code::UpstreamTimeout, "The order system did not answer in time."),

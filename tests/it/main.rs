@@ -24,4 +24,5 @@ mod routes;
 mod server;
 mod simulator;
 mod support;
+mod trouble;
 mod writes;

@@ -214,7 +214,7 @@ async fn details_fill_a_page_in_its_order() {
         match id {
             None => listed(&ODD, query),
             Some(30) => Reply::xml("<order_info/>"),
-            Some(31) => Reply::typed(500, "text/html", b"<html>"),
+            Some(31) => Reply::typed(200, "text/html", b"<html>"),
             Some(id) => Reply::xml(&format!(
                 "<order_info><orderinfo><id>{id}</id><date>2016-10-29 12:00</date><status>delivered</status>\
                  <provider>Ljusbolaget</provider></orderinfo><customer><id>7</id><firstname>Tolvan</firstname></customer></order_info>"

@@ -65,7 +65,7 @@ async fn every_request_has_one_line_in_the_log_without_values() {
     get(&format!("{api}/customers/471147114711")).await.expect("an answer");
     let line = program.line_with("\"message\":\"request\"").await;
     assert_eq!((member(&line, "legacy.call"), member(&line, "legacy.outcome")), ("customer_info".into(), "unreachable".into()));
-    assert_eq!((member(&line, "upstream"), member(&line, "retries")), ("default".into(), 0.into()));
+    assert_eq!((member(&line, "upstream"), member(&line, "retries")), ("default".into(), 2.into()));
 }
 
 #[tokio::test]

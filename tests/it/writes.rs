@@ -84,7 +84,7 @@ async fn an_answer_that_is_cut_anywhere_is_never_a_success() {
     let counter = Arc::clone(&calls);
     let reply = whole.clone();
     let upstream = Upstream::answering(move |_| reply.clone().cut(counter.fetch_add(1, Ordering::SeqCst))).await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__BREAKER__ENABLED", "false")]).await;
     for length in 0..whole.len() {
         let answer = gateway.patch_status(1, r#"{"status":"received"}"#).await;
         assert_eq!(answer.status, 504, "cut after {length} bytes: {}", answer.body);

@@ -33,6 +33,10 @@ pub enum Code {
     UnsupportedMediaType,
     /// The headers are too large.
     HeadersTooLarge,
+    /// The caller asks too often.
+    TooManyRequests,
+    /// The gateway has too much to do.
+    Overloaded,
     /// The order system said no.
     RefusedByUpstream,
     /// The order system does not accept the gateway.
@@ -66,7 +70,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order in which a request can meet them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::InvalidParameter,
         Self::MalformedBody,
         Self::InvalidValue,
@@ -81,6 +85,8 @@ impl Code {
         Self::UriTooLong,
         Self::UnsupportedMediaType,
         Self::HeadersTooLarge,
+        Self::TooManyRequests,
+        Self::Overloaded,
         Self::RefusedByUpstream,
         Self::UpstreamCredentialRejected,
         Self::UpstreamUnreachable,
@@ -192,6 +198,18 @@ impl Code {
                 "The headers are too large",
                 "Names and values of the headers, with 4 bytes more for each, have more than 32768 bytes. Nothing was sent to the order system.",
             ),
+            Self::TooManyRequests => (
+                "too-many-requests",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                "You ask more often than those who run the gateway allow. Nothing was sent to the order system. Send the request again after the time in `Retry-After`.",
+            ),
+            Self::Overloaded => (
+                "overloaded",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The gateway has too much to do",
+                "The request could no longer have been answered in time, so nothing was sent to the order system. Send the request again after the time in `Retry-After`.",
+            ),
             Self::RefusedByUpstream => (
                 "refused-by-upstream",
                 StatusCode::CONFLICT,
@@ -220,7 +238,7 @@ impl Code {
                 "upstream-unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The order system is not available",
-                "The order system says that it is out of service. Send the request again after the time in `Retry-After`.",
+                "The order system says that it is out of service, or it has not answered lately and is not asked for a moment. Send the request again after the time in `Retry-After`.",
             ),
             Self::UpstreamTimeout => (
                 "upstream-timeout",

@@ -48,12 +48,13 @@ problems! {
     /// What a read of the order system can end in.
     ReadProblems:
         BAD_GATEWAY => [UpstreamAnswerInvalid, UpstreamUnreachable, UpstreamCredentialRejected, RefusedByUpstream],
-        SERVICE_UNAVAILABLE => [UpstreamUnavailable],
+        SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded],
         GATEWAY_TIMEOUT => [UpstreamTimeout];
     /// What a write to the order system can end in.
     WriteProblems:
         CONFLICT => [RefusedByUpstream],
         BAD_GATEWAY => [UpstreamUnreachable, UpstreamCredentialRejected],
+        SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded],
         GATEWAY_TIMEOUT => [OutcomeUnknown];
     /// For routes of one order.
     OrderNotFound:
@@ -75,7 +76,7 @@ fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
     });
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).examples_from_iter(examples).build();
     let mut response = ResponseBuilder::new().description(description.join("\n\n")).content(MEDIA_TYPE, content);
-    if codes.iter().any(|code| matches!(code, Code::UpstreamUnavailable | Code::OutcomeUnknown)) {
+    if codes.iter().any(|code| matches!(code, Code::UpstreamUnavailable | Code::Overloaded | Code::OutcomeUnknown)) {
         let seconds = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1))));
         response = response.header("Retry-After", seconds.description(Some("After how many seconds to ask again.")).build());
     }

@@ -1,0 +1,209 @@
+//! An order system in trouble is not made worse: what is sent again, what waits, and when nothing is sent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+
+use crate::support::{Gateway, Reply, Upstream};
+
+const ORDER: &str = "<order_info><orderinfo><status>new</status></orderinfo></order_info>";
+const RETRIES: &str = r#"upstream_retries_total{call="order_info",upstream="default"}"#;
+const BREAKER: &str = r#"upstream_breaker_state{upstream="default"}"#;
+const PATIENT: (&str, &str) = ("UPSTREAMS__DEFAULT__BREAKER__ENABLED", "false");
+
+/// An order system that answers so many calls in one way and the rest as it should.
+async fn failing(times: usize, reply: Reply) -> Upstream {
+    let calls = AtomicUsize::new(0);
+    Upstream::answering(move |query| {
+        if calls.fetch_add(1, Ordering::SeqCst) < times {
+            reply.clone()
+        } else if query.contains("method=orders") {
+            Reply::xml("<orders><order><id>1</id></order></orders>")
+        } else {
+            Reply::xml(ORDER)
+        }
+    })
+    .await
+}
+
+fn is_near(value: f64, expected: f64) -> bool {
+    (value - expected).abs() < 0.1
+}
+
+#[tokio::test]
+async fn a_read_that_did_not_come_through_is_sent_again_at_most_twice() {
+    for reply in [
+        Reply::bytes(b""),
+        Reply::bytes(b"").then_reset(),
+        Reply::bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n<order_info>"),
+        Reply::status(503, ""),
+        Reply::typed(500, "text/html", b"<html/>"),
+        Reply::status(429, ""),
+    ] {
+        let upstream = failing(2, reply.clone()).await;
+        let gateway = Gateway::before(&upstream).await;
+        assert_eq!(gateway.get("/orders/1").await.ok()["status"], "new", "{reply:?}");
+        assert_eq!(upstream.queries().len(), 3);
+        assert!(is_near(gateway.metric(RETRIES).await, 2.0));
+        let upstream = failing(3, reply.clone()).await;
+        let gateway = Gateway::before(&upstream).await;
+        assert!(gateway.get("/orders/1").await.status >= 500, "{reply:?}");
+        assert_eq!(upstream.queries().len(), 3);
+    }
+    for reply in [Reply::bytes(b"").then_reset(), Reply::status(503, "")] {
+        let upstream = failing(2, reply).await;
+        let list = Gateway::before(&upstream).await.get("/orders?since=2016-03-14").await.ok();
+        assert_eq!(list["items"][0]["id"], 1);
+    }
+}
+
+#[tokio::test]
+async fn what_will_not_change_is_not_sent_again() {
+    for reply in [
+        Reply::xml("<html/>"),
+        Reply::status(500, "<order_info><status>failed</status></order_info>"),
+        Reply::status(403, ""),
+        Reply::status(302, ""),
+        Reply::xml("<order_info/>"),
+        Reply::bytes(b"").then_hang(),
+    ] {
+        let upstream = failing(1, reply.clone()).await;
+        let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]).await;
+        assert!(gateway.get("/orders/1").await.status >= 400);
+        assert_eq!(upstream.queries().len(), 1, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_order_systems_own_word_on_when_to_come_back_wins() {
+    let upstream = failing(1, Reply::status(503, "").with_header("Retry-After: 1")).await;
+    let began = Instant::now();
+    Gateway::before(&upstream).await.get("/orders/1").await.ok();
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    // Later than the call may take: not waited for, but passed on.
+    let upstream = failing(1, Reply::status(503, "").with_header("Retry-After: 30")).await;
+    let answer = Gateway::before(&upstream).await.get("/orders/1").await;
+    answer.problem(503, "upstream-unavailable");
+    assert_eq!((answer.header("retry-after"), upstream.queries().len()), ("30", 1));
+}
+
+#[tokio::test]
+async fn retries_are_paid_for_from_a_budget() {
+    let upstream = Upstream::saying(Reply::status(503, "")).await;
+    let gateway = Gateway::with(&upstream, &[PATIENT]).await;
+    for _ in 0..100 {
+        gateway.get("/orders/1").await.problem(503, "upstream-unavailable");
+    }
+    // Ten were there in the beginning, every tenth call pays for one more, and a second for another.
+    let sent = upstream.queries().len();
+    assert!((120..=125).contains(&sent), "{sent} for 100");
+}
+
+#[tokio::test]
+async fn who_cannot_be_served_in_time_is_told_so_and_writes_have_a_reserve() {
+    let latch = Arc::new(Notify::new());
+    let held = Arc::clone(&latch);
+    let upstream = Upstream::answering(move |query| match query {
+        write if write.contains("set_status") => Reply::xml("<set_status><status>success</status></set_status>"),
+        _ => Reply::held(&["<orders>", "</orders>"], &held),
+    })
+    .await;
+    let settings = [("UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "4"), ("SERVER__REQUEST_TIMEOUT", "1s")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let served = join_all((0..3).map(|_| gateway.get("/orders?since=2016-03-14")));
+    let others = async {
+        upstream.asked(3).await;
+        assert!(is_near(gateway.metric(r#"upstream_in_flight{upstream="default"}"#).await, 3.0));
+        let late = gateway.get("/orders/1").await;
+        late.problem(503, "overloaded");
+        assert_eq!(late.header("retry-after"), "1");
+        gateway.patch_status(9, r#"{"status":"new"}"#).await.ok();
+        latch.notify_waiters();
+    };
+    let (served, ()) = tokio::join!(served, others);
+    assert!(served.iter().all(|answer| answer.status == 200), "{served:?}");
+    assert_eq!(upstream.queries().len(), 4);
+    assert!(is_near(gateway.metric(r#"upstream_in_flight{upstream="default"}"#).await, 0.0));
+}
+
+#[tokio::test]
+async fn a_write_whose_client_leaves_while_it_waits_is_never_sent() {
+    let latch = Arc::new(Notify::new());
+    let held = Arc::clone(&latch);
+    let upstream =
+        Upstream::answering(move |_| Reply::held(&["<set_status>", "<status>success</status></set_status>"], &held)).await;
+    let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "1")]).await;
+    let first = gateway.patch_status(1, r#"{"status":"new"}"#);
+    let others = async {
+        upstream.asked(1).await;
+        let mut impatient = Box::pin(gateway.patch_status(2, r#"{"status":"new"}"#));
+        let come = async {
+            while gateway.waiting().await < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = &mut impatient => panic!("it must wait"),
+            () = come => {}
+        }
+        drop(impatient);
+        while gateway.waiting().await > 1 {
+            tokio::task::yield_now().await;
+        }
+        latch.notify_one();
+    };
+    let (first, ()) = tokio::join!(first, others);
+    first.ok();
+    assert_eq!(upstream.queries().len(), 1);
+    latch.notify_one();
+    gateway.patch_status(3, r#"{"status":"new"}"#).await.ok();
+    assert!(upstream.queries().iter().all(|query| !query.contains("id=2")));
+}
+
+#[tokio::test]
+async fn an_order_system_that_does_not_answer_is_left_alone_for_a_moment() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let upstream = Upstream::answering(move |_| {
+        if counter.fetch_add(1, Ordering::SeqCst) < 20 { Reply::xml("<html/>") } else { Reply::xml(ORDER) }
+    })
+    .await;
+    let gateway = Gateway::before(&upstream).await;
+    for _ in 0..20 {
+        gateway.get("/orders/1").await.problem(502, "upstream-answer-invalid");
+    }
+    let refused = gateway.get("/orders/1").await;
+    refused.problem(503, "upstream-unavailable");
+    assert_eq!(refused.header("retry-after"), "1");
+    let write = gateway.patch_status(1, r#"{"status":"new"}"#).await;
+    assert_eq!(write.problem(503, "upstream-unavailable")["outcome"], "not-applied");
+    assert_eq!(calls.load(Ordering::SeqCst), 20, "nothing more was sent");
+    assert!(is_near(gateway.metric(BREAKER).await, 2.0));
+    // A read tries after a second, and finds that all is well again.
+    let began = Instant::now();
+    while gateway.get("/orders/1").await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(5));
+        tokio::task::yield_now().await;
+    }
+    assert!(is_near(gateway.metric(BREAKER).await, 0.0));
+}
+
+#[tokio::test]
+async fn what_the_order_system_refuses_or_does_not_have_is_no_trouble() {
+    for reply in [
+        Reply::status(404, "<html/>"),
+        Reply::status(500, "<order_info><status>failed</status><response><message>Nej</message></response></order_info>"),
+        Reply::status(403, "<html/>"),
+        Reply::xml("<order_info/>"),
+    ] {
+        let upstream = Upstream::saying(reply).await;
+        let gateway = Gateway::before(&upstream).await;
+        for _ in 0..30 {
+            gateway.get("/orders/1").await;
+        }
+        assert_eq!(upstream.queries().len(), 30);
+    }
+}
