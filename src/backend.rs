@@ -3,12 +3,11 @@
 //! There is one method for each call of the order system. Front ends ([`crate::rest`], [`crate::legacy::server`]) hold
 //! an `Arc<dyn Backend>` and do not know what is behind it: another protocol, or the order system in memory.
 //! Decorators add what holds for every backend: [`Observed`] notes what was called and how it ended, [`Coalesced`] lets equal
-//! reads share a call, [`Explained`] finds out what a refused write was about, [`Detached`] finishes writes whose callers
-//! have left, [`Disturbed`] makes a simulated system slow and faulty.
+//! reads share a call, [`Explained`] finds out what a refused write was about, [`Disturbed`] makes a simulated system slow and
+//! faulty.
 
 mod coalesced;
 mod context;
-mod detached;
 mod disturbed;
 mod error;
 mod explained;
@@ -20,7 +19,6 @@ use jiff::civil::Date;
 
 pub use coalesced::Coalesced;
 pub use context::{CallRecord, Context};
-pub use detached::Detached;
 pub use disturbed::Disturbed;
 pub use error::{Error, Result};
 pub use explained::Explained;
@@ -67,6 +65,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// [`Error::OutcomeUnknown`] where the write may or may not have happened; after every other error it has not.
     async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>>;
+
+    /// Whether a message can be carried to the order system. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`Error::Unsendable`] when it cannot.
+    fn check_message(&self, id: OrderId, message: &NewMessage) -> Result<()>;
 }
 
 /// A list as it comes: runs of as many items as are there at once. An error ends it, and then it is not complete.

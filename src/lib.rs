@@ -36,3 +36,4 @@ pub mod resilience;
 pub mod rest;
 pub mod server;
 pub mod telemetry;
+pub mod writes;

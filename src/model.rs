@@ -6,6 +6,8 @@
 
 mod customer;
 mod id;
+mod idempotency;
+mod marker;
 mod message;
 mod order;
 mod personal;
@@ -14,6 +16,8 @@ mod word;
 
 pub use customer::Customer;
 pub use id::{CustomerId, InvalidId, MAX_ID, OrderId};
+pub use idempotency::{IdempotencyKey, InvalidKey};
+pub use marker::{Marker, base32};
 pub use message::{Message, MessageType, NewMessage};
 pub use order::{Delivery, Detail, Order, OrderStatus, OrderedBy, Provider, Service};
 pub use personal::mask_personal_data;

@@ -9,6 +9,7 @@
 //! panics included. What a client may read of it is chosen there; nothing that the order system said gets through but its
 //! own sentence in a refusal it stated.
 
+mod conditional;
 mod cursor;
 mod document;
 mod expand;

@@ -47,6 +47,12 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self { header_timeout: Duration::from_secs(10), max_connections: 1024, drain_timeout: Duration::from_secs(25) }
+    }
+}
+
 impl<S> Server<S>
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,

@@ -94,6 +94,10 @@ impl<B: Backend> Backend for Coalesced<B> {
         let _written = self.orders.let_go_after(id);
         self.inner.add_message(context, id, message).await
     }
+
+    fn check_message(&self, id: OrderId, message: &NewMessage) -> Result<()> {
+        self.inner.check_message(id, message)
+    }
 }
 
 /// The answer that all get, and what was called for it.

@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::model::now;
 
 /// The deadline of a request and the record of the calls made for it. Cheap to clone; sub-calls share both.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub struct Context {
 /// The record, which is told when the request is over and the last call for it has ended, be it after the client left.
 struct Record {
     calls: Mutex<CallRecord>,
+    /// By how much the order system's clock is ahead of ours.
+    clock: Mutex<Option<SignedDuration>>,
     tell: Box<dyn Fn(CallRecord) + Send + Sync>,
 }
 
@@ -56,7 +61,7 @@ impl Context {
     /// The same, and the record is told when the last clone is gone.
     #[must_use]
     pub fn telling(time: Duration, tell: impl Fn(CallRecord) + Send + Sync + 'static) -> Self {
-        let record = Record { calls: Mutex::default(), tell: Box::new(tell) };
+        let record = Record { calls: Mutex::default(), clock: Mutex::default(), tell: Box::new(tell) };
         Self { deadline: Instant::now() + time, is_fresh: false, departure: None, record: Arc::new(record) }
     }
 
@@ -129,6 +134,17 @@ impl Context {
     /// Notes that a call was sent again.
     pub(crate) fn note_retry(&self) {
         self.record().retries += 1;
+    }
+
+    /// Notes what time it was at the order system a moment ago.
+    pub(crate) fn note_clock(&self, there: Timestamp) {
+        *self.record.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(there.duration_since(now()));
+    }
+
+    /// By how much the order system's clock is ahead of ours, if an answer told.
+    #[must_use]
+    pub fn clock(&self) -> Option<SignedDuration> {
+        *self.record.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was noted so far.

@@ -78,6 +78,10 @@ impl<B: Backend> Backend for Disturbed<B> {
         self.disturb().await?;
         self.inner.add_message(context, id, message).await
     }
+
+    fn check_message(&self, id: OrderId, message: &NewMessage) -> Result<()> {
+        self.inner.check_message(id, message)
+    }
 }
 
 #[cfg(test)]

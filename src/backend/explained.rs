@@ -55,4 +55,8 @@ impl<B: Backend> Backend for Explained<B> {
             done => done,
         }
     }
+
+    fn check_message(&self, id: OrderId, message: &NewMessage) -> Result<()> {
+        self.0.check_message(id, message)
+    }
 }

@@ -59,6 +59,10 @@ impl<B: Backend> Backend for Observed<B> {
         let observation = self.begin(context, "add_message");
         observation.answer(self.inner.add_message(context, id, message).await)
     }
+
+    fn check_message(&self, id: OrderId, message: &NewMessage) -> Result<()> {
+        self.inner.check_message(id, message)
+    }
 }
 
 /// How a call ends that nobody waits for any more.

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
 use super::signal::StopSignals;
-use crate::backend::{Coalesced, Detached, Explained, Observed};
-use crate::config::Config;
+use crate::backend::{Backend, Coalesced, Explained, Observed};
+use crate::config::{self, Config};
 use crate::legacy::client::Client;
 use crate::metrics::Metrics;
 use crate::ops::Readiness;
 use crate::server::{Limits, Server};
+use crate::writes::{self, Markers, Writes};
 use crate::{middleware, ops, rest};
 
 /// A gateway that listens and does not serve yet.
@@ -57,12 +59,22 @@ impl App {
         let of_upstream = metrics.upstream(name);
         let client = Client::try_new(upstream, of_upstream.clone())?;
         let drift = vec![client.drift()];
-        let writes = TaskTracker::new();
+        let budget = client.budget();
+        let tasks = TaskTracker::new();
         let observed = Observed::new(client, of_upstream.clone());
-        let coalesced = Coalesced::new(observed, server.request_timeout, of_upstream);
-        let backend = Detached::new(Explained(coalesced), writes.clone());
+        let backend: Arc<dyn Backend> =
+            Arc::new(Explained(Coalesced::new(observed, server.request_timeout, of_upstream.clone())));
+        let writes = Writes::new(writes::Settings {
+            backend: Arc::clone(&backend),
+            markers: markers(server, upstream),
+            budget,
+            timeout: upstream.timeout,
+            metrics: metrics.clone(),
+            upstream: of_upstream,
+            tasks: tasks.clone(),
+        });
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
-        let gateway = rest::Gateway::new(Arc::new(backend), upstream.time_zone.clone(), timeouts, &server.base_path);
+        let gateway = rest::Gateway::new(backend, writes, upstream.time_zone.clone(), timeouts, &server.base_path);
         let settings = middleware::Settings {
             base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,
@@ -80,7 +92,7 @@ impl App {
             api: Server::bind(server.listen, router, connections).await?,
             ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics, drift), connections).await?,
             readiness,
-            writes,
+            writes: tasks,
             drain: Drain { delay: server.drain_delay },
         })
     }
@@ -108,6 +120,16 @@ impl App {
         ops.abort();
         Ok(())
     }
+}
+
+/// What marks are made with. Without a secret it is something that all replicas have and others do not know.
+fn markers(server: &config::Server, upstream: &config::Upstream) -> Markers {
+    let made = || {
+        tracing::warn!("server.secret is not set: idempotency marks are made with the upstream's address and user");
+        SecretString::from(format!("{} {}", upstream.url, upstream.api_user.expose_secret()))
+    };
+    let current = server.secret.clone().unwrap_or_else(made);
+    Markers::new(&current, server.previous_secret.as_ref())
 }
 
 impl Drain {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::settings::{Misfit, Settings, any_duration, duration, parsed, whole};
 
 /// The gateway's own sockets and times.
@@ -28,10 +30,19 @@ pub struct Server {
     pub header_timeout: Duration,
     /// How long a client may take to send the body of a request. Default 10s; `GATEWAY__SERVER__BODY_TIMEOUT`.
     pub body_timeout: Duration,
+    /// What the marks of messages with an idempotency key are made with; the same for all replicas. Default: made of the
+    /// upstream's address and user; `GATEWAY__SERVER__SECRET` or `…_SECRET_FILE`.
+    pub secret: Option<SecretString>,
+    /// The one before it, while replicas change from one to the other; `GATEWAY__SERVER__PREVIOUS_SECRET` or
+    /// `…_PREVIOUS_SECRET_FILE`.
+    pub previous_secret: Option<SecretString>,
     /// How many connections are served at once; others wait to be accepted. Default 1024;
     /// `GATEWAY__SERVER__MAX_CONNECTIONS`.
     pub max_connections: usize,
 }
+
+/// The shortest secret, in characters.
+const MIN_SECRET: usize = 16;
 
 impl Default for Server {
     fn default() -> Self {
@@ -45,6 +56,8 @@ impl Default for Server {
             drain_timeout: Duration::from_secs(25),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
+            secret: None,
+            previous_secret: None,
             max_connections: 1024,
         }
     }
@@ -64,8 +77,18 @@ impl Server {
             drain_timeout: settings.or("server.drain_timeout", default.drain_timeout, duration),
             header_timeout: settings.or("server.header_timeout", default.header_timeout, duration),
             body_timeout: settings.or("server.body_timeout", default.body_timeout, duration),
+            secret: settings.optional_secret("server.secret"),
+            previous_secret: settings.optional_secret("server.previous_secret"),
             max_connections: settings.or("server.max_connections", default.max_connections, whole(1..=1_000_000)),
         };
+        for (key, secret) in [("server.secret", &server.secret), ("server.previous_secret", &server.previous_secret)] {
+            if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < MIN_SECRET) {
+                settings.fault(key, "must have at least 16 characters");
+            }
+        }
+        if server.previous_secret.is_some() && server.secret.is_none() {
+            settings.fault("server.previous_secret", "needs server.secret, the one after it");
+        }
         if server.drain_timeout < server.request_timeout {
             settings.fault(
                 "server.drain_timeout",

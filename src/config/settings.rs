@@ -82,6 +82,12 @@ impl Settings {
         values.iter().map(|value| value.trim().to_owned()).collect()
     }
 
+    /// A secret that need not be there; see [`Self::secret`].
+    pub(super) fn optional_secret(&mut self, key: &str) -> Option<SecretString> {
+        let is_given = self.values.contains_key(key) || self.values.contains_key(&format!("{key}_file"));
+        if is_given { self.secret(key, "") } else { None }
+    }
+
     /// A secret that must be there, given as it is or in a file. Neither ever stands in a fault.
     pub(super) fn secret(&mut self, key: &str, what: &str) -> Option<SecretString> {
         let file_key = format!("{key}_file");

@@ -90,6 +90,10 @@ impl Caller {
                 Exchange::run(&self.transport, call, &self.profile, query, self.end_of_answer(context, call, deadline)).await;
             place.passage.ended(exchange.is_healthy());
             drop(place);
+            // Of interest only to those who look for a row that has just been stamped.
+            if let Some(there) = Some(&exchange).filter(|_| context.is_fresh()).and_then(Exchange::clock) {
+                context.note_clock(there);
+            }
             if !self.sends_again(context, call, exchange.trouble(), &mut retries, deadline).await {
                 return Ok(exchange);
             }

@@ -25,7 +25,7 @@ use super::wire::{add_message, api_login, customer_info, customers, order_info, 
 use crate::backend::{Backend, Context, Error, Items, Result};
 use crate::config::Upstream;
 use crate::metrics::UpstreamMetrics;
-use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{Customer, CustomerId, LocalTime, Marker, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::Budget;
 
 /// The longest first line of a request that every server takes, in bytes.
@@ -145,9 +145,19 @@ impl Client {
     async fn signature(&self, call: &Call, request: &Request, deadline: Instant) -> Result<Signature> {
         let Credential::Login { session, .. } = &self.credential else { return Ok(Signature::User) };
         // What cannot be carried is refused before anything is sent, a login included.
-        self.query(call, request, &Signature::typical())?;
+        self.query(call, request, &self.typical_signature())?;
         let hash = timeout_at(deadline, session.hash(self.login())).await.unwrap_or(Err(Error::Timeout));
         hash.map(|hash| Signature::Hash { hash, is_second: false }).map_err(|cause| Error::NotSent { cause: Box::new(cause) })
+    }
+
+    /// As long as those that are known, to see what fits into a request.
+    fn typical_signature(&self) -> Signature {
+        match &self.credential {
+            Credential::User(_) => Signature::User,
+            Credential::Login { .. } => {
+                Signature::Hash { hash: Hash::new("00000000000000000000000000000000"), is_second: false }
+            }
+        }
     }
 
     /// A new login for a call whose credential was refused, which proves that nothing was applied: any call may be sent once
@@ -189,7 +199,9 @@ impl Client {
     fn query(&self, call: &Call, request: &Request, signature: &Signature) -> Result<String> {
         let method = Request::default().with("method", call.name);
         let query = self.encode(&self.credential.sign(call, method, signature).and(request.clone()))?;
-        let marker = if call == &ADD_MESSAGE { MARKER_LENGTH } else { 0 };
+        // A text must not fit or not depending on whether it has a key.
+        let is_marked = request.get("message").is_ok_and(|text| Marker::split(text).is_some());
+        let marker = if call == &ADD_MESSAGE && !is_marked { MARKER_LENGTH } else { 0 };
         let length = self.caller.transport().request_line_length(&query) + marker;
         if length > MAX_REQUEST_LINE {
             return Err(Error::Unsendable {
@@ -251,11 +263,6 @@ impl Signature {
         }
         outcome
     }
-
-    /// As long as those that are known, to see what fits into a request.
-    fn typical() -> Self {
-        Self::Hash { hash: Hash::new("00000000000000000000000000000000"), is_second: false }
-    }
 }
 
 #[async_trait]
@@ -285,5 +292,9 @@ impl Backend for Client {
     /// The order system does not tell when it stamped the row.
     async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
         self.write(context, &ADD_MESSAGE, add_message::request(id, &message)).await.map(|()| None)
+    }
+
+    fn check_message(&self, id: OrderId, message: &NewMessage) -> Result<()> {
+        self.query(&ADD_MESSAGE, &add_message::request(id, message), &self.typical_signature()).map(|_| ())
     }
 }

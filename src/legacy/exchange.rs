@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
@@ -22,7 +24,7 @@ pub(crate) enum Exchange {
     /// The connection broke before the answer was whole.
     Broken,
     /// The HTTP message was whole; its document may not be one.
-    Answered { status: u16, retry_after: Option<Duration>, answer: Result<Box<Answer>, Malformed> },
+    Answered { status: u16, retry_after: Option<Duration>, date: Option<HeaderValue>, answer: Result<Box<Answer>, Malformed> },
 }
 
 /// Trouble that may be over soon.
@@ -59,13 +61,19 @@ impl Exchange {
 
     /// Takes in the whole answer of a response whose head is there.
     pub(crate) async fn take_in(response: Response, call: &'static Call, profile: &Arc<Profile>, deadline: Instant) -> Self {
-        let Response { status, charset, retry_after, body } = response;
+        let Response { status, charset, retry_after, date, body } = response;
         let answer = Answer::new(call, Arc::clone(profile), charset, profile.max_response_bytes);
         match timeout_at(deadline, read_whole(answer, body, profile.max_response_bytes)).await {
             Err(_) => Self::TimedOut,
             Ok(Err(error)) => error.into(),
-            Ok(Ok(answer)) => Self::Answered { status, retry_after, answer },
+            Ok(Ok(answer)) => Self::Answered { status, retry_after, date, answer },
         }
+    }
+
+    /// What time the order system says it is.
+    pub(crate) fn clock(&self) -> Option<Timestamp> {
+        let Self::Answered { date: Some(date), .. } = self else { return None };
+        jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok().map(|date| date.timestamp())
     }
 
     /// Whether the order system did its part; what it refuses, and what it does not have, it answers well.
@@ -98,7 +106,7 @@ impl Exchange {
             Self::NotSent => return Err(Error::Unreachable),
             Self::TimedOut => return Err(Error::Timeout),
             Self::Broken => return Err(Error::AnswerInvalid { reason: "the connection broke before it was whole" }),
-            Self::Answered { status, retry_after, answer } => (status, retry_after, answer),
+            Self::Answered { status, retry_after, answer, .. } => (status, retry_after, answer),
         };
         let stated = answer.as_ref().ok().and_then(|answer| answer.failure(status));
         match (stated, status, answer) {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Empty};
@@ -56,6 +56,8 @@ pub(crate) struct Response {
     pub(crate) charset: Option<String>,
     /// When the order system wants to be asked again, at most a minute from now.
     pub(crate) retry_after: Option<Duration>,
+    /// What time the server says it is.
+    pub(crate) date: Option<HeaderValue>,
     pub(crate) body: Body,
 }
 
@@ -109,6 +111,7 @@ impl Transport {
             status: head.status.as_u16(),
             charset: text_of(CONTENT_TYPE).and_then(charset_label).map(str::to_owned),
             retry_after: seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER)),
+            date: head.headers.get(DATE).cloned(),
             body: Body(body),
         })
     }

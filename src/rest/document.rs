@@ -7,9 +7,11 @@ use axum::body::Bytes;
 use axum::extract::{RawPathParams, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use utoipa_swagger_ui::Config;
 
+use super::conditional::{self, Tag};
 use super::extract::ProblemPath;
 use super::openapi;
 use super::problem::{Code, Problem, page};
@@ -52,12 +54,12 @@ pub(super) fn to(path: &str) -> Redirect {
     Redirect::temporary(path)
 }
 
-async fn json(State(documents): State<Documents>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], documents.json).into_response()
+async fn json(State(documents): State<Documents>, headers: HeaderMap) -> Response {
+    conditional::respond(&headers, &Tag::of(&documents.json), "application/json", documents.json)
 }
 
-async fn yaml(State(documents): State<Documents>) -> Response {
-    ([(CONTENT_TYPE, "application/yaml")], documents.yaml).into_response()
+async fn yaml(State(documents): State<Documents>, headers: HeaderMap) -> Response {
+    conditional::respond(&headers, &Tag::of(&documents.yaml), "application/yaml", documents.yaml)
 }
 
 async fn swagger_ui(State(documents): State<Documents>, path: RawPathParams) -> Result<Response, Problem> {

@@ -12,5 +12,5 @@ pub(super) use accept::{AcceptsJson, AcceptsList};
 pub(super) use body::{JsonBody, MergePatchBody};
 pub(super) use members::Members;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};
-pub(super) use precondition::NoPrecondition;
+pub(super) use precondition::{IdempotencyKey, IfMatch};
 pub(super) use query::{CustomerListQuery, NoQuery, OrderListQuery};

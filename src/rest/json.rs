@@ -4,8 +4,11 @@
 //! which makes a list of orders twice as fast as with one that looks at every character for itself; in everything else it
 //! writes what `serde_json` writes, and a property test compares the two.
 
+use axum::body::Bytes;
 use serde::ser::{Error as _, Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
 use serde_json::Error;
+
+use super::problem::{Code, Problem};
 
 /// Appends a value.
 ///
@@ -13,6 +16,18 @@ use serde_json::Error;
 /// When a type is used that the API's answers do not have, such as a map.
 pub(super) fn write(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Result<(), Error> {
     value.serialize(Writer(out))
+}
+
+/// A value as a body of its own.
+///
+/// # Errors
+/// As [`write`]; a fault of ours.
+pub(super) fn to_bytes(value: &impl Serialize) -> Result<Bytes, Problem> {
+    let mut body = Vec::with_capacity(2048);
+    match write(value, &mut body) {
+        Ok(()) => Ok(body.into()),
+        Err(_) => Err(Problem::new(Code::InternalError, "The answer cannot be written as JSON.")),
+    }
 }
 
 /// Writes one value.

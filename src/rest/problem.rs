@@ -13,16 +13,22 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use code::{Code, Row};
 pub(super) use page::page;
-pub(super) use responses::{BodyProblems, CustomerNotFound, OrderNotFound, ReadProblems, RequestProblems, WriteProblems};
+pub(super) use responses::{
+    BodyProblems, CustomerNotFound, MessageProblems, OrderNotFound, ReadProblems, RequestProblems, StatusProblems,
+    WriteProblems,
+};
 
+use super::conditional::Tag;
 use crate::backend::Error;
+use crate::model::Order;
+use crate::writes::Refusal;
 
 /// Something that went wrong, as it will be told.
 #[derive(Debug, Clone)]
@@ -36,6 +42,7 @@ struct Facts {
     errors: Vec<FieldError>,
     upstream_message: Option<String>,
     outcome: Option<Outcome>,
+    current_status: Option<String>,
     headers: HeaderMap,
 }
 
@@ -123,6 +130,10 @@ pub struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     outcome: Option<Outcome>,
+    /// The status that the order has, where a write did not go through because of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "active")]
+    current_status: Option<&'a str>,
 }
 
 /// When to ask again an order system that is out of service and does not say for how long.
@@ -143,6 +154,7 @@ impl Problem {
             errors: Vec::new(),
             upstream_message: None,
             outcome: None,
+            current_status: None,
             headers: HeaderMap::new(),
         }))
     }
@@ -186,9 +198,32 @@ impl Problem {
         Self::read(error, Code::UpstreamAnswerInvalid)
     }
 
-    /// A failed write to an order.
+    /// A write to an order that was not done.
     #[must_use]
-    pub fn write(error: &Error) -> Self {
+    pub fn write(refusal: &Refusal) -> Self {
+        let not_sent = |code: Code, detail: &'static str| Self::new(code, detail).with_outcome(Outcome::NotApplied);
+        match refusal {
+            Refusal::Failed(error) => Self::failed_write(error),
+            Refusal::NotAsExpected(order) => {
+                not_sent(Code::PreconditionFailed, "Status or log of the order have changed; nothing was sent.")
+                    .with_header(ETAG, Tag::of_status(order).header())
+                    .with_current_status(order)
+            }
+            Refusal::Conflict(order) => {
+                let detail = "The write was sent, and then the order had a status of somebody else's.";
+                Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(order)
+            }
+            Refusal::KeyReused => {
+                not_sent(Code::IdempotencyKeyReused, "The order's log has another message with this key; nothing was sent.")
+            }
+            Refusal::KeyInUse => {
+                not_sent(Code::IdempotencyKeyInUse, "Another request with this key has not ended yet; nothing was sent.")
+                    .retry_after(RETRY_WHEN_OVERLOADED)
+            }
+        }
+    }
+
+    fn failed_write(error: &Error) -> Self {
         let mut problem = Self::failed(error, Code::OrderNotFound);
         problem.0.outcome = match error {
             Error::NotSent { .. }
@@ -245,6 +280,16 @@ impl Problem {
         }
     }
 
+    fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = Some(outcome);
+        self
+    }
+
+    fn with_current_status(mut self, order: &Order) -> Self {
+        self.0.current_status = order.status.as_ref().map(|status| status.as_str().to_owned());
+        self
+    }
+
     fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.0.errors = errors;
         self
@@ -293,6 +338,7 @@ impl Problem {
             errors: &facts.errors,
             upstream_message: facts.upstream_message.as_deref(),
             outcome: facts.outcome,
+            current_status: facts.current_status.as_deref(),
         }
     }
 }

@@ -22,11 +22,13 @@ use super::routes::{
 };
 use crate::backend::{Backend, Context};
 use crate::model::Zone;
+use crate::writes::Writes;
 
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
     backend: Arc<dyn Backend>,
+    writes: Writes,
     zone: Zone,
     timeouts: Timeouts,
     base_path: Arc<str>,
@@ -50,8 +52,8 @@ pub struct Timeouts {
 impl Gateway {
     /// A gateway to an order system whose times are in `zone`, with all routes below `base_path`.
     #[must_use]
-    pub fn new(backend: Arc<dyn Backend>, zone: Zone, timeouts: Timeouts, base_path: &str) -> Self {
-        Self { backend, zone, timeouts, base_path: base_path.into() }
+    pub fn new(backend: Arc<dyn Backend>, writes: Writes, zone: Zone, timeouts: Timeouts, base_path: &str) -> Self {
+        Self { backend, writes, zone, timeouts, base_path: base_path.into() }
     }
 
     pub(super) const fn zone(&self) -> &Zone {
@@ -67,6 +69,7 @@ impl Gateway {
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) backend: Arc<dyn Backend>,
+    pub(super) writes: Writes,
     pub(super) zone: Zone,
     pub(super) context: Context,
     list_timeout: Duration,
@@ -78,6 +81,12 @@ impl Asked {
     /// The same request with the time that a list may take.
     pub(super) fn for_list(&self) -> Context {
         self.context.with_deadline(Instant::now() + self.list_timeout)
+    }
+
+    /// The name of whoever asks. This version knows no callers.
+    #[expect(clippy::unused_self, reason = "who asks is a property of the request")]
+    pub(super) const fn client(&self) -> &'static str {
+        "anonymous"
     }
 
     /// What a problem with `path` is told by, when it is part of an answer to this request.
@@ -94,6 +103,7 @@ impl FromRequestParts<Gateway> for Asked {
         let context = parts.extensions.get::<Context>().cloned();
         Ok(Self {
             backend: Arc::clone(&gateway.backend),
+            writes: gateway.writes.clone(),
             zone: gateway.zone.clone(),
             context: context.unwrap_or_else(|| Context::within(gateway.timeouts.request)),
             list_timeout: gateway.timeouts.list,

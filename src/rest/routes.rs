@@ -14,13 +14,11 @@ use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
 use super::json;
-use super::problem::{Code, Problem};
 
 /// A response whose body is this value.
 fn json(value: &impl Serialize) -> Response {
-    let mut body = Vec::with_capacity(2048);
-    match json::write(value, &mut body) {
-        Ok(()) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(_) => Problem::new(Code::InternalError, "The answer cannot be written as JSON.").into_response(),
+    match json::to_bytes(value) {
+        Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }

@@ -8,7 +8,7 @@ mod time;
 mod words;
 
 pub(super) use customer::{Customer, CustomerList};
-pub(super) use message::{Message, MessageList, NewMessage};
+pub(super) use message::{AddedMessage, Message, MessageList, NewMessage};
 pub(super) use order::{Order, OrderList};
 pub(super) use status::{StatusChange, StatusOfOrder};
 pub(super) use time::Time;

@@ -200,11 +200,23 @@ async fn a_guarantee_that_cannot_be_given_is_refused() {
     let write = |method: Method, path: &str, body: &'static str| {
         gateway.request(method, path).header("content-type", "application/json").body(body)
     };
-    let patch = write(Method::PATCH, "/orders/20417/status", r#"{"status":"received"}"#).header("if-match", "\"abc\"");
-    let problem = gateway.send(patch).await.problem(400, "invalid-parameter");
+    for tags in ["", "abc", "\"abc", "\"abc\",", "*, \"abc\"", "w/\"abc\"", "\"a\" \"b\""] {
+        let patch = write(Method::PATCH, "/orders/20417/status", r#"{"status":"received"}"#).header("if-match", tags);
+        let problem = gateway.send(patch).await.problem(400, "invalid-parameter");
+        assert_eq!(names(&problem, "parameter"), ["If-Match"], "{tags}");
+    }
+    let post = || write(Method::POST, "/orders/20417/messages", r#"{"type":"log","text":"a"}"#);
+    let problem = gateway.send(post().header("if-match", "*")).await.problem(400, "invalid-parameter");
     assert_eq!(names(&problem, "parameter"), ["If-Match"]);
-    let post = write(Method::POST, "/orders/20417/messages", r#"{"type":"log","text":"a"}"#);
-    let problem = gateway.send(post.header("idempotency-key", "0123456789abcdef")).await.problem(400, "invalid-parameter");
+    let long = "a".repeat(129);
+    for key in
+        ["", "0123456789abcde", &long, "\"0123456789abcdef", "0123456789abcdef\"", "0123456789abcde/", "0123456789 abcdef"]
+    {
+        let problem = gateway.send(post().header("idempotency-key", key)).await.problem(400, "invalid-parameter");
+        assert_eq!(names(&problem, "parameter"), ["Idempotency-Key"], "{key}");
+    }
+    let doubled = post().header("idempotency-key", "0123456789abcdef").header("idempotency-key", "0123456789abcdef");
+    let problem = gateway.send(doubled).await.problem(400, "invalid-parameter");
     assert_eq!(names(&problem, "parameter"), ["Idempotency-Key"]);
     assert_eq!(upstream.queries(), [""; 0]);
     let patch = write(Method::PATCH, "/orders/20417/status", r#"{"status":"received"}"#);

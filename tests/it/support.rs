@@ -3,11 +3,13 @@
 mod answer;
 mod gateway;
 mod program;
+mod system;
 mod upstream;
 
 pub(crate) use answer::Answer;
 pub(crate) use gateway::Gateway;
 pub(crate) use program::Program;
+pub(crate) use system::{FIRST_ORDER, Fault, System, is_write};
 pub(crate) use upstream::{Reply, Upstream};
 
 /// Whether the tests run over the provider dialect: `TEST_DIALECT=provider`. What they ask of the order system is told in the

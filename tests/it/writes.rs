@@ -1,9 +1,10 @@
 //! Writes: sent once, and success only when the order system confirmed it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -11,6 +12,9 @@ use crate::support::{Answer, Gateway, Reply, Upstream, fixture};
 
 const CONFIRMED: &str =
     "<set_status><response><message>Status changed</message></response><status>success</status></set_status>";
+
+/// The order as it was before every write here.
+const UNCHANGED: &str = "<order_info><orderinfo><status>new</status></orderinfo></order_info>";
 
 const PROVIDER: [(&str, &str); 2] = [("UPSTREAMS__DEFAULT__DIALECT", "provider"), ("UPSTREAMS__DEFAULT__API_KEY", "KEY")];
 
@@ -38,6 +42,7 @@ async fn only_a_confirmation_in_so_many_words_is_success() {
         change_over(&upstream).await.ok();
         assert_eq!(upstream.queries().len(), 1);
     }
+    let mut open = Vec::new();
     for reply in [
         Reply::xml(""),
         Reply::xml("<set_status/>"),
@@ -60,37 +65,54 @@ async fn only_a_confirmation_in_so_many_words_is_success() {
         Reply::bytes(b"").then_reset(),
         Reply::bytes(b"").then_hang(),
     ] {
-        for settings in [&[][..], &PROVIDER] {
-            let said = reply.clone();
-            let upstream = Upstream::answering(move |query| match query {
-                login if login.contains("method=api_login") => Reply::xml(&fixture("provider/api_login.xml")),
-                _ => said.clone(),
-            })
-            .await;
-            let settings = [&[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")], settings].concat();
-            let gateway = Gateway::with(&upstream, &settings).await;
-            let answer = gateway.patch_status(1, r#"{"status":"received"}"#).await;
-            assert_eq!(answer.problem(504, "outcome-unknown")["outcome"], "unknown");
-            assert_eq!(answer.header("retry-after"), "35");
-            assert_eq!(writes(&upstream), 1);
-        }
+        open.push(reply);
     }
+    // Each takes the time in which an open write is looked for.
+    join_all(open.iter().flat_map(|reply| [(reply, &[][..]), (reply, &PROVIDER)]).map(|(reply, settings)| async move {
+        let said = reply.clone();
+        let upstream = Upstream::answering(move |query| match query {
+            login if login.contains("method=api_login") => Reply::xml(&fixture("provider/api_login.xml")),
+            look if look.contains("method=order_info") => Reply::xml(UNCHANGED),
+            _ => said.clone(),
+        })
+        .await;
+        let settings = [&[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")], settings].concat();
+        let gateway = Gateway::with(&upstream, &settings).await;
+        let answer = gateway.patch_status(1, r#"{"status":"received"}"#).await;
+        assert_eq!(answer.problem(504, "outcome-unknown")["outcome"], "unknown", "{reply:?}");
+        assert_eq!(answer.header("retry-after"), "35");
+        assert_eq!(writes(&upstream), 1);
+    }))
+    .await;
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_anywhere_is_never_a_success() {
-    let whole = Reply::xml(CONFIRMED);
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&calls);
-    let reply = whole.clone();
-    let upstream = Upstream::answering(move |_| reply.clone().cut(counter.fetch_add(1, Ordering::SeqCst))).await;
-    let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__BREAKER__ENABLED", "false")]).await;
-    for length in 0..whole.len() {
-        let answer = gateway.patch_status(1, r#"{"status":"received"}"#).await;
-        assert_eq!(answer.status, 504, "cut after {length} bytes: {}", answer.body);
+async fn for_every_byte_at_which_an_answer_is_cut_there_is_one_write_and_no_false_success() {
+    for (document, target, body) in [
+        (CONFIRMED, "/orders/1/status", r#"{"status":"received"}"#),
+        ("<add_message><status>success</status></add_message>", "/orders/1/messages", r#"{"type":"log","text":"hej"}"#),
+    ] {
+        let whole = Reply::xml(document);
+        let method = if target.ends_with("status") { Method::PATCH } else { Method::POST };
+        join_all((0..=whole.len()).map(|length| {
+            let (said, method) = (whole.clone().cut(length), method.clone());
+            let is_whole = length == whole.len();
+            async move {
+                let upstream = Upstream::answering(move |query| match query {
+                    look if look.contains("method=order_info") => Reply::xml(UNCHANGED),
+                    _ => said.clone(),
+                })
+                .await;
+                let gateway = Gateway::before(&upstream).await;
+                let write = gateway.request(method, target).header("content-type", "application/json").body(body);
+                let answer = gateway.send(write).await;
+                assert_eq!(matches!(answer.status, 200 | 201), is_whole, "cut after {length} bytes: {}", answer.body);
+                assert!(is_whole || answer.status == 504, "cut after {length} bytes: {}", answer.body);
+                assert_eq!(writes(&upstream), 1);
+            }
+        }))
+        .await;
     }
-    assert_eq!(calls.load(Ordering::SeqCst), whole.len());
-    gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
 }
 
 #[tokio::test]

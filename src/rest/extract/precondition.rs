@@ -1,30 +1,70 @@
-//! Headers that ask for a guarantee.
+//! Headers that ask for a guarantee. One that cannot be given is refused: to ignore the header would be to write as if it had
+//! been kept.
 
 use axum::extract::FromRequestParts;
 use http::header::{HeaderName, IF_MATCH};
 use http::request::Parts;
+use utoipa::IntoParams;
 
+use crate::model;
+use crate::rest::conditional::Condition;
 use crate::rest::problem::{FieldError, Problem};
 
-/// A write that asks for no guarantee beyond being sent once. A guarantee that cannot be given is refused: to ignore the
-/// header would be to write as if it had been kept.
-#[derive(Debug)]
-pub(in crate::rest) struct NoPrecondition;
+/// Only if the order is still as it was seen.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::rest) struct IfMatch {
+    /// `ETag` of `GET /orders/{id}/status`: the write is sent only if neither the status nor the log has changed since. A list of
+    /// tags, or `*` for any. The order system cannot do this in one step, so another writer in the moment between the look and
+    /// the write is not excluded.
+    #[param(rename = "If-Match", value_type = String, required = false, example = json!("\"0123456789abcdef0123456789abcdef\""))]
+    pub(in crate::rest) condition: Option<Condition>,
+}
+
+/// Only if it was not done before.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::rest) struct IdempotencyKey {
+    /// 16 to 128 letters, digits or `._~-`, new for each message and the same when it is sent again: the message is added if
+    /// the log does not have it yet. It is known there by a mark of 21 characters before its text, which answers show as
+    /// `reference`.
+    #[param(rename = "Idempotency-Key", value_type = String, required = false, pattern = r#"^"?[A-Za-z0-9._~-]{16,128}"?$"#)]
+    pub(in crate::rest) key: Option<model::IdempotencyKey>,
+}
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-impl<S: Sync> FromRequestParts<S> for NoPrecondition {
+impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // On a change of status a repetition ends in the same status, so a key promises nothing there.
-        let is_post = parts.method == http::Method::POST;
-        let guarantees = [("If-Match", IF_MATCH, true), ("Idempotency-Key", IDEMPOTENCY_KEY, is_post)];
-        let asked: Vec<_> = guarantees
-            .into_iter()
-            .filter(|(_, header, matters)| *matters && parts.headers.contains_key(header))
-            .map(|(name, ..)| FieldError::parameter(name, "is not supported by this version, so its guarantee cannot be given"))
-            .collect();
-        if asked.is_empty() { Ok(Self) } else { Err(Problem::parameters(asked)) }
+        let mut values = parts.headers.get_all(IF_MATCH).iter().peekable();
+        if values.peek().is_none() {
+            return Ok(Self { condition: None });
+        }
+        let condition = Condition::parse(values)
+            .ok_or_else(|| fault("If-Match", "must be * or entity tags with quotes around each and commas between them"))?;
+        Ok(Self { condition: Some(condition) })
     }
+}
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        if parts.headers.contains_key(IF_MATCH) {
+            return Err(fault("If-Match", "is not supported here: a message can be added to an order in any state"));
+        }
+        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else { return Ok(Self { key: None }) };
+        if values.next().is_some() {
+            return Err(fault("Idempotency-Key", "must not be repeated"));
+        }
+        let key = model::IdempotencyKey::parse(value.to_str().unwrap_or_default());
+        key.map(|key| Self { key: Some(key) }).map_err(|error| fault("Idempotency-Key", &error.to_string()))
+    }
+}
+
+fn fault(header: &'static str, what: &str) -> Problem {
+    Problem::parameters(vec![FieldError::parameter(header, what.to_owned())])
 }

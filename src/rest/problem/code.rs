@@ -49,6 +49,14 @@ pub enum Code {
     UpstreamUnavailable,
     /// The order system is too slow.
     UpstreamTimeout,
+    /// The order is not as `If-Match` says.
+    PreconditionFailed,
+    /// Another status appeared after a guarded write.
+    WriteConflict,
+    /// An idempotency key that was used for another message.
+    IdempotencyKeyReused,
+    /// An idempotency key that is being used.
+    IdempotencyKeyInUse,
     /// A write that may or may not have happened.
     OutcomeUnknown,
     /// A fault of the gateway.
@@ -70,7 +78,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order in which a request can meet them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::InvalidParameter,
         Self::MalformedBody,
         Self::InvalidValue,
@@ -93,6 +101,10 @@ impl Code {
         Self::UpstreamAnswerInvalid,
         Self::UpstreamUnavailable,
         Self::UpstreamTimeout,
+        Self::PreconditionFailed,
+        Self::WriteConflict,
+        Self::IdempotencyKeyReused,
+        Self::IdempotencyKeyInUse,
         Self::OutcomeUnknown,
         Self::InternalError,
     ];
@@ -246,11 +258,35 @@ impl Code {
                 "The order system did not answer in time",
                 "A read had no answer from the order system in time. It may be sent again.",
             ),
+            Self::PreconditionFailed => (
+                "precondition-failed",
+                StatusCode::PRECONDITION_FAILED,
+                "The order has changed",
+                "The order is not as `If-Match` says: its status or its log has changed since. Nothing was sent to the order system. `currentStatus` and the header `ETag` tell how it is now; decide anew.",
+            ),
+            Self::WriteConflict => (
+                "write-conflict",
+                StatusCode::CONFLICT,
+                "Somebody else changed the order",
+                "The write was sent and its answer told nothing; then the order had a status that is neither the one before nor the one wanted, so somebody else changed it. The gateway does not send it again, because a late write could undo a newer one. Read the order and decide anew.",
+            ),
+            Self::IdempotencyKeyReused => (
+                "idempotency-key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The key was used for another message",
+                "The order's log has another message with this `Idempotency-Key`. Nothing was sent to the order system. Every message needs a key of its own.",
+            ),
+            Self::IdempotencyKeyInUse => (
+                "idempotency-key-in-use",
+                StatusCode::CONFLICT,
+                "The key is in use",
+                "Another request with this `Idempotency-Key` has not ended yet. Nothing was sent to the order system for this one. Send it again after the time in `Retry-After`.",
+            ),
             Self::OutcomeUnknown => (
                 "outcome-unknown",
                 StatusCode::GATEWAY_TIMEOUT,
                 "It is not known whether the write happened",
-                "The write was sent to the order system, and nothing proves that it was applied or that it was not. It may even be applied later. Wait for the time in `Retry-After`, read the order, and only then decide whether to send the write again: a message that is sent twice stands in the log twice.",
+                "The write was sent to the order system, and nothing proves that it was applied or that it was not. It may even be applied later. Wait for the time in `Retry-After`. A message with an `Idempotency-Key` can then be sent again with the same key; for everything else, read the order first and decide: a message that is sent twice stands in the log twice.",
             ),
             Self::InternalError => (
                 "internal-error",

@@ -52,10 +52,17 @@ problems! {
         GATEWAY_TIMEOUT => [UpstreamTimeout];
     /// What a write to the order system can end in.
     WriteProblems:
-        CONFLICT => [RefusedByUpstream],
         BAD_GATEWAY => [UpstreamUnreachable, UpstreamCredentialRejected],
         SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded],
-        GATEWAY_TIMEOUT => [OutcomeUnknown];
+        GATEWAY_TIMEOUT => [OutcomeUnknown, UpstreamTimeout];
+    /// What a change of status can end in besides; its 409 has two codes.
+    StatusProblems:
+        CONFLICT => [RefusedByUpstream, WriteConflict],
+        PRECONDITION_FAILED => [PreconditionFailed];
+    /// What a message can end in besides; its 409 and its 422 have two codes.
+    MessageProblems:
+        CONFLICT => [RefusedByUpstream, IdempotencyKeyInUse],
+        UNPROCESSABLE_ENTITY => [InvalidValue, IdempotencyKeyReused];
     /// For routes of one order.
     OrderNotFound:
         NOT_FOUND => [OrderNotFound];
@@ -76,7 +83,9 @@ fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
     });
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).examples_from_iter(examples).build();
     let mut response = ResponseBuilder::new().description(description.join("\n\n")).content(MEDIA_TYPE, content);
-    if codes.iter().any(|code| matches!(code, Code::UpstreamUnavailable | Code::Overloaded | Code::OutcomeUnknown)) {
+    if codes.iter().any(|code| {
+        matches!(code, Code::UpstreamUnavailable | Code::Overloaded | Code::OutcomeUnknown | Code::IdempotencyKeyInUse)
+    }) {
         let seconds = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1))));
         response = response.header("Retry-After", seconds.description(Some("After how many seconds to ask again.")).build());
     }
@@ -106,7 +115,12 @@ fn example(status: StatusCode, code: Code) -> Value {
         Code::OutcomeUnknown => add("outcome", json!("unknown")),
         _ => {}
     }
-    if status == StatusCode::CONFLICT {
+    if matches!(code, Code::PreconditionFailed | Code::WriteConflict) {
+        add("currentStatus", json!("active"));
+    }
+    if code == Code::WriteConflict {
+        add("outcome", json!("unknown"));
+    } else if status == StatusCode::CONFLICT || matches!(code, Code::PreconditionFailed | Code::IdempotencyKeyReused) {
         add("outcome", json!("not-applied"));
     }
     example

@@ -2,35 +2,41 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::{HeaderName, HeaderValue};
 
 use super::json;
 use crate::model;
-use crate::rest::extract::{AcceptsJson, JsonBody, NoPrecondition, NoQuery, OrderPath};
-use crate::rest::problem::{BodyProblems, OrderNotFound, Problem, WriteProblems};
+use crate::rest::extract::{AcceptsJson, IdempotencyKey, JsonBody, NoQuery, OrderPath};
+use crate::rest::problem::{BodyProblems, MessageProblems, OrderNotFound, Problem, WriteProblems};
 use crate::rest::router::Asked;
-use crate::rest::wire::{Message, NewMessage};
+use crate::rest::wire::{AddedMessage, NewMessage};
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Add a message to an order
 ///
 /// Adds a row to the order's log, which service provider and network operator both see; nobody is guaranteed to read it. The
-/// write is sent to the order system once. After `outcome-unknown`, read the messages before sending it again: a message that is
-/// sent twice stands in the log twice.
+/// write is sent to the order system once; when its answer tells nothing, the log is looked at. With `Idempotency-Key` the log
+/// is looked at first, and a message that is there already is not added again: after any failure, send it again with the same
+/// key. Without a key, read the messages first: a message that is sent twice stands in the log twice.
 #[utoipa::path(
     post,
     path = "/orders/{id}/messages",
     tag = "Orders",
-    params(OrderPath),
+    params(OrderPath, IdempotencyKey),
     request_body(content = NewMessage, content_type = "application/json"),
     responses(
         (
             status = 201,
-            description = "The message was added",
-            body = Message,
+            description = "The message is in the log",
+            body = AddedMessage,
+            headers(("Idempotency-Replayed" = String, description = "`true` when it was there before this request.")),
             example = json!({"type": "alert", "text": "Kunden nås bäst efter kl. 16"}),
         ),
         BodyProblems,
         OrderNotFound,
         WriteProblems,
+        MessageProblems,
     )
 )]
 pub(in crate::rest) async fn add_order_message(
@@ -38,11 +44,15 @@ pub(in crate::rest) async fn add_order_message(
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
-    _: NoPrecondition,
+    IdempotencyKey { key }: IdempotencyKey,
     JsonBody(members): JsonBody,
 ) -> Result<Response, Problem> {
     let message = model::NewMessage::from(NewMessage::read(members)?);
-    let at = asked.backend.add_message(&asked.context, path.id, message.clone()).await;
-    let at = at.map_err(|error| Problem::write(&error))?;
-    Ok((StatusCode::CREATED, json(&Message::added(&message, at))).into_response())
+    let added = asked.writes.add_message(&asked.context, asked.client(), path.id, message.clone(), key).await;
+    let added = added.map_err(|refusal| Problem::write(&refusal))?;
+    let mut response = (StatusCode::CREATED, json(&AddedMessage::new(&message, &added))).into_response();
+    if added.is_replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }

@@ -3,27 +3,31 @@
 use axum::response::Response;
 
 use super::json;
-use crate::rest::extract::{AcceptsJson, MergePatchBody, NoPrecondition, NoQuery, OrderPath};
-use crate::rest::problem::{BodyProblems, OrderNotFound, Problem, WriteProblems};
+use crate::rest::conditional::Tag;
+use crate::rest::extract::{AcceptsJson, IfMatch, MergePatchBody, NoQuery, OrderPath};
+use crate::rest::problem::{BodyProblems, OrderNotFound, Problem, StatusProblems, WriteProblems};
 use crate::rest::router::Asked;
 use crate::rest::wire::{StatusChange, StatusOfOrder};
+use crate::writes::Expectation;
 
 /// Change the status of an order
 ///
-/// Gives the order a status and adds a row to its log, also when the order has that status already. The write is sent to the
-/// order system once. Success means that the order system confirmed it; `outcome` in a problem tells whether a failed write
-/// was applied.
+/// Gives the order a status and adds a row to its log, also when the order has that status already. With `If-Match` the order
+/// is looked at first, and the write is sent only if neither status nor log has changed since the tag was given. The write is
+/// sent to the order system once; when its answer tells nothing, the order is looked at again. Success means that the order
+/// system confirmed it, or that the order has the status; `outcome` in a problem tells whether a failed write was applied.
 #[utoipa::path(
     patch,
     path = "/orders/{id}/status",
     tag = "Orders",
-    params(OrderPath),
+    params(OrderPath, IfMatch),
     request_body(content((StatusChange = "application/json"), (StatusChange = "application/merge-patch+json"))),
     responses(
         (status = 200, description = "The status was changed", body = StatusOfOrder, example = json!({"status": "received"})),
         BodyProblems,
         OrderNotFound,
         WriteProblems,
+        StatusProblems,
     )
 )]
 pub(in crate::rest) async fn change_order_status(
@@ -31,11 +35,13 @@ pub(in crate::rest) async fn change_order_status(
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
-    _: NoPrecondition,
+    IfMatch { condition }: IfMatch,
     MergePatchBody(members): MergePatchBody,
 ) -> Result<Response, Problem> {
     let change = StatusChange::read(members)?;
-    let changed = asked.backend.set_status(&asked.context, path.id, change.status).await;
-    changed.map_err(|error| Problem::write(&error))?;
+    let expected =
+        condition.map(|condition| -> Expectation { Box::new(move |order| condition.is_met_by(&Tag::of_status(order))) });
+    let changed = asked.writes.set_status(&asked.context, path.id, change.status, expected).await;
+    changed.map_err(|refusal| Problem::write(&refusal))?;
     Ok(json(&StatusOfOrder::from(change)))
 }

@@ -1,8 +1,9 @@
 //! `GET /customers/{id}`
 
 use axum::response::Response;
+use http::HeaderMap;
 
-use super::json;
+use crate::rest::conditional::json_with_tag;
 use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery};
 use crate::rest::openapi::examples;
 use crate::rest::problem::{Code, CustomerNotFound, Problem, ReadProblems, RequestProblems};
@@ -18,7 +19,14 @@ use crate::rest::wire;
     tag = "Customers",
     params(CustomerPath),
     responses(
-        (status = 200, description = "The customer", body = wire::Customer, example = json!(examples::customer())),
+        (
+            status = 200,
+            description = "The customer",
+            body = wire::Customer,
+            headers(("ETag" = String, description = "Stands for exactly this body; with `If-None-Match` the answer is 304 while it is the same.")),
+            example = json!(examples::customer()),
+        ),
+        (status = 304, description = "The customer is the one that `If-None-Match` names."),
         RequestProblems,
         CustomerNotFound,
         ReadProblems,
@@ -29,8 +37,9 @@ pub(in crate::rest) async fn get_customer(
     path: CustomerPath,
     _: AcceptsJson,
     _: NoQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let customer = asked.backend.customer_info(&asked.context, path.id).await;
     let customer = customer.map_err(|error| Problem::read(&error, Code::CustomerNotFound))?;
-    Ok(json(&wire::Customer::from(&customer)))
+    Ok(json_with_tag(&headers, &wire::Customer::from(&customer)))
 }

@@ -1,8 +1,9 @@
 //! `GET /orders/{id}`
 
 use axum::response::Response;
+use http::HeaderMap;
 
-use super::json;
+use crate::rest::conditional::json_with_tag;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::openapi::examples;
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
@@ -18,14 +19,27 @@ use crate::rest::wire;
     tag = "Orders",
     params(OrderPath),
     responses(
-        (status = 200, description = "The order", body = wire::Order, example = json!(examples::order())),
+        (
+            status = 200,
+            description = "The order",
+            body = wire::Order,
+            headers(("ETag" = String, description = "Stands for exactly this body; with `If-None-Match` the answer is 304 while it is the same.")),
+            example = json!(examples::order()),
+        ),
+        (status = 304, description = "The order is the one that `If-None-Match` names."),
         RequestProblems,
         OrderNotFound,
         ReadProblems,
     )
 )]
-pub(in crate::rest) async fn get_order(asked: Asked, path: OrderPath, _: AcceptsJson, _: NoQuery) -> Result<Response, Problem> {
+pub(in crate::rest) async fn get_order(
+    asked: Asked,
+    path: OrderPath,
+    _: AcceptsJson,
+    _: NoQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    Ok(json(&wire::Order::from(&order)))
+    Ok(json_with_tag(&headers, &wire::Order::from(&order)))
 }

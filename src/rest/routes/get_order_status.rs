@@ -1,8 +1,9 @@
 //! `GET /orders/{id}/status`
 
 use axum::response::Response;
+use http::HeaderMap;
 
-use super::json;
+use crate::rest::conditional::status_with_tag;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
 use crate::rest::router::Asked;
@@ -17,7 +18,13 @@ use crate::rest::wire;
     tag = "Orders",
     params(OrderPath),
     responses(
-        (status = 200, description = "The status", body = wire::StatusOfOrder),
+        (
+            status = 200,
+            description = "The status",
+            body = wire::StatusOfOrder,
+            headers(("ETag" = String, description = "Stands for the status and the whole log, for `If-Match` and `If-None-Match`.")),
+        ),
+        (status = 304, description = "Status and log are those that `If-None-Match` names."),
         RequestProblems,
         OrderNotFound,
         ReadProblems,
@@ -28,8 +35,9 @@ pub(in crate::rest) async fn get_order_status(
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    Ok(json(&wire::StatusOfOrder::from(order.status.as_ref())))
+    Ok(status_with_tag(&headers, &order))
 }

@@ -5,9 +5,10 @@ use utoipa::ToSchema;
 
 use super::{Time, words};
 use crate::model;
-use crate::model::{Open, Word};
+use crate::model::{Marker, Open, Word};
 use crate::rest::extract::Members;
 use crate::rest::problem::Problem;
+use crate::writes::Added;
 
 /// One row of an order's log. Both the service provider and the network operator see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,11 +25,20 @@ pub(in crate::rest) struct Message<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "API doesn't report the service as activated")]
     text: Option<&'a str>,
+    /// Stands for the `Idempotency-Key` with which the gateway added the row. In the log itself it stands before the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "MZXW6YTBOI2A")]
+    reference: Option<String>,
 }
 
 impl<'a> From<&'a model::Message> for Message<'a> {
     fn from(row: &'a model::Message) -> Self {
-        Self { at: row.at.map(Time), kind: row.kind.as_ref().map(Open::as_str), text: row.text.as_deref() }
+        let split = row.text.as_deref().and_then(Marker::split);
+        let (reference, text) = match split {
+            Some((marker, text)) => (Some(marker.reference), Some(text).filter(|text| !text.is_empty())),
+            None => (None, row.text.as_deref()),
+        };
+        Self { at: row.at.map(Time), kind: row.kind.as_ref().map(Open::as_str), text, reference }
     }
 }
 
@@ -83,6 +93,8 @@ fn fault_of_text(text: &str) -> Option<&'static str> {
         Some("must not have control characters other than line feed and tab")
     } else if text.contains(['\u{fffe}', '\u{ffff}']) {
         Some("must not have U+FFFE or U+FFFF, which are no characters")
+    } else if Marker::split(text).is_some() {
+        Some("must not begin with gw: and 18 characters, by which the gateway knows repeated messages")
     } else if text.chars().count() > MAX_TEXT {
         Some("must not be longer than 7900 characters")
     } else {
@@ -96,9 +108,40 @@ impl From<NewMessage> for model::NewMessage {
     }
 }
 
-impl<'a> Message<'a> {
-    /// A row that was added, and when it was stamped, where that is known.
-    pub(in crate::rest) fn added(message: &'a model::NewMessage, at: Option<model::LocalTime>) -> Self {
-        Self { at: at.map(Time), kind: Some(message.kind.as_str()), text: Some(&message.text) }
+/// A message that is in an order's log.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AddedMessage)]
+pub(in crate::rest) struct AddedMessage<'a> {
+    /// When its row was written, where the order system told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
+    at: Option<Time>,
+    #[serde(rename = "type")]
+    #[schema(schema_with = words::message_type_as_read)]
+    kind: &'static str,
+    /// What it says.
+    #[schema(example = "Kunden nås bäst efter kl. 16")]
+    text: &'a str,
+    /// Stands for its `Idempotency-Key`, here and in the order's messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "MZXW6YTBOI2A")]
+    reference: Option<&'a str>,
+    /// How many times it is in the log, where that is more than once: the same key was in use by several gateways at the same
+    /// time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 2)]
+    duplicate_count: Option<u64>,
+}
+
+impl<'a> AddedMessage<'a> {
+    pub(in crate::rest) fn new(message: &'a model::NewMessage, added: &'a Added) -> Self {
+        Self {
+            at: added.at.map(Time),
+            kind: message.kind.as_str(),
+            text: &message.text,
+            reference: added.reference.as_deref(),
+            duplicate_count: added.duplicates.map(|count| count as u64),
+        }
     }
 }

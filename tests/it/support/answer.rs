@@ -12,7 +12,7 @@ pub(crate) struct Answer {
 }
 
 /// Headers that an answer may have: nothing of the order system's gets through by accident.
-const KNOWN_HEADERS: [&str; 13] = [
+const KNOWN_HEADERS: [&str; 15] = [
     "accept-patch",
     "allow",
     "cache-control",
@@ -20,6 +20,8 @@ const KNOWN_HEADERS: [&str; 13] = [
     "content-length",
     "content-type",
     "date",
+    "etag",
+    "idempotency-replayed",
     "link",
     "location",
     "retry-after",

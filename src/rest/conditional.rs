@@ -1,0 +1,204 @@
+//! Entity tags, and what requests ask with them (RFC 9110, section 13).
+//!
+//! A tag stands for exactly the bytes of an answer, so every replica gives the same one, and a caller who may see less has
+//! another. The tag of a status is different: it stands for the whole log, so that a status that went away and came back is
+//! not the same.
+
+use std::fmt::Write;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use axum::body::Bytes;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use super::json;
+use super::wire::StatusOfOrder;
+use crate::model::{Open, Order};
+
+/// A strong tag, without quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tag(String);
+
+impl Tag {
+    /// The tag of a body.
+    pub(super) fn of(body: &[u8]) -> Self {
+        Self::of_all([body])
+    }
+
+    /// The tag of an order's status: of the status, and of time and type of every row in the log.
+    pub(super) fn of_status(order: &Order) -> Self {
+        let status = order.status.as_ref().map_or("", Open::as_str);
+        let rows = order.messages.iter().flatten().map(|row| {
+            let at = row.at.map(|at| at.to_string()).unwrap_or_default();
+            format!("\n{at} {}", row.kind.as_ref().map_or("", Open::as_str))
+        });
+        let log: String = rows.collect();
+        Self::of_all([status.as_bytes(), log.as_bytes()])
+    }
+
+    fn of_all<const N: usize>(parts: [&[u8]; N]) -> Self {
+        /// Enough that no two answers have the same one.
+        const LENGTH: usize = 16;
+        let mut digest = Context::new(&SHA256);
+        for part in parts {
+            digest.update(part);
+        }
+        let mut text = String::with_capacity(2 * LENGTH);
+        for byte in digest.finish().as_ref().iter().take(LENGTH) {
+            // A string takes everything.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+
+    /// As it stands in a header.
+    pub(super) fn header(&self) -> HeaderValue {
+        HeaderValue::try_from(format!("\"{}\"", self.0)).unwrap_or(HeaderValue::from_static("\"\""))
+    }
+}
+
+/// Answers JSON with its tag, or 304 when the client has it.
+pub(super) fn json_with_tag(headers: &HeaderMap, value: &impl Serialize) -> Response {
+    match json::to_bytes(value) {
+        Ok(body) => respond(headers, &Tag::of(&body), "application/json", body),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Answers the status of an order with the tag that stands for its log.
+pub(super) fn status_with_tag(headers: &HeaderMap, order: &Order) -> Response {
+    match json::to_bytes(&StatusOfOrder::from(order.status.as_ref())) {
+        Ok(body) => respond(headers, &Tag::of_status(order), "application/json", body),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Answers a body with its tag, or 304 when the client has it.
+pub(super) fn respond(headers: &HeaderMap, tag: &Tag, content_type: &'static str, body: Bytes) -> Response {
+    let cached = [(ETAG, tag.header()), (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))];
+    if is_known(headers, tag) {
+        return (StatusCode::NOT_MODIFIED, cached).into_response();
+    }
+    (cached, [(CONTENT_TYPE, content_type)], body).into_response()
+}
+
+/// Whether `If-None-Match` names the tag, weak or strong. What cannot be read names nothing.
+fn is_known(headers: &HeaderMap, tag: &Tag) -> bool {
+    let names = |value: &HeaderValue| {
+        let condition = Condition::parse([value]);
+        condition.is_some_and(|condition| match condition {
+            Condition::Any => true,
+            Condition::Tags(tags) => tags.iter().any(|known| known.text == tag.0),
+        })
+    };
+    headers.get_all(IF_NONE_MATCH).iter().any(names)
+}
+
+/// What `If-Match` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// That there is something.
+    Any,
+    /// One of these.
+    Tags(Vec<Named>),
+}
+
+/// A tag that a client names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    text: String,
+    is_weak: bool,
+}
+
+impl Condition {
+    /// Reads all values of a header; `None` when they are no list of tags.
+    pub(super) fn parse<'h>(values: impl IntoIterator<Item = &'h HeaderValue>) -> Option<Self> {
+        let mut tags = Vec::new();
+        let mut is_any = false;
+        for value in values {
+            let mut rest = value.to_str().ok()?.trim_matches([' ', '\t']);
+            if rest == "*" {
+                is_any = true;
+                continue;
+            }
+            loop {
+                let (is_weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
+                let (text, after) = quoted.strip_prefix('"')?.split_once('"')?;
+                if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+                    return None;
+                }
+                tags.push(Named { text: text.to_owned(), is_weak });
+                let after = after.trim_start_matches([' ', '\t']);
+                if after.is_empty() {
+                    break;
+                }
+                rest = after.strip_prefix(',')?.trim_start_matches([' ', '\t']);
+            }
+        }
+        match (is_any, tags.is_empty()) {
+            (true, true) => Some(Self::Any),
+            (false, false) => Some(Self::Tags(tags)),
+            _ => None,
+        }
+    }
+
+    /// Whether something with this tag is what was asked for. A weak tag never is.
+    pub(super) fn is_met_by(&self, tag: &Tag) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Tags(tags) => tags.iter().any(|named| !named.is_weak && named.text == tag.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(values: &[&'static str]) -> Option<Condition> {
+        let values: Vec<_> = values.iter().copied().map(HeaderValue::from_static).collect();
+        Condition::parse(&values)
+    }
+
+    #[test]
+    fn lists_stars_and_weak_tags_are_read() {
+        let tag = Tag("abc".to_owned());
+        for (values, is_met) in [
+            (&["*"][..], true),
+            (&["\"abc\""], true),
+            (&["\"x\", \"abc\""], true),
+            (&["\"x\",\t\"abc\""], true),
+            (&["\"x\"", "\"abc\""], true),
+            (&["W/\"abc\""], false),
+            (&["W/\"abc\", \"abc\""], true),
+            (&["\"ab\""], false),
+            (&["\"\""], false),
+            (&["\"ABC\""], false),
+        ] {
+            assert_eq!(condition(values).map(|condition| condition.is_met_by(&tag)), Some(is_met), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        for values in [
+            &[][..],
+            &[""],
+            &["abc"],
+            &["\"abc"],
+            &["abc\""],
+            &["\"abc\","],
+            &[",\"abc\""],
+            &["\"a\" \"b\""],
+            &["\"a b\""],
+            &["w/\"abc\""],
+            &["*, \"abc\""],
+            &["*", "\"abc\""],
+            &["**"],
+        ] {
+            assert_eq!(condition(values), None, "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What becomes of a write, in front of a system that has no way to make one conditional or to recognise a repetition.
+//!
+//! A write is sent **once**; it is sent again only when it provably never left. When its answer tells nothing, the order is
+//! read back: what stands there is evidence, and without evidence the outcome is [`Error::OutcomeUnknown`], never a guess.
+//! Two guarantees can be asked for. A message with an *idempotency key* is looked for in the order's log before it is sent
+//! ([`message`], [`markers`]). A change of status with an *expectation* is sent only if the order is as expected ([`status`]).
+//! What neither can promise, because others write to the order system too, stands in `openapi/README.md`.
+//!
+//! A write whose client leaves while it still waits is not sent; once sent it is finished, and a stop waits for it.
+
+mod markers;
+mod message;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use markers::Markers;
+use markers::Owner;
+pub use message::Added;
+pub use status::Expectation;
+
+use crate::backend::{Backend, Context, Error};
+use crate::metrics::{Metrics, UpstreamMetrics};
+use crate::model::{IdempotencyKey, NewMessage, Order, OrderId, OrderStatus};
+use crate::resilience::{Budget, Turns, backoff};
+
+/// Writes to one order system. Cheap to clone.
+#[derive(Clone)]
+pub struct Writes(Arc<Inner>);
+
+/// What writes need.
+pub struct Settings {
+    /// The order system.
+    pub backend: Arc<dyn Backend>,
+    /// What its marks are made with.
+    pub markers: Markers,
+    /// What pays for writes that are sent again.
+    pub budget: Arc<Budget>,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// Where writes are counted.
+    pub metrics: Metrics,
+    /// Where calls are counted that are sent again.
+    pub upstream: UpstreamMetrics,
+    /// The tasks that a stop waits for.
+    pub tasks: TaskTracker,
+}
+
+struct Inner {
+    settings: Settings,
+    /// One guarded change of an order's status at a time.
+    orders: Turns<OrderId>,
+    /// One message with a key at a time.
+    keys: Turns<Owner>,
+}
+
+/// Why a write was not done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// The call failed; [`Error::OutcomeUnknown`] leaves open whether it happened.
+    Failed(Error),
+    /// The order is not as expected, but like this. Nothing was sent.
+    NotAsExpected(Box<Order>),
+    /// It was sent, and then the order had a status that is neither the one before nor the one wanted.
+    Conflict(Box<Order>),
+    /// The key was used for another message. Nothing was sent.
+    KeyReused,
+    /// The key is being used. Nothing was sent.
+    KeyInUse,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// How often a write is sent again that never left.
+const MAX_RETRIES: u32 = 2;
+
+impl Writes {
+    /// Writes with these settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self(Arc::new(Inner { settings, orders: Turns::default(), keys: Turns::default() }))
+    }
+
+    /// Gives an order a status; with an expectation, only an order that meets it.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub async fn set_status(
+        &self,
+        context: &Context,
+        id: OrderId,
+        status: OrderStatus,
+        expected: Option<Expectation>,
+    ) -> Result<(), Refusal> {
+        let write = |inner: Arc<Inner>, context| async move {
+            let done = match expected {
+                None => inner.change_status(&context, id, status).await,
+                Some(expected) => inner.change_status_if(&context, id, status, &*expected).await,
+            };
+            inner.count("set_status", done.as_ref().map(|()| "applied"));
+            done
+        };
+        self.finish(context, write).await
+    }
+
+    /// Adds a message to an order's log; with a key, one that is there already is not added again. Clients have keys of their
+    /// own.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub async fn add_message(
+        &self,
+        context: &Context,
+        client: &str,
+        id: OrderId,
+        message: NewMessage,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Added, Refusal> {
+        let upstream = self.0.settings.upstream.name().to_owned();
+        let owner = key.map(|key| Owner { client: client.to_owned(), upstream, order: id, key });
+        let write = |inner: Arc<Inner>, context| async move {
+            let done = match owner {
+                None => inner.add_once(&context, id, message).await,
+                Some(owner) => inner.add_with_key(&context, owner, message).await,
+            };
+            inner.count("add_message", done.as_ref().map(|added| if added.is_replayed { "replayed" } else { "applied" }));
+            done
+        };
+        self.finish(context, write).await
+    }
+
+    /// Runs a write as a task of its own: a write that is cut off in the middle leaves nobody who knows what became of it.
+    async fn finish<T, F>(&self, context: &Context, write: impl FnOnce(Arc<Inner>, Context) -> F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+    {
+        let departure = CancellationToken::new();
+        let write = write(Arc::clone(&self.0), context.until(departure.clone()));
+        // Whoever waits here and leaves says so by it.
+        let _present = departure.drop_guard();
+        match self.0.settings.tasks.spawn(write).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only a runtime that is going down cancels tasks, and this one with them.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+impl Inner {
+    fn backend(&self) -> &dyn Backend {
+        &*self.settings.backend
+    }
+
+    /// The order as it is now, for a decision about a write that was not sent yet.
+    async fn look_before(&self, context: &Context, id: OrderId) -> Result<Order, Refusal> {
+        let order = self.backend().order_info(&context.fresh(), id).await;
+        let order = order.map_err(|error| match error {
+            // Known not to have happened, whatever the read ended in.
+            Error::NotFound | Error::NotSent { .. } | Error::Overloaded | Error::Abandoned => error,
+            cause => Error::NotSent { cause: Box::new(cause) },
+        })?;
+        if context.is_abandoned() { Err(Error::Abandoned.into()) } else { Ok(order) }
+    }
+
+    /// Looks at an order until it shows what became of a write, at these times from now on.
+    async fn look_after<T>(
+        &self,
+        context: &Context,
+        id: OrderId,
+        times: &[Duration],
+        evidence: impl Fn(&Order, &Context) -> Option<T>,
+    ) -> Option<T> {
+        let (began, context) = (Instant::now(), context.committed().fresh());
+        for time in times {
+            if began + *time >= context.deadline() {
+                return None;
+            }
+            sleep_until(began + *time).await;
+            let order = self.backend().order_info(&context, id).await;
+            if let Some(found) = order.ok().and_then(|order| evidence(&order, &context)) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Waits before a write that never left is sent again. `false` when it is not.
+    async fn sends_again(&self, context: &Context, call: &'static str, error: &Error, retry: u32) -> bool {
+        let pause = backoff::pause(retry);
+        let is_worth_it = *error == Error::Unreachable && retry < MAX_RETRIES && Instant::now() + pause < context.deadline();
+        if !is_worth_it || !self.settings.budget.pay_out() {
+            return false;
+        }
+        self.settings.upstream.retry(call);
+        context.note_retry();
+        tokio::select! {
+            () = sleep(pause) => true,
+            () = context.abandoned() => false,
+        }
+    }
+
+    /// Waits for something at most until the request must have ended or its client left.
+    async fn wait<T>(&self, context: &Context, deadline: Instant, what: impl Future<Output = T>) -> Result<Option<T>, Refusal> {
+        tokio::select! {
+            () = context.abandoned() => Err(Error::Abandoned.into()),
+            got = timeout_at(deadline.min(context.deadline()), what) => Ok(got.ok()),
+        }
+    }
+
+    fn count(&self, call: &str, done: Result<&'static str, &Refusal>) {
+        let outcome = done.unwrap_or_else(|refusal| match refusal {
+            Refusal::Failed(Error::OutcomeUnknown { .. }) => "unknown",
+            Refusal::Failed(_) | Refusal::KeyInUse => "not_applied",
+            Refusal::NotAsExpected(_) => "precondition_failed",
+            Refusal::Conflict(_) => "conflict",
+            Refusal::KeyReused => "key_reused",
+        });
+        self.settings.metrics.write(call, outcome);
+    }
+}

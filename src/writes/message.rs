@@ -1,0 +1,119 @@
+//! Messages for an order's log.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::markers::{Found, Owner};
+use super::{Inner, Refusal};
+use crate::backend::{Context, Error};
+use crate::model::{LocalTime, Message, NewMessage, Open, Order, OrderId, now};
+
+/// A message that is in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Added {
+    /// When its row was stamped, where that is known.
+    pub at: Option<LocalTime>,
+    /// What stands for its key in the log.
+    pub reference: Option<String>,
+    /// Whether it was there before this request.
+    pub is_replayed: bool,
+    /// How many times it is there, where that is more than once.
+    pub duplicates: Option<usize>,
+}
+
+/// When the log is looked at after a message whose answer told nothing.
+const LOOKS: [Duration; 5] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// How long a key may be in use by somebody else before the client is sent away.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What must be left besides the time for an answer, so that the log can be looked at afterwards.
+const TIME_TO_LOOK: Duration = Duration::from_secs(1);
+/// What clocks that tell whole seconds may differ by, although they agree.
+const SLACK: SignedDuration = SignedDuration::from_secs(2);
+
+impl Inner {
+    /// A message that is sent once and looked for only when its answer told nothing.
+    pub(super) async fn add_once(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Added, Refusal> {
+        let (mut retry, mut sent) = (0, now());
+        loop {
+            match self.backend().add_message(context, id, message.clone()).await {
+                Ok(at) => return Ok(Added { at, ..Added::default() }),
+                Err(unknown @ Error::OutcomeUnknown { .. }) => {
+                    let row = |order: &Order, context: &Context| {
+                        let clock = context.clock().unwrap_or_default();
+                        rows(order).iter().find(|row| is_ours(row, &message, sent + clock, now() + clock)).cloned()
+                    };
+                    let row = self.look_after(context, id, &LOOKS, row).await.ok_or(unknown)?;
+                    return Ok(Added { at: row.at, ..Added::default() });
+                }
+                Err(error) if self.sends_again(context, "add_message", &error, retry).await => {
+                    retry += 1;
+                    sent = now();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// A message that is looked for in the log before it is sent, and marked so that it can be found there.
+    pub(super) async fn add_with_key(&self, context: &Context, owner: Owner, message: NewMessage) -> Result<Added, Refusal> {
+        let marker = self.settings.markers.mark(&owner, &message);
+        let with_marker = NewMessage { text: format!("{marker} {}", message.text), ..message.clone() };
+        self.backend().check_message(owner.order, &with_marker)?;
+        let turn = self.wait(context, Instant::now() + PATIENCE, self.keys.wait(owner.clone())).await?;
+        let _turn = turn.ok_or(Refusal::KeyInUse)?;
+        let before = self.look_before(context, owner.order).await?;
+        match self.settings.markers.find(rows(&before), &owner, &message) {
+            Found::Same { row, times } => return Ok(Added { is_replayed: true, ..self.found(row, times) }),
+            Found::Other => return Err(Refusal::KeyReused),
+            Found::Nothing => {}
+        }
+        let mut retry = 0;
+        loop {
+            // A write that cannot be settled any more is better not begun.
+            if Instant::now() + self.settings.timeout + TIME_TO_LOOK > context.deadline() {
+                return Err(Error::Overloaded.into());
+            }
+            match self.backend().add_message(context, owner.order, with_marker.clone()).await {
+                Ok(at) => return Ok(Added { at, reference: Some(marker.reference), ..Added::default() }),
+                Err(unknown @ Error::OutcomeUnknown { .. }) => {
+                    let found = |order: &Order, _: &Context| match self.settings.markers.find(rows(order), &owner, &message) {
+                        Found::Same { row, times } => Some(self.found(row, times)),
+                        Found::Other | Found::Nothing => None,
+                    };
+                    return self.look_after(context, owner.order, &LOOKS, found).await.ok_or(unknown.into());
+                }
+                Err(error) if self.sends_again(context, "add_message", &error, retry).await => retry += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn found(&self, row: &Message, times: usize) -> Added {
+        let duplicates = (times > 1).then_some(times);
+        if duplicates.is_some() {
+            self.settings.metrics.duplicate();
+        }
+        let marker = row.text.as_deref().and_then(crate::model::Marker::split);
+        Added { at: row.at, reference: marker.map(|(marker, _)| marker.reference), is_replayed: false, duplicates }
+    }
+}
+
+fn rows(order: &Order) -> &[Message] {
+    order.messages.as_deref().unwrap_or_default()
+}
+
+/// Whether a row is this message, stamped between these two instants of the order system's clock.
+fn is_ours(row: &Message, message: &NewMessage, sent: Timestamp, seen: Timestamp) -> bool {
+    let is_same = row.kind == Some(Open::Known(message.kind))
+        && row.text.as_deref().is_some_and(|text| text.split_whitespace().eq(message.text.split_whitespace()));
+    let window = sent - SLACK..=seen + SLACK;
+    is_same && row.at.is_some_and(|at| window.contains(&at.earliest()) || window.contains(&at.latest()))
+}
