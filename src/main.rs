@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use tjansteguiden_gateway::commands::{Failure, demo, openapi, serve, simulate};
 use tjansteguiden_gateway::config::Config;
 use tjansteguiden_gateway::telemetry;
+use tokio::runtime::{Builder, Runtime};
 
 /// REST/JSON gateway for the order API of Tjänsteguiden
 #[derive(Debug, Parser)]
@@ -36,15 +37,22 @@ enum Command {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse().command).await {
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    match runtime().map_err(Failure::Io).and_then(|runtime| runtime.block_on(run(command))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("tjansteguiden-gateway: {failure}");
             failure.exit_code()
         }
     }
+}
+
+/// With one core to run on, one thread does everything: threads that wake each other cost time in every request.
+fn runtime() -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and handed to the configuration")]

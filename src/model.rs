@@ -19,7 +19,7 @@ pub use id::{CustomerId, InvalidId, MAX_ID, OrderId};
 pub use idempotency::{IdempotencyKey, InvalidKey};
 pub use marker::{Marker, base32};
 pub use message::{Message, MessageType, NewMessage};
-pub use order::{Delivery, Detail, Order, OrderStatus, OrderedBy, Provider, Service};
+pub use order::{Delivery, Detail, Order, OrderStatus, OrderedBy, Provider, Service, ShortText};
 pub use personal::mask_personal_data;
 pub use time::{KnownDays, LocalTime, UnknownZone, Zone, now};
 pub use word::{Open, Word};

@@ -91,6 +91,7 @@ def chosen(arguments: argparse.Namespace) -> list[servers.Server]:
         found.append(servers.gateway("gateway B", arguments.gateway.resolve()))
     if shutil.which("nginx"):
         found.append(servers.hop(report.HOP))
+        found.append(servers.kept("nginx, connections kept"))
         if servers.XSLT_MODULE.exists():
             found.append(servers.xslt("nginx with XSLT"))
     if arguments.node_modules:

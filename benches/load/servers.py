@@ -100,8 +100,17 @@ def node(name: str, modules: pathlib.Path) -> Server:
 
 
 def hop(name: str) -> Server:
-    """nginx that passes everything on: what one more hop costs at least."""
-    return proxy(name, b"<order>", lambda place: nginx(place, "", ""), holds_anything=True)
+    """nginx that passes everything on, as it does when it is told nothing else: a new connection for each request."""
+    return proxy(name, b"<order>", lambda place: nginx(place, "", f"proxy_pass {place.upstream};"), holds_anything=True)
+
+
+# What has to be said for connections to be kept.
+KEPT = 'proxy_pass http://stub; proxy_http_version 1.1; proxy_set_header Connection "";'
+
+
+def kept(name: str) -> Server:
+    """nginx that passes everything on over connections that it keeps: what one more hop costs at least."""
+    return proxy(name, b"<order>", lambda place: nginx(place, "", KEPT), holds_anything=True)
 
 
 def xslt(name: str) -> Server:
@@ -109,14 +118,14 @@ def xslt(name: str) -> Server:
 
     def launch(place: Place):
         shutil.copy(HERE / "orders.xsl", place.folder)
-        return nginx(place, f"load_module {XSLT_MODULE};", "xslt_stylesheet orders.xsl; xslt_string_param id $arg_id;")
+        return nginx(place, f"load_module {XSLT_MODULE};", f"{KEPT} xslt_stylesheet orders.xsl; xslt_string_param id $arg_id;")
 
     return proxy(name, b'"orderedAt":', launch, holds_anything=False)
 
 
-def nginx(place: Place, module: str, stylesheet: str):
+def nginx(place: Place, module: str, extras: str):
     text = (HERE / "nginx.conf").read_text()
-    values = {"XSLT_MODULE": module, "XSLT_STYLESHEET": stylesheet, "LISTEN": f"127.0.0.1:{place.port}"}
+    values = {"XSLT_MODULE": module, "EXTRAS": extras, "LISTEN": f"127.0.0.1:{place.port}"}
     values["UPSTREAM"] = place.upstream.removeprefix("http://")
     for name, value in values.items():
         text = text.replace(name, value)

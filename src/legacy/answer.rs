@@ -141,18 +141,19 @@ impl Answer {
         self.ending.failure(self.call, http_status, &self.profile)
     }
 
-    /// Makes an item of the part that came last, and makes room for the next.
-    pub(crate) fn decode_item<T>(&mut self, position: u64, decode: DecodeItem<T>) -> Result<Item<T>, Error> {
+    /// Makes an item of the part that came last, adds it to the run, and makes room for the next. Items are large, so they go
+    /// where they stay.
+    pub(crate) fn decode_item<T>(&mut self, position: u64, decode: DecodeItem<T>, run: &mut Vec<Item<T>>) -> Result<(), Error> {
         let part = self.part().ok_or(Error::AnswerInvalid { reason: "one of its items cannot be found again" })?;
-        let item = match decode(part, self.reading()) {
-            Ok(item) => Item::Read(item),
+        match decode(part, self.reading()) {
+            Ok(item) => run.push(Item::Read(item)),
             Err(unreadable) => {
                 self.profile.drift.count(self.call, Kind::UnreadableItem, part.name());
-                Item::Unreadable(Unreadable { position, ..unreadable })
+                run.push(Item::Unreadable(Unreadable { position, ..unreadable }));
             }
-        };
+        }
         self.forget_parts();
-        Ok(item)
+        Ok(())
     }
 
     /// Whether the document was the whole list, after its last byte; `items` came.

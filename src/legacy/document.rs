@@ -104,12 +104,13 @@ impl Decoder {
         mut see: impl FnMut(Item<T>),
     ) -> Result<u64, Error> {
         let mut answer = Answer::new(call, Arc::clone(&self.profile), None, self.profile.max_item_bytes).of_many();
-        let mut count = 0;
+        let (mut count, mut run) = (0, Vec::new());
         for piece in document.chunks(self.piece) {
             answer.push(piece);
             while answer.next_part()? {
                 count += 1;
-                see(answer.decode_item(count, decode)?);
+                answer.decode_item(count, decode, &mut run)?;
+                run.drain(..).for_each(&mut see);
             }
         }
         answer.finish_list(count).map(|()| count)

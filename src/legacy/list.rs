@@ -19,6 +19,8 @@ pub(crate) struct List<T> {
     decode: DecodeItem<T>,
     answer: Answer,
     body: Body,
+    /// How many items the last run had.
+    usual_run: usize,
     /// How many items came.
     position: u64,
     patience: Patience,
@@ -28,8 +30,9 @@ pub(crate) struct List<T> {
     place: Option<InFlight>,
 }
 
-/// The greatest number of items in a run: about what one read from a connection brings.
-const MAX_RUN: usize = 256;
+/// The greatest number of items in a run. A run is made and given away whole, and what takes more than some 32 KiB is costly
+/// to get from the allocator and to give back.
+const MAX_RUN: usize = 64;
 
 /// How long a list may be silent.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +54,7 @@ impl<T: 'static> List<T> {
         patience: Patience,
     ) -> Self {
         let answer = Answer::new(call, Arc::clone(profile), response.charset, profile.max_item_bytes).of_many();
-        Self { decode, answer, body: response.body, position: 0, patience, fault: None, place: None }
+        Self { decode, answer, body: response.body, usual_run: 0, position: 0, patience, fault: None, place: None }
     }
 
     /// The items as they come, once the first is there, or the end of an empty list. A fault after that ends the list.
@@ -68,7 +71,7 @@ impl<T: 'static> List<T> {
     /// The next items: as many as the bytes that came hold, `None` at the end.
     async fn next(&mut self) -> Result<Option<Vec<Item<T>>>, Error> {
         loop {
-            let mut run = Vec::new();
+            let mut run = Vec::with_capacity(self.usual_run);
             if let Err(fault) = self.fault.take().map_or_else(|| self.decode_onto(&mut run), Err) {
                 if run.is_empty() {
                     return Err(fault);
@@ -76,6 +79,7 @@ impl<T: 'static> List<T> {
                 self.fault = Some(fault);
             }
             if !run.is_empty() {
+                self.usual_run = run.len();
                 return Ok(Some(run));
             }
             let limit = self.patience.limit(self.position);
@@ -93,7 +97,7 @@ impl<T: 'static> List<T> {
         while run.len() < MAX_RUN && self.answer.next_part()? {
             if self.answer.ending().may_be_success() {
                 self.position += 1;
-                run.push(self.answer.decode_item(self.position, self.decode)?);
+                self.answer.decode_item(self.position, self.decode, run)?;
             } else {
                 // The rest may tell why, but what a failure lists is no list.
                 self.answer.forget_parts();

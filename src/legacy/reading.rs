@@ -73,8 +73,8 @@ impl<'a> Reading<'a> {
 }
 
 /// The text of an element exactly as it stood; blank means none.
-pub(crate) fn text(element: Element<'_>) -> Option<String> {
-    element.text().map(str::to_owned)
+pub(crate) fn text<'e, T: From<&'e str>>(element: Element<'e>) -> Option<T> {
+    element.text().map(T::from)
 }
 
 /// The id of an order; `None` when the element is blank.

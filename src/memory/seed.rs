@@ -124,7 +124,7 @@ fn order(id: OrderId, number: u64, at: LocalTime, status: OrderStatus, customer:
     let wanted = zone.local(at.wall().date().saturating_add(7.days()).to_datetime(jiff::civil::Time::midnight()));
     Order {
         id,
-        kind: Some("order".to_owned()),
+        kind: Some("order".into()),
         status: Some(Open::Known(status)),
         ordered_at: Some(at),
         delivery: match number % 3 {
@@ -133,12 +133,12 @@ fn order(id: OrderId, number: u64, at: LocalTime, status: OrderStatus, customer:
             _ => None,
         },
         service: Service {
-            id: Some(offer.service.to_owned()),
+            id: Some(offer.service.into()),
             uid: Some(offer.uid.to_owned()),
             name: Some(offer.name.to_owned()),
             category: Some(offer.category.to_owned()),
         },
-        provider: Provider { id: Some(offer.provider.0.to_owned()), name: Some(offer.provider.1.to_owned()) },
+        provider: Provider { id: Some(offer.provider.0.into()), name: Some(offer.provider.1.to_owned()) },
         network_name: Some("Övre Åsele Stadsnät".to_owned()),
         messages: Some(log(at, status, &customer, zone)),
         details: Some(details(number, offer)),

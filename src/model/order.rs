@@ -1,6 +1,11 @@
 //! An order for a fibre service.
 
+use compact_str::CompactString;
+
 use super::{Customer, CustomerId, LocalTime, Message, Open, OrderId, Word};
+
+/// A text that is short as a rule: up to 24 bytes it needs no memory of its own, which counts in long lists.
+pub type ShortText = CompactString;
 
 /// How far an order has come. No rules for going from one to another are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,7 +45,7 @@ pub struct Order {
     /// The order's number.
     pub id: OrderId,
     /// What was ordered; only `order` has ever been seen.
-    pub kind: Option<String>,
+    pub kind: Option<ShortText>,
     /// How far it has come.
     pub status: Option<Open<OrderStatus>>,
     /// When it was placed: with seconds in lists, with minutes in details.
@@ -114,7 +119,7 @@ pub enum Delivery {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Service {
     /// The portal's number of the service.
-    pub id: Option<String>,
+    pub id: Option<ShortText>,
     /// The provider's own number of it.
     pub uid: Option<String>,
     /// Its name.
@@ -127,7 +132,7 @@ pub struct Service {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Provider {
     /// The portal's number of the provider; only lists know it.
-    pub id: Option<String>,
+    pub id: Option<ShortText>,
     /// Its name; only details know it.
     pub name: Option<String>,
 }

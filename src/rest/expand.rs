@@ -52,7 +52,6 @@ fn merge(listed: Order, details: Order) -> Order {
         (listed, details) => listed.or(details),
     };
     let mut order = Order { customer, ..details };
-    let or = |listed: Option<String>, details: &mut Option<String>| *details = listed.or(details.take());
     or(listed.kind, &mut order.kind);
     or(listed.network_name, &mut order.network_name);
     or(listed.service.id, &mut order.service.id);
@@ -66,4 +65,9 @@ fn merge(listed: Order, details: Order) -> Order {
     order.ordered_at = listed.ordered_at.or(order.ordered_at);
     order.delivery = listed.delivery.or(order.delivery);
     order
+}
+
+/// What the list tells, else what the details tell.
+fn or<T>(listed: Option<T>, details: &mut Option<T>) {
+    *details = listed.or(details.take());
 }

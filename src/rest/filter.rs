@@ -35,7 +35,7 @@ impl Filter {
         let customer = order.customer.as_ref().map(OrderedBy::id);
         is_in_time
             && (self.status.is_empty() || self.status.iter().any(|wanted| Some(wanted.as_str()) == status))
-            && (self.kind.is_none() || self.kind == order.kind)
+            && (self.kind.is_none() || self.kind.as_deref() == order.kind.as_deref())
             && (self.customer_id.is_none() || self.customer_id == customer)
     }
 }

@@ -61,8 +61,10 @@ impl SerializeStruct for Members<'_> {
     type Ok = ();
     type Error = Error;
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: where the name is known, writing it takes a few instructions")]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.out.reserve(name.len() + 4);
         self.separate();
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());

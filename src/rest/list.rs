@@ -58,19 +58,19 @@ enum Stage {
 }
 
 /// How much is gathered before it is sent, as long as more items are there already.
-const PIECE: usize = 16 * 1024;
+const PIECE: usize = 32 * 1024;
 /// How many unreadable items a list may have: they are told at its end, and kept until then.
 pub(super) const MAX_UNREADABLE: usize = 10_000;
 /// How many runs without a wanted item are taken in one go before others get their turn.
-const MAX_IN_A_ROW: usize = 4;
+const MAX_IN_A_ROW: usize = 16;
 
 impl<T: ListItem, K: Fn(&T) -> bool> List<T, K> {
-    fn write(&mut self, run: Vec<Item<T>>) -> Result<(), BoxError> {
+    fn write(&mut self, run: &[Item<T>]) -> Result<(), BoxError> {
         for item in run {
             match item {
-                Item::Read(item) if (self.keep)(&item) => self.encoder.item(&item)?,
+                Item::Read(item) if (self.keep)(item) => self.encoder.item(item)?,
                 Item::Read(_) => {}
-                Item::Unreadable(item) => self.encoder.unreadable(item)?,
+                Item::Unreadable(item) => self.encoder.unreadable(item.clone())?,
             }
         }
         if self.encoder.kept() > MAX_UNREADABLE { Err("too many items are unreadable".into()) } else { Ok(()) }
@@ -119,7 +119,7 @@ where
                 }
                 Poll::Ready(Some(Ok(run))) => run,
             };
-            if let Err(error) = self.write(run) {
+            if let Err(error) = self.write(&run) {
                 return self.fail(error);
             }
             if self.encoder.len() >= PIECE {

@@ -107,12 +107,12 @@ fn listed_order() -> impl Strategy<Value = Order> {
     let times = (option::of(time(1)), option::of(delivery(1)));
     (order_id(), words, times, option::of(customer_id())).prop_map(
         |(id, (kind, status, service, provider), (ordered_at, delivery), customer)| Order {
-            kind,
+            kind: kind.map(Into::into),
             status,
             ordered_at,
             delivery,
-            service: Service { id: service, ..Service::default() },
-            provider: Provider { id: provider, name: None },
+            service: Service { id: service.map(Into::into), ..Service::default() },
+            provider: Provider { id: provider.map(Into::into), name: None },
             customer: customer.map(OrderedBy::Id),
             ..Order::new(id)
         },
@@ -140,7 +140,7 @@ fn detailed_order() -> impl Strategy<Value = Order> {
         |(listed, at, delivery, (id, uid, name, category), (provider, network_name, customer), (messages, details))| Order {
             ordered_at: Some(at),
             delivery: Some(delivery),
-            service: Service { id, uid, name, category },
+            service: Service { id: id.map(Into::into), uid, name, category },
             provider: Provider { id: None, name: provider },
             network_name,
             customer: customer.map(|customer| OrderedBy::Customer(Box::new(customer))),

@@ -288,12 +288,12 @@ impl<'t> Element<'t> {
     /// Its text as it stood; `None` when blank, which means the same as no element at all.
     pub(crate) fn text(self) -> Option<&'t str> {
         let text = self.tree.nodes.get(self.index).map_or("", |node| self.tree.characters(node.text));
-        (!is_blank(text)).then_some(text)
+        (has_ends(text) || !is_blank(text)).then_some(text)
     }
 
     /// Its text without white space around it; `None` when blank.
     pub(crate) fn trimmed(self) -> Option<&'t str> {
-        self.text().map(|text| text.trim_matches(is_white))
+        self.text().map(|text| if has_ends(text) { text } else { text.trim_matches(is_white) })
     }
 
     /// Its elements.
@@ -345,6 +345,12 @@ impl<'t> Iterator for Children<'t> {
 
 fn is_blank(text: &str) -> bool {
     text.chars().all(is_white)
+}
+
+/// Whether neither end is white space: nearly all texts are like this, and need no closer look.
+fn has_ends(text: &str) -> bool {
+    let is_solid = |byte: Option<&u8>| byte.is_some_and(|byte| *byte > b' ');
+    is_solid(text.as_bytes().first()) && is_solid(text.as_bytes().last())
 }
 
 /// White space in XML.

@@ -8,6 +8,10 @@ use crate::model;
 use crate::rest::json;
 use crate::rest::wire::{Complete, Customer, Order, Unreadable, UnreadableLine};
 
+/// The room for what is gathered before it is taken, in bytes: more than that is costly to get from the allocator and to give
+/// back, and to grow is costlier still.
+const ROOM: usize = 48 * 1024;
+
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -64,7 +68,7 @@ impl Encoder {
     /// An empty list.
     #[must_use]
     pub fn new(form: Form) -> Self {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(ROOM);
         if form == Form::Json {
             out.extend_from_slice(b"{\"items\":[");
         }
@@ -121,8 +125,7 @@ impl Encoder {
 
     /// Takes out what was written so far.
     pub fn take(&mut self) -> Bytes {
-        let room = self.out.len();
-        Bytes::from(std::mem::replace(&mut self.out, Vec::with_capacity(room)))
+        Bytes::from(std::mem::replace(&mut self.out, Vec::with_capacity(ROOM)))
     }
 
     /// How much is there to take, in bytes.

@@ -62,7 +62,7 @@ pub(in crate::rest) struct Order<'a> {
     /// Why the details of this order are missing. Only in lists with `expand=detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Details)]
-    problem: Option<Details<'a>>,
+    problem: Option<Box<Details<'a>>>,
 }
 
 /// Who ordered: a whole customer, or one of whom only the number is known.
@@ -173,7 +173,7 @@ impl<'a> From<&'a model::Order> for Order<'a> {
 impl<'a> Order<'a> {
     /// The same order with the reason why its details are missing.
     pub(in crate::rest) fn with_problem(self, problem: Option<Details<'a>>) -> Self {
-        Self { problem, ..self }
+        Self { problem: problem.map(Box::new), ..self }
     }
 }
 
