@@ -9,6 +9,7 @@ use prometheus::core::Collector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use tokio::runtime::Handle;
 
 /// All metrics of a gateway. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -16,6 +17,7 @@ pub struct Metrics {
     registry: Registry,
     requests: HistogramVec,
     active: IntGauge,
+    tasks: IntGauge,
     writes: IntCounterVec,
     conflicts: IntCounter,
     duplicates: IntCounter,
@@ -64,6 +66,7 @@ impl Default for Metrics {
                 &["route", "method", "status"],
             ),
             active: made(IntGauge::new("http_server_active_requests", "Requests whose response is not over.")),
+            tasks: made(IntGauge::new("runtime_alive_tasks", "Tasks that have not ended, those of connections among them.")),
             writes: counter(
                 "write_outcome_total",
                 "Writes that clients asked for, by what became of them.",
@@ -107,9 +110,10 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&self) {
         let UpstreamVectors { calls, retries, coalesced, drift, in_flight, breaker } = self.upstreams.clone();
-        let all: [Box<dyn Collector>; 11] = [
+        let all: [Box<dyn Collector>; 12] = [
             Box::new(self.requests.clone()),
             Box::new(self.active.clone()),
+            Box::new(self.tasks.clone()),
             Box::new(self.writes.clone()),
             Box::new(self.conflicts.clone()),
             Box::new(self.duplicates.clone()),
@@ -167,6 +171,9 @@ impl Metrics {
     /// Everything in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
+        if let Ok(runtime) = Handle::try_current() {
+            self.tasks.set(i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
+        }
         let mut text = Vec::new();
         made(TextEncoder::new().encode(&self.registry.gather(), &mut text));
         text

@@ -6,6 +6,7 @@ mod line;
 mod panics;
 mod request;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +16,14 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::ALLOW;
+use tokio_util::task::TaskTracker;
 use tower::util::MapResponse;
 
 use compression::Coding;
 use request::Tracked;
 
 use crate::metrics::Metrics;
+use crate::resilience::Rate;
 
 /// What requests are told by.
 #[derive(Debug, Clone)]
@@ -33,6 +36,10 @@ pub struct Settings {
     pub upstream: Arc<str>,
     /// Where they are counted.
     pub metrics: Metrics,
+    /// Where the lines of the log are written; a stop waits for them.
+    pub tasks: TaskTracker,
+    /// How many each client address may make.
+    pub rate: Option<Arc<Rate<IpAddr>>>,
 }
 
 /// The routes with everything around them.
@@ -49,8 +56,9 @@ async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next
     // Its id, its deadline and its line in the log come first and last, so that whatever happens in between is told.
     let tracked = Tracked::begin(&mut request, &settings);
     let coding = Coding::preferred(request.headers());
-    let response = match limits::check(&request) {
-        // What is too large is refused before any handler looks at it.
+    let checked = limits::check(&request).and_then(|()| limits::check_rate(&request, settings.rate.as_deref()));
+    let response = match checked {
+        // What is too large or comes too often is refused before any handler looks at it.
         Err(problem) => problem.into_response(),
         // A handler that panics answers a problem.
         Ok(()) => panics::catch(next.run(request)).await,

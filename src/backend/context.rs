@@ -25,12 +25,15 @@ struct Record {
     calls: Mutex<CallRecord>,
     /// By how much the order system's clock is ahead of ours.
     clock: Mutex<Option<SignedDuration>>,
-    tell: Box<dyn Fn(CallRecord) + Send + Sync>,
+    tell: Option<Box<dyn FnOnce(CallRecord) + Send + Sync>>,
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        (self.tell)(*self.calls.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let calls = *self.calls.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tell) = self.tell.take() {
+            tell(calls);
+        }
     }
 }
 
@@ -60,8 +63,8 @@ impl Context {
 
     /// The same, and the record is told when the last clone is gone.
     #[must_use]
-    pub fn telling(time: Duration, tell: impl Fn(CallRecord) + Send + Sync + 'static) -> Self {
-        let record = Record { calls: Mutex::default(), clock: Mutex::default(), tell: Box::new(tell) };
+    pub fn telling(time: Duration, tell: impl FnOnce(CallRecord) + Send + Sync + 'static) -> Self {
+        let record = Record { calls: Mutex::default(), clock: Mutex::default(), tell: Some(Box::new(tell)) };
         Self { deadline: Instant::now() + time, is_fresh: false, departure: None, record: Arc::new(record) }
     }
 

@@ -14,7 +14,8 @@ use crate::config::{self, Config};
 use crate::legacy::client::Client;
 use crate::metrics::Metrics;
 use crate::ops::Readiness;
-use crate::server::{Limits, Server};
+use crate::resilience::Rate;
+use crate::server::{Closing, Limits, Server};
 use crate::writes::{self, Markers, Writes};
 use crate::{middleware, ops, rest};
 
@@ -26,9 +27,13 @@ pub struct App {
     /// The probes.
     pub ops: Server,
     readiness: Readiness,
-    writes: TaskTracker,
+    /// Writes that are being finished, and lines for the log.
+    tasks: TaskTracker,
     drain: Drain,
 }
+
+/// What a response may take longer than everything that it waits for.
+const RESPONSE_SLACK: Duration = Duration::from_secs(5);
 
 /// How the gateway stops.
 #[derive(Debug, Clone, Copy)]
@@ -80,10 +85,16 @@ impl App {
             request_timeout: server.request_timeout,
             upstream: name.as_str().into(),
             metrics: metrics.clone(),
+            tasks: tasks.clone(),
+            rate: server.rate_per_client.map(|rate| Arc::new(Rate::new(rate))),
         };
         let router = middleware::apply(rest::router(gateway), settings);
         let connections = Limits {
             header_timeout: server.header_timeout,
+            idle_timeout: server.idle_timeout,
+            write_stall_timeout: server.write_stall_timeout,
+            // A body may be late, and then the order system; what takes longer than both has no right to.
+            response_timeout: server.body_timeout + server.list_timeout.max(server.request_timeout) + RESPONSE_SLACK,
             max_connections: server.max_connections,
             drain_timeout: server.drain_timeout,
         };
@@ -92,7 +103,7 @@ impl App {
             api: Server::bind(server.listen, router, connections).await?,
             ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics, drift), connections).await?,
             readiness,
-            writes: tasks,
+            tasks,
             drain: Drain { delay: server.drain_delay },
         })
     }
@@ -107,15 +118,16 @@ impl App {
         // Not before signals are heard and the ports answer: whoever reads this may send one, or ask.
         tracing::info!(listen = %self.api.address(), ops_listen = %self.ops.address(), "listening");
         let stop = CancellationToken::new();
+        let closing = self.api.closing();
         let ops = tokio::spawn(self.ops.run(std::future::pending()));
         let work = async {
             let ended = self.api.run(stop.cancelled()).await;
-            self.writes.close();
-            let _ = tokio::time::timeout_at(ended.deadline, self.writes.wait()).await;
+            self.tasks.close();
+            let _ = tokio::time::timeout_at(ended.deadline, self.tasks.wait()).await;
         };
         tokio::select! {
             () = work => tracing::info!("stopped"),
-            () = self.drain.obey(signals, &self.readiness, &stop) => tracing::warn!("stopped at once by a second signal"),
+            () = self.drain.obey(signals, &self.readiness, &closing, &stop) => tracing::warn!("stopped at once by a second signal"),
         }
         ops.abort();
         Ok(())
@@ -134,10 +146,12 @@ fn markers(server: &config::Server, upstream: &config::Upstream) -> Markers {
 
 impl Drain {
     /// At the first signal, says that no more requests should come, serves those that come all the same for a moment, because
-    /// others need one to notice, and then stops the server. Returns at the second signal.
-    async fn obey(&self, mut signals: StopSignals, readiness: &Readiness, stop: &CancellationToken) {
+    /// others need one to notice, and then stops the server. From the first signal on responses end their connections, so that
+    /// no client finds a connection closed that it is about to use. Returns at the second signal.
+    async fn obey(&self, mut signals: StopSignals, readiness: &Readiness, closing: &Closing, stop: &CancellationToken) {
         signals.next().await;
         readiness.set(false);
+        closing.begin();
         tracing::info!("asked to stop");
         tokio::select! {
             () = tokio::time::sleep(self.delay) => {}

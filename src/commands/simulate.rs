@@ -56,8 +56,7 @@ impl Options {
             api_key: self.api_key.clone().into(),
             allows: is_loopback,
         };
-        let limits =
-            Limits { header_timeout: Duration::from_secs(10), max_connections: 1024, drain_timeout: Duration::from_secs(5) };
+        let limits = Limits { drain_timeout: Duration::from_secs(5), ..Limits::default() };
         Ok(Server::bind(self.listen, router(&self.path, Arc::new(backend), access), limits).await?)
     }
 }

@@ -1,6 +1,7 @@
 //! Section `server`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -26,8 +27,17 @@ pub struct Server {
     /// How long requests may take to end after that; at least `request_timeout`. Default 25s;
     /// `GATEWAY__SERVER__DRAIN_TIMEOUT`.
     pub drain_timeout: Duration,
-    /// How long a client may take to send the head of a request. Default 10s; `GATEWAY__SERVER__HEADER_TIMEOUT`.
+    /// How long a client may take to send the head of a request, from the opening of a connection or the first byte of a later
+    /// head to its end. Default 10s; `GATEWAY__SERVER__HEADER_TIMEOUT`.
     pub header_timeout: Duration,
+    /// How long a connection may be idle between requests; longer than an ingress keeps its own. Default 75s;
+    /// `GATEWAY__SERVER__IDLE_TIMEOUT`.
+    pub idle_timeout: Duration,
+    /// How long a client may take nothing of a response. Default 30s; `GATEWAY__SERVER__WRITE_STALL_TIMEOUT`.
+    pub write_stall_timeout: Duration,
+    /// How many requests a second each client address may make; as many may come at once. Off by default;
+    /// `GATEWAY__SERVER__RATE_PER_CLIENT`.
+    pub rate_per_client: Option<NonZeroU32>,
     /// How long a client may take to send the body of a request. Default 10s; `GATEWAY__SERVER__BODY_TIMEOUT`.
     pub body_timeout: Duration,
     /// What the marks of messages with an idempotency key are made with; the same for all replicas. Default: made of the
@@ -55,6 +65,9 @@ impl Default for Server {
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(25),
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            write_stall_timeout: Duration::from_secs(30),
+            rate_per_client: None,
             body_timeout: Duration::from_secs(10),
             secret: None,
             previous_secret: None,
@@ -76,6 +89,9 @@ impl Server {
             drain_delay: settings.or("server.drain_delay", default.drain_delay, any_duration),
             drain_timeout: settings.or("server.drain_timeout", default.drain_timeout, duration),
             header_timeout: settings.or("server.header_timeout", default.header_timeout, duration),
+            idle_timeout: settings.or("server.idle_timeout", default.idle_timeout, duration),
+            write_stall_timeout: settings.or("server.write_stall_timeout", default.write_stall_timeout, duration),
+            rate_per_client: settings.optional("server.rate_per_client", rate),
             body_timeout: settings.or("server.body_timeout", default.body_timeout, duration),
             secret: settings.optional_secret("server.secret"),
             previous_secret: settings.optional_secret("server.previous_secret"),
@@ -97,6 +113,11 @@ impl Server {
         }
         server
     }
+}
+
+fn rate(text: &str) -> Result<NonZeroU32, Misfit> {
+    let number = whole(1..=1_000_000)(text)?;
+    NonZeroU32::new(number).ok_or_else(String::new)
 }
 
 fn base_path(text: &str) -> Result<String, Misfit> {

@@ -1,9 +1,12 @@
 //! Limits of the head of a request.
 
-use axum::extract::Request;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, Request};
 use http::header::HOST;
 use http::{HeaderMap, Uri, Version};
 
+use crate::resilience::Rate;
 use crate::rest::problem::{Code, FieldError, Problem};
 
 /// The longest request target, in bytes.
@@ -25,6 +28,14 @@ pub(super) fn check(request: &Request) -> Result<(), Problem> {
         return Err(Problem::parameters(vec![FieldError::parameter("Host", "must be there once")]));
     }
     Ok(())
+}
+
+/// Whether the client may make one more request.
+pub(super) fn check_rate(request: &Request, rate: Option<&Rate<IpAddr>>) -> Result<(), Problem> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    let Some((rate, peer)) = rate.zip(peer) else { return Ok(()) };
+    rate.take(&peer)
+        .map_err(|wait| Problem::new(Code::TooManyRequests, "This address makes more requests than it may.").retry_after(wait))
 }
 
 fn target_length(uri: &Uri) -> usize {

@@ -9,7 +9,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::MatchedPath;
 use http::{Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::backend::{CallRecord, Context};
 use crate::metrics::Metrics;
@@ -68,8 +70,17 @@ enum End {
 }
 
 impl Line {
+    /// Writes the line in a task of its own: the end of a response is noticed just before its last bytes leave, and they need
+    /// not wait for the log.
+    pub(super) fn write_soon(self, calls: CallRecord, tasks: &TaskTracker) {
+        match Handle::try_current() {
+            Ok(runtime) => drop(tasks.spawn_on(async move { self.write(calls) }, &runtime)),
+            Err(_) => self.write(calls),
+        }
+    }
+
     /// Writes the line and counts the request.
-    pub(super) fn write(&self, calls: CallRecord) {
+    fn write(&self, calls: CallRecord) {
         let Progress { status, end, over } = *self.response.progress();
         let time = over.unwrap_or_else(Instant::now) - self.started;
         self.metrics.request(self.route.as_str(), known(&self.method), status, time);

@@ -23,6 +23,7 @@ mod tests {
     use axum::body::Body;
     use axum::routing::get;
     use http_body_util::BodyExt;
+    use tokio_util::task::TaskTracker;
     use tower::ServiceExt;
 
     use crate::metrics::Metrics;
@@ -39,6 +40,8 @@ mod tests {
             request_timeout: Duration::from_secs(1),
             upstream: "default".into(),
             metrics: Metrics::default(),
+            rate: None,
+            tasks: TaskTracker::new(),
         };
         let router = apply(Router::new().route("/orders", get(panicking)), settings);
         let request = http::Request::get("/orders").header("host", "a").body(Body::empty()).unwrap();

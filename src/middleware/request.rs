@@ -43,7 +43,8 @@ impl Tracked {
             response: Arc::clone(&state),
             metrics: settings.metrics.clone(),
         };
-        let context = Context::telling(settings.request_timeout, move |calls| line.write(calls));
+        let tasks = settings.tasks.clone();
+        let context = Context::telling(settings.request_timeout, move |calls| line.write_soon(calls, &tasks));
         let uri = original(request).clone();
         request.extensions_mut().insert(context.clone());
         request.extensions_mut().insert(RequestId(Arc::clone(&id)));

@@ -295,8 +295,12 @@ impl Problem {
         self
     }
 
-    fn retry_after(self, time: Duration) -> Self {
-        self.with_header(RETRY_AFTER, HeaderValue::from(time.as_secs().max(1)))
+    /// The same problem, and when the request may be sent again.
+    #[must_use]
+    pub fn retry_after(self, time: Duration) -> Self {
+        // Whole seconds, and never too early.
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        self.with_header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 }
 

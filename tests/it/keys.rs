@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write};
+use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write, random};
 
 const KEY: &str = "0123456789abcdef";
 const QUICK: (&str, &str) = ("UPSTREAMS__DEFAULT__TIMEOUT", "500ms");
@@ -153,12 +153,33 @@ async fn a_message_is_not_begun_that_cannot_be_settled_in_time() {
     post(&gateway, FIRST_ORDER, None, "hej").await.ok();
 }
 
-/// A number that looks random and is the same in every run.
-fn random(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
+#[tokio::test]
+async fn a_hundred_clients_that_hang_up_during_a_write_leave_a_hundred_messages() {
+    let system =
+        System::with_faults(|query| if is_write(query) { Fault::Delay(Duration::from_secs(1)) } else { Fault::None }).await;
+    let gateway = Gateway::before_url(&system.url(), &[("UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "100")]).await;
+    {
+        let mut clients = Box::pin(join_all((0..100).map(|number| {
+            let (gateway, text) = (&gateway, format!("avbruten-{number}-"));
+            async move { post(gateway, FIRST_ORDER, None, &text).await }
+        })));
+        let sent = async {
+            while system.writes() < 100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = &mut clients => panic!("the answers are delayed"),
+            () = sent => {}
+        }
+    }
+    while gateway.waiting().await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    system.settled().await;
+    assert_eq!(system.texts_with(FIRST_ORDER, "avbruten-").await.len(), 100);
+    let counted = gateway.metric(r#"write_outcome_total{call="add_message",outcome="applied"}"#).await;
+    assert_eq!(counted, 100);
 }
 
 /// The figure in the README: of 2 000 messages with keys, every one of which meets a fault the first time, over three

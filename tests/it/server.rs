@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{Gateway, Upstream};
+use crate::support::{Gateway, Reply, Upstream};
 
 #[tokio::test]
 async fn a_client_that_does_not_finish_its_head_is_closed_while_others_are_served() {
@@ -43,4 +43,144 @@ async fn connections_beyond_the_cap_wait_for_a_place() {
     assert!(timeout(Duration::from_millis(200), &mut waiting).await.is_err());
     drop(idle);
     assert!(waiting.await.starts_with("HTTP/1.1 200 "));
+}
+
+/// Reads until the gateway closes the connection. Returns what came, `None` when it did not in time.
+async fn until_closed(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    let reading = async {
+        while let Ok(length @ 1..) = stream.read(&mut piece).await {
+            answer.extend_from_slice(&piece[..length]);
+        }
+    };
+    timeout(Duration::from_secs(20), reading).await.ok()?;
+    Some(answer)
+}
+
+const GET: &[u8] = b"GET /orders/20417 HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[tokio::test]
+async fn a_kept_connection_may_pause_longer_than_a_head_may_take() {
+    let upstream = Upstream::with_fixtures().await;
+    let settings = [("SERVER__HEADER_TIMEOUT", "200ms"), ("SERVER__IDLE_TIMEOUT", "1s")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let mut kept = TcpStream::connect(gateway.address).await.expect("a connection");
+    kept.write_all(GET).await.expect("room");
+    let mut piece = [0; 4096];
+    assert!(kept.read(&mut piece).await.expect("an answer") > 0);
+    // Longer than a head may take, and the connection is still there.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    kept.write_all(GET).await.expect("room");
+    assert!(kept.read(&mut piece).await.expect("an answer") > 0);
+    // A later head has its time too, and a pause its end.
+    kept.write_all(b"GET /ord").await.expect("room");
+    let began = std::time::Instant::now();
+    assert_eq!(until_closed(&mut kept).await.as_deref(), Some(&b""[..]));
+    assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+    let mut idle = TcpStream::connect(gateway.address).await.expect("a connection");
+    idle.write_all(GET).await.expect("room");
+    let answer = until_closed(&mut idle).await.expect("closed at its end");
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+}
+
+/// A list that goes on as long as somebody reads it.
+async fn endless() -> Upstream {
+    let order = "<order><id>1</id><type>order</type></order>".repeat(200_000);
+    Upstream::saying(Reply::bytes(format!("HTTP/1.1 200 OK\r\n\r\n<orders>{order}").as_bytes()).then_hang()).await
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed_while_others_are_served() {
+    let upstream = endless().await;
+    let gateway = Gateway::with(&upstream, &[("SERVER__WRITE_STALL_TIMEOUT", "300ms")]).await;
+    let mut stalled = TcpStream::connect(gateway.address).await.expect("a connection");
+    stalled.write_all(b"GET /orders?since=2016-03-14 HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("room");
+    while gateway.waiting().await == 0 {
+        tokio::task::yield_now().await;
+    }
+    while gateway.waiting().await > 0 {
+        let other = gateway.get("/openapi.json").await;
+        assert_eq!(other.status, 200);
+    }
+    // What was on its way when the connection ended can still be read; the end of the list is not in it.
+    let answer = until_closed(&mut stalled).await.expect("closed at its deadline");
+    assert!(!answer.ends_with(b"0\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_drips_is_closed_when_the_whole_response_takes_too_long() {
+    let upstream = endless().await;
+    let settings = [("SERVER__LIST_TIMEOUT", "300ms"), ("SERVER__REQUEST_TIMEOUT", "300ms"), ("SERVER__BODY_TIMEOUT", "1ms")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let mut dripping = TcpStream::connect(gateway.address).await.expect("a connection");
+    dripping.write_all(b"GET /orders?since=2016-03-14 HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("room");
+    let began = std::time::Instant::now();
+    let mut piece = [0; 16_384];
+    // Fast enough for no single pause to be too long.
+    while let Ok(Ok(1..)) = timeout(Duration::from_secs(5), dripping.read(&mut piece)).await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(began.elapsed() < Duration::from_secs(20));
+    }
+    assert!(gateway.waiting().await == 0);
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_often_is_told_when_to_come_back() {
+    let upstream = Upstream::with_fixtures().await;
+    let gateway = Gateway::with(&upstream, &[("SERVER__RATE_PER_CLIENT", "5")]).await;
+    let mut refused = 0;
+    for _ in 0..20 {
+        let answer = gateway.get("/orders/20417").await;
+        if answer.status == 429 {
+            answer.problem(429, "too-many-requests");
+            assert_eq!(answer.header("retry-after"), "1");
+            refused += 1;
+        }
+    }
+    assert!((5..=15).contains(&refused), "{refused}");
+    assert_eq!(upstream.queries().len(), 20 - refused);
+}
+
+#[tokio::test]
+async fn a_hundred_slow_clients_do_not_keep_others_from_being_served() {
+    let upstream = Upstream::with_fixtures().await;
+    let settings = [("SERVER__HEADER_TIMEOUT", "1s"), ("SERVER__BODY_TIMEOUT", "1s")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let slow = (0..100).map(|index| async move {
+        let mut slow = TcpStream::connect(gateway.address).await.expect("a connection");
+        let begin: &[u8] = match index % 3 {
+            0 => b"",
+            1 => b"GET /orders/20417 HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+            _ => b"PATCH /orders/1/status HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 99\r\n\r\n{",
+        };
+        slow.write_all(begin).await.expect("room");
+        let drip = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                if index % 2 == 0 && !begin.is_empty() && slow.write_all(b" ").await.is_err() {
+                    return;
+                }
+                let mut piece = [0; 1024];
+                match slow.try_read(&mut piece) {
+                    Ok(0) => return,
+                    Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+                    _ => {}
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), drip).await.is_ok()
+    });
+    let served = async {
+        let mut good = 0;
+        for _ in 0..500 {
+            good += usize::from(gateway.get("/orders/20417").await.status == 200);
+        }
+        good
+    };
+    let (closed, good) = tokio::join!(futures_util::future::join_all(slow), served);
+    let closed = closed.into_iter().filter(|closed| *closed).count();
+    println!("100 slow clients: {closed} closed at their deadline; {good} of 500 other requests served");
+    assert_eq!(closed, 100);
+    assert!(good >= 495, "{good}");
 }

@@ -19,6 +19,14 @@ pub(crate) fn is_provider() -> bool {
     std::env::var("TEST_DIALECT").is_ok_and(|dialect| dialect == "provider")
 }
 
+/// A number that looks random and is the same in every run.
+pub(crate) fn random(seed: u64) -> u64 {
+    let mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
+}
+
 /// A file of `tests/fixtures`.
 pub(crate) fn fixture(name: &str) -> String {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));

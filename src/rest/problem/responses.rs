@@ -32,6 +32,7 @@ problems! {
         BAD_REQUEST => [InvalidParameter],
         NOT_ACCEPTABLE => [NotAcceptable],
         URI_TOO_LONG => [UriTooLong],
+        TOO_MANY_REQUESTS => [TooManyRequests],
         REQUEST_HEADER_FIELDS_TOO_LARGE => [HeadersTooLarge],
         INTERNAL_SERVER_ERROR => [InternalError];
     /// What an operation with a body can answer besides; its 400 has two codes.
@@ -43,6 +44,7 @@ problems! {
         URI_TOO_LONG => [UriTooLong],
         UNSUPPORTED_MEDIA_TYPE => [UnsupportedMediaType],
         UNPROCESSABLE_ENTITY => [InvalidValue],
+        TOO_MANY_REQUESTS => [TooManyRequests],
         REQUEST_HEADER_FIELDS_TOO_LARGE => [HeadersTooLarge],
         INTERNAL_SERVER_ERROR => [InternalError];
     /// What a read of the order system can end in.
@@ -75,8 +77,12 @@ problems! {
 fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
     let description: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.row().code, code.row().explanation)).collect();
     // What every route can answer explains itself, and would bury what only this one can.
-    let is_general =
-        |code: &Code| matches!(code, Code::NotAcceptable | Code::UriTooLong | Code::HeadersTooLarge | Code::InternalError);
+    let is_general = |code: &Code| {
+        matches!(
+            code,
+            Code::NotAcceptable | Code::UriTooLong | Code::TooManyRequests | Code::HeadersTooLarge | Code::InternalError
+        )
+    };
     let examples = codes.iter().filter(|code| !is_general(code)).map(|code| {
         let example = ExampleBuilder::new().summary(code.row().title).value(Some(example(status, *code)));
         (code.row().code, example.build())
@@ -84,7 +90,14 @@ fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).examples_from_iter(examples).build();
     let mut response = ResponseBuilder::new().description(description.join("\n\n")).content(MEDIA_TYPE, content);
     if codes.iter().any(|code| {
-        matches!(code, Code::UpstreamUnavailable | Code::Overloaded | Code::OutcomeUnknown | Code::IdempotencyKeyInUse)
+        matches!(
+            code,
+            Code::UpstreamUnavailable
+                | Code::Overloaded
+                | Code::TooManyRequests
+                | Code::OutcomeUnknown
+                | Code::IdempotencyKeyInUse
+        )
     }) {
         let seconds = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1))));
         response = response.header("Retry-After", seconds.description(Some("After how many seconds to ask again.")).build());

@@ -74,17 +74,16 @@ impl Gateway {
     }
 
     /// The value of a metric: its name and labels as they stand in the text. 0 when nothing was counted.
-    pub(crate) async fn metric(&self, series: &str) -> f64 {
+    pub(crate) async fn metric(&self, series: &str) -> u64 {
         let response = self.client.get(format!("http://{}/metrics", self.ops)).send().await.expect("an answer");
         let text = response.text().await.expect("a text");
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        value.map_or(0.0, |value| value.parse().expect("a number"))
+        value.map_or(0, |value| value.parse().expect("a whole number"))
     }
 
     /// How many requests are being answered.
-    pub(crate) async fn waiting(&self) -> usize {
-        let active = self.metric("http_server_active_requests").await;
-        format!("{active:.0}").parse().expect("a whole number")
+    pub(crate) async fn waiting(&self) -> u64 {
+        self.metric("http_server_active_requests").await
     }
 
     pub(crate) async fn patch_status(&self, order: u64, body: &str) -> Answer {

@@ -46,6 +46,18 @@ impl Program {
         timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("the program never said {text:?}"))
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("a running program")
+    }
+
+    /// Reads what it says from now on and forgets it, so that it never waits for a reader.
+    pub(crate) fn let_talk(&mut self) {
+        let nobody = Command::new("true").stdout(Stdio::piped()).spawn().expect("true").stdout.take().expect("a pipe");
+        let mut lines = std::mem::replace(&mut self.lines, BufReader::new(nobody).lines());
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    }
+
     /// Asks it to stop.
     pub(crate) async fn terminate(&self) {
         let id = self.child.id().expect("a running program").to_string();

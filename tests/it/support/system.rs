@@ -75,8 +75,7 @@ impl System {
             api_key: "KEY".into(),
             allows: |_| true,
         };
-        let limits =
-            Limits { header_timeout: Duration::from_secs(10), max_connections: 4096, drain_timeout: Duration::from_secs(1) };
+        let limits = Limits { max_connections: 4096, ..Limits::default() };
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let backend = Arc::clone(&memory) as Arc<dyn Backend>;
         let server = Server::bind(any_port, router(PATH, backend, access), limits).await.expect("a free port");

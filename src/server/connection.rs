@@ -1,0 +1,117 @@
+//! One connection with all its requests.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response as HttpResponse};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt};
+
+use super::watch::{Watch, Watched};
+use super::{Closing, Limits};
+
+/// What a connection needs.
+pub(super) struct Connection<S> {
+    pub(super) service: S,
+    pub(super) limits: Limits,
+    pub(super) closing: Closing,
+    /// Told when the connection shall end with the request it is at.
+    pub(super) stopping: CancellationToken,
+    /// Told when it shall end now.
+    pub(super) over: CancellationToken,
+}
+
+impl<S> Connection<S>
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    /// Serves its requests until the client or the server ends it, or the client takes too long over something. A client that
+    /// breaks its connection off is no news.
+    pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
+        let Self { service, limits, closing, stopping, over } = self;
+        // Small answers should not wait for more.
+        let _ = stream.set_nodelay(true);
+        let watch = Watch::new(limits);
+        let seen = watch.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let response = Responding::begin(&seen, &request);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let (service, closing) = (service.clone(), closing.clone());
+            async move {
+                let mut answer = service.oneshot(request).await?;
+                if closing.has_begun() {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<HttpResponse<WatchedBody>, Infallible>(answer.map(|body| WatchedBody { body, _response: response }))
+            }
+        });
+        let io = TokioIo::new(Watched::new(stream, watch.clone()));
+        let mut http = pin!(http1::Builder::new().serve_connection(io, service));
+        let mut too_long = pin!(watch.too_long());
+        let mut is_stopping = false;
+        loop {
+            tokio::select! {
+                biased;
+                _ = http.as_mut() => return,
+                () = too_long.as_mut() => return,
+                () = over.cancelled() => return,
+                () = stopping.cancelled(), if !is_stopping => {
+                    is_stopping = true;
+                    http.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// A request that is being answered, until its response is over or nobody works at it any more.
+struct Responding(Watch);
+
+impl Responding {
+    fn begin(watch: &Watch, request: &Request<Incoming>) -> Self {
+        watch.request_came(!request.body().is_end_stream());
+        Self(watch.clone())
+    }
+}
+
+impl Drop for Responding {
+    fn drop(&mut self) {
+        self.0.response_ended();
+    }
+}
+
+/// The body of a response.
+struct WatchedBody {
+    body: Body,
+    _response: Responding,
+}
+
+impl http_body::Body for WatchedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
