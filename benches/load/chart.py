@@ -14,7 +14,7 @@ PANELS = [
     ("memory.long", "100 000 orders: peak memory"),
 ]
 TITLE = "What the servers cost, compared to a plain proxy"
-WIDTH, LEFT, RIGHT = 760, 150, 70
+WIDTH, LEFT, RIGHT = 800, 190, 70
 HEAD, PANEL_HEAD, BAR, GAP, FOOT = 62, 28, 20, 14, 16
 
 STYLE = """

@@ -21,7 +21,7 @@ pub(super) fn write(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Res
 /// A value as a body of its own.
 ///
 /// # Errors
-/// As [`write`]; a fault of ours.
+/// As [`write()`]; a fault of ours.
 pub(super) fn to_bytes(value: &impl Serialize) -> Result<Bytes, Problem> {
     let mut body = Vec::with_capacity(2048);
     match write(value, &mut body) {

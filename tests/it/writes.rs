@@ -61,9 +61,16 @@ async fn only_a_confirmation_in_so_many_words_is_success() {
         Reply::status(302, CONFIRMED).with_header("Location: /login"),
         Reply::status(503, "").with_header("Retry-After: 1"),
         Reply::status(429, ""),
+        Reply::xml(&format!("<!DOCTYPE x [<!ENTITY a \"b\">]>{CONFIRMED}")),
+        Reply::xml(&format!("Warning: oops{CONFIRMED}")),
+        Reply::xml(&format!("{}{}", "<a>".repeat(20), "</a>".repeat(20))),
+        Reply::xml(&format!("<set_status><x>{}</x><status>success</status></set_status>", "x".repeat(300_000))),
+        Reply::typed(200, "text/xml", b"\x1f\x8b\x08\0\0\0\0\0\0\x03"),
+        Reply::typed(200, "text/xml; charset=utf-16", CONFIRMED.as_bytes().get(..20).unwrap_or_default()),
         Reply::bytes(b""),
         Reply::bytes(b"").then_reset(),
         Reply::bytes(b"").then_hang(),
+        Reply::bytes(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n<set_status>").then_drip(),
     ] {
         open.push(reply);
     }
@@ -76,7 +83,8 @@ async fn only_a_confirmation_in_so_many_words_is_success() {
             _ => said.clone(),
         })
         .await;
-        let settings = [&[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")], settings].concat();
+        let limits = [("UPSTREAMS__DEFAULT__TIMEOUT", "300ms"), ("UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES", "200000")];
+        let settings = [&limits[..], settings].concat();
         let gateway = Gateway::with(&upstream, &settings).await;
         let answer = gateway.patch_status(1, r#"{"status":"received"}"#).await;
         assert_eq!(answer.problem(504, "outcome-unknown")["outcome"], "unknown", "{reply:?}");

@@ -17,7 +17,7 @@ pub(in crate::rest) struct IfMatch {
     /// `ETag` of `GET /orders/{id}/status`: the write is sent only if neither the status nor the log has changed since. A list of
     /// tags, or `*` for any. The order system cannot do this in one step, so another writer in the moment between the look and
     /// the write is not excluded.
-    #[param(rename = "If-Match", value_type = String, required = false, example = json!("\"0123456789abcdef0123456789abcdef\""))]
+    #[param(rename = "If-Match", value_type = String, required = false)]
     pub(in crate::rest) condition: Option<Condition>,
 }
 
