@@ -6,6 +6,7 @@
 
 mod auth;
 mod log;
+mod secret;
 mod server;
 mod settings;
 mod upstream;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 pub use auth::{Auth, AuthMode};
 pub use log::{Log, LogFormat};
+pub use secret::{Reread, Secret};
 pub use server::Server;
 pub use upstream::{Dialect, Upstream};
 
@@ -66,6 +68,14 @@ impl Config {
         let config = Self { server, auth, log, upstreams };
         config.check(&mut settings);
         settings.finish().map(|()| config).map_err(Faults)
+    }
+
+    /// Every secret, to be read anew when its file changes.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let of_server = self.server.secret.iter().chain(&self.server.previous_secret);
+        let of_upstreams =
+            self.upstreams.values().flat_map(|upstream| [&upstream.api_user].into_iter().chain(&upstream.api_key));
+        of_server.chain(of_upstreams)
     }
 
     /// What no section can tell alone.

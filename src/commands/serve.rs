@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
 use super::signal::StopSignals;
 use crate::backend::{Backend, Coalesced, Explained, Observed};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Reread, Secret};
 use crate::legacy::client::Client;
 use crate::metrics::Metrics;
 use crate::ops::Readiness;
@@ -30,6 +29,7 @@ pub struct App {
     /// Writes that are being finished, and lines for the log.
     tasks: TaskTracker,
     drain: Drain,
+    secrets: Vec<Secret>,
 }
 
 /// What a response may take longer than everything that it waits for.
@@ -105,6 +105,7 @@ impl App {
             readiness,
             tasks,
             drain: Drain { delay: server.drain_delay },
+            secrets: config.secrets().cloned().collect(),
         })
     }
 
@@ -118,6 +119,7 @@ impl App {
         // Not before signals are heard and the ports answer: whoever reads this may send one, or ask.
         tracing::info!(listen = %self.api.address(), ops_listen = %self.ops.address(), "listening");
         let stop = CancellationToken::new();
+        let secrets = tokio::spawn(keep_fresh(self.secrets));
         let closing = self.api.closing();
         let ops = tokio::spawn(self.ops.run(std::future::pending()));
         let work = async {
@@ -130,7 +132,29 @@ impl App {
             () = self.drain.obey(signals, &self.readiness, &closing, &stop) => tracing::warn!("stopped at once by a second signal"),
         }
         ops.abort();
+        secrets.abort();
         Ok(())
+    }
+}
+
+/// Reads secrets anew when their files change, and says so.
+async fn keep_fresh(secrets: Vec<Secret>) {
+    /// Files that a cluster changes are a minute late anyway.
+    const PAUSE: Duration = Duration::from_secs(5);
+    let mut last = vec![Reread::Same; secrets.len()];
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        for (secret, last) in secrets.iter().zip(&mut last) {
+            let reread = secret.reread();
+            match &reread {
+                Reread::Changed => tracing::info!(key = secret.key(), "a secret was read anew from its file"),
+                Reread::Unusable(misfit) if reread != *last => {
+                    tracing::error!(key = secret.key(), misfit, "a secret's file cannot be used; the secret from before stays");
+                }
+                Reread::Unusable(_) | Reread::Same => {}
+            }
+            *last = reread;
+        }
     }
 }
 
@@ -138,10 +162,10 @@ impl App {
 fn markers(server: &config::Server, upstream: &config::Upstream) -> Markers {
     let made = || {
         tracing::warn!("server.secret is not set: idempotency marks are made with the upstream's address and user");
-        SecretString::from(format!("{} {}", upstream.url, upstream.api_user.expose_secret()))
+        upstream.api_user.with(|api_user| Secret::from(&*format!("{} {api_user}", upstream.url)))
     };
     let current = server.secret.clone().unwrap_or_else(made);
-    Markers::new(&current, server.previous_secret.as_ref())
+    Markers::new(current, server.previous_secret.clone())
 }
 
 impl Drain {

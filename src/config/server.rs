@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-
+use super::Secret;
 use super::settings::{Misfit, Settings, any_duration, duration, parsed, whole};
 
 /// The gateway's own sockets and times.
@@ -42,10 +41,10 @@ pub struct Server {
     pub body_timeout: Duration,
     /// What the marks of messages with an idempotency key are made with; the same for all replicas. Default: made of the
     /// upstream's address and user; `GATEWAY__SERVER__SECRET` or `…_SECRET_FILE`.
-    pub secret: Option<SecretString>,
+    pub secret: Option<Secret>,
     /// The one before it, while replicas change from one to the other; `GATEWAY__SERVER__PREVIOUS_SECRET` or
     /// `…_PREVIOUS_SECRET_FILE`.
-    pub previous_secret: Option<SecretString>,
+    pub previous_secret: Option<Secret>,
     /// How many connections are served at once; others wait to be accepted. Default 1024;
     /// `GATEWAY__SERVER__MAX_CONNECTIONS`.
     pub max_connections: usize,
@@ -98,7 +97,7 @@ impl Server {
             max_connections: settings.or("server.max_connections", default.max_connections, whole(1..=1_000_000)),
         };
         for (key, secret) in [("server.secret", &server.secret), ("server.previous_secret", &server.previous_secret)] {
-            if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < MIN_SECRET) {
+            if secret.as_ref().is_some_and(|secret| secret.with(str::len) < MIN_SECRET) {
                 settings.fault(key, "must have at least 16 characters");
             }
         }

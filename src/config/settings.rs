@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use super::Secret;
 
 /// What is left to be read, and what was wrong so far.
 #[derive(Debug)]
@@ -25,7 +25,6 @@ enum Value {
 pub(super) type Misfit = String;
 
 const PREFIX: &str = "GATEWAY__";
-const MAX_SECRET: usize = 1_000;
 
 impl Settings {
     pub(super) fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Self {
@@ -83,33 +82,24 @@ impl Settings {
     }
 
     /// A secret that need not be there; see [`Self::secret`].
-    pub(super) fn optional_secret(&mut self, key: &str) -> Option<SecretString> {
+    pub(super) fn optional_secret(&mut self, key: &str) -> Option<Secret> {
         let is_given = self.values.contains_key(key) || self.values.contains_key(&format!("{key}_file"));
         if is_given { self.secret(key, "") } else { None }
     }
 
     /// A secret that must be there, given as it is or in a file. Neither ever stands in a fault.
-    pub(super) fn secret(&mut self, key: &str, what: &str) -> Option<SecretString> {
+    pub(super) fn secret(&mut self, key: &str, what: &str) -> Option<Secret> {
         let file_key = format!("{key}_file");
-        let value = match (self.values.contains_key(key), self.values.contains_key(&file_key)) {
+        match (self.values.contains_key(key), self.values.contains_key(&file_key)) {
             (true, true) => {
                 self.values.remove(key);
                 self.values.remove(&file_key);
                 self.fault(key, &format!("and {file_key} are both given: give one"));
-                return None;
+                None
             }
-            (false, true) => self.optional(&file_key, |path| {
-                std::fs::read_to_string(path).map_err(|error| format!("names a file that cannot be read: {error}"))
-            }),
-            _ => self.required(key, what, |text| Ok(text.to_owned())),
-        };
-        let value = value?.trim_start_matches('\u{feff}').trim().to_owned();
-        // Credentials travel in lines of a request.
-        if value.is_empty() || value.len() > MAX_SECRET || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.fault(key, "must be 1 to 1000 visible ASCII characters");
-            return None;
+            (false, true) => self.optional(&file_key, |path| Secret::read(key, Path::new(path))),
+            _ => self.required(key, what, |text| Secret::parse(key, text)),
         }
-        Some(value.into())
     }
 
     /// The names that stand below a section, such as `default` below `upstreams`.

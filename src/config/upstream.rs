@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use secrecy::SecretString;
 use url::{Host, Url};
 
+use super::Secret;
 use super::settings::{Misfit, Settings, boolean, duration, size, whole};
 use crate::charset::Charset;
 use crate::model::Zone;
@@ -20,10 +20,10 @@ pub struct Upstream {
     pub dialect: Dialect,
     /// The user that it knows the gateway by, together with the gateway's IP address. Required;
     /// `GATEWAY__UPSTREAMS__DEFAULT__API_USER` or `…_API_USER_FILE`.
-    pub api_user: SecretString,
+    pub api_user: Secret,
     /// The key for the login of the dialect `provider`, and required there; `GATEWAY__UPSTREAMS__DEFAULT__API_KEY` or
     /// `…_API_KEY_FILE`.
-    pub api_key: Option<SecretString>,
+    pub api_key: Option<Secret>,
     /// The character set of requests, and of answers that do not tell theirs. Default `utf-8`;
     /// `GATEWAY__UPSTREAMS__DEFAULT__CHARSET`.
     pub charset: Charset,
@@ -85,7 +85,7 @@ const MAX_URL: usize = 2_000;
 impl Upstream {
     /// An order system of which only the address and the user are special.
     #[must_use]
-    pub fn new(url: Url, api_user: SecretString) -> Self {
+    pub fn new(url: Url, api_user: Secret) -> Self {
         Self {
             url,
             dialect: Dialect::default(),
@@ -113,7 +113,7 @@ impl Upstream {
         // The other fields are read although these are missing, so that all faults are told at once.
         let placeholder = Url::parse("https://placeholder.invalid/").ok()?;
         let is_complete = url.is_some() && api_user.is_some();
-        let default = Self::new(url.unwrap_or(placeholder), api_user.unwrap_or_default());
+        let default = Self::new(url.unwrap_or(placeholder), api_user.unwrap_or_else(|| Secret::from("")));
         let dialect = settings.or(&key("dialect"), default.dialect, dialect);
         let api_key = (dialect == Dialect::Provider)
             .then(|| settings.secret(&key("api_key"), "the key that the dialect provider logs in with"))

@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use jiff::civil::Date;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, DecodeItem};
@@ -23,7 +22,7 @@ pub use super::transport::NoTransport;
 use super::transport::Transport;
 use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
 use crate::backend::{Backend, Context, Error, Items, Result};
-use crate::config::Upstream;
+use crate::config::{Secret, Upstream};
 use crate::metrics::UpstreamMetrics;
 use crate::model::{Customer, CustomerId, LocalTime, Marker, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::Budget;
@@ -45,9 +44,9 @@ pub struct Client {
 #[derive(Debug)]
 enum Credential {
     /// The user alone; the source address is the proof.
-    User(SecretString),
+    User(Secret),
     /// A hash from a login with user and key.
-    Login { api_user: SecretString, api_key: SecretString, session: Session },
+    Login { api_user: Secret, api_key: Secret, session: Session },
 }
 
 impl Client {
@@ -182,7 +181,8 @@ impl Client {
             Credential::User(_) => Err(Error::CredentialRejected),
             Credential::Login { api_user, api_key, .. } => {
                 let request = Request::default().with("method", API_LOGIN.name);
-                self.encode(&request.and(api_login::request(api_user.expose_secret(), api_key.expose_secret())))
+                let login = api_user.with(|api_user| api_key.with(|api_key| api_login::request(api_user, api_key)));
+                self.encode(&request.and(login))
             }
         };
         async move {
@@ -239,7 +239,7 @@ impl Credential {
     /// both are sent.
     fn sign(&self, call: &Call, request: Request, signature: &Signature) -> Request {
         let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
-        let with_user = |request: Request| request.with("api_user", api_user.expose_secret());
+        let with_user = |request: Request| api_user.with(|api_user| request.with("api_user", api_user));
         match signature {
             Signature::User => with_user(request),
             Signature::Hash { hash, .. } if call == &ADD_MESSAGE => with_user(request.with("hash", hash.as_str())),

@@ -4,14 +4,14 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 use icu_normalizer::ComposingNormalizerBorrowed;
-use secrecy::{ExposeSecret, SecretString};
 
+use crate::config::Secret;
 use crate::model::{IdempotencyKey, Marker, Message, NewMessage, OrderId, Word, base32};
 
 /// What marks are made with: the current secret, and the one before it while replicas change from one to the other.
 pub struct Markers {
-    current: hmac::Key,
-    previous: Option<hmac::Key>,
+    current: Secret,
+    previous: Option<Secret>,
 }
 
 /// Whose message it is. The same key of another client, for another order or upstream is another one.
@@ -37,9 +37,8 @@ pub(super) enum Found<'l> {
 impl Markers {
     /// Marks made with these secrets. A log is searched for marks of both.
     #[must_use]
-    pub fn new(current: &SecretString, previous: Option<&SecretString>) -> Self {
-        let key = |secret: &SecretString| hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-        Self { current: key(current), previous: previous.map(key) }
+    pub const fn new(current: Secret, previous: Option<Secret>) -> Self {
+        Self { current, previous }
     }
 
     /// The mark of a message.
@@ -65,9 +64,11 @@ impl Markers {
     }
 }
 
-fn mark(secret: &hmac::Key, owner: &Owner, message: &NewMessage) -> Marker {
+fn mark(secret: &Secret, owner: &Owner, message: &NewMessage) -> Marker {
     let Owner { client, upstream, order, key } = owner;
     let (order, key) = (order.to_string(), key.as_str());
+    // Made anew each time: its file may have changed.
+    let secret = &secret.with(|text| hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()));
     // The same text, however its letters were composed.
     let text = ComposingNormalizerBorrowed::new_nfc().normalize(&message.text);
     let owner = [client.as_str(), upstream, &order, key];
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_message_is_found_by_its_mark_and_told_from_others() {
-        let markers = Markers::new(&"secret".into(), None);
+        let markers = Markers::new("secret".into(), None);
         let mine = owner("a", "default", 1, KEY);
         let text = message("Kunden nås efter kl. 16");
         let marked = row(&format!("{} Kunden n", markers.mark(&mine, &text)));
@@ -139,16 +140,16 @@ mod tests {
         ] {
             assert_eq!(markers.find(&log, &other, &text), Found::Nothing);
         }
-        assert_eq!(Markers::new(&"another".into(), None).find(&log, &mine, &text), Found::Nothing);
+        assert_eq!(Markers::new("another".into(), None).find(&log, &mine, &text), Found::Nothing);
     }
 
     #[test]
     fn marks_of_the_previous_secret_are_found_while_it_is_known() {
         let mine = owner("a", "default", 1, KEY);
         let text = message("hej");
-        let old = Markers::new(&"old".into(), None);
+        let old = Markers::new("old".into(), None);
         let log = [row(&format!("{} hej", old.mark(&mine, &text)))];
-        let rotated = Markers::new(&"new".into(), Some(&"old".into()));
+        let rotated = Markers::new("new".into(), Some("old".into()));
         assert!(matches!(rotated.find(&log, &mine, &text), Found::Same { .. }));
         assert_eq!(rotated.find(&log, &mine, &message("hopp")), Found::Other);
         assert_ne!(rotated.mark(&mine, &text), old.mark(&mine, &text));
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn letters_may_be_composed_in_either_way() {
-        let markers = Markers::new(&"secret".into(), None);
+        let markers = Markers::new("secret".into(), None);
         let mine = owner("a", "default", 1, KEY);
         assert_eq!(markers.mark(&mine, &message("e\u{301}")), markers.mark(&mine, &message("é")));
     }

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use tjansteguiden_gateway::config::{Config, Faults};
 
 fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
@@ -34,7 +33,7 @@ fn a_file_and_the_environment_over_it_make_a_configuration() {
     let config = config.expect("a configuration");
     assert_eq!(config.server.listen.port(), 2);
     assert_eq!(config.server.request_timeout, Duration::from_secs(3));
-    assert_eq!(config.upstreams["default"].api_user.expose_secret(), "1234");
+    assert_eq!(config.upstreams["default"].api_user.with(str::to_owned), "1234");
     assert_eq!(config.server.drain_delay, Duration::from_secs(5));
     assert_eq!(config.upstreams["default"].settle_time, Duration::from_secs(35));
 }
@@ -117,7 +116,7 @@ fn a_secret_may_stand_in_a_file_and_never_in_a_fault() {
     let path = secret.path().display().to_string();
     let url = ("GATEWAY__UPSTREAMS__DEFAULT__URL", "https://portal.example/orders");
     let config = load("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER_FILE", &path)]).expect("a configuration");
-    assert_eq!(config.upstreams["default"].api_user.expose_secret(), "topsecret");
+    assert_eq!(config.upstreams["default"].api_user.with(str::to_owned), "topsecret");
     assert!(!format!("{config:?}").contains("topsecret"));
     let both = [
         url,
