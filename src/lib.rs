@@ -10,7 +10,7 @@
 //! Any front end runs over any backend: the *gateway* is REST over a legacy client, the *simulator* is the legacy endpoint
 //! over memory, and the *demo* is the one in front of the other with a real socket between them. [`model`] is the vocabulary
 //! that both protocols translate to. Dependencies point one way: `main → commands → {rest, legacy, memory, ops} →
-//! {config, backend} → model`; [`rest`] never sees XML, [`legacy`] never sees JSON.
+//! {writes, config, backend} → {resilience, metrics, model}`; [`rest`] never sees XML, [`legacy`] never sees JSON.
 //!
 //! # One request, walked through
 //!
@@ -19,8 +19,11 @@
 //! order can have, the query must be empty, the client must take JSON. Then the handler asks the [`backend`] for
 //! `order_info`. [`legacy::client`] writes the query string, sends it, and reads the XML as it arrives: `legacy/answer.rs`
 //! recognises what was answered, `legacy/wire/order_info.rs` makes an order of it. The handler turns that into JSON
-//! (`rest/wire/order.rs`), or the error into a problem (`rest/problem.rs`), whose body the middleware writes when it gives
+//! (`rest/wire/order.rs`) with a tag, or the error into a problem (`rest/problem.rs`), whose body the middleware writes when it gives
 //! the response its request id. When the last byte is out, one line stands in the log.
+//!
+//! A write takes another way: [`writes`] sends it once, finishes it whoever leaves, and looks at the order when its answer told
+//! nothing. Every call of the order system passes [`resilience`]'s gate, in `legacy/caller.rs`.
 
 pub mod backend;
 pub mod charset;
