@@ -6,6 +6,7 @@
 
 mod auth;
 mod log;
+mod reload;
 mod secret;
 mod server;
 mod settings;
@@ -17,7 +18,8 @@ use std::path::Path;
 
 pub use auth::{Auth, AuthMode};
 pub use log::{Log, LogFormat};
-pub use secret::{Reread, Secret};
+pub use reload::{Contents, Loaded, Reload, Reread};
+pub use secret::Secret;
 pub use server::Server;
 pub use upstream::{Dialect, Upstream};
 
@@ -70,12 +72,16 @@ impl Config {
         settings.finish().map(|()| config).map_err(Faults)
     }
 
-    /// Every secret, to be read anew when its file changes.
-    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        let of_server = self.server.secret.iter().chain(&self.server.previous_secret);
-        let of_upstreams =
-            self.upstreams.values().flat_map(|upstream| [&upstream.api_user].into_iter().chain(&upstream.api_key));
-        of_server.chain(of_upstreams)
+    /// Everything that is to be read anew when its files change.
+    #[must_use]
+    pub fn reloads(&self) -> Vec<Box<dyn Reload>> {
+        let mut reloads = Vec::new();
+        let mut add = |secret: &Secret| reloads.push(Box::new(secret.clone()) as Box<dyn Reload>);
+        self.server.secret.iter().chain(&self.server.previous_secret).for_each(&mut add);
+        for upstream in self.upstreams.values() {
+            [&upstream.api_user].into_iter().chain(&upstream.api_key).for_each(&mut add);
+        }
+        reloads
     }
 
     /// What no section can tell alone.

@@ -21,6 +21,7 @@ pub struct Metrics {
     writes: IntCounterVec,
     conflicts: IntCounter,
     duplicates: IntCounter,
+    files: IntGaugeVec,
     upstreams: UpstreamVectors,
 }
 
@@ -55,7 +56,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
         let counter = |name: &str, help: &str, labels: &[&str]| made(IntCounterVec::new(Opts::new(name, help), labels));
-        let gauge = |name: &str, help: &str| made(IntGaugeVec::new(Opts::new(name, help), &["upstream"]));
+        let gauge = |name: &str, help: &str, label: &str| made(IntGaugeVec::new(Opts::new(name, help), &[label]));
         let histogram = |name: &str, help: &str, labels: &[&str]| {
             made(HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels))
         };
@@ -80,6 +81,11 @@ impl Default for Metrics {
                 "write_duplicate_total",
                 "Messages with a key that stood in the log more than once.",
             )),
+            files: gauge(
+                "config_file_usable",
+                "Whether the files of a key could be read and used when they were looked at last: 1, or 0 while what was read before stays in use.",
+                "key",
+            ),
             upstreams: UpstreamVectors {
                 calls: histogram(
                     "upstream_request_duration_seconds",
@@ -97,8 +103,8 @@ impl Default for Metrics {
                     "Where answers differ from what is known; see /diagnostics/drift.",
                     &["upstream", "call", "kind", "name"],
                 ),
-                in_flight: gauge("upstream_in_flight", "Calls that the order system is working at."),
-                breaker: gauge("upstream_breaker_state", "0 closed, 1 trying, 2 open."),
+                in_flight: gauge("upstream_in_flight", "Calls that the order system is working at.", "upstream"),
+                breaker: gauge("upstream_breaker_state", "0 closed, 1 trying, 2 open.", "upstream"),
             },
             registry,
         };
@@ -110,13 +116,14 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&self) {
         let UpstreamVectors { calls, retries, coalesced, drift, in_flight, breaker } = self.upstreams.clone();
-        let all: [Box<dyn Collector>; 12] = [
+        let all: [Box<dyn Collector>; 13] = [
             Box::new(self.requests.clone()),
             Box::new(self.active.clone()),
             Box::new(self.tasks.clone()),
             Box::new(self.writes.clone()),
             Box::new(self.conflicts.clone()),
             Box::new(self.duplicates.clone()),
+            Box::new(self.files.clone()),
             Box::new(calls),
             Box::new(retries),
             Box::new(coalesced),
@@ -127,6 +134,11 @@ impl Metrics {
         for collector in all {
             made(self.registry.register(collector));
         }
+    }
+
+    /// Notes whether the files of a key can be used.
+    pub fn file_is_usable(&self, key: &str, is_usable: bool) {
+        self.files.with_label_values(&[key]).set(is_usable.into());
     }
 
     /// Notes that a request has come.

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::Failure;
 use super::signal::StopSignals;
 use crate::backend::{Backend, Coalesced, Explained, Observed};
-use crate::config::{self, Config, Reread, Secret};
+use crate::config::{self, Config, Reload, Reread, Secret};
 use crate::legacy::client::Client;
 use crate::metrics::Metrics;
 use crate::ops::Readiness;
@@ -29,7 +29,8 @@ pub struct App {
     /// Writes that are being finished, and lines for the log.
     tasks: TaskTracker,
     drain: Drain,
-    secrets: Vec<Secret>,
+    reloads: Vec<Box<dyn Reload>>,
+    metrics: Metrics,
 }
 
 /// What a response may take longer than everything that it waits for.
@@ -101,11 +102,12 @@ impl App {
         let readiness = Readiness::default();
         Ok(Self {
             api: Server::bind(server.listen, router, connections).await?,
-            ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics, drift), connections).await?,
+            ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics.clone(), drift), connections).await?,
             readiness,
             tasks,
             drain: Drain { delay: server.drain_delay },
-            secrets: config.secrets().cloned().collect(),
+            reloads: config.reloads(),
+            metrics,
         })
     }
 
@@ -119,7 +121,7 @@ impl App {
         // Not before signals are heard and the ports answer: whoever reads this may send one, or ask.
         tracing::info!(listen = %self.api.address(), ops_listen = %self.ops.address(), "listening");
         let stop = CancellationToken::new();
-        let secrets = tokio::spawn(keep_fresh(self.secrets));
+        let fresh = tokio::spawn(keep_fresh(self.reloads, self.metrics));
         let closing = self.api.closing();
         let ops = tokio::spawn(self.ops.run(std::future::pending()));
         let work = async {
@@ -132,29 +134,30 @@ impl App {
             () = self.drain.obey(signals, &self.readiness, &closing, &stop) => tracing::warn!("stopped at once by a second signal"),
         }
         ops.abort();
-        secrets.abort();
+        fresh.abort();
         Ok(())
     }
 }
 
-/// Reads secrets anew when their files change, and says so.
-async fn keep_fresh(secrets: Vec<Secret>) {
-    /// Files that a cluster changes are a minute late anyway.
-    const PAUSE: Duration = Duration::from_secs(5);
-    let mut last = vec![Reread::Same; secrets.len()];
+/// Reads files anew when they change, and says so.
+async fn keep_fresh(reloads: Vec<Box<dyn Reload>>, metrics: Metrics) {
+    /// Looking costs next to nothing, and whoever swaps a certificate waits for it.
+    const PAUSE: Duration = Duration::from_secs(1);
+    let mut last = vec![Reread::Same; reloads.len()];
     loop {
-        tokio::time::sleep(PAUSE).await;
-        for (secret, last) in secrets.iter().zip(&mut last) {
-            let reread = secret.reread();
+        for (reload, last) in reloads.iter().zip(&mut last) {
+            let (key, reread) = (reload.key(), reload.reread());
+            metrics.file_is_usable(key, !matches!(reread, Reread::Unusable(_)));
             match &reread {
-                Reread::Changed => tracing::info!(key = secret.key(), "a secret was read anew from its file"),
+                Reread::Changed => tracing::info!(key, "a file was read anew"),
                 Reread::Unusable(misfit) if reread != *last => {
-                    tracing::error!(key = secret.key(), misfit, "a secret's file cannot be used; the secret from before stays");
+                    tracing::error!(key, misfit, "a file cannot be used; what was read before stays in use");
                 }
                 Reread::Unusable(_) | Reread::Same => {}
             }
             *last = reread;
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
