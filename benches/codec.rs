@@ -14,6 +14,7 @@ use serde::Deserialize;
 use tjansteguiden_gateway::backend::Item;
 use tjansteguiden_gateway::legacy::document::Decoder;
 use tjansteguiden_gateway::model::OrderId;
+use tjansteguiden_gateway::model::Sight;
 use tjansteguiden_gateway::rest::list::{Encoder, Form};
 
 /// What one read from a socket brings.
@@ -153,7 +154,7 @@ fn list(criterion: &mut Criterion) {
     });
     group.bench_function("ours, to JSON", |bencher| {
         bencher.iter(|| {
-            let mut encoder = Encoder::new(Form::Json);
+            let mut encoder = Encoder::new(Form::Json, Sight::Plain);
             let see = |item| {
                 let Item::Read(order) = item else { return };
                 encoder.item(&order).expect("an order");

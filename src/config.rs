@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-pub use auth::{Auth, AuthMode};
+pub use auth::{Auth, AuthMode, Client, KeyHash};
 pub use log::{Log, LogFormat};
 pub use reload::{Contents, Loaded, Reload, Reread};
 pub use secret::Secret;
@@ -59,10 +59,11 @@ impl Config {
     pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Faults> {
         let mut settings = Settings::load(file, environment);
         let server = Server::read(&mut settings);
-        let auth = Auth::read(&mut settings);
+        let names = settings.names_below("upstreams");
+        let auth = Auth::read(&mut settings, &names);
         let log = Log::read(&mut settings);
         let mut upstreams = BTreeMap::new();
-        for name in settings.names_below("upstreams") {
+        for name in names {
             if let Some(upstream) = Upstream::read(&mut settings, &name) {
                 upstreams.insert(name, upstream);
             }
@@ -75,8 +76,11 @@ impl Config {
     /// Everything that is to be read anew when its files change.
     #[must_use]
     pub fn reloads(&self) -> Vec<Box<dyn Reload>> {
-        let mut reloads = Vec::new();
-        let mut add = |secret: &Secret| reloads.push(Box::new(secret.clone()) as Box<dyn Reload>);
+        let mut reloads: Vec<Box<dyn Reload>> = Vec::new();
+        if let AuthMode::ApiKey(clients) = &self.auth.mode {
+            reloads.extend(clients.values().map(|client| Box::new(client.key_sha256.clone()) as Box<dyn Reload>));
+        }
+        let mut add = |secret: &Secret| reloads.push(Box::new(secret.clone()));
         self.server.secret.iter().chain(&self.server.previous_secret).for_each(&mut add);
         for upstream in self.upstreams.values() {
             [&upstream.api_user].into_iter().chain(&upstream.api_key).for_each(&mut add);
@@ -96,13 +100,14 @@ impl Config {
         if self.server.listen == self.server.ops_listen && self.server.listen.port() != 0 {
             settings.fault("server.ops_listen", "is the same as server.listen: probes need a port of their own");
         }
-        if self.auth.mode == AuthMode::None && upstreams > 1 {
+        let knows_nobody = matches!(self.auth.mode, AuthMode::None);
+        if knows_nobody && upstreams > 1 {
             settings.fault(
                 "auth.mode",
                 "is none, which leaves nothing to tell by which of several upstreams a caller means: configure one upstream",
             );
         }
-        if self.auth.mode == AuthMode::None && !self.auth.allow_unauthenticated && !self.server.listen.ip().is_loopback() {
+        if knows_nobody && !self.auth.allow_unauthenticated && !self.server.listen.ip().is_loopback() {
             settings.fault(
                 "auth.allow_unauthenticated",
                 "must be true when auth.mode is none and server.listen is reachable from other machines: whoever reaches the gateway acts with its credential and IP address",

@@ -75,7 +75,7 @@ impl Memory {
         let order = data.orders.get_mut(&id).ok_or(Error::NotFound)?;
         let at = self.zone.at(now());
         let (kind, text) = change(order);
-        let row = Message { at: Some(at), kind: Some(Open::Known(kind)), text: Some(text) };
+        let row = Message { at: Some(at), kind: Some(Open::Known(kind)), text: Some(text.into()) };
         order.messages.get_or_insert_default().push(row);
         Ok(at)
     }
@@ -110,7 +110,7 @@ impl Backend for Memory {
     }
 
     async fn add_message(&self, _: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
-        self.change(id, |_| (message.kind, message.text)).map(Some)
+        self.change(id, |_| (message.kind, message.text.expose().to_owned())).map(Some)
     }
 
     fn check_message(&self, _: OrderId, _: &NewMessage) -> Result<()> {

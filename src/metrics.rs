@@ -22,6 +22,7 @@ pub struct Metrics {
     conflicts: IntCounter,
     duplicates: IntCounter,
     files: IntGaugeVec,
+    denials: IntCounterVec,
     upstreams: UpstreamVectors,
 }
 
@@ -86,6 +87,11 @@ impl Default for Metrics {
                 "Whether the files of a key could be read and used when they were looked at last: 1, or 0 while what was read before stays in use.",
                 "key",
             ),
+            denials: counter(
+                "authentication_failures_total",
+                "Requests without a good credential: missing, or invalid.",
+                &["reason"],
+            ),
             upstreams: UpstreamVectors {
                 calls: histogram(
                     "upstream_request_duration_seconds",
@@ -116,7 +122,7 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&self) {
         let UpstreamVectors { calls, retries, coalesced, drift, in_flight, breaker } = self.upstreams.clone();
-        let all: [Box<dyn Collector>; 13] = [
+        let all: [Box<dyn Collector>; 14] = [
             Box::new(self.requests.clone()),
             Box::new(self.active.clone()),
             Box::new(self.tasks.clone()),
@@ -124,6 +130,7 @@ impl Metrics {
             Box::new(self.conflicts.clone()),
             Box::new(self.duplicates.clone()),
             Box::new(self.files.clone()),
+            Box::new(self.denials.clone()),
             Box::new(calls),
             Box::new(retries),
             Box::new(coalesced),
@@ -139,6 +146,11 @@ impl Metrics {
     /// Notes whether the files of a key can be used.
     pub fn file_is_usable(&self, key: &str, is_usable: bool) {
         self.files.with_label_values(&[key]).set(is_usable.into());
+    }
+
+    /// Counts a request without a good credential.
+    pub fn denied(&self, reason: &str) {
+        self.denials.with_label_values(&[reason]).inc();
     }
 
     /// Notes that a request has come.

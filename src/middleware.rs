@@ -1,5 +1,6 @@
 //! What every request passes, in one function: [`serve`].
 
+mod authentication;
 mod compression;
 mod limits;
 mod line;
@@ -22,24 +23,26 @@ use tower::util::MapResponse;
 use compression::Coding;
 use request::Tracked;
 
+use crate::access::Authentication;
 use crate::metrics::Metrics;
 use crate::resilience::Rate;
+use crate::rest::problem::Problem;
 
 /// What requests are told by.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settings {
     /// The path below which all routes are.
     pub base_path: Arc<str>,
     /// How long a request may take that is no list.
     pub request_timeout: Duration,
-    /// Name of the upstream that requests are for.
-    pub upstream: Arc<str>,
+    /// How callers are known.
+    pub authentication: Authentication,
     /// Where they are counted.
     pub metrics: Metrics,
     /// Where the lines of the log are written; a stop waits for them.
     pub tasks: TaskTracker,
     /// How many each client address may make.
-    pub rate: Option<Arc<Rate<IpAddr>>>,
+    pub rate: Option<Rate<IpAddr>>,
 }
 
 /// The routes with everything around them.
@@ -56,15 +59,27 @@ async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next
     // Its id, its deadline and its line in the log come first and last, so that whatever happens in between is told.
     let tracked = Tracked::begin(&mut request, &settings);
     let coding = Coding::preferred(request.headers());
-    let checked = limits::check(&request).and_then(|()| limits::check_rate(&request, settings.rate.as_deref()));
-    let response = match checked {
-        // What is too large or comes too often is refused before any handler looks at it.
+    let admitted = admit(&mut request, &tracked, &settings);
+    let response = match admitted {
+        // Who is not known, asks for too much or too often is refused before any handler looks at it.
         Err(problem) => problem.into_response(),
         // A handler that panics answers a problem.
         Ok(()) => panics::catch(next.run(request)).await,
     };
     // Whether a response was sent whole is seen behind the compression.
     tracked.finish(compression::apply(response, coding), &settings)
+}
+
+/// Lets a request in: from an address that does not ask too often, by a caller that is known, in a form that can be served.
+fn admit(request: &mut Request, tracked: &Tracked, settings: &Settings) -> Result<(), Problem> {
+    limits::check_rate(request, settings.rate.as_ref())?;
+    if !tracked.is_public() {
+        let caller = authentication::caller(&settings.authentication, request.headers(), &settings.metrics)?;
+        tracked.note_caller(&caller);
+        limits::check_rate_of(&caller)?;
+        request.extensions_mut().insert(caller);
+    }
+    limits::check(request)
 }
 
 /// Every route has `OPTIONS`. The router, which writes `Allow` last of all, does not know that.

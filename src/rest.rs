@@ -19,6 +19,7 @@ mod json;
 pub mod list;
 mod negotiate;
 mod page;
+mod permission;
 mod router;
 mod routes;
 mod wire;
@@ -26,4 +27,5 @@ mod wire;
 pub mod openapi;
 pub mod problem;
 
-pub use router::{Gateway, RequestId, Timeouts, router};
+pub use document::is_public;
+pub use router::{Gateway, OrderSystem, RequestId, Timeouts, router};

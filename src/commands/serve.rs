@@ -1,5 +1,6 @@
 //! `serve`: the gateway.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use tokio_util::task::TaskTracker;
 
 use super::Failure;
 use super::signal::StopSignals;
+use crate::access::{Authentication, Caller, Keys};
 use crate::backend::{Backend, Coalesced, Explained, Observed};
-use crate::config::{self, Config, Reload, Reread, Secret};
+use crate::config::{self, AuthMode, Config, Reload, Reread, Secret};
 use crate::legacy::client::Client;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::ops::Readiness;
 use crate::resilience::Rate;
+use crate::rest::OrderSystem;
 use crate::server::{Closing, Limits, Server};
 use crate::writes::{self, Markers, Writes};
 use crate::{middleware, ops, rest};
@@ -59,35 +62,25 @@ impl App {
     /// When a port cannot be taken or no HTTP client can be made.
     pub async fn build(config: &Config) -> Result<Self, Failure> {
         let server = &config.server;
-        // The configuration has exactly one, or it would not have been accepted.
-        let (name, upstream) = config.upstreams.first_key_value().ok_or(Failure::NoUpstream)?;
         let metrics = Metrics::default();
-        let of_upstream = metrics.upstream(name);
-        let client = Client::try_new(upstream, of_upstream.clone())?;
-        let drift = vec![client.drift()];
-        let budget = client.budget();
         let tasks = TaskTracker::new();
-        let observed = Observed::new(client, of_upstream.clone());
-        let backend: Arc<dyn Backend> =
-            Arc::new(Explained(Coalesced::new(observed, server.request_timeout, of_upstream.clone())));
-        let writes = Writes::new(writes::Settings {
-            backend: Arc::clone(&backend),
-            markers: markers(server, upstream),
-            budget,
-            timeout: upstream.timeout,
-            metrics: metrics.clone(),
-            upstream: of_upstream,
-            tasks: tasks.clone(),
-        });
+        let mut order_systems = BTreeMap::new();
+        let mut drift = Vec::new();
+        for (name, upstream) in &config.upstreams {
+            let client = Client::try_new(upstream, metrics.upstream(name))?;
+            drift.push(client.drift());
+            order_systems
+                .insert(name.clone(), order_system(server, upstream, client, &metrics.upstream(name), &metrics, &tasks));
+        }
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
-        let gateway = rest::Gateway::new(backend, writes, upstream.time_zone.clone(), timeouts, &server.base_path);
+        let gateway = rest::Gateway::new(order_systems, timeouts, &server.base_path);
         let settings = middleware::Settings {
             base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,
-            upstream: name.as_str().into(),
+            authentication: authentication(config)?,
             metrics: metrics.clone(),
             tasks: tasks.clone(),
-            rate: server.rate_per_client.map(|rate| Arc::new(Rate::new(rate))),
+            rate: server.rate_per_client.map(Rate::new),
         };
         let router = middleware::apply(rest::router(gateway), settings);
         let connections = Limits {
@@ -158,6 +151,42 @@ async fn keep_fresh(reloads: Vec<Box<dyn Reload>>, metrics: Metrics) {
             *last = reread;
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// One order system with all that stands between it and the API. Nothing of it is shared with another.
+fn order_system(
+    server: &config::Server,
+    upstream: &config::Upstream,
+    client: Client,
+    of_upstream: &UpstreamMetrics,
+    metrics: &Metrics,
+    tasks: &TaskTracker,
+) -> OrderSystem {
+    let budget = client.budget();
+    let observed = Observed::new(client, of_upstream.clone());
+    let backend: Arc<dyn Backend> = Arc::new(Explained(Coalesced::new(observed, server.request_timeout, of_upstream.clone())));
+    let writes = Writes::new(writes::Settings {
+        backend: Arc::clone(&backend),
+        markers: markers(server, upstream),
+        budget,
+        timeout: upstream.timeout,
+        metrics: metrics.clone(),
+        upstream: of_upstream.clone(),
+        tasks: tasks.clone(),
+    });
+    OrderSystem { backend, writes, zone: upstream.time_zone.clone() }
+}
+
+/// How callers are known.
+fn authentication(config: &Config) -> Result<Authentication, Failure> {
+    match &config.auth.mode {
+        AuthMode::None => {
+            // The configuration has exactly one, or it would not have been accepted.
+            let upstream = config.upstreams.keys().next().ok_or(Failure::NoUpstream)?;
+            Ok(Authentication::Nobody(Caller::anonymous(upstream)))
+        }
+        AuthMode::ApiKey(clients) => Ok(Authentication::Keys(Keys::new(clients))),
     }
 }
 

@@ -1,36 +1,61 @@
 //! Section `auth`.
 
+mod client;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use client::{Client, KeyHash};
+
 use super::settings::{Misfit, Settings, boolean};
 
 /// Who may call.
 #[derive(Debug, Clone, Default)]
 pub struct Auth {
-    /// How callers are known. Default `none`; `GATEWAY__AUTH__MODE`.
+    /// How callers are known: `none`, `api-key` or `jwt`. Default `none`; `GATEWAY__AUTH__MODE`.
     pub mode: AuthMode,
     /// Whether, with mode `none`, other machines may call. Default false; `GATEWAY__AUTH__ALLOW_UNAUTHENTICATED`.
     pub allow_unauthenticated: bool,
 }
 
 /// How callers are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub enum AuthMode {
     /// Not at all: whoever can connect may do everything.
     #[default]
     None,
+    /// By keys: sections `auth.clients.<name>`.
+    ApiKey(BTreeMap<String, Client>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    None,
+    ApiKey,
 }
 
 impl Auth {
-    pub(super) fn read(settings: &mut Settings) -> Self {
-        Self {
-            mode: settings.or("auth.mode", AuthMode::None, mode),
-            allow_unauthenticated: settings.or("auth.allow_unauthenticated", false, boolean),
+    pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Self {
+        let mode = settings.or("auth.mode", Mode::None, mode);
+        let allow_unauthenticated = settings.or("auth.allow_unauthenticated", false, boolean);
+        let clients = client::read_all(settings, upstreams);
+        if mode != Mode::ApiKey && !clients.is_empty() {
+            settings.fault("auth.clients", "needs auth.mode = api-key: with another mode no client would be known by its key");
         }
+        if mode == Mode::ApiKey && clients.is_empty() {
+            settings.fault("auth.clients", "has no client, so nobody could call; keygen makes a key and what to write here");
+        }
+        let mode = match mode {
+            Mode::None => AuthMode::None,
+            Mode::ApiKey => AuthMode::ApiKey(clients),
+        };
+        Self { mode, allow_unauthenticated }
     }
 }
 
-fn mode(text: &str) -> Result<AuthMode, Misfit> {
+fn mode(text: &str) -> Result<Mode, Misfit> {
     match text {
-        "none" => Ok(AuthMode::None),
-        _ => Err("must be none: this version knows no other mode".to_owned()),
+        "none" => Ok(Mode::None),
+        "api-key" => Ok(Mode::ApiKey),
+        _ => Err("must be none, api-key or jwt".to_owned()),
     }
 }

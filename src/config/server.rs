@@ -114,7 +114,8 @@ impl Server {
     }
 }
 
-fn rate(text: &str) -> Result<NonZeroU32, Misfit> {
+/// Reads a number of requests a second.
+pub(super) fn rate(text: &str) -> Result<NonZeroU32, Misfit> {
     let number = whole(1..=1_000_000)(text)?;
     NonZeroU32::new(number).ok_or_else(String::new)
 }

@@ -41,6 +41,11 @@ impl Settings {
         settings
     }
 
+    /// Whether a key was given and not read yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     /// Notes that something is wrong with a key.
     pub(super) fn fault(&mut self, key: &str, what: &str) {
         self.faults.push(format!("{key} {what}"));

@@ -7,7 +7,7 @@ use jiff::civil::{DateTime, datetime};
 use super::Data;
 use crate::model::{
     Customer, CustomerId, Delivery, Detail, LocalTime, Message, MessageType, Open, Order, OrderId, OrderStatus, OrderedBy,
-    Provider, Service, Word, Zone,
+    Personal, Provider, Service, Word, Zone,
 };
 
 const FIRST_ORDER: u64 = 20_417;
@@ -99,18 +99,19 @@ fn customer(id: CustomerId, number: u64, registered_at: LocalTime) -> Customer {
     let has_access = number % 7 != 6;
     Customer {
         id,
-        access_id: has_access.then(|| if number % 3 == 1 { format!("{}", 65_375 + number) } else { access_code(number) }),
-        personal_identity_number: Some(personal_identity_number),
-        first_name: Some(first_name.to_owned()),
-        last_name: Some(last_name.to_owned()),
-        email: (number % 5 != 4).then(|| format!("kund{number}@example.com")),
-        address: Some(format!("Exempelgatan {}", number + 12)),
-        postal_code: Some(postal_code.to_owned()),
-        city: Some(city.to_owned()),
-        phone: Some(format!("07017406{:02}", 5 + number % 95)),
-        premise: has_access.then(|| format!("508-{:03}-{:02}-{:04}", 4 + number / 100, 6 + number % 90, 302 + number)),
-        message: number.is_multiple_of(6).then(|| "Ring på dörren & vänta".to_owned()),
-        member_id: number.is_multiple_of(2).then(|| format!("{}", 1234 + number)),
+        access_id: has_access
+            .then(|| if number % 3 == 1 { format!("{}", 65_375 + number) } else { access_code(number) }.into()),
+        personal_identity_number: Some(personal_identity_number.into()),
+        first_name: Some(first_name.into()),
+        last_name: Some(last_name.into()),
+        email: (number % 5 != 4).then(|| format!("kund{number}@example.com").into()),
+        address: Some(format!("Exempelgatan {}", number + 12).into()),
+        postal_code: Some(postal_code.into()),
+        city: Some(city.into()),
+        phone: Some(format!("07017406{:02}", 5 + number % 95).into()),
+        premise: has_access.then(|| format!("508-{:03}-{:02}-{:04}", 4 + number / 100, 6 + number % 90, 302 + number).into()),
+        message: number.is_multiple_of(6).then(|| "Ring på dörren & vänta".into()),
+        member_id: number.is_multiple_of(2).then(|| format!("{}", 1234 + number).into()),
         registered_at: Some(registered_at),
     }
 }
@@ -148,7 +149,7 @@ fn order(id: OrderId, number: u64, at: LocalTime, status: OrderStatus, customer:
 
 /// The log that leads to a status.
 fn log(at: LocalTime, status: OrderStatus, customer: &Customer, zone: &Zone) -> Vec<Message> {
-    let serial = customer.personal_identity_number.as_deref().unwrap_or_default();
+    let serial = customer.personal_identity_number.as_ref().map(Personal::expose).unwrap_or_default();
     let mut rows = vec![
         row(at, Some(MessageType::System), "Saved order".to_owned()),
         row(at, Some(MessageType::System), format!("Attaching order to existing customer ({serial})")),
@@ -177,13 +178,13 @@ fn log(at: LocalTime, status: OrderStatus, customer: &Customer, zone: &Zone) -> 
 }
 
 fn row(at: LocalTime, kind: Option<MessageType>, text: String) -> Message {
-    Message { at: Some(at), kind: kind.map(Open::Known), text: Some(text) }
+    Message { at: Some(at), kind: kind.map(Open::Known), text: Some(text.into()) }
 }
 
 fn details(number: u64, offer: &Offer) -> Vec<Detail> {
     let fact = |name: &str, value: Option<&str>, monthly_fee: Option<&str>| Detail {
         name: Some(name.to_owned()),
-        value: value.map(str::to_owned),
+        value: value.map(Personal::from),
         monthly_fee: monthly_fee.map(str::to_owned),
     };
     let mut facts = vec![

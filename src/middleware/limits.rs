@@ -6,6 +6,7 @@ use axum::extract::{ConnectInfo, Request};
 use http::header::HOST;
 use http::{HeaderMap, Uri, Version};
 
+use crate::access::Caller;
 use crate::resilience::Rate;
 use crate::rest::problem::{Code, FieldError, Problem};
 
@@ -36,6 +37,13 @@ pub(super) fn check_rate(request: &Request, rate: Option<&Rate<IpAddr>>) -> Resu
     let Some((rate, peer)) = rate.zip(peer) else { return Ok(()) };
     rate.take(&peer)
         .map_err(|wait| Problem::new(Code::TooManyRequests, "This address makes more requests than it may.").retry_after(wait))
+}
+
+/// Whether the caller, from wherever, may make one more request.
+pub(super) fn check_rate_of(caller: &Caller) -> Result<(), Problem> {
+    caller
+        .take_turn()
+        .map_err(|wait| Problem::new(Code::TooManyRequests, "You make more requests than you may.").retry_after(wait))
 }
 
 fn target_length(uri: &Uri) -> usize {

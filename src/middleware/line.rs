@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Caller;
 use crate::backend::{CallRecord, Context};
 use crate::metrics::Metrics;
 
@@ -23,13 +24,12 @@ pub(super) struct Line {
     pub(super) method: Method,
     pub(super) route: Route,
     pub(super) started: Instant,
-    pub(super) upstream: Arc<str>,
     pub(super) response: Arc<ResponseState>,
     pub(super) metrics: Metrics,
 }
 
 /// The template of a route.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Route {
     /// As the router knows it; none where no route is.
     pub(super) template: Option<MatchedPath>,
@@ -38,9 +38,15 @@ pub(super) struct Route {
 }
 
 impl Route {
+    /// The template without the base path.
+    pub(super) fn below_base(&self) -> Option<&str> {
+        self.template.as_ref()?.as_str().get(self.base_length..)
+    }
+
+    /// As it is told.
     fn as_str(&self) -> &str {
         let Some(template) = &self.template else { return "unknown" };
-        template.as_str().get(self.base_length..).filter(|route| !route.is_empty()).unwrap_or(template.as_str())
+        self.below_base().filter(|route| !route.is_empty()).unwrap_or(template.as_str())
     }
 }
 
@@ -48,8 +54,10 @@ impl Route {
 #[derive(Debug, Default)]
 pub(super) struct ResponseState(Mutex<Progress>);
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 struct Progress {
+    /// Who made the request; `None` for one who is not known.
+    caller: Option<Caller>,
     /// `None` while there is no response.
     status: Option<u16>,
     end: End,
@@ -81,7 +89,7 @@ impl Line {
 
     /// Writes the line and counts the request.
     fn write(&self, calls: CallRecord) {
-        let Progress { status, end, over } = *self.response.progress();
+        let Progress { caller, status, end, over } = self.response.progress().clone();
         let time = over.unwrap_or_else(Instant::now) - self.started;
         self.metrics.request(self.route.as_str(), known(&self.method), status, time);
         tracing::info!(
@@ -90,8 +98,8 @@ impl Line {
             route = self.route.as_str(),
             status,
             duration_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-            client = "anonymous",
-            upstream = &*self.upstream,
+            client = caller.as_ref().map(Caller::label),
+            upstream = caller.as_ref().map(Caller::upstream),
             legacy.call = calls.call,
             legacy.outcome = calls.outcome,
             retries = calls.retries,
@@ -108,6 +116,11 @@ impl Line {
 impl ResponseState {
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes who made the request.
+    pub(super) fn made_by(&self, caller: Caller) {
+        self.progress().caller = Some(caller);
     }
 
     fn ended(&self, end: End) {

@@ -26,6 +26,7 @@ mod tests {
     use tokio_util::task::TaskTracker;
     use tower::ServiceExt;
 
+    use crate::access::{Authentication, Caller};
     use crate::metrics::Metrics;
     use crate::middleware::{Settings, apply};
 
@@ -38,7 +39,7 @@ mod tests {
         let settings = Settings {
             base_path: "/".into(),
             request_timeout: Duration::from_secs(1),
-            upstream: "default".into(),
+            authentication: Authentication::Nobody(Caller::anonymous("default")),
             metrics: Metrics::default(),
             rate: None,
             tasks: TaskTracker::new(),

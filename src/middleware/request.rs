@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use super::Settings;
 use super::line::{Line, ResponseState, Route, WatchedBody};
+use crate::access::Caller;
 use crate::backend::Context;
-use crate::rest::RequestId;
 use crate::rest::problem::{self, Occurrence};
+use crate::rest::{self, RequestId};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -23,6 +24,7 @@ pub(super) struct Tracked {
     id: Arc<str>,
     method: Method,
     uri: Uri,
+    route: Route,
     state: Arc<ResponseState>,
     context: Context,
 }
@@ -33,13 +35,13 @@ impl Tracked {
         let id = request_id(request.headers());
         let method = request.method().clone();
         let state = Arc::new(ResponseState::default());
+        let route = route(request, &settings.base_path);
         settings.metrics.request_begun();
         let line = Line {
             id: Arc::clone(&id),
             method: method.clone(),
-            route: route(request, &settings.base_path),
+            route: route.clone(),
             started: Instant::now(),
-            upstream: Arc::clone(&settings.upstream),
             response: Arc::clone(&state),
             metrics: settings.metrics.clone(),
         };
@@ -48,12 +50,22 @@ impl Tracked {
         let uri = original(request).clone();
         request.extensions_mut().insert(context.clone());
         request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-        Self { id, method, uri, state, context }
+        Self { id, method, uri, route, state, context }
+    }
+
+    /// Whether the request is one that everybody may make: for documentation, or about what can be asked.
+    pub(super) fn is_public(&self) -> bool {
+        self.method == Method::OPTIONS || self.route.below_base().is_some_and(rest::is_public)
+    }
+
+    /// Notes who makes the request.
+    pub(super) fn note_caller(&self, caller: &Caller) {
+        self.state.made_by(caller.clone());
     }
 
     /// Writes the body of a problem, gives the response its id, and watches how it ends.
     pub(super) fn finish(self, response: Response, settings: &Settings) -> Response {
-        let Self { id, method, uri, state, context } = self;
+        let Self { id, method, uri, state, context, .. } = self;
         let occurrence = || Occurrence {
             base_path: Arc::clone(&settings.base_path),
             instance: uri.path().to_owned(),

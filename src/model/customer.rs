@@ -1,6 +1,6 @@
 //! The end customer.
 
-use super::{CustomerId, LocalTime};
+use super::{Common, CustomerId, IdentityNumber, LocalTime, Personal, Private};
 
 /// An end customer, as far as the call that was made knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,29 +8,29 @@ pub struct Customer {
     /// The customer's number.
     pub id: CustomerId,
     /// The access point (`socket`): digits or a code such as `KC0101A06`.
-    pub access_id: Option<String>,
+    pub access_id: Option<Personal<Common>>,
     /// Swedish personal identity number (`serial`): 10, 12 or 14 digits, sometimes masked.
-    pub personal_identity_number: Option<String>,
+    pub personal_identity_number: Option<Personal<IdentityNumber>>,
     /// First name.
-    pub first_name: Option<String>,
+    pub first_name: Option<Personal<Common>>,
     /// Last name.
-    pub last_name: Option<String>,
+    pub last_name: Option<Personal<Common>>,
     /// E-mail address.
-    pub email: Option<String>,
+    pub email: Option<Personal<Private>>,
     /// Street and number.
-    pub address: Option<String>,
+    pub address: Option<Personal<Private>>,
     /// Postal code.
-    pub postal_code: Option<String>,
+    pub postal_code: Option<Personal<Common>>,
     /// City.
-    pub city: Option<String>,
+    pub city: Option<Personal<Common>>,
     /// Phone number.
-    pub phone: Option<String>,
+    pub phone: Option<Personal<Private>>,
     /// The network's own name of the flat or house.
-    pub premise: Option<String>,
+    pub premise: Option<Personal<Private>>,
     /// What the customer wrote when ordering.
-    pub message: Option<String>,
+    pub message: Option<Personal<Private>>,
     /// The network's membership number.
-    pub member_id: Option<String>,
+    pub member_id: Option<Personal<Common>>,
     /// When the customer was registered.
     pub registered_at: Option<LocalTime>,
 }

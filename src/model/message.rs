@@ -1,6 +1,6 @@
 //! The log of an order.
 
-use super::{LocalTime, Open, Word};
+use super::{FreeText, LocalTime, Open, Personal, Word};
 
 /// What a log row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ pub struct Message {
     /// What it is about; some rows have no type.
     pub kind: Option<Open<MessageType>>,
     /// What it says.
-    pub text: Option<String>,
+    pub text: Option<Personal<FreeText>>,
 }
 
 /// A row to be added to an order's log.
@@ -45,5 +45,5 @@ pub struct NewMessage {
     /// What it is about.
     pub kind: MessageType,
     /// What it says: not blank, no control characters but line feed and tab.
-    pub text: String,
+    pub text: Personal<FreeText>,
 }

@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 
-use super::{Customer, CustomerId, LocalTime, Message, Open, OrderId, Word};
+use super::{Customer, CustomerId, FreeText, LocalTime, Message, Open, OrderId, Personal, Word};
 
 /// A text that is short as a rule: up to 24 bytes it needs no memory of its own, which counts in long lists.
 pub type ShortText = CompactString;
@@ -143,7 +143,7 @@ pub struct Detail {
     /// What it is.
     pub name: Option<String>,
     /// Its value.
-    pub value: Option<String>,
+    pub value: Option<Personal<FreeText>>,
     /// A monthly fee in SEK, as a decimal text.
     pub monthly_fee: Option<String>,
 }

@@ -1,107 +1,140 @@
-//! Personal data in free text.
+//! Personal data: what of them is shown to whom.
+//!
+//! A field of the model that is about a person has a [`Personal`] type, and that type is the only place where is said what
+//! becomes of it. From it follow what callers see who may not see personal data, the mark `x-personal-data` in the OpenAPI
+//! document, and that no log ever shows it: there is no way to its text but [`Personal::expose`], which names itself.
 
-/// What stands in the place of masked data.
-const MASK: &str = "****";
-/// The longest phone number.
-const MAX_DIGITS: usize = 15;
+mod text;
 
-/// The text with personal identity numbers, phone numbers and e-mail addresses replaced by `****`.
-///
-/// Numbers are looked at in groups of digits with one space or hyphen (or `+`, which centenarians have) between them:
-/// 10 digits or more in a row, 6 or 8 digits followed by 4, and 7 to 15 digits in all that begin with `0` or `+` and are
-/// not joined to digits before them.
-#[must_use]
-pub fn mask_personal_data(text: &str) -> String {
-    let without_addresses = mask_email_addresses(text);
-    mask_numbers(&without_addresses)
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+pub use text::mask_personal_data;
+
+/// Whether somebody may see personal data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// All of them, as they are.
+    Plain,
+    /// What a kind of them leaves to be seen.
+    Masked,
 }
 
-fn mask_email_addresses(text: &str) -> String {
-    let is_part = |character: char| character.is_alphanumeric() || "._%+-@'".contains(character);
-    let mut masked = String::with_capacity(text.len());
-    for piece in split_keeping(text, is_part) {
-        let is_address = piece.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-        masked.push_str(if is_address { MASK } else { piece });
-    }
-    masked
-}
+/// A text about a person; `K` is what kind of text. Never shown by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Personal<K>(String, PhantomData<K>);
 
-fn mask_numbers(text: &str) -> String {
-    let is_part = |character: char| character.is_ascii_digit() || matches!(character, ' ' | '-' | '+');
-    let mut masked = String::with_capacity(text.len());
-    for piece in split_keeping(text, is_part) {
-        if piece.bytes().any(|byte| byte.is_ascii_digit()) {
-            mask_groups(piece, &mut masked);
-        } else {
-            masked.push_str(piece);
+/// A kind of personal data.
+pub trait Kind: Copy + Eq + Send + Sync + 'static {
+    /// The name of its schema.
+    const NAME: &'static str;
+
+    /// What becomes of it without the scope `personal-data:read`, for those who read the API's document.
+    const DESCRIPTION: &'static str;
+
+    /// What is shown to those who may not see it; `None` when it is left out.
+    fn mask(text: &str) -> Option<Cow<'_, str>>;
+
+    /// What somebody sees of a text of this kind.
+    #[must_use]
+    fn seen(text: &str, sight: Sight) -> Option<Cow<'_, str>> {
+        match sight {
+            Sight::Plain => Some(text.into()),
+            Sight::Masked => Self::mask(text),
         }
     }
-    masked
 }
 
-/// Masks the numbers in a text of digits, spaces, hyphens and plus signs.
-fn mask_groups(piece: &str, masked: &mut String) {
-    let mut rest = piece;
-    let mut previous = ' ';
-    while let Some(first) = rest.chars().next() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count().max(1);
-        let number = identity_length(rest).or_else(|| (previous == ' ').then(|| phone_length(rest)).flatten());
-        let (used, after) = rest.split_at(number.unwrap_or(digits));
-        masked.push_str(if number.is_some() { MASK } else { used });
-        previous = used.chars().last().unwrap_or(first);
-        rest = after;
+/// Shown to everybody who may ask at all, and to no log: names, cities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Common;
+
+/// Left out: contact details, and what customers write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Private;
+
+/// A personal identity number, of which the date of birth is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentityNumber;
+
+/// A text that may have personal data in it, which are masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FreeText;
+
+impl Kind for Common {
+    const NAME: &'static str = "Common";
+    const DESCRIPTION: &'static str = "";
+
+    fn mask(text: &str) -> Option<Cow<'_, str>> {
+        Some(text.into())
     }
 }
 
-/// How long the identity number is that the text begins with.
-fn identity_length(text: &str) -> Option<usize> {
-    match groups(text).as_slice() {
-        [(_, 6 | 8), (end, 4), ..] | [(end, 10..), ..] => Some(*end),
-        _ => None,
+impl Kind for Private {
+    const NAME: &'static str = "Private";
+    const DESCRIPTION: &'static str = "Absent without the scope `personal-data:read`.";
+
+    fn mask(_: &str) -> Option<Cow<'_, str>> {
+        None
     }
 }
 
-/// How long the phone number is that the text begins with.
-fn phone_length(text: &str) -> Option<usize> {
-    if !text.starts_with(['0', '+']) {
-        return None;
-    }
-    let totals = groups(text).into_iter().scan(0, |total, (end, digits)| {
-        *total += digits;
-        Some((end, *total))
-    });
-    totals.take_while(|(_, total)| *total <= MAX_DIGITS).filter(|(_, total)| *total >= 7).map(|(end, _)| end).last()
-}
+impl Kind for IdentityNumber {
+    const NAME: &'static str = "IdentityNumber";
+    const DESCRIPTION: &'static str = "Without the scope `personal-data:read` only the date is shown: `19121212-****`.";
 
-/// The groups of digits that the text begins with, one separator apart: where each ends, and its number of digits. No more
-/// than a number can have, or a long row of digits would be looked at again and again.
-fn groups(text: &str) -> Vec<(usize, usize)> {
-    let bytes = text.as_bytes();
-    let mut groups = Vec::new();
-    let mut at = usize::from(text.starts_with('+'));
-    loop {
-        let digits = bytes.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 || groups.len() > MAX_DIGITS {
-            return groups;
-        }
-        at += digits;
-        groups.push((at, digits));
-        at += 1;
+    fn mask(text: &str) -> Option<Cow<'_, str>> {
+        let date = match text.len() {
+            12 => text.get(..8),
+            10 => text.get(..6),
+            _ => None,
+        };
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        Some(date.filter(|_| is_number).map_or("****".into(), |date| format!("{date}-****").into()))
     }
 }
 
-/// Cuts the text where characters begin or end to fit.
-fn split_keeping(text: &str, fits: impl Fn(char) -> bool) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let kind = fits(first);
-        let end = rest.find(|character| fits(character) != kind).unwrap_or(rest.len());
-        let (piece, after) = rest.split_at(end);
-        pieces.push(piece);
-        rest = after;
+impl Kind for FreeText {
+    const NAME: &'static str = "FreeText";
+    const DESCRIPTION: &'static str =
+        "Without the scope `personal-data:read` identity numbers, e-mail addresses and phone numbers in it are `****`.";
+
+    fn mask(text: &str) -> Option<Cow<'_, str>> {
+        Some(mask_personal_data(text).into())
     }
-    pieces
+}
+
+impl<K: Kind> Personal<K> {
+    /// The text as it is, for the order system and for those who may see it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What somebody sees of it.
+    #[must_use]
+    pub fn seen(&self, sight: Sight) -> Option<Cow<'_, str>> {
+        K::seen(self.expose(), sight)
+    }
+}
+
+impl<K> From<String> for Personal<K> {
+    fn from(text: String) -> Self {
+        Self(text, PhantomData)
+    }
+}
+
+impl<K> From<&str> for Personal<K> {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned(), PhantomData)
+    }
+}
+
+impl<K> fmt::Debug for Personal<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("****")
+    }
 }
 
 #[cfg(test)]
@@ -109,27 +142,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identity_numbers_are_masked_in_every_spelling() {
-        for number in
-            ["191212121212", "19121212-1212", "19121212 1212", "1212121212", "121212-1212", "121212+1212", "19191212121212"]
-        {
-            assert_eq!(mask_personal_data(&format!("Kund ({number}) finns")), "Kund (****) finns", "{number}");
+    fn of_an_identity_number_the_date_is_left() {
+        for (number, masked) in [
+            ("191212121212", "19121212-****"),
+            ("1212121212", "121212-****"),
+            ("19121212-1212", "****"),
+            ("121212-1212", "****"),
+            ("121212+1212", "****"),
+            ("19191212121212", "****"),
+            ("19121212****", "****"),
+            ("1912121212å", "****"),
+            ("", "****"),
+        ] {
+            assert_eq!(Personal::<IdentityNumber>::from(number).seen(Sight::Masked).as_deref(), Some(masked), "{number}");
         }
     }
 
     #[test]
-    fn phone_numbers_and_addresses_are_masked() {
-        for number in
-            ["0701740605", "070-174 06 05", "070-1740605", "+46701740605", "+46 70 174 06 05", "0046701740605", "090-12 34 56"]
-        {
-            assert_eq!(mask_personal_data(&format!("Ring {number}.")), "Ring ****.", "{number}");
-        }
-        assert_eq!(mask_personal_data("Mail <order@example.net>, tack"), "Mail <****>, tack");
-    }
-
-    #[test]
-    fn other_numbers_stay() {
-        let text = "Order 20417 den 2016-03-14 09:05:00, tjänst 3105, 100/100 Mbit/s, 100 %, 508-004-06-0302";
-        assert_eq!(mask_personal_data(text), text);
+    fn each_kind_is_plain_to_those_who_may_see_it_and_never_in_a_log() {
+        let text = "ring 0701740605";
+        assert_eq!(Personal::<Common>::from(text).seen(Sight::Masked).as_deref(), Some(text));
+        assert_eq!(Personal::<Private>::from(text).seen(Sight::Masked), None);
+        assert_eq!(Personal::<FreeText>::from(text).seen(Sight::Masked).as_deref(), Some("ring ****"));
+        assert_eq!(Personal::<Private>::from(text).seen(Sight::Plain).as_deref(), Some(text));
+        assert_eq!(format!("{:?}", Personal::<Common>::from(text)), "****");
     }
 }

@@ -87,8 +87,18 @@ impl Fields<'_> {
     }
 }
 
+/// The same number for the same texts; each with its length, so that no two rows of texts are the same bytes.
+pub(super) fn fingerprint_of<'t>(texts: impl IntoIterator<Item = &'t str>) -> u64 {
+    let mut bytes = Vec::new();
+    for text in texts {
+        bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    fingerprint(&bytes)
+}
+
 /// The same number for the same bytes on every replica and in every version (FNV-1a).
-pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
+fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -39,14 +39,24 @@ pub(super) fn routes(base_path: &str) -> Router {
                 .default_models_expand_depth(0),
         ),
     };
+    let [json_path, yaml_path, to_ui, ui, ui_file, problem_page] = ROUTES;
     Router::new()
-        .route("/openapi.json", get(json))
-        .route("/openapi.yaml", get(yaml))
-        .route("/swagger-ui", get(|| async { to("swagger-ui/") }))
-        .route("/swagger-ui/", get(swagger_ui))
-        .route("/swagger-ui/{*file}", get(swagger_ui))
-        .route("/problems/{code}", get(problem))
+        .route(json_path, get(json))
+        .route(yaml_path, get(yaml))
+        .route(to_ui, get(|| async { to("swagger-ui/") }))
+        .route(ui, get(swagger_ui))
+        .route(ui_file, get(swagger_ui))
+        .route(problem_page, get(problem))
         .with_state(documents)
+}
+
+const ROUTES: [&str; 6] =
+    ["/openapi.json", "/openapi.yaml", "/swagger-ui", "/swagger-ui/", "/swagger-ui/{*file}", "/problems/{code}"];
+
+/// Whether a route, by its template without the base path, is for everybody: documentation, and the way to it.
+#[must_use]
+pub fn is_public(route: &str) -> bool {
+    matches!(route, "" | "/") || ROUTES.contains(&route)
 }
 
 /// A redirect that keeps working wherever the gateway is mounted.

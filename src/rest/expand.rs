@@ -8,7 +8,7 @@ use super::problem::{Code, Occurrence, Problem};
 use super::router::Asked;
 use super::wire;
 use crate::backend::Context;
-use crate::model::{Order, OrderedBy};
+use crate::model::{Order, OrderedBy, Sight};
 
 /// The greatest page that can be filled.
 pub(super) const MAX_EXPANDED: usize = 200;
@@ -23,9 +23,9 @@ pub(super) struct Expanded {
 }
 
 impl ListItem for Expanded {
-    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    fn write(&self, sight: Sight, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         let problem = self.problem.as_ref().map(|(problem, occurrence)| problem.details(occurrence));
-        json::write(&wire::Order::from(&self.order).with_problem(problem), out)
+        json::write(&wire::Order::new(&self.order, sight).with_problem(problem), out)
     }
 }
 

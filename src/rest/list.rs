@@ -18,18 +18,20 @@ pub use encoder::{Encoder, Form, ListItem};
 use super::extract::AcceptsList;
 use super::problem::Problem;
 use crate::backend::{Item, Items};
+use crate::model::Sight;
 
 /// Answers a list. The answer begins with the first items, or at the end of an empty list, so that a fault before them is a
 /// problem; a fault after them breaks the connection off, so that a list never looks complete when it is not.
 pub(super) async fn respond<T: ListItem>(
     mut items: Items<T>,
     accepted: AcceptsList,
+    sight: Sight,
     keep: impl Fn(&T) -> bool + Send + Unpin + 'static,
 ) -> Result<Response, Problem> {
     let AcceptsList { form, is_head } = accepted;
     let first = items.next().await.transpose().map_err(|error| Problem::list(&error))?;
     let items = stream::iter(first.map(Ok)).chain(items).boxed();
-    let mut list = List { items, keep, encoder: Encoder::new(form), stage: Stage::Items };
+    let mut list = List { items, keep, encoder: Encoder::new(form, sight), stage: Stage::Items };
     let piece = list.next().now_or_never().flatten();
     let body = match (piece, &list.stage) {
         // It is all there, so its length is known.

@@ -4,12 +4,13 @@ pub(super) mod examples;
 
 use utoipa::OpenApi;
 use utoipa::openapi::schema::AdditionalProperties;
-use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{RefOr, Schema, Server};
 
+use super::permission::SCHEMES;
 use super::problem::{Details, FieldError, Outcome};
 use super::router::operations;
-use super::wire::{NewMessage, StatusChange};
+use super::wire::{NewMessage, StatusChange, personal};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,10 +38,22 @@ pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
     let mut document = Frame::openapi();
     document.merge(operations().into_openapi());
     close_bodies(&mut document);
-    // This version knows no callers, and says so.
-    document.security = Some(vec![SecurityRequirement::default()]);
+    personal::inline(&mut document);
+    add_security_schemes(&mut document);
     document.servers = Some(vec![Server::new(base_path)]);
     document
+}
+
+/// The two ways to send a credential.
+fn add_security_schemes(document: &mut utoipa::openapi::OpenApi) {
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "The key that those who run the gateway gave you, or a token of the issuer that it trusts. A gateway that knows no callers takes requests without.",
+    ));
+    let key = ApiKeyValue::with_description("X-API-Key", "A key, for those who cannot send `Authorization`. No tokens.");
+    let [bearer, api_key] = SCHEMES;
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(bearer, SecurityScheme::Http(token.build()));
+    components.add_security_scheme(api_key, SecurityScheme::ApiKey(ApiKey::Header(key)));
 }
 
 /// Bodies of requests have the members that are listed and no others.

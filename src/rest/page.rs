@@ -15,7 +15,7 @@ use super::cursor::{Cursor, Position};
 use super::list::{Encoder, Form, ListItem, MAX_UNREADABLE};
 use super::problem::{Code, Problem};
 use crate::backend::{Item, Items, Unreadable};
-use crate::model::{Customer, Order};
+use crate::model::{Customer, Order, Sight};
 
 /// Which page is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -111,9 +111,9 @@ impl<T> Page<T> {
 
 impl<T: ListItem> Page<T> {
     /// The whole page as a response to the request for `path` with `query`.
-    pub(super) fn respond(self, form: Form, address: &http::Uri) -> Response {
+    pub(super) fn respond(self, form: Form, sight: Sight, address: &http::Uri) -> Response {
         let next = self.next.map(|cursor| cursor.to_string());
-        let mut encoder = Encoder::new(form);
+        let mut encoder = Encoder::new(form, sight);
         let written = self.items.iter().try_for_each(|item| encoder.item(item));
         let written = written.and_then(|()| self.unreadable.into_iter().try_for_each(|item| encoder.unreadable(item)));
         if written.and_then(|()| encoder.finish(next.as_deref())).is_err() {

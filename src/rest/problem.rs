@@ -21,8 +21,8 @@ use utoipa::ToSchema;
 pub use code::{Code, Row};
 pub(super) use page::page;
 pub(super) use responses::{
-    BodyProblems, CustomerNotFound, MessageProblems, OrderNotFound, ReadProblems, RequestProblems, StatusProblems,
-    WriteProblems,
+    AccessProblems, BodyProblems, CustomerNotFound, MessageProblems, OrderNotFound, ReadProblems, RequestProblems,
+    StatusProblems, WriteProblems,
 };
 
 use super::conditional::Tag;

@@ -1,6 +1,6 @@
 //! All routes, and what their handlers share.
 
-use std::convert::Infallible;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,23 +15,35 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::document;
+use super::permission::needs;
 use super::problem::{Code, Occurrence, Problem};
 use super::routes::{
     add_order_message, change_order_status, get_customer, get_order, get_order_status, list_customers, list_order_messages,
     list_orders,
 };
+use crate::access::Caller;
 use crate::backend::{Backend, Context};
-use crate::model::Zone;
+use crate::model::{Scope, Sight, Zone};
 use crate::writes::Writes;
 
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
-    backend: Arc<dyn Backend>,
-    writes: Writes,
-    zone: Zone,
+    /// By their names.
+    order_systems: Arc<BTreeMap<String, OrderSystem>>,
     timeouts: Timeouts,
     base_path: Arc<str>,
+}
+
+/// An order system as handlers see it. Cheap to clone.
+#[derive(Clone)]
+pub struct OrderSystem {
+    /// Its reads.
+    pub backend: Arc<dyn Backend>,
+    /// Its writes.
+    pub writes: Writes,
+    /// The zone of its times.
+    pub zone: Zone,
 }
 
 /// The id of a request, which its handler finds in it.
@@ -50,14 +62,18 @@ pub struct Timeouts {
 }
 
 impl Gateway {
-    /// A gateway to an order system whose times are in `zone`, with all routes below `base_path`.
+    /// A gateway to order systems, by their names, with all routes below `base_path`.
     #[must_use]
-    pub fn new(backend: Arc<dyn Backend>, writes: Writes, zone: Zone, timeouts: Timeouts, base_path: &str) -> Self {
-        Self { backend, writes, zone, timeouts, base_path: base_path.into() }
+    pub fn new(order_systems: BTreeMap<String, OrderSystem>, timeouts: Timeouts, base_path: &str) -> Self {
+        Self { order_systems: Arc::new(order_systems), timeouts, base_path: base_path.into() }
     }
 
-    pub(super) const fn zone(&self) -> &Zone {
-        &self.zone
+    /// Who makes the request, and the order system that it is for. Nobody is let through by default.
+    pub(super) fn caller(&self, parts: &Parts) -> Result<(Caller, &OrderSystem), Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let known =
+            caller.and_then(|caller| self.order_systems.get(caller.upstream()).map(|order_system| (caller, order_system)));
+        known.ok_or_else(|| Problem::new(Code::InternalError, "The request has come without a caller."))
     }
 
     pub(super) const fn timeouts(&self) -> &Timeouts {
@@ -65,12 +81,13 @@ impl Gateway {
     }
 }
 
-/// The order system that a request is for, and the request's deadline and record.
+/// Who asks, the order system that a request is for, and the request's deadline and record.
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) writes: Writes,
     pub(super) zone: Zone,
+    pub(super) caller: Caller,
     pub(super) context: Context,
     list_timeout: Duration,
     base_path: Arc<str>,
@@ -83,10 +100,9 @@ impl Asked {
         self.context.with_deadline(Instant::now() + self.list_timeout)
     }
 
-    /// The name of whoever asks. This version knows no callers.
-    #[expect(clippy::unused_self, reason = "who asks is a property of the request")]
-    pub(super) const fn client(&self) -> &'static str {
-        "anonymous"
+    /// What the caller sees of personal data.
+    pub(super) fn sight(&self) -> Sight {
+        self.caller.scopes().sight()
     }
 
     /// What a problem with `path` is told by, when it is part of an answer to this request.
@@ -97,14 +113,16 @@ impl Asked {
 }
 
 impl FromRequestParts<Gateway> for Asked {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        let (caller, OrderSystem { backend, writes, zone }) = gateway.caller(parts)?;
         let context = parts.extensions.get::<Context>().cloned();
         Ok(Self {
-            backend: Arc::clone(&gateway.backend),
-            writes: gateway.writes.clone(),
-            zone: gateway.zone.clone(),
+            backend: Arc::clone(backend),
+            writes: writes.clone(),
+            zone: zone.clone(),
+            caller,
             context: context.unwrap_or_else(|| Context::within(gateway.timeouts.request)),
             list_timeout: gateway.timeouts.list,
             base_path: Arc::clone(&gateway.base_path),
@@ -116,12 +134,14 @@ impl FromRequestParts<Gateway> for Asked {
 /// The operations, with their description.
 pub(super) fn operations() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
-        .routes(routes!(list_orders::list_orders))
-        .routes(routes!(get_order::get_order))
-        .routes(routes!(get_order_status::get_order_status, change_order_status::change_order_status))
-        .routes(routes!(list_order_messages::list_order_messages, add_order_message::add_order_message))
-        .routes(routes!(list_customers::list_customers))
-        .routes(routes!(get_customer::get_customer))
+        .routes(needs(Scope::OrdersRead, routes!(list_orders::list_orders)))
+        .routes(needs(Scope::OrdersRead, routes!(get_order::get_order)))
+        .routes(needs(Scope::OrdersRead, routes!(get_order_status::get_order_status)))
+        .routes(needs(Scope::OrdersWrite, routes!(change_order_status::change_order_status)))
+        .routes(needs(Scope::OrdersRead, routes!(list_order_messages::list_order_messages)))
+        .routes(needs(Scope::OrdersWrite, routes!(add_order_message::add_order_message)))
+        .routes(needs(Scope::CustomersRead, routes!(list_customers::list_customers)))
+        .routes(needs(Scope::CustomersRead, routes!(get_customer::get_customer)))
 }
 
 /// All routes.

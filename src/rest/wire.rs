@@ -3,6 +3,7 @@
 mod customer;
 mod message;
 mod order;
+pub(super) mod personal;
 mod status;
 mod time;
 mod words;

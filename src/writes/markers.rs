@@ -53,7 +53,7 @@ impl Markers {
             .flatten()
             .map(|secret| mark(secret, owner, message))
             .collect();
-        let marked = log.iter().filter_map(|row| Some((row, Marker::split(row.text.as_deref()?)?.0)));
+        let marked = log.iter().filter_map(|row| Some((row, Marker::split(row.text.as_ref()?.expose())?.0)));
         let known: Vec<_> = marked.filter(|(_, marker)| ours.iter().any(|ours| ours.reference == marker.reference)).collect();
         let mut same = known.iter().filter(|(_, marker)| ours.contains(marker));
         match same.next() {
@@ -70,7 +70,7 @@ fn mark(secret: &Secret, owner: &Owner, message: &NewMessage) -> Marker {
     // Made anew each time: its file may have changed.
     let secret = &secret.with(|text| hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()));
     // The same text, however its letters were composed.
-    let text = ComposingNormalizerBorrowed::new_nfc().normalize(&message.text);
+    let text = ComposingNormalizerBorrowed::new_nfc().normalize(message.text.expose());
     let owner = [client.as_str(), upstream, &order, key];
     let content = [&owner[..], &[message.kind.as_str(), &*text]].concat();
     Marker {
@@ -110,11 +110,11 @@ mod tests {
     }
 
     fn message(text: &str) -> NewMessage {
-        NewMessage { kind: MessageType::Log, text: text.to_owned() }
+        NewMessage { kind: MessageType::Log, text: text.into() }
     }
 
     fn row(text: &str) -> Message {
-        Message { text: Some(text.to_owned()), ..Message::default() }
+        Message { text: Some(text.into()), ..Message::default() }
     }
 
     const KEY: &str = "0123456789abcdef";

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::markers::{Found, Owner};
 use super::{Inner, Refusal};
 use crate::backend::{Context, Error};
-use crate::model::{LocalTime, Message, NewMessage, Open, Order, OrderId, now};
+use crate::model::{LocalTime, Message, NewMessage, Open, Order, OrderId, Personal, now};
 
 /// A message that is in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,7 +65,7 @@ impl Inner {
     /// A message that is looked for in the log before it is sent, and marked so that it can be found there.
     pub(super) async fn add_with_key(&self, context: &Context, owner: Owner, message: NewMessage) -> Result<Added, Refusal> {
         let marker = self.settings.markers.mark(&owner, &message);
-        let with_marker = NewMessage { text: format!("{marker} {}", message.text), ..message.clone() };
+        let with_marker = NewMessage { text: format!("{marker} {}", message.text.expose()).into(), ..message.clone() };
         self.backend().check_message(owner.order, &with_marker)?;
         let turn = self.wait(context, Instant::now() + PATIENCE, self.keys.wait(owner.clone())).await?;
         let _turn = turn.ok_or(Refusal::KeyInUse)?;
@@ -101,7 +101,7 @@ impl Inner {
         if duplicates.is_some() {
             self.settings.metrics.duplicate();
         }
-        let marker = row.text.as_deref().and_then(crate::model::Marker::split);
+        let marker = row.text.as_ref().map(Personal::expose).and_then(crate::model::Marker::split);
         Added { at: row.at, reference: marker.map(|(marker, _)| marker.reference), is_replayed: false, duplicates }
     }
 }
@@ -113,7 +113,7 @@ fn rows(order: &Order) -> &[Message] {
 /// Whether a row is this message, stamped between these two instants of the order system's clock.
 fn is_ours(row: &Message, message: &NewMessage, sent: Timestamp, seen: Timestamp) -> bool {
     let is_same = row.kind == Some(Open::Known(message.kind))
-        && row.text.as_deref().is_some_and(|text| text.split_whitespace().eq(message.text.split_whitespace()));
+        && row.text.as_ref().is_some_and(|text| text.expose().split_whitespace().eq(message.text.expose().split_whitespace()));
     let window = sent - SLACK..=seen + SLACK;
     is_same && row.at.is_some_and(|at| window.contains(&at.earliest()) || window.contains(&at.latest()))
 }

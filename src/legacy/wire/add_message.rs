@@ -7,7 +7,7 @@ use crate::model::{MessageType, NewMessage, OrderId, Word};
 
 pub(in crate::legacy) fn request(id: OrderId, message: &NewMessage) -> Request {
     let order = Request::default().with("id", id.to_string());
-    order.with("type", message.kind.as_str()).with("message", message.text.as_str())
+    order.with("type", message.kind.as_str()).with("message", message.text.expose())
 }
 
 pub(in crate::legacy) fn read_request(request: &Request) -> Result<(OrderId, NewMessage), BadRequest> {
@@ -16,7 +16,7 @@ pub(in crate::legacy) fn read_request(request: &Request) -> Result<(OrderId, New
     if text.trim().is_empty() {
         return Err(BadRequest("message is empty"));
     }
-    Ok((read_order_id(request)?, NewMessage { kind, text: text.to_owned() }))
+    Ok((read_order_id(request)?, NewMessage { kind, text: text.into() }))
 }
 
 pub(in crate::legacy) fn encode(id: OrderId, xml: &mut Writer) {

@@ -5,7 +5,7 @@ use crate::config::Dialect;
 use crate::legacy::reading::{Reading, Unread};
 use crate::legacy::request::{BadRequest, Request};
 use crate::legacy::xml::{Element, Writer};
-use crate::model::{Customer, CustomerId};
+use crate::model::{Customer, CustomerId, Personal};
 
 pub(in crate::legacy) fn request(id: CustomerId) -> Request {
     Request::default().with("id", id.to_string())
@@ -40,7 +40,7 @@ pub(in crate::legacy) fn encode(customer: &Customer, dialect: Dialect, xml: &mut
         encode_identity(customer, xml);
         encode_address(customer, xml);
         if dialect == Dialect::Network {
-            xml.optional("member", customer.member_id.as_deref());
+            xml.optional("member", customer.member_id.as_ref().map(Personal::expose));
         }
     });
     xml.element("data", |xml| encode_contact(customer, xml));

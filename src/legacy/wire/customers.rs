@@ -8,7 +8,7 @@ use crate::config::Dialect;
 use crate::legacy::reading::{Reading, Unread};
 use crate::legacy::request::{BadRequest, Request};
 use crate::legacy::xml::{Element, Writer};
-use crate::model::{Customer, CustomerId};
+use crate::model::{Customer, CustomerId, Personal};
 
 pub(in crate::legacy) fn request(since: Date) -> Request {
     super::since_request(since)
@@ -33,7 +33,7 @@ pub(in crate::legacy) fn encode(customer: &Customer, dialect: Dialect, xml: &mut
     xml.element("customer", |xml| {
         encode_identity(customer, xml);
         match dialect {
-            Dialect::Network => xml.optional("email", customer.email.as_deref()),
+            Dialect::Network => xml.optional("email", customer.email.as_ref().map(Personal::expose)),
             Dialect::Provider => {
                 let date = customer.registered_at.map(|at| with_minutes(at.wall()));
                 xml.optional("date", date.as_deref());

@@ -2,7 +2,7 @@
 
 use crate::legacy::reading::{Reading, first, text};
 use crate::legacy::xml::{Element, Writer};
-use crate::model::{Message, Open};
+use crate::model::{Message, Open, Personal};
 
 use super::with_seconds;
 
@@ -22,7 +22,7 @@ pub(super) fn decode(element: Element<'_>, reading: Reading<'_>) -> Message {
 pub(super) fn encode(row: &Message, xml: &mut Writer) {
     xml.element("log", |xml| {
         xml.optional("date", row.at.map(|at| with_seconds(at.wall())).as_deref());
-        xml.optional("message", row.text.as_deref());
+        xml.optional("message", row.text.as_ref().map(Personal::expose));
         xml.optional("type", row.kind.as_ref().map(Open::as_str));
     });
 }

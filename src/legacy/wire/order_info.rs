@@ -6,7 +6,7 @@ use super::{log, with_minutes};
 use crate::legacy::reading::{Reading, Unread, first, text};
 use crate::legacy::request::{BadRequest, Request};
 use crate::legacy::xml::{Element, Writer};
-use crate::model::{Detail, Open, Order, OrderId, OrderedBy};
+use crate::model::{Detail, Open, Order, OrderId, OrderedBy, Personal};
 
 pub(in crate::legacy) fn request(id: OrderId) -> Request {
     Request::default().with("id", id.to_string())
@@ -123,7 +123,7 @@ fn decode_detail(element: Element<'_>, reading: Reading<'_>) -> Detail {
 fn encode_detail(detail: &Detail, xml: &mut Writer) {
     xml.element("data", |xml| {
         xml.optional("name", detail.name.as_deref());
-        xml.optional("value", detail.value.as_deref());
+        xml.optional("value", detail.value.as_ref().map(Personal::expose));
         xml.optional("monthly", detail.monthly_fee.as_deref());
     });
 }

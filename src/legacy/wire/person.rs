@@ -2,24 +2,24 @@
 
 use crate::legacy::reading::{Reading, Unread, customer_id, first, text};
 use crate::legacy::xml::{Element, Writer};
-use crate::model::{Customer, CustomerId, LocalTime};
+use crate::model::{Common, Customer, CustomerId, IdentityNumber, LocalTime, Personal, Private};
 
 /// What is known of a customer before it is known whether they have an id.
 #[derive(Debug, Default)]
 pub(super) struct Person {
     id: Option<CustomerId>,
-    access_id: Option<String>,
-    personal_identity_number: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    email: Option<String>,
-    address: Option<String>,
-    postal_code: Option<String>,
-    city: Option<String>,
-    phone: Option<String>,
-    premise: Option<String>,
-    message: Option<String>,
-    member_id: Option<String>,
+    access_id: Option<Personal<Common>>,
+    personal_identity_number: Option<Personal<IdentityNumber>>,
+    first_name: Option<Personal<Common>>,
+    last_name: Option<Personal<Common>>,
+    email: Option<Personal<Private>>,
+    address: Option<Personal<Private>>,
+    postal_code: Option<Personal<Common>>,
+    city: Option<Personal<Common>>,
+    phone: Option<Personal<Private>>,
+    premise: Option<Personal<Private>>,
+    message: Option<Personal<Private>>,
+    member_id: Option<Personal<Common>>,
     registered_at: Option<LocalTime>,
     has_value: bool,
 }
@@ -29,33 +29,23 @@ impl Person {
     pub(super) fn read(&mut self, element: Element<'_>, reading: Reading<'_>) -> Result<(), Unread> {
         for field in element.children() {
             self.has_value |= field.text().is_some();
-            let place = match field.name() {
-                "id" => {
-                    first(&mut self.id, customer_id(field)?);
-                    continue;
-                }
-                "date" => {
-                    first(&mut self.registered_at, reading.time(field));
-                    continue;
-                }
-                "socket" => &mut self.access_id,
-                "serial" => &mut self.personal_identity_number,
-                "firstname" => &mut self.first_name,
-                "surname" => &mut self.last_name,
-                "email" => &mut self.email,
-                "address" => &mut self.address,
-                "zip" => &mut self.postal_code,
-                "city" => &mut self.city,
-                "phone" => &mut self.phone,
-                "premise" => &mut self.premise,
-                "message" => &mut self.message,
-                "member" => &mut self.member_id,
-                _ => {
-                    reading.unknown(field);
-                    continue;
-                }
-            };
-            first(place, text(field));
+            match field.name() {
+                "id" => first(&mut self.id, customer_id(field)?),
+                "date" => first(&mut self.registered_at, reading.time(field)),
+                "socket" => first(&mut self.access_id, text(field)),
+                "serial" => first(&mut self.personal_identity_number, text(field)),
+                "firstname" => first(&mut self.first_name, text(field)),
+                "surname" => first(&mut self.last_name, text(field)),
+                "email" => first(&mut self.email, text(field)),
+                "address" => first(&mut self.address, text(field)),
+                "zip" => first(&mut self.postal_code, text(field)),
+                "city" => first(&mut self.city, text(field)),
+                "phone" => first(&mut self.phone, text(field)),
+                "premise" => first(&mut self.premise, text(field)),
+                "message" => first(&mut self.message, text(field)),
+                "member" => first(&mut self.member_id, text(field)),
+                _ => reading.unknown(field),
+            }
         }
         Ok(())
     }
@@ -92,23 +82,23 @@ impl Person {
 /// Who they are: what every answer with a customer has.
 pub(super) fn encode_identity(customer: &Customer, xml: &mut Writer) {
     xml.text("id", &customer.id.to_string());
-    xml.optional("socket", customer.access_id.as_deref());
-    xml.optional("serial", customer.personal_identity_number.as_deref());
-    xml.optional("firstname", customer.first_name.as_deref());
-    xml.optional("surname", customer.last_name.as_deref());
+    xml.optional("socket", customer.access_id.as_ref().map(Personal::expose));
+    xml.optional("serial", customer.personal_identity_number.as_ref().map(Personal::expose));
+    xml.optional("firstname", customer.first_name.as_ref().map(Personal::expose));
+    xml.optional("surname", customer.last_name.as_ref().map(Personal::expose));
 }
 
 /// Where they live.
 pub(super) fn encode_address(customer: &Customer, xml: &mut Writer) {
-    xml.optional("email", customer.email.as_deref());
-    xml.optional("address", customer.address.as_deref());
-    xml.optional("zip", customer.postal_code.as_deref());
-    xml.optional("city", customer.city.as_deref());
+    xml.optional("email", customer.email.as_ref().map(Personal::expose));
+    xml.optional("address", customer.address.as_ref().map(Personal::expose));
+    xml.optional("zip", customer.postal_code.as_ref().map(Personal::expose));
+    xml.optional("city", customer.city.as_ref().map(Personal::expose));
 }
 
 /// How to reach them about the order.
 pub(super) fn encode_contact(customer: &Customer, xml: &mut Writer) {
-    xml.optional("message", customer.message.as_deref());
-    xml.optional("phone", customer.phone.as_deref());
-    xml.optional("premise", customer.premise.as_deref());
+    xml.optional("message", customer.message.as_ref().map(Personal::expose));
+    xml.optional("phone", customer.phone.as_ref().map(Personal::expose));
+    xml.optional("premise", customer.premise.as_ref().map(Personal::expose));
 }

@@ -79,11 +79,11 @@ fn order_id() -> impl Strategy<Value = OrderId> {
 fn identity() -> impl Strategy<Value = Customer> {
     let strings = (option::of(digits()), option::of(digits()), option::of(text()), option::of(text()), option::of(text()));
     (customer_id(), strings).prop_map(|(id, (access_id, personal_identity_number, first_name, last_name, email))| Customer {
-        access_id,
-        personal_identity_number,
-        first_name,
-        last_name,
-        email,
+        access_id: access_id.map(Into::into),
+        personal_identity_number: personal_identity_number.map(Into::into),
+        first_name: first_name.map(Into::into),
+        last_name: last_name.map(Into::into),
+        email: email.map(Into::into),
         ..Customer::new(id)
     })
 }
@@ -92,12 +92,12 @@ fn resident() -> impl Strategy<Value = Customer> {
     let address = (option::of(text()), option::of(digits()), option::of(text()));
     let contact = (option::of(text()), option::of(digits()), option::of(digits()));
     (identity(), address, contact).prop_map(|(identity, (address, postal_code, city), (message, phone, premise))| Customer {
-        address,
-        postal_code,
-        city,
-        phone,
-        premise,
-        message,
+        address: address.map(Into::into),
+        postal_code: postal_code.map(Into::into),
+        city: city.map(Into::into),
+        phone: phone.map(Into::into),
+        premise: premise.map(Into::into),
+        message: message.map(Into::into),
         ..identity
     })
 }
@@ -123,13 +123,13 @@ fn row() -> impl Strategy<Value = Message> {
     (option::of(time(1)), option::of(word::<MessageType>()), option::of(text())).prop_map(|(at, kind, text)| Message {
         at,
         kind,
-        text,
+        text: text.map(Into::into),
     })
 }
 
 fn detail() -> impl Strategy<Value = Detail> {
     let fields = (option::of(text()), option::of(text()), option::of(digits()));
-    fields.prop_map(|(name, value, monthly_fee)| Detail { name, value, monthly_fee })
+    fields.prop_map(|(name, value, monthly_fee)| Detail { name, value: value.map(Into::into), monthly_fee })
 }
 
 fn detailed_order() -> impl Strategy<Value = Order> {
@@ -181,7 +181,7 @@ proptest! {
     #[test]
     fn a_customer_in_detail_survives_in_both_dialects(resident in resident(), member in option::of(digits()), provider in any::<bool>()) {
         let dialect = if provider { Dialect::Provider } else { Dialect::Network };
-        let customer = Customer { member_id: member.filter(|_| !provider), ..resident };
+        let customer = Customer { member_id: member.filter(|_| !provider).map(Into::into), ..resident };
         let answer = answer(&CUSTOMER_INFO, |xml| customer_info::encode(&customer, dialect, xml));
         let read = customer_info::decode(customer.id, answer.parts(), answer.reading());
         prop_assert_eq!(read, Ok(Some(customer)));
@@ -199,7 +199,7 @@ proptest! {
             prop_assert_eq!(set_status::read_request(&sent(set_status::request(order, *status))), Ok((order, *status)));
         }
         for kind in MessageType::ALL {
-            let message = NewMessage { kind: *kind, text: text.clone() };
+            let message = NewMessage { kind: *kind, text: text.as_str().into() };
             prop_assert_eq!(add_message::read_request(&sent(add_message::request(order, &message))), Ok((order, message)));
         }
     }

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 
 use super::moment::{parse_date, parse_moment};
 use crate::model::CustomerId;
-use crate::rest::cursor::{Cursor, fingerprint};
+use crate::rest::cursor::{Cursor, fingerprint_of};
 use crate::rest::expand::MAX_EXPANDED;
 use crate::rest::page::PageQuery;
 use crate::rest::problem::{FieldError, Problem};
@@ -50,6 +50,9 @@ pub(in crate::rest) struct OrderListQuery {
     /// details cannot be read has a `problem` instead. Needs a `limit` of at most 200.
     #[param(value_type = String, required = false, pattern = "^detail$")]
     pub(in crate::rest) expand: bool,
+    /// Stands for the upstream and all filters.
+    #[param(ignore)]
+    fingerprint: u64,
 }
 
 /// Which customers are asked for.
@@ -65,36 +68,35 @@ pub(in crate::rest) struct CustomerListQuery {
     /// `nextCursor` of the page before, to go on after it. Needs `limit`, which may change, and the same `since`.
     #[param(value_type = String, required = false)]
     pub(in crate::rest) cursor: Option<Cursor>,
+    /// Stands for the upstream and the filter.
+    #[param(ignore)]
+    fingerprint: u64,
 }
 
 impl OrderListQuery {
     /// Which page is asked for; `None` for the whole list.
     pub(in crate::rest) fn page(&self) -> Option<PageQuery> {
-        page(self.limit, self.cursor, self.filters())
+        page(self.limit, self.cursor, self.fingerprint)
     }
 
-    /// The same number for the same orders.
-    fn filters(&self) -> u64 {
+    /// The same number for the same orders of the same upstream.
+    fn fingerprint(&self, upstream: &str) -> u64 {
         let Self { since, until, status, kind, customer_id, .. } = self;
         let mut status: Vec<&str> = status.iter().map(String::as_str).collect();
         status.sort_unstable();
         status.dedup();
+        let since = since.as_nanosecond().to_string();
         let until = until.map_or(String::new(), |until| until.as_nanosecond().to_string());
-        let kind = kind.as_deref().unwrap_or_default();
-        let customer = customer_id.map_or(0, CustomerId::get);
-        let text = format!("orders\n{}\n{until}\n{kind}\n{customer}\n{}", since.as_nanosecond(), status.join("\n"));
-        fingerprint(text.as_bytes())
+        let customer = customer_id.map_or(0, CustomerId::get).to_string();
+        let filters = ["orders", upstream, &since, &until, kind.as_deref().unwrap_or_default(), &customer];
+        fingerprint_of(filters.into_iter().chain(status))
     }
 }
 
 impl CustomerListQuery {
     /// Which page is asked for; `None` for the whole list.
     pub(in crate::rest) fn page(&self) -> Option<PageQuery> {
-        page(self.limit, self.cursor, self.filters())
-    }
-
-    fn filters(&self) -> u64 {
-        fingerprint(format!("customers\n{}", self.since).as_bytes())
+        page(self.limit, self.cursor, self.fingerprint)
     }
 }
 
@@ -114,8 +116,9 @@ impl FromRequestParts<Gateway> for OrderListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        let (caller, order_system) = gateway.caller(parts)?;
         let mut pairs = Pairs::parse(parts);
-        let moment = |text: &str| parse_moment(text, gateway.zone()).ok_or(NO_MOMENT);
+        let moment = |text: &str| parse_moment(text, &order_system.zone).ok_or(NO_MOMENT);
         let since = pairs.required("since", moment);
         let until = pairs.optional("until", moment);
         if let (Some(since), Some(until)) = (since, until)
@@ -131,21 +134,28 @@ impl FromRequestParts<Gateway> for OrderListQuery {
         if expand && limit.is_none_or(|limit| limit > MAX_EXPANDED) {
             pairs.fault("expand", "needs a limit of at most 200");
         }
-        let query = since.map(|since| Self { since, until, status, kind, customer_id, limit, cursor, expand });
-        pairs.check_cursor(cursor, query.as_ref().map(Self::filters));
+        let query = since.map(|since| {
+            let query = Self { since, until, status, kind, customer_id, limit, cursor, expand, fingerprint: 0 };
+            Self { fingerprint: query.fingerprint(caller.upstream()), ..query }
+        });
+        pairs.check_cursor(cursor, query.as_ref().map(|query| query.fingerprint));
         pairs.finish(query)
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for CustomerListQuery {
+impl FromRequestParts<Gateway> for CustomerListQuery {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        let (caller, _) = gateway.caller(parts)?;
         let mut pairs = Pairs::parse(parts);
         let since = pairs.required("since", |text| parse_date(text).ok_or("must be a date that exists, such as 2016-03-14"));
         let (limit, cursor) = pairs.page();
-        let query = since.map(|since| Self { since, limit, cursor });
-        pairs.check_cursor(cursor, query.as_ref().map(Self::filters));
+        let query = since.map(|since| {
+            let fingerprint = fingerprint_of(["customers", caller.upstream(), &since.to_string()]);
+            Self { since, limit, cursor, fingerprint }
+        });
+        pairs.check_cursor(cursor, query.as_ref().map(|query| query.fingerprint));
         pairs.finish(query)
     }
 }

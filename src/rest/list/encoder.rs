@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::backend;
-use crate::model;
+use crate::model::{self, Sight};
 use crate::rest::json;
 use crate::rest::wire::{Complete, Customer, Order, Unreadable, UnreadableLine};
 
@@ -34,22 +34,22 @@ impl Form {
 
 /// What a list may consist of.
 pub trait ListItem: Send + Unpin + 'static {
-    /// Appends the item as JSON.
+    /// Appends the item as JSON, as somebody sees it.
     ///
     /// # Errors
     /// When it has no form in JSON, which no item has.
-    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
+    fn write(&self, sight: Sight, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
 }
 
 impl ListItem for model::Order {
-    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        json::write(&Order::from(self), out)
+    fn write(&self, sight: Sight, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        json::write(&Order::new(self, sight), out)
     }
 }
 
 impl ListItem for model::Customer {
-    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        json::write(&Customer::from(self), out)
+    fn write(&self, sight: Sight, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        json::write(&Customer::new(self, sight), out)
     }
 }
 
@@ -57,6 +57,7 @@ impl ListItem for model::Customer {
 #[derive(Debug)]
 pub struct Encoder {
     form: Form,
+    sight: Sight,
     out: Vec<u8>,
     /// How many items were written.
     count: u64,
@@ -65,14 +66,14 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An empty list.
+    /// An empty list for somebody who sees so much.
     #[must_use]
-    pub fn new(form: Form) -> Self {
+    pub fn new(form: Form, sight: Sight) -> Self {
         let mut out = Vec::with_capacity(ROOM);
         if form == Form::Json {
             out.extend_from_slice(b"{\"items\":[");
         }
-        Self { form, out, count: 0, unreadable: Vec::new() }
+        Self { form, sight, out, count: 0, unreadable: Vec::new() }
     }
 
     /// Adds an item.
@@ -84,7 +85,7 @@ impl Encoder {
             self.out.push(b',');
         }
         self.count += 1;
-        item.write(&mut self.out)?;
+        item.write(self.sight, &mut self.out)?;
         self.end_line();
         Ok(())
     }

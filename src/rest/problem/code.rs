@@ -33,6 +33,10 @@ pub enum Code {
     UnsupportedMediaType,
     /// The headers are too large.
     HeadersTooLarge,
+    /// The request has no good credential.
+    Unauthenticated,
+    /// The caller may not do that.
+    Forbidden,
     /// The caller asks too often.
     TooManyRequests,
     /// The gateway has too much to do.
@@ -78,7 +82,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order in which a request can meet them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::InvalidParameter,
         Self::MalformedBody,
         Self::InvalidValue,
@@ -93,6 +97,8 @@ impl Code {
         Self::UriTooLong,
         Self::UnsupportedMediaType,
         Self::HeadersTooLarge,
+        Self::Unauthenticated,
+        Self::Forbidden,
         Self::TooManyRequests,
         Self::Overloaded,
         Self::RefusedByUpstream,
@@ -209,6 +215,18 @@ impl Code {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "The headers are too large",
                 "Names and values of the headers, with 4 bytes more for each, have more than 32768 bytes. Nothing was sent to the order system.",
+            ),
+            Self::Unauthenticated => (
+                "unauthenticated",
+                StatusCode::UNAUTHORIZED,
+                "No good credential",
+                "The request has no credential, or one that is not known or no longer good; `detail` tells which. Nothing was sent to the order system. Send `Authorization: Bearer …` with the key or token that those who run the gateway gave you; a key may also stand in `X-API-Key`.",
+            ),
+            Self::Forbidden => (
+                "forbidden",
+                StatusCode::FORBIDDEN,
+                "Not allowed",
+                "The credential is good, but it does not allow this; `detail` names what is missing. Nothing was sent to the order system. Those who run the gateway decide what a credential allows.",
             ),
             Self::TooManyRequests => (
                 "too-many-requests",

@@ -35,6 +35,10 @@ problems! {
         TOO_MANY_REQUESTS => [TooManyRequests],
         REQUEST_HEADER_FIELDS_TOO_LARGE => [HeadersTooLarge],
         INTERNAL_SERVER_ERROR => [InternalError];
+    /// What is said to callers that are not known, or may not do that.
+    AccessProblems:
+        UNAUTHORIZED => [Unauthenticated],
+        FORBIDDEN => [Forbidden];
     /// What an operation with a body can answer besides; its 400 has two codes.
     BodyProblems:
         BAD_REQUEST => [InvalidParameter, MalformedBody],

@@ -41,5 +41,5 @@ pub(in crate::rest) async fn get_order(
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    Ok(json_with_tag(&headers, &wire::Order::from(&order)))
+    Ok(json_with_tag(&headers, &wire::Order::new(&order, asked.sight())))
 }

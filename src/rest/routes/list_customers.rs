@@ -44,7 +44,7 @@ pub(in crate::rest) async fn list_customers(
     let customers = asked.backend.customers(&asked.for_list(), query.since).await;
     let customers = customers.map_err(|error| Problem::list(&error))?;
     match query.page() {
-        Some(page) => Ok(Page::choose(customers, page, |_| true).await?.respond(accepted.form, &address)),
-        None => list::respond(customers, accepted, |_| true).await,
+        Some(page) => Ok(Page::choose(customers, page, |_| true).await?.respond(accepted.form, asked.sight(), &address)),
+        None => list::respond(customers, accepted, asked.sight(), |_| true).await,
     }
 }

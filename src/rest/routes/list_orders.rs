@@ -52,11 +52,11 @@ pub(in crate::rest) async fn list_orders(
     let orders = asked.backend.orders(&context, asked.zone.date(since)).await;
     let orders = orders.map_err(|error| Problem::list(&error))?;
     let is_wanted = move |order: &Order| filter.includes(order);
-    let Some(page) = page else { return list::respond(orders, accepted, is_wanted).await };
+    let Some(page) = page else { return list::respond(orders, accepted, asked.sight(), is_wanted).await };
     let page = Page::choose(orders, page, is_wanted).await?;
     if !is_expanded {
-        return Ok(page.respond(accepted.form, &address));
+        return Ok(page.respond(accepted.form, asked.sight(), &address));
     }
     let (orders, page) = page.split();
-    Ok(page.with(expand(&asked, &context, orders).await).respond(accepted.form, &address))
+    Ok(page.with(expand(&asked, &context, orders).await).respond(accepted.form, asked.sight(), &address))
 }

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::personal::{IdentityNumberText, PrivateText, seen};
 use super::{Time, Unreadable};
-use crate::model;
+use crate::model::{self, Personal, Sight};
 
 /// An end customer. Which members are there depends on the route and on what the order system knows.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,8 +21,8 @@ pub(in crate::rest) struct Customer<'a> {
     access_id: Option<&'a str>,
     /// Swedish personal identity number: 10, 12 or 14 digits; the order system masks it in some answers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "191212121212")]
-    personal_identity_number: Option<&'a str>,
+    #[schema(nullable = false)]
+    personal_identity_number: Option<IdentityNumberText<'a>>,
     /// First name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Tolvan")]
@@ -32,12 +33,12 @@ pub(in crate::rest) struct Customer<'a> {
     last_name: Option<&'a str>,
     /// E-mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "tolvan@example.com")]
-    email: Option<&'a str>,
+    #[schema(nullable = false)]
+    email: Option<PrivateText<'a>>,
     /// Street and number. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "Exempelgatan 12")]
-    address: Option<&'a str>,
+    #[schema(nullable = false)]
+    address: Option<PrivateText<'a>>,
     /// Postal code. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "01234")]
@@ -48,16 +49,16 @@ pub(in crate::rest) struct Customer<'a> {
     city: Option<&'a str>,
     /// Phone number. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "0701740605")]
-    phone: Option<&'a str>,
+    #[schema(nullable = false)]
+    phone: Option<PrivateText<'a>>,
     /// The network's own name of the flat or house. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "508-004-06-0302")]
-    premise: Option<&'a str>,
+    #[schema(nullable = false)]
+    premise: Option<PrivateText<'a>>,
     /// What the customer wrote when ordering. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "Ring på dörren & vänta")]
-    message: Option<&'a str>,
+    #[schema(nullable = false)]
+    message: Option<PrivateText<'a>>,
     /// The network's membership number. Only `GET /customers/{id}` of network operators knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "1234")]
@@ -68,22 +69,23 @@ pub(in crate::rest) struct Customer<'a> {
     registered_at: Option<Time>,
 }
 
-impl<'a> From<&'a model::Customer> for Customer<'a> {
-    fn from(customer: &'a model::Customer) -> Self {
+impl<'a> Customer<'a> {
+    /// The customer as somebody sees them.
+    pub(in crate::rest) fn new(customer: &'a model::Customer, sight: Sight) -> Self {
         Self {
             id: customer.id.get(),
-            access_id: customer.access_id.as_deref(),
-            personal_identity_number: customer.personal_identity_number.as_deref(),
-            first_name: customer.first_name.as_deref(),
-            last_name: customer.last_name.as_deref(),
-            email: customer.email.as_deref(),
-            address: customer.address.as_deref(),
-            postal_code: customer.postal_code.as_deref(),
-            city: customer.city.as_deref(),
-            phone: customer.phone.as_deref(),
-            premise: customer.premise.as_deref(),
-            message: customer.message.as_deref(),
-            member_id: customer.member_id.as_deref(),
+            access_id: customer.access_id.as_ref().map(Personal::expose),
+            personal_identity_number: seen(customer.personal_identity_number.as_ref(), sight),
+            first_name: customer.first_name.as_ref().map(Personal::expose),
+            last_name: customer.last_name.as_ref().map(Personal::expose),
+            email: seen(customer.email.as_ref(), sight),
+            address: seen(customer.address.as_ref(), sight),
+            postal_code: customer.postal_code.as_ref().map(Personal::expose),
+            city: customer.city.as_ref().map(Personal::expose),
+            phone: seen(customer.phone.as_ref(), sight),
+            premise: seen(customer.premise.as_ref(), sight),
+            message: seen(customer.message.as_ref(), sight),
+            member_id: customer.member_id.as_ref().map(Personal::expose),
             registered_at: customer.registered_at.map(Time),
         }
     }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::personal::MaskedText;
 use super::{Time, words};
-use crate::model;
-use crate::model::{Marker, Open, Word};
+use crate::model::{self, FreeText, Kind, Marker, Open, Personal, Sight, Word};
 use crate::rest::extract::Members;
 use crate::rest::problem::Problem;
 use crate::writes::Added;
@@ -21,24 +21,26 @@ pub(in crate::rest) struct Message<'a> {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = words::message_type_as_read, required = false)]
     kind: Option<&'a str>,
-    /// What it says. Personal identity numbers occur here too.
+    /// What it says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "API doesn't report the service as activated")]
-    text: Option<&'a str>,
+    #[schema(nullable = false)]
+    text: Option<MaskedText<'a>>,
     /// Stands for the `Idempotency-Key` with which the gateway added the row. In the log itself it stands before the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "MZXW6YTBOI2A")]
     reference: Option<String>,
 }
 
-impl<'a> From<&'a model::Message> for Message<'a> {
-    fn from(row: &'a model::Message) -> Self {
-        let split = row.text.as_deref().and_then(Marker::split);
-        let (reference, text) = match split {
+impl<'a> Message<'a> {
+    /// The row as somebody sees it.
+    pub(in crate::rest) fn new(row: &'a model::Message, sight: Sight) -> Self {
+        let text = row.text.as_ref().map(Personal::expose);
+        let (reference, text) = match text.and_then(Marker::split) {
             Some((marker, text)) => (Some(marker.reference), Some(text).filter(|text| !text.is_empty())),
-            None => (None, row.text.as_deref()),
+            None => (None, text),
         };
-        Self { at: row.at.map(Time), kind: row.kind.as_ref().map(Open::as_str), text, reference }
+        let text = text.and_then(|text| FreeText::seen(text, sight));
+        Self { at: row.at.map(Time), kind: row.kind.as_ref().map(Open::as_str), text: text.map(MaskedText::new), reference }
     }
 }
 
@@ -50,9 +52,10 @@ pub(in crate::rest) struct MessageList<'a> {
     items: Vec<Message<'a>>,
 }
 
-impl<'a> From<&'a [model::Message]> for MessageList<'a> {
-    fn from(rows: &'a [model::Message]) -> Self {
-        Self { items: rows.iter().map(Message::from).collect() }
+impl<'a> MessageList<'a> {
+    /// The log as somebody sees it.
+    pub(in crate::rest) fn new(rows: &'a [model::Message], sight: Sight) -> Self {
+        Self { items: rows.iter().map(|row| Message::new(row, sight)).collect() }
     }
 }
 
@@ -104,7 +107,7 @@ fn fault_of_text(text: &str) -> Option<&'static str> {
 
 impl From<NewMessage> for model::NewMessage {
     fn from(message: NewMessage) -> Self {
-        Self { kind: message.r#type, text: message.text }
+        Self { kind: message.r#type, text: message.text.into() }
     }
 }
 
@@ -139,7 +142,7 @@ impl<'a> AddedMessage<'a> {
         Self {
             at: added.at.map(Time),
             kind: message.kind.as_str(),
-            text: &message.text,
+            text: message.text.expose(),
             reference: added.reference.as_deref(),
             duplicate_count: added.duplicates.map(|count| count as u64),
         }

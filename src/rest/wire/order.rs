@@ -4,9 +4,9 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use super::personal::{MaskedText, seen};
 use super::{Customer, Message, Time, Unreadable, words};
-use crate::model;
-use crate::model::{Delivery, Open, OrderedBy};
+use crate::model::{self, Delivery, Open, OrderedBy, Sight};
 use crate::rest::problem::Details;
 
 /// An order for a fibre service: the same type in lists and in detail. What a call does not know is absent.
@@ -67,12 +67,12 @@ pub(in crate::rest) struct Order<'a> {
 
 /// Who ordered: a whole customer, or one of whom only the number is known.
 #[derive(Debug)]
-struct Buyer<'a>(&'a OrderedBy);
+struct Buyer<'a>(&'a OrderedBy, Sight);
 
 impl Serialize for Buyer<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            OrderedBy::Customer(customer) => Customer::from(customer.as_ref()).serialize(serializer),
+            OrderedBy::Customer(customer) => Customer::new(customer, self.1).serialize(serializer),
             OrderedBy::Id(id) => {
                 let mut customer = serializer.serialize_struct("Customer", 1)?;
                 customer.serialize_field("id", &id.get())?;
@@ -138,16 +138,17 @@ struct Detail<'a> {
     name: Option<&'a str>,
     /// Its value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "Autogiro")]
-    value: Option<&'a str>,
+    #[schema(nullable = false)]
+    value: Option<MaskedText<'a>>,
     /// A monthly fee in SEK, as a decimal number in a string.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "222")]
     monthly_fee: Option<&'a str>,
 }
 
-impl<'a> From<&'a model::Order> for Order<'a> {
-    fn from(order: &'a model::Order) -> Self {
+impl<'a> Order<'a> {
+    /// The order as somebody sees it.
+    pub(in crate::rest) fn new(order: &'a model::Order, sight: Sight) -> Self {
         let requested_delivery_at = match order.delivery {
             Some(Delivery::At(time)) => Some(Time(time)),
             Some(Delivery::Asap) | None => None,
@@ -162,15 +163,13 @@ impl<'a> From<&'a model::Order> for Order<'a> {
             service: service(&order.service),
             provider: provider(&order.provider),
             network: order.network_name.as_deref().map(|name| Network { name }),
-            customer: order.customer.as_ref().map(Buyer),
-            messages: order.messages.as_ref().map(|rows| rows.iter().map(Message::from).collect()),
-            details: order.details.as_ref().map(|facts| facts.iter().map(detail).collect()),
+            customer: order.customer.as_ref().map(|customer| Buyer(customer, sight)),
+            messages: order.messages.as_ref().map(|rows| rows.iter().map(|row| Message::new(row, sight)).collect()),
+            details: order.details.as_ref().map(|facts| facts.iter().map(|fact| detail(fact, sight)).collect()),
             problem: None,
         }
     }
-}
 
-impl<'a> Order<'a> {
     /// The same order with the reason why its details are missing.
     pub(in crate::rest) fn with_problem(self, problem: Option<Details<'a>>) -> Self {
         Self { problem: problem.map(Box::new), ..self }
@@ -189,9 +188,9 @@ fn provider(provider: &model::Provider) -> Option<Provider<'_>> {
     (id.is_some() || name.is_some()).then_some(Provider { id: id.as_deref(), name: name.as_deref() })
 }
 
-fn detail(detail: &model::Detail) -> Detail<'_> {
+fn detail(detail: &model::Detail, sight: Sight) -> Detail<'_> {
     let model::Detail { name, value, monthly_fee } = detail;
-    Detail { name: name.as_deref(), value: value.as_deref(), monthly_fee: monthly_fee.as_deref() }
+    Detail { name: name.as_deref(), value: seen(value.as_ref(), sight), monthly_fee: monthly_fee.as_deref() }
 }
 
 /// A list of orders. It is written item by item; a list that was broken off is no JSON.

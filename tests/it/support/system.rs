@@ -125,7 +125,7 @@ impl System {
 
     /// The texts in an order's log that contain this one.
     pub(crate) async fn texts_with(&self, id: u64, text: &str) -> Vec<String> {
-        let has = |row: &Message| row.text.clone().filter(|known| known.contains(text));
+        let has = |row: &Message| row.text.as_ref().map(|known| known.expose().to_owned()).filter(|known| known.contains(text));
         self.order(id).await.messages.unwrap_or_default().iter().filter_map(has).collect()
     }
 

@@ -1,0 +1,59 @@
+//! Callers that are known by a key.
+//!
+//! The configuration has hashes, so whoever reads it can call nobody's name. The keys are random and long, which is why a
+//! plain hash of them is enough; `keygen` makes such keys.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::{Caller, Denial};
+use crate::config::{self, KeyHash, Loaded};
+use crate::resilience::Rate;
+
+/// Callers with keys.
+#[derive(Debug)]
+pub struct Keys(Vec<Holder>);
+
+/// A caller and the keys that are good for them: several, while they change from one to another.
+#[derive(Debug)]
+struct Holder {
+    caller: Caller,
+    hashes: Loaded<Vec<KeyHash>>,
+}
+
+impl Keys {
+    /// The clients of the configuration.
+    #[must_use]
+    pub fn new(clients: &BTreeMap<String, config::Client>) -> Self {
+        let holder = |(name, client): (&String, &config::Client)| {
+            let config::Client { upstream, scopes, rate, key_sha256 } = client;
+            let caller = Caller::new(name.clone(), upstream.clone(), *scopes, rate.map(Rate::new));
+            Holder { caller, hashes: key_sha256.clone() }
+        };
+        Self(clients.iter().map(holder).collect())
+    }
+
+    /// Whose key this is. How long that takes does not depend on the key: every hash is looked at, whichever fits.
+    pub(super) fn caller(&self, key: &str) -> Result<Caller, Denial> {
+        let hash = hash_of_key(key);
+        let mut caller = None;
+        for holder in &self.0 {
+            let fits =
+                holder.hashes.get().iter().fold(false, |fits, known| fits | verify_slices_are_equal(known, &hash).is_ok());
+            if fits {
+                caller = Some(&holder.caller);
+            }
+        }
+        caller.cloned().ok_or(Denial::Invalid("The key is not known."))
+    }
+}
+
+/// What stands in the configuration for a key.
+#[must_use]
+pub fn hash_of_key(key: &str) -> KeyHash {
+    let mut hash = KeyHash::default();
+    hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+    hash
+}

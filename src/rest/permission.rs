@@ -1,0 +1,49 @@
+//! Which scope an operation needs: said once in the router, enforced and documented from there.
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
+use utoipa::IntoResponses;
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use super::problem::{AccessProblems, Code, Problem};
+use crate::access::Caller;
+use crate::model::{Scope, Word};
+
+/// The names of the security schemes in the document.
+pub(super) const SCHEMES: [&str; 2] = ["bearer", "apiKey"];
+
+/// The same operations for callers that have a scope.
+pub(super) fn needs<S>(scope: Scope, (schemas, mut paths, methods): UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let operations = paths.paths.values_mut().flat_map(|item| {
+        [&mut item.get, &mut item.post, &mut item.patch, &mut item.put, &mut item.delete].into_iter().flatten()
+    });
+    for operation in operations {
+        let either = SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [scope.as_str()]));
+        operation.security = Some(either.to_vec());
+        operation.responses.responses.extend(AccessProblems::responses());
+    }
+    (schemas, paths, methods.route_layer(from_fn_with_state(scope, check)))
+}
+
+async fn check(State(scope): State<Scope>, request: Request, next: Next) -> Result<Response, Problem> {
+    let has_scope = request.extensions().get::<Caller>().is_some_and(|caller| caller.scopes().has(scope));
+    if has_scope { Ok(next.run(request).await) } else { Err(forbidden(scope)) }
+}
+
+/// The header is RFC 6750's, section 3.1.
+fn forbidden(scope: Scope) -> Problem {
+    let scope = scope.as_str();
+    let problem = Problem::new(Code::Forbidden, format!("The credential is good, but it does not have the scope {scope}."));
+    let challenge = format!("Bearer realm=\"orders\", error=\"insufficient_scope\", scope=\"{scope}\"");
+    match HeaderValue::try_from(challenge) {
+        Ok(challenge) => problem.with_header(WWW_AUTHENTICATE, challenge),
+        Err(_) => problem,
+    }
+}
