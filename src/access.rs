@@ -7,12 +7,17 @@
 
 mod caller;
 mod credential;
+mod issuer;
+mod keycache;
 mod keys;
+mod keyset;
+mod tokens;
 
 use http::HeaderMap;
 
 pub use caller::Caller;
 pub use keys::{Keys, hash_of_key};
+pub use tokens::Tokens;
 
 use credential::Credential;
 
@@ -23,6 +28,8 @@ pub enum Authentication {
     Nobody(Caller),
     /// By keys that they were given.
     Keys(Keys),
+    /// By tokens that an issuer signed.
+    Tokens(Box<Tokens>),
 }
 
 /// Why a request has no caller.
@@ -32,6 +39,10 @@ pub enum Denial {
     Missing,
     /// It has one that is not good, in words for whoever sent it.
     Invalid(&'static str),
+    /// It has one that is good, and belongs to no upstream that there is.
+    Unbound,
+    /// It has one that cannot be checked at the moment.
+    Unavailable,
 }
 
 impl Denial {
@@ -41,6 +52,8 @@ impl Denial {
         match self {
             Self::Missing => "missing",
             Self::Invalid(_) => "invalid",
+            Self::Unbound => "unbound",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -50,11 +63,15 @@ impl Authentication {
     ///
     /// # Errors
     /// When it has no credential that is good.
-    pub fn caller(&self, headers: &HeaderMap) -> Result<Caller, Denial> {
+    pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Denial> {
         match self {
             Self::Nobody(caller) => Ok(caller.clone()),
             Self::Keys(keys) => match Credential::read(headers)? {
                 Credential::Bearer(key) | Credential::ApiKey(key) => keys.caller(key),
+            },
+            Self::Tokens(tokens) => match Credential::read(headers)? {
+                Credential::Bearer(token) => tokens.caller(token).await,
+                Credential::ApiKey(_) => Err(Denial::Invalid("There are no keys here: send a token in Authorization.")),
             },
         }
     }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-pub use auth::{Auth, AuthMode, Client, KeyHash};
+pub use auth::{Auth, AuthMode, Client, Jwt, KeyHash};
 pub use log::{Log, LogFormat};
 pub use reload::{Contents, Loaded, Reload, Reread};
 pub use secret::Secret;

@@ -12,7 +12,7 @@
 mod answer;
 mod call;
 mod caller;
-mod connector;
+pub mod connector;
 mod exchange;
 mod list;
 mod login;

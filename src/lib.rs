@@ -26,6 +26,7 @@
 //! nothing. Every call of the order system passes [`resilience`]'s gate, in `legacy/caller.rs`.
 
 pub mod access;
+pub mod audit;
 pub mod backend;
 pub mod charset;
 pub mod commands;

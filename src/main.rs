@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tjansteguiden_gateway::commands::{Failure, demo, openapi, serve, simulate};
+use tjansteguiden_gateway::commands::{Failure, demo, keygen, openapi, serve, simulate};
 use tjansteguiden_gateway::config::Config;
 use tjansteguiden_gateway::telemetry;
 use tokio::runtime::{Builder, Runtime};
@@ -29,6 +29,8 @@ enum Command {
     Demo(demo::Options),
     /// Run a simulated order system alone
     Simulate(simulate::Options),
+    /// Make a key for a client, and its hash for the configuration
+    Keygen,
     /// Print the OpenAPI document
     Openapi {
         /// Form of the document
@@ -75,6 +77,7 @@ async fn run(command: Command) -> Result<(), Failure> {
             telemetry::init(None, level.as_deref());
             simulate::run(options).await
         }
+        Command::Keygen => keygen::run(),
         Command::Openapi { format } => openapi::run(format),
     }
 }

@@ -23,6 +23,7 @@ pub struct Metrics {
     duplicates: IntCounter,
     files: IntGaugeVec,
     denials: IntCounterVec,
+    keys: IntCounterVec,
     upstreams: UpstreamVectors,
 }
 
@@ -89,8 +90,13 @@ impl Default for Metrics {
             ),
             denials: counter(
                 "authentication_failures_total",
-                "Requests without a good credential: missing, or invalid.",
+                "Requests without a good credential: missing, invalid, unbound to an upstream, or unavailable when it could not be checked.",
                 &["reason"],
+            ),
+            keys: counter(
+                "jwks_fetches_total",
+                "How often the keys of the tokens' issuer were asked for: fetched, or failed.",
+                &["outcome"],
             ),
             upstreams: UpstreamVectors {
                 calls: histogram(
@@ -122,7 +128,7 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&self) {
         let UpstreamVectors { calls, retries, coalesced, drift, in_flight, breaker } = self.upstreams.clone();
-        let all: [Box<dyn Collector>; 14] = [
+        let all: [Box<dyn Collector>; 15] = [
             Box::new(self.requests.clone()),
             Box::new(self.active.clone()),
             Box::new(self.tasks.clone()),
@@ -131,6 +137,7 @@ impl Metrics {
             Box::new(self.duplicates.clone()),
             Box::new(self.files.clone()),
             Box::new(self.denials.clone()),
+            Box::new(self.keys.clone()),
             Box::new(calls),
             Box::new(retries),
             Box::new(coalesced),
@@ -151,6 +158,11 @@ impl Metrics {
     /// Counts a request without a good credential.
     pub fn denied(&self, reason: &str) {
         self.denials.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts that the issuer's keys were asked for.
+    pub fn keys_fetched(&self, is_fetched: bool) {
+        self.keys.with_label_values(&[if is_fetched { "fetched" } else { "failed" }]).inc();
     }
 
     /// Notes that a request has come.

@@ -1,6 +1,8 @@
 //! What every request passes, in one function: [`serve`].
 
+mod address;
 mod authentication;
+mod browser;
 mod compression;
 mod limits;
 mod line;
@@ -17,13 +19,16 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::ALLOW;
+use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 use tower::util::MapResponse;
 
+use browser::Page;
 use compression::Coding;
 use request::Tracked;
 
 use crate::access::Authentication;
+use crate::audit::Trail;
 use crate::metrics::Metrics;
 use crate::resilience::Rate;
 use crate::rest::problem::Problem;
@@ -43,6 +48,12 @@ pub struct Settings {
     pub tasks: TaskTracker,
     /// How many each client address may make.
     pub rate: Option<Rate<IpAddr>>,
+    /// The proxies whose word on where a request comes from is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The origins whose pages may read the API.
+    pub cors_origins: Vec<HeaderValue>,
+    /// Whether clients come by https to this very server.
+    pub is_tls: bool,
 }
 
 /// The routes with everything around them.
@@ -59,7 +70,8 @@ async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next
     // Its id, its deadline and its line in the log come first and last, so that whatever happens in between is told.
     let tracked = Tracked::begin(&mut request, &settings);
     let coding = Coding::preferred(request.headers());
-    let admitted = admit(&mut request, &tracked, &settings);
+    let page = Page::of(request.method(), request.headers(), &settings.cors_origins);
+    let admitted = admit(&mut request, &tracked, &settings).await;
     let response = match admitted {
         // Who is not known, asks for too much or too often is refused before any handler looks at it.
         Err(problem) => problem.into_response(),
@@ -67,17 +79,20 @@ async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next
         Ok(()) => panics::catch(next.run(request)).await,
     };
     // Whether a response was sent whole is seen behind the compression.
-    tracked.finish(compression::apply(response, coding), &settings)
+    let mut response = tracked.finish(compression::apply(response, coding), &settings);
+    page.tell(&mut response, &settings.cors_origins, settings.is_tls);
+    response
 }
 
 /// Lets a request in: from an address that does not ask too often, by a caller that is known, in a form that can be served.
-fn admit(request: &mut Request, tracked: &Tracked, settings: &Settings) -> Result<(), Problem> {
-    limits::check_rate(request, settings.rate.as_ref())?;
+async fn admit(request: &mut Request, tracked: &Tracked, settings: &Settings) -> Result<(), Problem> {
+    let address = address::of(request, &settings.trusted_proxies);
+    limits::check_rate(address, settings.rate.as_ref())?;
     if !tracked.is_public() {
-        let caller = authentication::caller(&settings.authentication, request.headers(), &settings.metrics)?;
+        let caller = authentication::caller(&settings.authentication, request.headers(), &settings.metrics).await?;
         tracked.note_caller(&caller);
         limits::check_rate_of(&caller)?;
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(Trail { request_id: tracked.id(), caller, address });
     }
     limits::check(request)
 }
@@ -88,6 +103,7 @@ fn allow_options(mut response: Response) -> Response {
         && let Ok(all) = HeaderValue::try_from(format!("{allow},OPTIONS").replace(',', ", "))
     {
         response.headers_mut().insert(ALLOW, all);
+        Page::tell_methods(response.headers_mut());
     }
     response
 }

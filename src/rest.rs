@@ -28,4 +28,4 @@ pub mod openapi;
 pub mod problem;
 
 pub use document::is_public;
-pub use router::{Gateway, OrderSystem, RequestId, Timeouts, router};
+pub use router::{Gateway, OrderSystem, Timeouts, router};

@@ -12,12 +12,16 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use crate::audit;
 use crate::config::LogFormat;
 
 /// Starts logging to standard output. `level` is a level such as `debug` for this crate's own messages.
 pub fn init(format: Option<LogFormat>, level: Option<&str>) {
     let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    let filter = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(level.min(LevelFilter::WARN));
+    let filter = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target(audit::TARGET, LevelFilter::INFO)
+        .with_default(level.min(LevelFilter::WARN));
     let is_terminal = std::io::stdout().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
     let layer = match format {

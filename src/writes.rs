@@ -24,6 +24,7 @@ use markers::Owner;
 pub use message::Added;
 pub use status::Expectation;
 
+use crate::audit::Written;
 use crate::backend::{Backend, Context, Error};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::model::{IdempotencyKey, NewMessage, Order, OrderId, OrderStatus};
@@ -100,13 +101,14 @@ impl Writes {
         id: OrderId,
         status: OrderStatus,
         expected: Option<Expectation>,
+        audit: Written,
     ) -> Result<(), Refusal> {
         let write = |inner: Arc<Inner>, context| async move {
             let done = match expected {
                 None => inner.change_status(&context, id, status).await,
                 Some(expected) => inner.change_status_if(&context, id, status, &*expected).await,
             };
-            inner.count("set_status", done.as_ref().map(|()| "applied"));
+            inner.count("set_status", done.as_ref().map(|()| "applied"), audit);
             done
         };
         self.finish(context, write).await
@@ -124,6 +126,7 @@ impl Writes {
         id: OrderId,
         message: NewMessage,
         key: Option<IdempotencyKey>,
+        audit: Written,
     ) -> Result<Added, Refusal> {
         let upstream = self.0.settings.upstream.name().to_owned();
         let owner = key.map(|key| Owner { client: client.to_owned(), upstream, order: id, key });
@@ -132,7 +135,11 @@ impl Writes {
                 None => inner.add_once(&context, id, message).await,
                 Some(owner) => inner.add_with_key(&context, owner, message).await,
             };
-            inner.count("add_message", done.as_ref().map(|added| if added.is_replayed { "replayed" } else { "applied" }));
+            inner.count(
+                "add_message",
+                done.as_ref().map(|added| if added.is_replayed { "replayed" } else { "applied" }),
+                audit,
+            );
             done
         };
         self.finish(context, write).await
@@ -220,7 +227,8 @@ impl Inner {
         }
     }
 
-    fn count(&self, call: &str, done: Result<&'static str, &Refusal>) {
+    /// Counts what became of a write, and tells it.
+    fn count(&self, call: &str, done: Result<&'static str, &Refusal>, audit: Written) {
         let outcome = done.unwrap_or_else(|refusal| match refusal {
             Refusal::Failed(Error::OutcomeUnknown { .. }) => "unknown",
             Refusal::Failed(_) | Refusal::KeyInUse => "not_applied",
@@ -229,5 +237,6 @@ impl Inner {
             Refusal::KeyReused => "key_reused",
         });
         self.settings.metrics.write(call, outcome);
+        audit.ended(outcome);
     }
 }

@@ -9,10 +9,10 @@ use tokio_util::task::TaskTracker;
 
 use super::Failure;
 use super::signal::StopSignals;
-use crate::access::{Authentication, Caller, Keys};
+use crate::access::{Authentication, Caller, Keys, Tokens};
 use crate::backend::{Backend, Coalesced, Explained, Observed};
 use crate::config::{self, AuthMode, Config, Reload, Reread, Secret};
-use crate::legacy::client::Client;
+use crate::legacy::client::{Client, NoTransport};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::ops::Readiness;
 use crate::resilience::Rate;
@@ -77,10 +77,13 @@ impl App {
         let settings = middleware::Settings {
             base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,
-            authentication: authentication(config)?,
+            authentication: authentication(config, &metrics)?,
             metrics: metrics.clone(),
             tasks: tasks.clone(),
             rate: server.rate_per_client.map(Rate::new),
+            trusted_proxies: server.trusted_proxies.clone(),
+            cors_origins: server.cors_origins.clone(),
+            is_tls: false,
         };
         let router = middleware::apply(rest::router(gateway), settings);
         let connections = Limits {
@@ -179,7 +182,7 @@ fn order_system(
 }
 
 /// How callers are known.
-fn authentication(config: &Config) -> Result<Authentication, Failure> {
+fn authentication(config: &Config, metrics: &Metrics) -> Result<Authentication, Failure> {
     match &config.auth.mode {
         AuthMode::None => {
             // The configuration has exactly one, or it would not have been accepted.
@@ -187,6 +190,11 @@ fn authentication(config: &Config) -> Result<Authentication, Failure> {
             Ok(Authentication::Nobody(Caller::anonymous(upstream)))
         }
         AuthMode::ApiKey(clients) => Ok(Authentication::Keys(Keys::new(clients))),
+        AuthMode::Jwt(jwt) => {
+            let upstreams = config.upstreams.keys().cloned().collect();
+            let tokens = Tokens::try_new(jwt, upstreams, metrics.clone());
+            Ok(Authentication::Tokens(Box::new(tokens.map_err(NoTransport::from)?)))
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Section `auth`.
 
 mod client;
+mod jwt;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use client::{Client, KeyHash};
+pub use jwt::Jwt;
 
 use super::settings::{Misfit, Settings, boolean};
 
@@ -25,12 +27,15 @@ pub enum AuthMode {
     None,
     /// By keys: sections `auth.clients.<name>`.
     ApiKey(BTreeMap<String, Client>),
+    /// By tokens: section `auth.jwt`.
+    Jwt(Box<Jwt>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     None,
     ApiKey,
+    Jwt,
 }
 
 impl Auth {
@@ -47,6 +52,8 @@ impl Auth {
         let mode = match mode {
             Mode::None => AuthMode::None,
             Mode::ApiKey => AuthMode::ApiKey(clients),
+            // Where something is missing that was told, and nothing is made of the rest.
+            Mode::Jwt => jwt::read(settings, upstreams).map_or(AuthMode::ApiKey(clients), |jwt| AuthMode::Jwt(Box::new(jwt))),
         };
         Self { mode, allow_unauthenticated }
     }
@@ -56,6 +63,7 @@ fn mode(text: &str) -> Result<Mode, Misfit> {
     match text {
         "none" => Ok(Mode::None),
         "api-key" => Ok(Mode::ApiKey),
+        "jwt" => Ok(Mode::Jwt),
         _ => Err("must be none, api-key or jwt".to_owned()),
     }
 }

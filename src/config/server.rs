@@ -1,8 +1,12 @@
 //! Section `server`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
+
+use http::HeaderValue;
+use ipnet::IpNet;
+use url::Url;
 
 use super::Secret;
 use super::settings::{Misfit, Settings, any_duration, duration, parsed, whole};
@@ -34,6 +38,12 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// How long a client may take nothing of a response. Default 30s; `GATEWAY__SERVER__WRITE_STALL_TIMEOUT`.
     pub write_stall_timeout: Duration,
+    /// Pages of these origins may read the API in browsers, such as `https://intranet.example`; exactly these, none by default;
+    /// `GATEWAY__SERVER__CORS_ORIGINS`.
+    pub cors_origins: Vec<HeaderValue>,
+    /// Proxies in front of the gateway, as addresses or networks such as `10.0.0.0/8`: what these say in `X-Forwarded-For` about
+    /// where a request comes from is believed. None by default; `GATEWAY__SERVER__TRUSTED_PROXIES`.
+    pub trusted_proxies: Vec<IpNet>,
     /// How many requests a second each client address may make; as many may come at once. Off by default;
     /// `GATEWAY__SERVER__RATE_PER_CLIENT`.
     pub rate_per_client: Option<NonZeroU32>,
@@ -66,6 +76,8 @@ impl Default for Server {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             write_stall_timeout: Duration::from_secs(30),
+            cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             rate_per_client: None,
             body_timeout: Duration::from_secs(10),
             secret: None,
@@ -90,6 +102,8 @@ impl Server {
             header_timeout: settings.or("server.header_timeout", default.header_timeout, duration),
             idle_timeout: settings.or("server.idle_timeout", default.idle_timeout, duration),
             write_stall_timeout: settings.or("server.write_stall_timeout", default.write_stall_timeout, duration),
+            cors_origins: settings.list_of("server.cors_origins", origin),
+            trusted_proxies: settings.list_of("server.trusted_proxies", network),
             rate_per_client: settings.optional("server.rate_per_client", rate),
             body_timeout: settings.or("server.body_timeout", default.body_timeout, duration),
             secret: settings.optional_secret("server.secret"),
@@ -112,6 +126,20 @@ impl Server {
         }
         server
     }
+}
+
+/// Reads an origin as browsers write it (RFC 6454, section 6.2): nothing else would ever be equal to it.
+fn origin(text: &str) -> Result<HeaderValue, Misfit> {
+    let is_exact = Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text);
+    let value = HeaderValue::from_str(text).ok().filter(|_| is_exact);
+    value.ok_or_else(|| "must be origins such as https://intranet.example: lower-case, without a path, a slash at the end or the scheme's own port; never * or null".to_owned())
+}
+
+fn network(text: &str) -> Result<IpNet, Misfit> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let network = text.parse::<IpNet>().ok().or_else(address);
+    network.ok_or_else(|| "must be addresses or networks such as 10.0.0.0/8".to_owned())
 }
 
 /// Reads a number of requests a second.

@@ -86,6 +86,12 @@ impl Settings {
         values.iter().map(|value| value.trim().to_owned()).collect()
     }
 
+    /// The values of a list that need not be there, each of which must fit.
+    pub(super) fn list_of<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, Misfit>) -> Vec<T> {
+        let parsed = self.list(key, &[]).iter().map(|value| parse(value)).collect::<Result<Vec<_>, _>>();
+        parsed.map_err(|misfit| self.fault(key, &misfit)).unwrap_or_default()
+    }
+
     /// A secret that need not be there; see [`Self::secret`].
     pub(super) fn optional_secret(&mut self, key: &str) -> Option<Secret> {
         let is_given = self.values.contains_key(key) || self.values.contains_key(&format!("{key}_file"));

@@ -1,15 +1,20 @@
 //! Who makes a request, or what is said to somebody who is not known.
 
 use http::HeaderMap;
+use std::time::Duration;
+
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 
 use crate::access::{Authentication, Caller, Denial};
 use crate::metrics::Metrics;
 use crate::rest::problem::{Code, Problem};
 
+/// When a token may be checked again that could not be.
+const SOON: Duration = Duration::from_secs(1);
+
 /// The caller, when there is one.
-pub(super) fn caller(authentication: &Authentication, headers: &HeaderMap, metrics: &Metrics) -> Result<Caller, Problem> {
-    authentication.caller(headers).map_err(|denial| {
+pub(super) async fn caller(authentication: &Authentication, headers: &HeaderMap, metrics: &Metrics) -> Result<Caller, Problem> {
+    authentication.caller(headers).await.map_err(|denial| {
         metrics.denied(denial.kind());
         problem(denial)
     })
@@ -20,6 +25,11 @@ fn problem(denial: Denial) -> Problem {
     let (challenge, detail) = match denial {
         Denial::Missing => ("Bearer realm=\"orders\"", "The request has no credential."),
         Denial::Invalid(detail) => ("Bearer realm=\"orders\", error=\"invalid_token\"", detail),
+        Denial::Unbound => return Problem::new(Code::Forbidden, "The token names no upstream of this gateway."),
+        Denial::Unavailable => {
+            let detail = "The keys of the token's issuer cannot be had at the moment, so the token cannot be checked.";
+            return Problem::new(Code::AuthenticationUnavailable, detail).retry_after(SOON);
+        }
     };
     Problem::new(Code::Unauthenticated, detail).with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }

@@ -1,8 +1,8 @@
 //! Limits of the head of a request.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use http::header::HOST;
 use http::{HeaderMap, Uri, Version};
 
@@ -31,11 +31,10 @@ pub(super) fn check(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether the client may make one more request.
-pub(super) fn check_rate(request: &Request, rate: Option<&Rate<IpAddr>>) -> Result<(), Problem> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
-    let Some((rate, peer)) = rate.zip(peer) else { return Ok(()) };
-    rate.take(&peer)
+/// Whether there may be one more request from an address.
+pub(super) fn check_rate(address: Option<IpAddr>, rate: Option<&Rate<IpAddr>>) -> Result<(), Problem> {
+    let Some((rate, address)) = rate.zip(address) else { return Ok(()) };
+    rate.take(&address)
         .map_err(|wait| Problem::new(Code::TooManyRequests, "This address makes more requests than it may.").retry_after(wait))
 }
 

@@ -42,6 +42,9 @@ mod tests {
             authentication: Authentication::Nobody(Caller::anonymous("default")),
             metrics: Metrics::default(),
             rate: None,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            is_tls: false,
             tasks: TaskTracker::new(),
         };
         let router = apply(Router::new().route("/orders", get(panicking)), settings);

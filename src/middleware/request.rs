@@ -14,8 +14,8 @@ use super::Settings;
 use super::line::{Line, ResponseState, Route, WatchedBody};
 use crate::access::Caller;
 use crate::backend::Context;
+use crate::rest;
 use crate::rest::problem::{self, Occurrence};
-use crate::rest::{self, RequestId};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -49,13 +49,17 @@ impl Tracked {
         let context = Context::telling(settings.request_timeout, move |calls| line.write_soon(calls, &tasks));
         let uri = original(request).clone();
         request.extensions_mut().insert(context.clone());
-        request.extensions_mut().insert(RequestId(Arc::clone(&id)));
         Self { id, method, uri, route, state, context }
     }
 
     /// Whether the request is one that everybody may make: for documentation, or about what can be asked.
     pub(super) fn is_public(&self) -> bool {
         self.method == Method::OPTIONS || self.route.below_base().is_some_and(rest::is_public)
+    }
+
+    /// The id of the request.
+    pub(super) fn id(&self) -> Arc<str> {
+        Arc::clone(&self.id)
     }
 
     /// Notes who makes the request.

@@ -4,8 +4,6 @@
 //! another. The tag of a status is different: it stands for the whole log, so that a status that went away and came back is
 //! not the same.
 
-use std::fmt::Write;
-
 use aws_lc_rs::digest::{Context, SHA256};
 use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
@@ -45,12 +43,7 @@ impl Tag {
         for part in parts {
             digest.update(part);
         }
-        let mut text = String::with_capacity(2 * LENGTH);
-        for byte in digest.finish().as_ref().iter().take(LENGTH) {
-            // A string takes everything.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
+        Self(hex::encode(digest.finish().as_ref().get(..LENGTH).unwrap_or_default()))
     }
 
     /// As it stands in a header.

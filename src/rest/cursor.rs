@@ -33,7 +33,7 @@ impl Cursor {
     /// # Errors
     /// When it is none of this version, in words for the client.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let bytes = from_hex(text).ok_or(DAMAGED)?;
+        let bytes = hex::decode(text).map_err(|_| DAMAGED)?;
         let (version, rest) = bytes.split_first().ok_or(DAMAGED)?;
         if *version != VERSION {
             return Err("was made by another version of the gateway; begin again without it");
@@ -50,7 +50,7 @@ impl Cursor {
                 id: u64::from_be_bytes(rest.take()?),
             },
         };
-        let is_whole = cursor.bytes() == bytes;
+        let is_whole = cursor.to_string() == text;
         if is_whole { Ok(cursor) } else { Err(DAMAGED) }
     }
 
@@ -70,7 +70,7 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.bytes()))
     }
 }
 
@@ -100,18 +100,6 @@ pub(super) fn fingerprint_of<'t>(texts: impl IntoIterator<Item = &'t str>) -> u6
 /// The same number for the same bytes on every replica and in every version (FNV-1a).
 fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    if text.len() != 2 * LENGTH {
-        return None;
-    }
-    text.as_bytes().chunks_exact(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.last()?)?)).collect()
 }
 
 #[cfg(test)]

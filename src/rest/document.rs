@@ -8,7 +8,7 @@ use axum::extract::{RawPathParams, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use utoipa_swagger_ui::Config;
 
 use super::conditional::{self, Tag};
@@ -53,6 +53,12 @@ pub(super) fn routes(base_path: &str) -> Router {
 const ROUTES: [&str; 6] =
     ["/openapi.json", "/openapi.yaml", "/swagger-ui", "/swagger-ui/", "/swagger-ui/{*file}", "/problems/{code}"];
 
+/// Swagger UI runs its own files and asks this server, and nothing else. Its pictures stand in its style sheet.
+const UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// A page about a problem shows an icon.
+const PAGE_POLICY: &str = "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// Whether a route, by its template without the base path, is for everybody: documentation, and the way to it.
 #[must_use]
 pub fn is_public(route: &str) -> bool {
@@ -75,7 +81,10 @@ async fn yaml(State(documents): State<Documents>, headers: HeaderMap) -> Respons
 async fn swagger_ui(State(documents): State<Documents>, path: RawPathParams) -> Result<Response, Problem> {
     let file = path.iter().next().map_or("", |(_, file)| file);
     match utoipa_swagger_ui::serve(file, documents.swagger_ui) {
-        Ok(Some(file)) => Ok(([(CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response()),
+        Ok(Some(file)) => {
+            let headers = [(CONTENT_TYPE, file.content_type.as_str()), (CONTENT_SECURITY_POLICY, UI_POLICY)];
+            Ok((headers, file.bytes.into_owned()).into_response())
+        }
         Ok(None) => Err(Problem::new(Code::RouteNotFound, "Swagger UI has no such file.")),
         Err(_) => Err(Problem::new(Code::InternalError, "Swagger UI cannot be configured.")),
     }
@@ -84,5 +93,5 @@ async fn swagger_ui(State(documents): State<Documents>, path: RawPathParams) -> 
 async fn problem(path: ProblemPath) -> Result<Response, Problem> {
     let code =
         Code::parse(&path.code).ok_or_else(|| Problem::new(Code::ProblemNotFound, "There is no problem with this code."))?;
-    Ok(([(CONTENT_TYPE, "text/html; charset=utf-8")], page(code)).into_response())
+    Ok(([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, PAGE_POLICY)], page(code)).into_response())
 }

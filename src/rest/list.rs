@@ -26,7 +26,7 @@ pub(super) async fn respond<T: ListItem>(
     mut items: Items<T>,
     accepted: AcceptsList,
     sight: Sight,
-    keep: impl Fn(&T) -> bool + Send + Unpin + 'static,
+    keep: impl FnMut(&T) -> bool + Send + Unpin + 'static,
 ) -> Result<Response, Problem> {
     let AcceptsList { form, is_head } = accepted;
     let first = items.next().await.transpose().map_err(|error| Problem::list(&error))?;
@@ -66,7 +66,7 @@ pub(super) const MAX_UNREADABLE: usize = 10_000;
 /// How many runs without a wanted item are taken in one go before others get their turn.
 const MAX_IN_A_ROW: usize = 16;
 
-impl<T: ListItem, K: Fn(&T) -> bool> List<T, K> {
+impl<T: ListItem, K: FnMut(&T) -> bool> List<T, K> {
     fn write(&mut self, run: &[Item<T>]) -> Result<(), BoxError> {
         for item in run {
             match item {
@@ -91,7 +91,7 @@ impl<T: ListItem, K: Fn(&T) -> bool> List<T, K> {
 impl<T, K> Stream for List<T, K>
 where
     T: ListItem,
-    K: Fn(&T) -> bool + Unpin,
+    K: FnMut(&T) -> bool + Unpin,
 {
     type Item = Result<Bytes, BoxError>;
 

@@ -98,6 +98,11 @@ impl<T: Placed> Page<T> {
 }
 
 impl<T> Page<T> {
+    /// The items.
+    pub(super) fn items(&self) -> &[T] {
+        &self.items
+    }
+
     /// The items, and the page without them.
     pub(super) fn split(self) -> (Vec<T>, Page<T>) {
         (self.items, Self { items: Vec::new(), ..self })

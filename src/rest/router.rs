@@ -22,6 +22,7 @@ use super::routes::{
     list_orders,
 };
 use crate::access::Caller;
+use crate::audit::Trail;
 use crate::backend::{Backend, Context};
 use crate::model::{Scope, Sight, Zone};
 use crate::writes::Writes;
@@ -46,10 +47,6 @@ pub struct OrderSystem {
     pub zone: Zone,
 }
 
-/// The id of a request, which its handler finds in it.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub Arc<str>);
-
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -69,10 +66,9 @@ impl Gateway {
     }
 
     /// Who makes the request, and the order system that it is for. Nobody is let through by default.
-    pub(super) fn caller(&self, parts: &Parts) -> Result<(Caller, &OrderSystem), Problem> {
-        let caller = parts.extensions.get::<Caller>().cloned();
-        let known =
-            caller.and_then(|caller| self.order_systems.get(caller.upstream()).map(|order_system| (caller, order_system)));
+    pub(super) fn asked<'p>(&self, parts: &'p Parts) -> Result<(&'p Trail, &OrderSystem), Problem> {
+        let trail = parts.extensions.get::<Trail>();
+        let known = trail.and_then(|trail| Some((trail, self.order_systems.get(trail.caller.upstream())?)));
         known.ok_or_else(|| Problem::new(Code::InternalError, "The request has come without a caller."))
     }
 
@@ -87,11 +83,11 @@ pub(super) struct Asked {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) writes: Writes,
     pub(super) zone: Zone,
-    pub(super) caller: Caller,
+    /// Who asks.
+    pub(super) trail: Trail,
     pub(super) context: Context,
     list_timeout: Duration,
     base_path: Arc<str>,
-    request_id: Arc<str>,
 }
 
 impl Asked {
@@ -100,15 +96,20 @@ impl Asked {
         self.context.with_deadline(Instant::now() + self.list_timeout)
     }
 
+    /// Who asks.
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.trail.caller
+    }
+
     /// What the caller sees of personal data.
     pub(super) fn sight(&self) -> Sight {
-        self.caller.scopes().sight()
+        self.caller().scopes().sight()
     }
 
     /// What a problem with `path` is told by, when it is part of an answer to this request.
     pub(super) fn occurrence(&self, path: &str) -> Occurrence {
         let instance = format!("{}{path}", self.base_path.trim_end_matches('/'));
-        Occurrence { base_path: Arc::clone(&self.base_path), instance, request_id: Arc::clone(&self.request_id) }
+        Occurrence { base_path: Arc::clone(&self.base_path), instance, request_id: Arc::clone(&self.trail.request_id) }
     }
 }
 
@@ -116,17 +117,16 @@ impl FromRequestParts<Gateway> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let (caller, OrderSystem { backend, writes, zone }) = gateway.caller(parts)?;
+        let (trail, OrderSystem { backend, writes, zone }) = gateway.asked(parts)?;
         let context = parts.extensions.get::<Context>().cloned();
         Ok(Self {
             backend: Arc::clone(backend),
             writes: writes.clone(),
             zone: zone.clone(),
-            caller,
+            trail: trail.clone(),
             context: context.unwrap_or_else(|| Context::within(gateway.timeouts.request)),
             list_timeout: gateway.timeouts.list,
             base_path: Arc::clone(&gateway.base_path),
-            request_id: parts.extensions.get::<RequestId>().map_or_else(|| "-".into(), |RequestId(id)| Arc::clone(id)),
         })
     }
 }

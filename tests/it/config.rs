@@ -40,7 +40,7 @@ fn a_file_and_the_environment_over_it_make_a_configuration() {
 
 #[test]
 fn every_fault_is_told_at_once_with_its_key() {
-    let file = "[server]\nlisten = \"here\"\nlimt = 3\ndrain_timeout = \"24s\"\n[log]\nformat = \"xml\"\n[auth]\nmode = \"jwt\"\n\
+    let file = "[server]\nlisten = \"here\"\nlimt = 3\ndrain_timeout = \"24s\"\n[log]\nformat = \"xml\"\n[auth]\nmode = \"basic\"\n\
                 [upstreams.default]\nurl = \"ftp://x\"\ntimeout = \"10\"\ncharset = \"klingon\"\nmax_item_bytes = 1023\n";
     let found = faults(file, &[("GATEWAY__UPSTREAMS__DEFAULT__TIME_ZONE", "Mars/Olympus")]);
     for key in [

@@ -90,14 +90,7 @@ fn parse_all<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Vec<KeyHash>, M
 }
 
 fn parse_hash(text: &str) -> Option<KeyHash> {
-    let mut hash = KeyHash::default();
-    let digits: Option<Vec<_>> =
-        text.bytes().map(|byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let digits = digits.filter(|digits| digits.len() == 2 * hash.len())?;
-    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |byte, digit| byte << 4 | digit);
-    }
-    Some(hash)
+    hex::decode(text).ok()?.try_into().ok()
 }
 
 fn read_upstream(settings: &mut Settings, key: &str, upstreams: &BTreeSet<String>) -> Option<String> {

@@ -116,7 +116,8 @@ impl FromRequestParts<Gateway> for OrderListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let (caller, order_system) = gateway.caller(parts)?;
+        let (trail, order_system) = gateway.asked(parts)?;
+        let upstream = trail.caller.upstream();
         let mut pairs = Pairs::parse(parts);
         let moment = |text: &str| parse_moment(text, &order_system.zone).ok_or(NO_MOMENT);
         let since = pairs.required("since", moment);
@@ -136,7 +137,7 @@ impl FromRequestParts<Gateway> for OrderListQuery {
         }
         let query = since.map(|since| {
             let query = Self { since, until, status, kind, customer_id, limit, cursor, expand, fingerprint: 0 };
-            Self { fingerprint: query.fingerprint(caller.upstream()), ..query }
+            Self { fingerprint: query.fingerprint(upstream), ..query }
         });
         pairs.check_cursor(cursor, query.as_ref().map(|query| query.fingerprint));
         pairs.finish(query)
@@ -147,12 +148,13 @@ impl FromRequestParts<Gateway> for CustomerListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let (caller, _) = gateway.caller(parts)?;
+        let (trail, _) = gateway.asked(parts)?;
+        let upstream = trail.caller.upstream();
         let mut pairs = Pairs::parse(parts);
         let since = pairs.required("since", |text| parse_date(text).ok_or("must be a date that exists, such as 2016-03-14"));
         let (limit, cursor) = pairs.page();
         let query = since.map(|since| {
-            let fingerprint = fingerprint_of(["customers", caller.upstream(), &since.to_string()]);
+            let fingerprint = fingerprint_of(["customers", upstream, &since.to_string()]);
             Self { since, limit, cursor, fingerprint }
         });
         pairs.check_cursor(cursor, query.as_ref().map(|query| query.fingerprint));

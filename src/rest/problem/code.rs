@@ -37,6 +37,8 @@ pub enum Code {
     Unauthenticated,
     /// The caller may not do that.
     Forbidden,
+    /// The credential cannot be checked.
+    AuthenticationUnavailable,
     /// The caller asks too often.
     TooManyRequests,
     /// The gateway has too much to do.
@@ -82,7 +84,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order in which a request can meet them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidParameter,
         Self::MalformedBody,
         Self::InvalidValue,
@@ -101,6 +103,7 @@ impl Code {
         Self::Forbidden,
         Self::TooManyRequests,
         Self::Overloaded,
+        Self::AuthenticationUnavailable,
         Self::RefusedByUpstream,
         Self::UpstreamCredentialRejected,
         Self::UpstreamUnreachable,
@@ -227,6 +230,12 @@ impl Code {
                 StatusCode::FORBIDDEN,
                 "Not allowed",
                 "The credential is good, but it does not allow this; `detail` names what is missing. Nothing was sent to the order system. Those who run the gateway decide what a credential allows.",
+            ),
+            Self::AuthenticationUnavailable => (
+                "authentication-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The credential cannot be checked",
+                "Whoever signed the token does not tell the gateway their keys, so nobody knows whether the token is good. Nothing was sent to the order system. Send the request again after the time in `Retry-After`; if it stays, those who run the gateway should look at its log.",
             ),
             Self::TooManyRequests => (
                 "too-many-requests",

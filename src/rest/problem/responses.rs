@@ -54,12 +54,12 @@ problems! {
     /// What a read of the order system can end in.
     ReadProblems:
         BAD_GATEWAY => [UpstreamAnswerInvalid, UpstreamUnreachable, UpstreamCredentialRejected, RefusedByUpstream],
-        SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded],
+        SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded, AuthenticationUnavailable],
         GATEWAY_TIMEOUT => [UpstreamTimeout];
     /// What a write to the order system can end in.
     WriteProblems:
         BAD_GATEWAY => [UpstreamUnreachable, UpstreamCredentialRejected],
-        SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded],
+        SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded, AuthenticationUnavailable],
         GATEWAY_TIMEOUT => [OutcomeUnknown, UpstreamTimeout];
     /// What a change of status can end in besides; its 409 has two codes.
     StatusProblems:
@@ -98,6 +98,7 @@ fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
             code,
             Code::UpstreamUnavailable
                 | Code::Overloaded
+                | Code::AuthenticationUnavailable
                 | Code::TooManyRequests
                 | Code::OutcomeUnknown
                 | Code::IdempotencyKeyInUse

@@ -48,7 +48,8 @@ pub(in crate::rest) async fn add_order_message(
     JsonBody(members): JsonBody,
 ) -> Result<Response, Problem> {
     let message = model::NewMessage::from(NewMessage::read(members)?);
-    let added = asked.writes.add_message(&asked.context, asked.caller.name(), path.id, message.clone(), key).await;
+    let audit = asked.trail.clone().writes("add_order_message", path.id.get());
+    let added = asked.writes.add_message(&asked.context, asked.caller().name(), path.id, message.clone(), key, audit).await;
     let added = added.map_err(|refusal| Problem::write(&refusal))?;
     let mut response = (StatusCode::CREATED, json(&AddedMessage::new(&message, &added))).into_response();
     if added.is_replayed {

@@ -41,7 +41,8 @@ pub(in crate::rest) async fn change_order_status(
     let change = StatusChange::read(members)?;
     let expected =
         condition.map(|condition| -> Expectation { Box::new(move |order| condition.is_met_by(&Tag::of_status(order))) });
-    let changed = asked.writes.set_status(&asked.context, path.id, change.status, expected).await;
+    let audit = asked.trail.clone().writes("change_order_status", path.id.get());
+    let changed = asked.writes.set_status(&asked.context, path.id, change.status, expected, audit).await;
     changed.map_err(|refusal| Problem::write(&refusal))?;
     Ok(json(&StatusOfOrder::from(change)))
 }

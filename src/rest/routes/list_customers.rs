@@ -3,6 +3,7 @@
 use axum::extract::OriginalUri;
 use axum::response::Response;
 
+use crate::model::Customer;
 use crate::rest::extract::{AcceptsList, CustomerListQuery};
 use crate::rest::list;
 use crate::rest::openapi::examples;
@@ -43,8 +44,17 @@ pub(in crate::rest) async fn list_customers(
 ) -> Result<Response, Problem> {
     let customers = asked.backend.customers(&asked.for_list(), query.since).await;
     let customers = customers.map_err(|error| Problem::list(&error))?;
-    match query.page() {
-        Some(page) => Ok(Page::choose(customers, page, |_| true).await?.respond(accepted.form, asked.sight(), &address)),
-        None => list::respond(customers, accepted, asked.sight(), |_| true).await,
+    let (sight, mut seen) = (asked.sight(), asked.trail.list("list_customers"));
+    let Some(page) = query.page() else {
+        let note = move |customer: &Customer| {
+            seen.note(customer.id.get());
+            true
+        };
+        return list::respond(customers, accepted, sight, note).await;
+    };
+    let page = Page::choose(customers, page, |_| true).await?;
+    for customer in page.items() {
+        seen.note(customer.id.get());
     }
+    Ok(page.respond(accepted.form, sight, &address))
 }

@@ -58,5 +58,9 @@ pub(in crate::rest) async fn list_orders(
         return Ok(page.respond(accepted.form, asked.sight(), &address));
     }
     let (orders, page) = page.split();
+    let mut seen = asked.trail.clone().list("list_orders");
+    for order in &orders {
+        seen.note(order.id.get());
+    }
     Ok(page.with(expand(&asked, &context, orders).await).respond(accepted.form, asked.sight(), &address))
 }

@@ -12,11 +12,17 @@ pub(crate) struct Answer {
 }
 
 /// Headers that an answer may have: nothing of the order system's gets through by accident.
-const KNOWN_HEADERS: [&str; 15] = [
+const KNOWN_HEADERS: [&str; 25] = [
     "accept-patch",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
     "allow",
     "cache-control",
     "connection",
+    "content-security-policy",
     "content-length",
     "content-type",
     "date",
@@ -24,8 +30,12 @@ const KNOWN_HEADERS: [&str; 15] = [
     "idempotency-replayed",
     "link",
     "location",
+    "referrer-policy",
     "retry-after",
     "transfer-encoding",
+    "www-authenticate",
+    "x-content-type-options",
+    "x-frame-options",
     "x-request-id",
     "vary",
 ];
@@ -69,6 +79,8 @@ impl Answer {
         }
         assert!(!self.header("x-request-id").is_empty());
         assert!(!self.header("cache-control").is_empty());
+        assert!(self.header("content-security-policy").contains("frame-ancestors 'none'"));
+        assert_eq!(self.header("x-content-type-options"), "nosniff");
         // The answer to HEAD has no body.
         if self.status >= 400 && !(self.body.is_empty() && self.header("content-length") != "0") {
             self.check_problem();

@@ -1,0 +1,90 @@
+//! Asks an issuer of tokens for its keys.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use tokio::time::timeout;
+use url::Url;
+
+use super::keyset::KeySet;
+use crate::legacy::connector::{Connector, NoAuthorities, connector};
+
+/// Where an issuer's keys are.
+#[derive(Debug, Clone)]
+pub(super) struct Issuer {
+    name: String,
+    jwks_url: Option<Url>,
+    client: Client<Connector, Empty<Bytes>>,
+}
+
+/// How long it may take, discovery and keys each.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The greatest document that is read, in bytes.
+const MAX_DOCUMENT: usize = 256 * 1024;
+
+/// The part of a discovery document that is read (`OpenID` Connect Discovery 1.0, section 3).
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Issuer {
+    /// The issuer with this name, which has its keys at `jwks_url` or tells where.
+    #[expect(clippy::disallowed_methods, reason = "nothing is written by it")]
+    pub(super) fn try_new(name: &str, jwks_url: Option<&Url>, connects_to: &Url) -> Result<Self, NoAuthorities> {
+        let client = Client::builder(TokioExecutor::new()).build(connector(connects_to, TIMEOUT)?);
+        Ok(Self { name: name.to_owned(), jwks_url: jwks_url.cloned(), client })
+    }
+
+    /// Its keys; `None` when they cannot be had, which is logged.
+    pub(super) async fn keys(&self) -> Option<KeySet> {
+        let keys = self.try_keys().await;
+        if let Err(reason) = keys {
+            tracing::error!(reason, "the keys of the tokens' issuer cannot be had; those that are known stay in use");
+        }
+        keys.ok()
+    }
+
+    async fn try_keys(&self) -> Result<KeySet, &'static str> {
+        let url = match &self.jwks_url {
+            Some(url) => url.as_str().to_owned(),
+            None => self.discover().await?,
+        };
+        let document = self.get(&url).await?;
+        KeySet::parse(&document).ok_or("its set of keys has no key that signs")
+    }
+
+    async fn discover(&self) -> Result<String, &'static str> {
+        let document = self.get(&format!("{}/.well-known/openid-configuration", self.name.trim_end_matches('/'))).await?;
+        let metadata: Metadata = serde_json::from_slice(&document).map_err(|_| "its discovery document cannot be read")?;
+        if metadata.issuer != self.name {
+            return Err("its discovery document is about another issuer");
+        }
+        // Keys that anybody on the way could change prove nothing.
+        let is_plain = metadata.jwks_uri.starts_with("http:") && !self.name.starts_with("http:");
+        if is_plain { Err("its discovery document leads away from https") } else { Ok(metadata.jwks_uri) }
+    }
+
+    /// A document. Redirects are not followed: they would lead away from where trust was given to.
+    #[expect(clippy::disallowed_methods, reason = "nothing of the order system's is sent from here")]
+    async fn get(&self, url: &str) -> Result<Bytes, &'static str> {
+        let uri: Uri = url.parse().map_err(|_| "its address cannot be used")?;
+        let request = Request::get(uri).header("accept", "application/json").body(Empty::new());
+        let request = request.map_err(|_| "its address cannot be used")?;
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|_| "it cannot be reached")?;
+            if !response.status().is_success() {
+                return Err("its HTTP status is no success");
+            }
+            let body = Limited::new(response.into_body(), MAX_DOCUMENT).collect().await;
+            body.map(http_body_util::Collected::to_bytes).map_err(|_| "its document broke off or is too large")
+        };
+        timeout(TIMEOUT, exchange).await.unwrap_or(Err("it does not answer in time"))
+    }
+}

@@ -1,0 +1,238 @@
+//! The keys of an issuer, kept for a while.
+//!
+//! Keys are good for ten minutes. A token with a key that is not known makes them be fetched anew, because issuers change
+//! their keys without notice; but not again within half a minute, or whoever makes names of keys up would make the gateway
+//! storm the issuer. While the issuer cannot be reached, the keys that are known stay good, and nobody waits for it whose key
+//! is known.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
+
+use super::keyset::KeySet;
+
+/// How long keys are good.
+const GOOD_FOR: Duration = Duration::from_mins(10);
+/// How soon they may be fetched again.
+const PAUSE: Duration = Duration::from_secs(30);
+/// How soon, as long as there are none at all.
+const PAUSE_WITHOUT_ANY: Duration = Duration::from_secs(1);
+
+/// Fetches the keys; `None` when they cannot be had.
+pub(super) type Fetch = Box<dyn Fn() -> BoxFuture<'static, Option<KeySet>> + Send + Sync>;
+
+/// The keys of one issuer. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct KeyCache(Arc<Inner>);
+
+struct Inner {
+    fetch: Fetch,
+    state: Mutex<State>,
+    /// One fetches at a time, and those who wait for it need not fetch again.
+    fetching: AsyncMutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    keys: Option<Arc<KeySet>>,
+    /// When the keys were fetched.
+    fetched: Option<Instant>,
+    /// When they were last asked for, and whether that failed.
+    asked: Option<Instant>,
+    has_failed: bool,
+}
+
+/// Why there is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoKey {
+    /// The issuer has no such key.
+    Unknown,
+    /// The issuer's keys have never been had.
+    Unavailable,
+}
+
+impl KeyCache {
+    pub(super) fn new(fetch: Fetch) -> Self {
+        Self(Arc::new(Inner { fetch, state: Mutex::default(), fetching: AsyncMutex::default() }))
+    }
+
+    /// The key with which a token with this header is checked.
+    pub(super) async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey, NoKey> {
+        if let Some(key) = self.known(id, algorithm) {
+            return Ok(key);
+        }
+        self.refresh().await;
+        let State { keys, .. } = &*self.0.state();
+        let keys = keys.as_ref().ok_or(NoKey::Unavailable)?;
+        keys.find(id, algorithm).cloned().ok_or(NoKey::Unknown)
+    }
+
+    /// Fetches the keys in a task of its own, for whoever comes first.
+    pub(super) fn warm_up(&self) {
+        let cache = self.clone();
+        tokio::spawn(async move { cache.refresh().await });
+    }
+
+    /// The key, if it is known and good without asking anybody.
+    fn known(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
+        let (key, is_good, may_ask) = {
+            let state = self.0.state();
+            let key = state.keys.as_ref()?.find(id, algorithm)?.clone();
+            let is_good = state.fetched.is_some_and(|fetched| fetched.elapsed() < GOOD_FOR);
+            (key, is_good || state.has_failed, state.has_failed && state.may_be_asked())
+        };
+        if may_ask {
+            self.warm_up();
+        }
+        is_good.then_some(key)
+    }
+
+    /// Fetches the keys unless that was done a moment ago. Whoever leaves while it runs leaves the outcome to the others.
+    async fn refresh(&self) {
+        let inner = Arc::clone(&self.0);
+        let fetching = tokio::spawn(async move {
+            let _turn = inner.fetching.lock().await;
+            if !inner.state().may_be_asked() {
+                return;
+            }
+            let keys = (inner.fetch)().await;
+            inner.state().note(keys);
+        });
+        // It ends early only with the runtime.
+        let _ = fetching.await;
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn may_be_asked(&self) -> bool {
+        let pause = if self.keys.is_some() { PAUSE } else { PAUSE_WITHOUT_ANY };
+        self.asked.is_none_or(|asked| asked.elapsed() >= pause)
+    }
+
+    fn note(&mut self, keys: Option<KeySet>) {
+        self.asked = Some(Instant::now());
+        self.has_failed = keys.is_none();
+        if let Some(keys) = keys {
+            self.fetched = self.asked;
+            self.keys = Some(Arc::new(keys));
+        }
+    }
+}
+
+impl fmt::Debug for KeyCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyCache")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt;
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+
+    /// An issuer whose only key has this name; empty when it cannot be reached. Every answer takes a second.
+    #[derive(Clone, Default)]
+    struct Issuer {
+        key: Arc<Mutex<&'static str>>,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Issuer {
+        fn with(key: &'static str) -> (Self, KeyCache) {
+            let issuer = Self::default();
+            issuer.has(key);
+            let own = issuer.clone();
+            let fetch: Fetch = Box::new(move || own.clone().answer().boxed());
+            (issuer, KeyCache::new(fetch))
+        }
+
+        fn has(&self, key: &'static str) {
+            *self.key.lock().expect("no panic") = key;
+        }
+
+        async fn answer(self) -> Option<KeySet> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            sleep(Duration::from_secs(1)).await;
+            let key = *self.key.lock().expect("no panic");
+            let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+            let set = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"{key}","x":"{x}"}}]}}"#);
+            if key.is_empty() { None } else { KeySet::parse(set.as_bytes()) }
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::SeqCst)
+        }
+    }
+
+    async fn find(cache: &KeyCache, id: &str) -> Result<(), NoKey> {
+        cache.find(Some(id), Algorithm::EdDSA).await.map(|_| ())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_are_fetched_once_for_all_and_again_after_ten_minutes() {
+        let (issuer, cache) = Issuer::with("a");
+        let found = futures_util::future::join_all((0..50).map(|_| find(&cache, "a"))).await;
+        assert!(found.iter().all(Result::is_ok));
+        advance(Duration::from_secs(599)).await;
+        assert_eq!((find(&cache, "a").await, issuer.asked()), (Ok(()), 1));
+        issuer.has("b");
+        advance(Duration::from_secs(1)).await;
+        assert_eq!((find(&cache, "a").await, issuer.asked()), (Err(NoKey::Unknown), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_keys_by_the_thousand_are_one_fetch_in_half_a_minute() {
+        let (issuer, cache) = Issuer::with("a");
+        assert!(find(&cache, "a").await.is_ok());
+        advance(PAUSE).await;
+        for number in 0..1_000 {
+            assert_eq!(find(&cache, &number.to_string()).await, Err(NoKey::Unknown));
+        }
+        assert_eq!(issuer.asked(), 2);
+        issuer.has("b");
+        assert_eq!(find(&cache, "b").await, Err(NoKey::Unknown));
+        advance(PAUSE).await;
+        assert_eq!((find(&cache, "b").await, issuer.asked()), (Ok(()), 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn known_keys_stay_good_while_the_issuer_cannot_be_reached_and_nobody_waits() {
+        let (issuer, cache) = Issuer::with("a");
+        assert!(find(&cache, "a").await.is_ok());
+        issuer.has("");
+        advance(GOOD_FOR).await;
+        assert_eq!((find(&cache, "a").await, issuer.asked()), (Ok(()), 2));
+        advance(PAUSE).await;
+        for _ in 0..10 {
+            assert!(find(&cache, "a").now_or_never().is_some_and(|found| found.is_ok()));
+        }
+        issuer.has("b");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!((find(&cache, "a").await, issuer.asked()), (Err(NoKey::Unknown), 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_any_keys_the_issuer_is_asked_every_second() {
+        let (issuer, cache) = Issuer::with("");
+        assert_eq!(find(&cache, "a").await, Err(NoKey::Unavailable));
+        assert_eq!((find(&cache, "a").await, issuer.asked()), (Err(NoKey::Unavailable), 1));
+        issuer.has("a");
+        advance(PAUSE_WITHOUT_ANY).await;
+        assert_eq!((find(&cache, "a").await, issuer.asked()), (Ok(()), 2));
+    }
+}

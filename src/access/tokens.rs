@@ -1,0 +1,146 @@
+//! Callers that are known by a token: a JWT that an issuer signed (RFC 7519, RFC 9068).
+//!
+//! Issuer, audience, expiry, not-before and algorithm are all required to be right; which algorithms are, says the
+//! configuration, and the kind of the key that the token names. The token says who the caller is, what they may do, and, where
+//! there are several, which upstream they belong to.
+
+use futures_util::FutureExt;
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use serde_json::{Map, Value};
+
+use super::issuer::Issuer;
+use super::keycache::{KeyCache, NoKey};
+use super::{Caller, Denial};
+use crate::config::Jwt;
+use crate::legacy::connector::NoAuthorities;
+use crate::metrics::Metrics;
+use crate::model::{Scope, Scopes, Word};
+
+/// Callers with tokens of one issuer.
+#[derive(Debug)]
+pub struct Tokens {
+    keys: KeyCache,
+    algorithms: Vec<Algorithm>,
+    /// Without the algorithm, which is that of the token once it is known to be allowed.
+    validation: Validation,
+    upstream: UpstreamOf,
+    scope_claim: String,
+}
+
+/// Which upstream a caller belongs to.
+#[derive(Debug)]
+enum UpstreamOf {
+    /// The only one.
+    All(String),
+    /// The one that this claim names, out of these.
+    Claim { claim: String, upstreams: Vec<String> },
+}
+
+type Claims = Map<String, Value>;
+
+/// The longest token, in bytes.
+const MAX_TOKEN: usize = 8_192;
+/// The longest name of a caller, in bytes.
+const MAX_SUBJECT: usize = 255;
+/// How much the issuer's clock may differ from ours, in seconds.
+const LEEWAY: u64 = 5;
+
+const MALFORMED: Denial = Denial::Invalid("The token is no signed JWT.");
+
+impl Tokens {
+    /// Tokens as the configuration wants them, for these upstreams. Fetches the issuer's keys in the background.
+    ///
+    /// # Errors
+    /// When no https connection could ever be made.
+    pub fn try_new(jwt: &Jwt, upstreams: Vec<String>, metrics: Metrics) -> Result<Self, NoAuthorities> {
+        let issuer = Issuer::try_new(&jwt.issuer, jwt.jwks_url.as_ref(), &jwt.keys_from)?;
+        let keys = KeyCache::new(Box::new(move || {
+            let (issuer, metrics) = (issuer.clone(), metrics.clone());
+            async move {
+                let keys = issuer.keys().await;
+                metrics.keys_fetched(keys.is_some());
+                keys
+            }
+            .boxed()
+        }));
+        keys.warm_up();
+        let mut validation = Validation::default();
+        validation.algorithms.clear();
+        validation.leeway = LEEWAY;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&jwt.issuer]);
+        validation.set_audience(&jwt.audience);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let upstream = match &jwt.upstream_claim {
+            Some(claim) => UpstreamOf::Claim { claim: claim.clone(), upstreams },
+            // The configuration has exactly one then, or it would not have been accepted.
+            None => UpstreamOf::All(upstreams.into_iter().next().unwrap_or_default()),
+        };
+        Ok(Self { keys, algorithms: jwt.algorithms.clone(), validation, upstream, scope_claim: jwt.scope_claim.clone() })
+    }
+
+    /// Who this token is about.
+    pub(super) async fn caller(&self, token: &str) -> Result<Caller, Denial> {
+        if token.len() > MAX_TOKEN {
+            return Err(Denial::Invalid("The token has more than 8192 bytes."));
+        }
+        let header = decode_header(token).map_err(|_| MALFORMED)?;
+        if !self.algorithms.contains(&header.alg) {
+            return Err(Denial::Invalid("The token is signed with an algorithm that is not allowed."));
+        }
+        // Whoever does not understand what is critical must not accept it (RFC 7515, section 4.1.11).
+        if header.crit.is_some() {
+            return Err(Denial::Invalid("The token has critical extensions, and none is known here."));
+        }
+        let key = self.keys.find(header.kid.as_deref(), header.alg).await.map_err(|missing| match missing {
+            NoKey::Unknown => Denial::Invalid("The token is signed with a key that its issuer does not have."),
+            NoKey::Unavailable => Denial::Unavailable,
+        })?;
+        let mut validation = self.validation.clone();
+        validation.algorithms = vec![header.alg];
+        let token = decode::<Claims>(token, &key, &validation).map_err(|error| Denial::Invalid(in_words(error.kind())))?;
+        self.caller_of(&token.claims)
+    }
+
+    fn caller_of(&self, claims: &Claims) -> Result<Caller, Denial> {
+        let name = text(claims, "sub").filter(|name| !name.trim().is_empty() && name.len() <= MAX_SUBJECT);
+        let name = name.ok_or(Denial::Invalid("The token's sub is empty or too long."))?;
+        // The library takes a list with the right issuer in it, too.
+        text(claims, "iss").ok_or(Denial::Invalid("The token is of another issuer."))?;
+        let upstream = match &self.upstream {
+            UpstreamOf::All(upstream) => upstream,
+            UpstreamOf::Claim { claim, upstreams } => {
+                let wanted = text(claims, claim);
+                upstreams.iter().find(|known| Some(known.as_str()) == wanted).ok_or(Denial::Unbound)?
+            }
+        };
+        Ok(Caller::new(name.to_owned(), upstream.clone(), scopes(claims.get(&self.scope_claim)), None))
+    }
+}
+
+fn text<'c>(claims: &'c Claims, name: &str) -> Option<&'c str> {
+    claims.get(name).and_then(Value::as_str)
+}
+
+/// Scopes stand in a text with spaces between them (RFC 8693, section 4.2) or, with some issuers, in a list. Those of others
+/// say nothing here.
+fn scopes(claim: Option<&Value>) -> Scopes {
+    match claim {
+        Some(Value::String(text)) => text.split(' ').filter_map(Scope::parse).collect(),
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).filter_map(Scope::parse).collect(),
+        _ => Scopes::default(),
+    }
+}
+
+fn in_words(error: &jsonwebtoken::errors::ErrorKind) -> &'static str {
+    use jsonwebtoken::errors::ErrorKind;
+    match error {
+        ErrorKind::ExpiredSignature => "The token has expired.",
+        ErrorKind::ImmatureSignature => "The token is not good yet.",
+        ErrorKind::InvalidIssuer => "The token is of another issuer.",
+        ErrorKind::InvalidAudience => "The token is for another audience.",
+        ErrorKind::InvalidSignature => "The token's signature is wrong.",
+        ErrorKind::MissingRequiredClaim(_) => "The token lacks one of exp, iss, aud and sub.",
+        _ => "The token cannot be accepted.",
+    }
+}
