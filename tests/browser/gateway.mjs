@@ -1,6 +1,7 @@
 // Starts the programs of the gateway and stops them again.
 
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -56,8 +57,8 @@ export async function demo() {
   return { origin: `http://${api}`, stop: () => program.stop() }
 }
 
-/** `serve` in front of `simulate`, below a base path. */
-export async function serve(basePath) {
+/** `serve` in front of `simulate`, below a base path, for a client with this key. */
+export async function serve(basePath, key) {
   const [api, ops, legacy] = await freeAddresses(3)
   const url = `http://${legacy}/admin/edit/services/plain/orders`
   const settings = {
@@ -67,6 +68,9 @@ export async function serve(basePath) {
     GATEWAY__SERVER__DRAIN_DELAY: '0s',
     GATEWAY__UPSTREAMS__DEFAULT__URL: url,
     GATEWAY__UPSTREAMS__DEFAULT__API_USER: '1234',
+    GATEWAY__AUTH__MODE: 'api-key',
+    GATEWAY__AUTH__CLIENTS__BROWSER__KEY_SHA256: createHash('sha256').update(key).digest('hex'),
+    GATEWAY__AUTH__CLIENTS__BROWSER__SCOPES: 'orders:read,orders:write,customers:read,personal-data:read',
   }
   // It has no probe; any answer shows that it listens.
   const simulator = await start(['simulate', '--listen', legacy], {}, url, () => true)

@@ -19,6 +19,8 @@ const OPERATIONS = [
   'GET /customers/{id}',
 ]
 
+const KEY = 'tg_a-key-for-the-browser'
+
 /** A browser with one page, which writes down what must not happen. */
 async function openBrowser(origin) {
   const browser = await chromium.launch({
@@ -98,6 +100,25 @@ async function execute(page, name, { parameters = {}, body } = {}) {
   return read
 }
 
+/** Gives the page a credential, by the name of its security scheme. */
+async function authorize(page, scheme, value) {
+  await page.locator('.auth-wrapper .authorize').click()
+  const form = authForm(page, scheme)
+  await form.locator('input').fill(value)
+  await form.getByRole('button', { name: 'Apply credentials' }).click()
+  await page.getByRole('button', { name: 'Close' }).click()
+}
+
+async function logout(page, scheme) {
+  await page.locator('.auth-wrapper .authorize').click()
+  await authForm(page, scheme).getByRole('button', { name: 'Remove authorization' }).click()
+  await page.getByRole('button', { name: 'Close' }).click()
+}
+
+function authForm(page, scheme) {
+  return page.locator('.auth-container').filter({ has: page.locator('h4 code', { hasText: scheme }) })
+}
+
 function expectStatus(status, shown) {
   assert.equal(shown.status, String(status), JSON.stringify(shown, null, 2))
 }
@@ -106,7 +127,7 @@ function expectStatus(status, shown) {
 describe('Swagger UI', { concurrency: 2 }, () => {
   for (const [where, basePath, gateway] of [
     ['at the root', '', demo],
-    ['below a base path', '/api/tg', () => serve('/api/tg')],
+    ['below a base path, with keys', '/api/tg', () => serve('/api/tg', KEY)],
   ]) {
     describe(where, { concurrency: 1, timeout: 180_000 }, () => {
       let running, browser, page, root
@@ -135,6 +156,18 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         )
         assert.deepEqual(listed.sort(), [...OPERATIONS].sort())
       })
+
+      if (basePath) {
+        test('without a credential nothing is shown, and with a key in either way', async () => {
+          const ask = () => execute(page, 'GET /orders/{id}/status', { parameters: { id: '20417' } })
+          expectStatus(401, await ask())
+          for (const scheme of ['apiKey', 'bearer']) {
+            await authorize(page, scheme, KEY)
+            expectStatus(200, await ask())
+            if (scheme === 'apiKey') await logout(page, scheme)
+          }
+        })
+      }
 
       test('an order is shown', async () => {
         const shown = await execute(page, 'GET /orders/{id}', { parameters: { id: '20417' } })
@@ -197,9 +230,13 @@ describe('Swagger UI', { concurrency: 2 }, () => {
       test('nothing came from another host', () => assert.deepEqual(browser.foreign, []))
 
       test('the browser had nothing to complain about', () => {
-        // It mentions every answer that is an error; one was meant to be.
-        const meant = `${root}/orders/1: Failed to load resource: the server responded with a status of 404 (Not Found)`
-        assert.deepEqual(browser.complaints.filter((complaint) => complaint !== meant), [])
+        // It mentions every answer that is an error; these were meant to be.
+        const failed = 'Failed to load resource: the server responded with a status of'
+        const meant = [
+          `${root}/orders/1: ${failed} 404 (Not Found)`,
+          `${root}/orders/20417/status: ${failed} 401 (Unauthorized)`,
+        ]
+        assert.deepEqual(browser.complaints.filter((complaint) => !meant.includes(complaint)), [])
       })
     })
   }

@@ -6,8 +6,10 @@
     reason = "a test ends where something is not as it should be"
 )]
 
+mod access;
 mod answers;
 mod bad_input;
+mod browsers;
 mod coalescing;
 mod compression;
 mod conditions;
@@ -21,6 +23,7 @@ mod lists;
 mod openapi;
 mod outage;
 mod pages;
+mod personal;
 mod process;
 mod provider;
 mod restarts;
@@ -29,5 +32,7 @@ mod server;
 mod simulator;
 mod soak;
 mod support;
+mod tenants;
+mod tokens;
 mod trouble;
 mod writes;

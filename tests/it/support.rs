@@ -2,12 +2,15 @@
 
 mod answer;
 mod gateway;
+pub(crate) mod issuer;
+mod keys;
 mod program;
 mod system;
 mod upstream;
 
 pub(crate) use answer::Answer;
 pub(crate) use gateway::Gateway;
+pub(crate) use keys::{ALL_SCOPES, Client, borrowed, hash};
 pub(crate) use program::Program;
 pub(crate) use system::{FIRST_ORDER, Fault, System, is_write};
 pub(crate) use upstream::{Reply, Upstream};

@@ -1,0 +1,99 @@
+//! What callers see who may not see personal data.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{ALL_SCOPES, Answer, Client, Gateway, Upstream, borrowed};
+
+const MASKED: &str = "orders:read,orders:write,customers:read";
+
+async fn gateway(upstream: &Upstream) -> Gateway {
+    let clients = [("plain", ALL_SCOPES), ("masked", MASKED)];
+    let variables: Vec<_> =
+        clients.into_iter().flat_map(|(name, scopes)| Client { name, upstream: "default", scopes }.variables()).collect();
+    Gateway::with(upstream, &borrowed(&variables)).await
+}
+
+async fn get(gateway: &Gateway, client: &str, target: &str, accept: &str) -> Answer {
+    gateway.send(gateway.request(Method::GET, target).bearer_auth(client).header("accept", accept)).await
+}
+
+/// The same value with what is left of personal data.
+fn masked(mut value: Value) -> Value {
+    match &mut value {
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = masked(item.take())),
+        Value::Object(members) => {
+            for member in ["email", "phone", "address", "premise"] {
+                members.remove(member);
+            }
+            // A customer has one, and a problem or an order none.
+            if members.contains_key("lastName") {
+                members.remove("message");
+            }
+            for (name, member) in members {
+                match (name.as_str(), member.as_str()) {
+                    ("personalIdentityNumber", Some("191212121212")) => *member = json!("19121212-****"),
+                    ("personalIdentityNumber", Some(_)) => *member = json!("****"),
+                    ("text", Some(text)) => {
+                        *member = json!(text.replace("191212121212", "****").replace("order@example.net", "****"));
+                    }
+                    _ => *member = masked(member.take()),
+                }
+            }
+        }
+        _ => {}
+    }
+    value
+}
+
+#[tokio::test]
+async fn every_route_shows_what_the_scope_allows_and_tags_differ_by_it() {
+    let upstream = Upstream::with_fixtures().await;
+    let gateway = gateway(&upstream).await;
+    for target in [
+        "/orders/20417",
+        "/orders/20417/status",
+        "/orders/20417/messages",
+        "/orders?since=2016-03-14",
+        "/orders?since=2016-03-14&limit=1&expand=detail",
+        "/customers/18020",
+        "/customers?since=2016-03-14",
+        "/customers?since=2016-03-14&limit=2",
+    ] {
+        let plain = get(&gateway, "plain", target, "*/*").await;
+        let seen = get(&gateway, "masked", target, "*/*").await;
+        assert_eq!(seen.ok(), masked(plain.ok()), "{target}");
+        if !plain.header("etag").is_empty() {
+            assert_eq!(plain.header("etag") == seen.header("etag"), plain.body == seen.body, "{target}");
+        }
+        for secret in ["191212121212", "0701740605", "tolvan@example.com", "Exempelgatan", "508-004", "Ring på"] {
+            assert!(!seen.body.contains(secret), "{secret} in {target}");
+        }
+    }
+    let lines = get(&gateway, "masked", "/customers?since=2016-03-14", "application/x-ndjson").await;
+    assert!(!lines.body.contains("email") && lines.body.ends_with("{\"complete\":true,\"count\":2}\n"), "{}", lines.body);
+}
+
+#[tokio::test]
+async fn what_the_document_marks_is_what_is_masked() {
+    let document = serde_json::to_value(tjansteguiden_gateway::rest::openapi::document("/")).expect("a document");
+    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let marked: Vec<String> = schemas
+        .iter()
+        .flat_map(|(name, schema)| {
+            let members = schema["properties"].as_object().into_iter().flatten();
+            members.filter(|(_, member)| member["x-personal-data"] == true).map(move |(member, _)| format!("{name}.{member}"))
+        })
+        .collect();
+    let expected = [
+        "Customer.address",
+        "Customer.email",
+        "Customer.message",
+        "Customer.personalIdentityNumber",
+        "Customer.phone",
+        "Customer.premise",
+        "Detail.value",
+        "Message.text",
+    ];
+    assert_eq!(marked, expected);
+}

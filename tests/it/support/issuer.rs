@@ -1,0 +1,135 @@
+//! An issuer of tokens with keys of its own, on a real socket.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use axum::Router;
+use axum::routing::get;
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use tjansteguiden_gateway::model;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Whom its tokens are for.
+pub(crate) const AUDIENCE: &str = "orders-api";
+
+pub(crate) struct Issuer {
+    address: SocketAddr,
+    fetches: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The keys that all issuers of a test run have: `rsa` and `ec` for signatures, `enc` for something else.
+pub(crate) struct Keys {
+    pub(crate) rsa: EncodingKey,
+    pub(crate) ec: EncodingKey,
+    /// One that no issuer tells of.
+    pub(crate) foreign: EncodingKey,
+}
+
+pub(crate) fn keys() -> &'static Keys {
+    static KEYS: OnceLock<Keys> = OnceLock::new();
+    KEYS.get_or_init(|| Keys { rsa: new_rsa(), ec: new_ec(), foreign: new_rsa() })
+}
+
+fn new_rsa() -> EncodingKey {
+    /// What stands before the key itself in PKCS #8.
+    const WRAPPING: usize = 26;
+    let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let document = pair.as_der().expect("a document");
+    EncodingKey::from_rsa_der(&document.as_ref()[WRAPPING..])
+}
+
+fn new_ec() -> EncodingKey {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+    EncodingKey::from_ec_der(pair.to_pkcs8v1().expect("a document").as_ref())
+}
+
+/// The set that issuers show.
+pub(crate) fn key_set() -> Value {
+    let jwk = |id: &str, key, algorithm, public_key_use| {
+        let mut jwk = Jwk::from_encoding_key(key, algorithm).expect("a public key");
+        jwk.common.key_id = Some(id.to_owned());
+        jwk.common.key_algorithm = None;
+        jwk.common.public_key_use = Some(public_key_use);
+        serde_json::to_value(jwk).expect("JSON")
+    };
+    json!({"keys": [
+        {"kty": "something new", "kid": "new"},
+        jwk("rsa", &keys().rsa, Algorithm::RS256, PublicKeyUse::Signature),
+        jwk("ec", &keys().ec, Algorithm::ES256, PublicKeyUse::Signature),
+        jwk("enc", &keys().rsa, Algorithm::RS256, PublicKeyUse::Encryption),
+    ]})
+}
+
+impl Issuer {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&fetches);
+        let metadata = json!({"issuer": format!("http://{address}/realm"), "jwks_uri": format!("http://{address}/keys")});
+        let router = Router::new()
+            .route("/realm/.well-known/openid-configuration", get(move || async move { metadata.to_string() }))
+            .route(
+                "/keys",
+                get(move || async move {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    key_set().to_string()
+                }),
+            );
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") });
+        Self { address, fetches, task }
+    }
+
+    /// As tokens name it.
+    pub(crate) fn name(&self) -> String {
+        format!("http://{}/realm", self.address)
+    }
+
+    /// How often its keys were asked for.
+    pub(crate) fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+
+    /// The claims of a token that is good for an hour, with these changed; `null` takes one away.
+    pub(crate) fn claims(&self, changes: &Value) -> Value {
+        let now = u64::try_from(model::now().as_second()).expect("after 1970");
+        let mut claims = json!({
+            "iss": self.name(), "aud": AUDIENCE, "sub": "shop", "iat": now, "nbf": now, "exp": now + 3_600,
+            "scope": "openid orders:read customers:read",
+        });
+        for (name, value) in changes.as_object().into_iter().flatten() {
+            let value = match value.as_str().and_then(|text| text.strip_prefix("now ")) {
+                Some(seconds) => json!(now.saturating_add_signed(seconds.parse().expect("a number"))),
+                None => value.clone(),
+            };
+            claims[name] = value;
+        }
+        claims.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+        claims
+    }
+
+    /// A token signed with its RSA key.
+    pub(crate) fn token(&self, changes: &Value) -> String {
+        sign("rsa", Algorithm::RS256, &keys().rsa, &self.claims(changes))
+    }
+}
+
+/// A token with this name of a key.
+pub(crate) fn sign(id: &str, algorithm: Algorithm, key: &EncodingKey, claims: &Value) -> String {
+    let header = Header { kid: Some(id.to_owned()), ..Header::new(algorithm) };
+    encode(&header, claims, key).expect("a token")
+}

@@ -1,0 +1,141 @@
+//! Two tenants with the same order ids and the same keys in one gateway: nothing of one shows at the other.
+
+use futures_util::{StreamExt, stream};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{ALL_SCOPES, Client, FIRST_ORDER, Fault, Gateway, Reply, System, Upstream, borrowed, random};
+
+const TENANTS: [&str; 2] = ["north", "south"];
+
+/// A gateway in front of two upstreams, each with a client of its name.
+async fn gateway(urls: [&str; 2], more: &[(&str, &str)]) -> Gateway {
+    let mut variables: Vec<_> = TENANTS
+        .into_iter()
+        .flat_map(|name| {
+            Client { name, upstream: if name == "north" { "default" } else { "second" }, scopes: ALL_SCOPES }.variables()
+        })
+        .collect();
+    variables.push(("UPSTREAMS__SECOND__URL".to_owned(), urls[1].to_owned()));
+    variables.push(("UPSTREAMS__SECOND__API_USER".to_owned(), "1234".to_owned()));
+    if crate::support::is_provider() {
+        variables.push(("UPSTREAMS__SECOND__DIALECT".to_owned(), "provider".to_owned()));
+        variables.push(("UPSTREAMS__SECOND__API_KEY".to_owned(), "KEY".to_owned()));
+    }
+    Gateway::before_url(urls[0], &[borrowed(&variables), more.to_vec()].concat()).await
+}
+
+/// Everything that an order system says has its name in it.
+fn told_by(name: &'static str) -> impl Fn(&str) -> Reply + Send + Sync + 'static {
+    move |query| {
+        let id = query.split("id=").nth(1).map_or("", |rest| rest.split('&').next().unwrap_or_default());
+        let row = format!("<log><date>2016-03-14 09:05:00</date><type>log</type><message>{name}</message></log>");
+        Reply::xml(&match query {
+            _ if query.contains("method=orders") => format!(
+                "<orders><order><id>1</id><date>2016-03-14 09:05:00</date><type>{name}</type></order>\
+                 <order><id>2</id><date>2016-03-15 09:05:00</date><type>{name}</type></order></orders>"
+            ),
+            _ if query.contains("method=order_info") => {
+                format!(
+                    "<order_info><orderinfo><status>{name}</status></orderinfo><customer><id>{id}</id><firstname>{name}</firstname></customer><logs>{row}</logs></order_info>"
+                )
+            }
+            _ if query.contains("method=customer_info") => {
+                format!("<customer_info><customer><id>{id}</id><firstname>{name}</firstname></customer></customer_info>")
+            }
+            _ if query.contains("method=set_status") => "<set_status><status>success</status></set_status>".to_owned(),
+            _ => "<add_message><status>success</status></add_message>".to_owned(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn in_10_000_interleaved_requests_no_tenant_sees_the_others() {
+    let north = Upstream::answering(told_by("north")).await;
+    let south = Upstream::answering(told_by("south")).await;
+    let gateway = gateway([&north.url(), &south.url()], &[]).await;
+    let ask = |number: u64| {
+        let gateway = &gateway;
+        async move {
+            let dice = random(number);
+            let (name, other) = if dice & 1 == 0 { ("north", "south") } else { ("south", "north") };
+            let id = dice >> 1 & 3;
+            let target = match dice >> 8 & 7 {
+                0 => "/orders?since=2016-03-14".to_owned(),
+                1 => "/orders?since=2016-03-14&limit=1".to_owned(),
+                2 => format!("/customers/{}", id + 1),
+                3 => format!("/orders/{}/messages", id + 1),
+                4 => format!("/orders/{}/status", id + 1),
+                _ => format!("/orders/{}", id + 1),
+            };
+            let answer = gateway.send(gateway.request(Method::GET, &target).bearer_auth(name)).await;
+            answer.ok();
+            assert!(answer.body.contains(name) && !answer.body.contains(other), "{target} as {name}: {}", answer.body);
+            (name, target, answer.header("etag").to_owned())
+        }
+    };
+    let tags: Vec<_> = stream::iter(0..10_000).map(ask).buffer_unordered(64).collect().await;
+    for (name, target, tag) in tags.iter().filter(|(_, _, tag)| !tag.is_empty()).take(500) {
+        let others = tags.iter().filter(|(of, at, _)| of != name && at == target);
+        assert!(others.take(20).all(|(_, _, other)| other != tag), "{target}");
+    }
+    assert!(north.queries().len() > 1_000 && south.queries().len() > 1_000);
+}
+
+#[tokio::test]
+async fn a_tenants_cursor_tag_or_key_is_nothing_to_another() {
+    let north = System::with_faults(|_| Fault::None).await;
+    let south = System::with_faults(|_| Fault::None).await;
+    let gateway = gateway([&north.url(), &south.url()], &[]).await;
+    let get = async |name: &str, target: &str| gateway.send(gateway.request(Method::GET, target).bearer_auth(name)).await;
+    let page = get("north", "/orders?since=2016-03-14&limit=1").await.ok();
+    let next = format!("/orders?since=2016-03-14&limit=1&cursor={}", page["nextCursor"].as_str().expect("a cursor"));
+    get("north", &next).await.ok();
+    get("south", &next).await.problem(400, "invalid-parameter");
+
+    let post = async |name: &str| {
+        let request = gateway.request(Method::POST, &format!("/orders/{FIRST_ORDER}/messages")).bearer_auth(name);
+        let request = request.header("content-type", "application/json").header("idempotency-key", "0123456789abcdef");
+        gateway.send(request.body(json!({"type": "log", "text": "en av två"}).to_string())).await
+    };
+    let (first, second) = (post("north").await, post("south").await);
+    assert_eq!((first.status, second.status), (201, 201));
+    assert_eq!((first.header("idempotency-replayed"), second.header("idempotency-replayed")), ("", ""));
+    assert_ne!(first.json()["reference"], second.json()["reference"]);
+    assert_eq!(north.texts_with(FIRST_ORDER, "en av två").await.len(), 1);
+    assert_eq!(south.texts_with(FIRST_ORDER, "en av två").await.len(), 1);
+    assert_eq!(post("north").await.header("idempotency-replayed"), "true");
+}
+
+#[tokio::test]
+async fn clients_of_one_upstream_have_keys_of_their_own_and_share_its_reads() {
+    let system = System::with_faults(|_| Fault::None).await;
+    let clients = ["a", "b"].map(|name| Client { name, upstream: "default", scopes: ALL_SCOPES }.variables()).concat();
+    let gateway = Gateway::before_url(&system.url(), &borrowed(&clients)).await;
+    let post = async |name: &str, text: &str| {
+        let request = gateway.request(Method::POST, &format!("/orders/{FIRST_ORDER}/messages")).bearer_auth(name);
+        let request = request.header("content-type", "application/json").header("idempotency-key", "0123456789abcdef");
+        gateway.send(request.body(json!({"type": "log", "text": text}).to_string())).await
+    };
+    assert_eq!(post("a", "från a").await.status, 201);
+    // The same key with another text is no reuse: it is another client's.
+    assert_eq!(post("b", "från b").await.status, 201);
+    post("a", "annat").await.problem(422, "idempotency-key-reused");
+    let log: Value =
+        gateway.send(gateway.request(Method::GET, &format!("/orders/{FIRST_ORDER}/messages")).bearer_auth("a")).await.ok();
+    assert_eq!(log["items"].as_array().expect("rows").iter().filter(|row| row["reference"].is_string()).count(), 2);
+}
+
+#[tokio::test]
+async fn trouble_of_one_tenants_upstream_is_not_the_others() {
+    let south = Upstream::answering(told_by("south")).await;
+    let gateway = gateway(["http://127.0.0.1:1/orders", &south.url()], &[]).await;
+    let get = async |name: &str| gateway.send(gateway.request(Method::GET, "/orders/1").bearer_auth(name)).await;
+    for _ in 0..30 {
+        assert!(matches!(get("north").await.status, 502 | 503));
+        get("south").await.ok();
+    }
+    get("north").await.problem(503, "upstream-unavailable");
+    assert_eq!(gateway.metric("upstream_breaker_state{upstream=\"default\"}").await, 2);
+    assert_eq!(gateway.metric("upstream_breaker_state{upstream=\"second\"}").await, 0);
+}
