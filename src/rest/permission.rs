@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 use utoipa::IntoResponses;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::UtoipaMethodRouter;
 
@@ -25,11 +26,17 @@ where
         [&mut item.get, &mut item.post, &mut item.patch, &mut item.put, &mut item.delete].into_iter().flatten()
     });
     for operation in operations {
-        let either = SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [scope.as_str()]));
-        operation.security = Some(either.to_vec());
+        describe(scope, operation);
         operation.responses.responses.extend(AccessProblems::responses());
     }
     (schemas, paths, methods.route_layer(from_fn_with_state(scope, check)))
+}
+
+/// Says in the document what is needed. Scopes stand in the text, because only OAuth's schemes have a place for them.
+fn describe(scope: Scope, operation: &mut Operation) {
+    operation.security = Some(SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [""; 0])).to_vec());
+    let description = operation.description.take().unwrap_or_default();
+    operation.description = Some(format!("{description}\n\nNeeds the scope `{}`.", scope.as_str()));
 }
 
 async fn check(State(scope): State<Scope>, request: Request, next: Next) -> Result<Response, Problem> {

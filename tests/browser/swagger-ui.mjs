@@ -106,13 +106,19 @@ async function authorize(page, scheme, value) {
   const form = authForm(page, scheme)
   await form.locator('input').fill(value)
   await form.getByRole('button', { name: 'Apply credentials' }).click()
-  await page.getByRole('button', { name: 'Close' }).click()
+  await closeDialog(page)
 }
 
 async function logout(page, scheme) {
   await page.locator('.auth-wrapper .authorize').click()
   await authForm(page, scheme).getByRole('button', { name: 'Remove authorization' }).click()
-  await page.getByRole('button', { name: 'Close' }).click()
+  await closeDialog(page)
+}
+
+async function closeDialog(page) {
+  const dialog = page.locator('.dialog-ux')
+  await dialog.locator('.btn-done').first().click()
+  await dialog.waitFor({ state: 'detached' })
 }
 
 function authForm(page, scheme) {
