@@ -1,6 +1,7 @@
 //! The commands: composition only.
 
 pub mod demo;
+pub mod fresh;
 pub mod keygen;
 pub mod openapi;
 pub mod serve;

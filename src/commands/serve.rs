@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
+use super::fresh::Fresh;
 use super::signal::StopSignals;
 use crate::access::{Authentication, Caller, Keys, Tokens};
 use crate::backend::{Backend, Coalesced, Explained, Observed};
-use crate::config::{self, AuthMode, Config, Reload, Reread, Secret};
+use crate::config::{self, AuthMode, Config, Secret};
 use crate::legacy::client::{Client, NoTransport};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::ops::Readiness;
@@ -32,8 +33,8 @@ pub struct App {
     /// Writes that are being finished, and lines for the log.
     tasks: TaskTracker,
     drain: Drain,
-    reloads: Vec<Box<dyn Reload>>,
-    metrics: Metrics,
+    /// What is made of files.
+    pub fresh: Fresh,
 }
 
 /// What a response may take longer than everything that it waits for.
@@ -102,8 +103,7 @@ impl App {
             readiness,
             tasks,
             drain: Drain { delay: server.drain_delay },
-            reloads: config.reloads(),
-            metrics,
+            fresh: Fresh::new(config.reloads(), metrics),
         })
     }
 
@@ -117,7 +117,7 @@ impl App {
         // Not before signals are heard and the ports answer: whoever reads this may send one, or ask.
         tracing::info!(listen = %self.api.address(), ops_listen = %self.ops.address(), "listening");
         let stop = CancellationToken::new();
-        let fresh = tokio::spawn(keep_fresh(self.reloads, self.metrics));
+        let fresh = tokio::spawn(self.fresh.keep());
         let closing = self.api.closing();
         let ops = tokio::spawn(self.ops.run(std::future::pending()));
         let work = async {
@@ -132,28 +132,6 @@ impl App {
         ops.abort();
         fresh.abort();
         Ok(())
-    }
-}
-
-/// Reads files anew when they change, and says so.
-async fn keep_fresh(reloads: Vec<Box<dyn Reload>>, metrics: Metrics) {
-    /// Looking costs next to nothing, and whoever swaps a certificate waits for it.
-    const PAUSE: Duration = Duration::from_secs(1);
-    let mut last = vec![Reread::Same; reloads.len()];
-    loop {
-        for (reload, last) in reloads.iter().zip(&mut last) {
-            let (key, reread) = (reload.key(), reload.reread());
-            metrics.file_is_usable(key, !matches!(reread, Reread::Unusable(_)));
-            match &reread {
-                Reread::Changed => tracing::info!(key, "a file was read anew"),
-                Reread::Unusable(misfit) if reread != *last => {
-                    tracing::error!(key, misfit, "a file cannot be used; what was read before stays in use");
-                }
-                Reread::Unusable(_) | Reread::Same => {}
-            }
-            *last = reread;
-        }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
