@@ -10,6 +10,7 @@ mod reload;
 mod secret;
 mod server;
 mod settings;
+mod tls;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -85,6 +86,7 @@ impl Config {
         for upstream in self.upstreams.values() {
             [&upstream.api_user].into_iter().chain(&upstream.api_key).for_each(&mut add);
         }
+        reloads.extend(self.server.tls.iter().map(|tls| Box::new(tls.clone()) as Box<dyn Reload>));
         reloads
     }
 

@@ -10,7 +10,7 @@
 //! Any front end runs over any backend: the *gateway* is REST over a legacy client, the *simulator* is the legacy endpoint
 //! over memory, and the *demo* is the one in front of the other with a real socket between them. [`model`] is the vocabulary
 //! that both protocols translate to. Dependencies point one way: `main → commands → {rest, legacy, memory, ops} →
-//! {writes, config, backend} → {resilience, metrics, model}`; [`rest`] never sees XML, [`legacy`] never sees JSON.
+//! {writes, config, backend} → {resilience, metrics, model, tls}`; [`rest`] never sees XML, [`legacy`] never sees JSON.
 //!
 //! # One request, walked through
 //!
@@ -41,4 +41,5 @@ pub mod resilience;
 pub mod rest;
 pub mod server;
 pub mod telemetry;
+pub mod tls;
 pub mod writes;

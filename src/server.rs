@@ -2,13 +2,15 @@
 //!
 //! A server is bound before it runs, so that port 0 can be asked for and the address told; tests take the same path. It is
 //! built on hyper's connections, because axum's own server lets a client take for ever over everything. What a client may
-//! take how long is watched here ([`watch`]): the head of a request, the pause between two, a response that it does not read.
+//! take how long is watched here ([`watch`]): the head of a request, with the handshake of an encrypted connection before it,
+//! the pause between two, a response that it does not read.
 //!
 //! A stop has three steps. First every response ends its connection, so that clients go elsewhere by themselves. Then no
 //! connection is accepted any more, and each open one ends with the request it is at. What is still open when the time is
 //! over is broken off.
 
 mod connection;
+mod stream;
 mod watch;
 
 use std::convert::Infallible;
@@ -24,12 +26,15 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::Request;
 use hyper::body::Incoming;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
+
+use crate::config::Loaded;
 
 use connection::Connection;
 
@@ -39,6 +44,7 @@ pub struct Server<S = Router> {
     listener: TcpListener,
     address: SocketAddr,
     service: S,
+    tls: Option<Loaded<ServerConfig>>,
     limits: Limits,
     closing: Closing,
 }
@@ -107,7 +113,13 @@ where
         };
         let listener = TcpListener::bind(address).await.map_err(in_words)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, service, limits, closing: Closing::default() })
+        Ok(Self { listener, address, service, tls: None, limits, closing: Closing::default() })
+    }
+
+    /// The same with encrypted connections, when it is said how: each by what is valid when it opens.
+    #[must_use]
+    pub fn encrypted(self, tls: Option<Loaded<ServerConfig>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The address that was taken.
@@ -130,6 +142,7 @@ where
         let serve = |(stream, peer, permit): Accepted| {
             let connection = Connection {
                 service: self.service.clone(),
+                tls: self.tls.as_ref().map(Loaded::get),
                 limits: self.limits,
                 closing: self.closing.clone(),
                 stopping: stopping.clone(),

@@ -84,7 +84,7 @@ impl App {
             rate: server.rate_per_client.map(Rate::new),
             trusted_proxies: server.trusted_proxies.clone(),
             cors_origins: server.cors_origins.clone(),
-            is_tls: false,
+            is_tls: server.tls.is_some(),
         };
         let router = middleware::apply(rest::router(gateway), settings);
         let connections = Limits {
@@ -98,7 +98,7 @@ impl App {
         };
         let readiness = Readiness::default();
         Ok(Self {
-            api: Server::bind(server.listen, router, connections).await?,
+            api: Server::bind(server.listen, router, connections).await?.encrypted(server.tls.clone()),
             ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics.clone(), drift), connections).await?,
             readiness,
             tasks,

@@ -15,13 +15,20 @@ pub struct Loaded<T>(Arc<Inner<T>>);
 struct Inner<T> {
     /// The key that it is configured by.
     key: String,
-    files: Vec<PathBuf>,
+    files: Vec<NamedFile>,
     parse: Parse<T>,
     state: RwLock<State<T>>,
 }
 
+/// A file, and the key that names it.
+#[derive(Debug, Clone)]
+pub(super) struct NamedFile {
+    pub(super) key: String,
+    pub(super) path: PathBuf,
+}
+
 /// Makes the value of what stands in the files.
-type Parse<T> = Box<dyn Fn(&[Contents]) -> Result<T, Misfit> + Send + Sync>;
+type Parse<T> = Box<dyn Fn(&[Contents]) -> Result<T, Misfits> + Send + Sync>;
 
 /// What stands in a file. It may be secret.
 pub type Contents = Zeroizing<Vec<u8>>;
@@ -61,15 +68,27 @@ impl<T> Loaded<T> {
         files: Vec<PathBuf>,
         parse: impl Fn(&[Contents]) -> Result<T, Misfit> + Send + Sync + 'static,
     ) -> Result<Self, Misfit> {
+        let files = files.into_iter().map(|path| NamedFile { key: key.to_owned(), path }).collect();
+        let name = key.to_owned();
+        let parse = move |contents: &[Contents]| parse(contents).map_err(|misfit| Misfits::one(&name, misfit));
+        Self::read_all(key, files, parse).map_err(|misfits| misfits.told_after(key))
+    }
+
+    /// The same for files that have keys of their own.
+    pub(super) fn read_all(
+        key: &str,
+        files: Vec<NamedFile>,
+        parse: impl Fn(&[Contents]) -> Result<T, Misfits> + Send + Sync + 'static,
+    ) -> Result<Self, Misfits> {
         let (contents, seen) = read(&files)?;
         let state = State { value: Arc::new(parse(&contents)?), seen };
         Ok(Self(Arc::new(Inner { key: key.to_owned(), files, parse: Box::new(parse), state: RwLock::new(state) })))
     }
 
     /// A value that was given as it is.
-    pub(super) fn given(key: &str, value: T) -> Self {
+    pub(crate) fn given(key: &str, value: T) -> Self {
         let state = State { value: Arc::new(value), seen: Fingerprint::default() };
-        let parse: Parse<T> = Box::new(|_| Err(String::new()));
+        let parse: Parse<T> = Box::new(|_| Err(Misfits::default()));
         Self(Arc::new(Inner { key: key.to_owned(), files: Vec::new(), parse, state: RwLock::new(state) }))
     }
 
@@ -86,13 +105,13 @@ impl<T: Send + Sync + 'static> Reload for Loaded<T> {
     }
 
     fn reread(&self) -> Reread {
-        let Inner { files, parse, state, .. } = &*self.0;
+        let Inner { key, files, parse, state } = &*self.0;
         if files.is_empty() {
             return Reread::Same;
         }
         let (contents, seen) = match read(files) {
             Ok(read) => read,
-            Err(misfit) => return Reread::Unusable(misfit),
+            Err(misfits) => return Reread::Unusable(misfits.told_after(key)),
         };
         if state.read().unwrap_or_else(PoisonError::into_inner).seen == seen {
             return Reread::Same;
@@ -102,7 +121,7 @@ impl<T: Send + Sync + 'static> Reload for Loaded<T> {
                 *state.write().unwrap_or_else(PoisonError::into_inner) = State { value: Arc::new(value), seen };
                 Reread::Changed
             }
-            Err(misfit) => Reread::Unusable(misfit),
+            Err(misfits) => Reread::Unusable(misfits.told_after(key)),
         }
     }
 }
@@ -120,16 +139,49 @@ impl<T> fmt::Debug for Loaded<T> {
     }
 }
 
-fn read(files: &[PathBuf]) -> Result<(Vec<Contents>, Fingerprint), Misfit> {
+/// What does not fit, each by the key of its file: all of it is told at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Misfits(Vec<(String, Misfit)>);
+
+impl Misfits {
+    pub(super) fn one(key: &str, misfit: Misfit) -> Self {
+        Self(vec![(key.to_owned(), misfit)])
+    }
+
+    /// Notes what does not fit, and passes on what does.
+    pub(super) fn note<T>(&mut self, key: &str, outcome: Result<T, impl fmt::Display>) -> Option<T> {
+        outcome.map_err(|misfit| self.0.push((key.to_owned(), misfit.to_string()))).ok()
+    }
+
+    /// The value, when there is nothing that does not fit.
+    pub(super) fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+
+    /// Each as it is told at start.
+    pub(super) fn into_faults(self) -> impl Iterator<Item = (String, Misfit)> {
+        self.0.into_iter()
+    }
+
+    /// All of them as they are told after this key.
+    fn told_after(&self, key: &str) -> String {
+        let told = |(other, misfit): &(String, Misfit)| if other == key { misfit.clone() } else { format!("{other} {misfit}") };
+        self.0.iter().map(told).collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn read(files: &[NamedFile]) -> Result<(Vec<Contents>, Fingerprint), Misfits> {
     let mut digest = Context::new(&SHA256);
     let mut contents = Vec::with_capacity(files.len());
-    for file in files {
-        let bytes = std::fs::read(file).map_err(|error| format!("names a file that cannot be read: {error}"))?;
+    let mut misfits = Misfits::default();
+    for NamedFile { key, path } in files {
+        let bytes = std::fs::read(path).map_err(|error| format!("names a file that cannot be read: {error}"));
+        let Some(bytes) = misfits.note(key, bytes) else { continue };
         digest.update(&(bytes.len() as u64).to_be_bytes());
         digest.update(&bytes);
         contents.push(Zeroizing::new(bytes));
     }
     let mut seen = Fingerprint::default();
     seen.copy_from_slice(digest.finish().as_ref());
-    Ok((contents, seen))
+    misfits.or((contents, seen))
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use ipnet::IpNet;
+use rustls::ServerConfig;
 use url::Url;
 
-use super::Secret;
 use super::settings::{Misfit, Settings, any_duration, duration, parsed, whole};
+use super::{Loaded, Secret, tls};
 
 /// The gateway's own sockets and times.
 #[derive(Debug, Clone)]
@@ -20,6 +21,12 @@ pub struct Server {
     pub ops_listen: SocketAddr,
     /// The path below which all routes are, without a slash at its end. Default `/`; `GATEWAY__SERVER__BASE_PATH`.
     pub base_path: String,
+    /// The certificate that the API is served with, over TLS 1.2 or 1.3; without it the API is plain http, and the probes
+    /// always are. `GATEWAY__SERVER__TLS__CERT_FILE` (PEM, with what leads to its authority) and
+    /// `GATEWAY__SERVER__TLS__KEY_FILE` (PEM, without a passphrase), both or neither; with
+    /// `GATEWAY__SERVER__TLS__CLIENT_CA_FILE` only clients are served that show a certificate of these authorities. All of
+    /// them are read anew when they change, for connections from then on.
+    pub tls: Option<Loaded<ServerConfig>>,
     /// How long a request may take that is no list. Default 25s; `GATEWAY__SERVER__REQUEST_TIMEOUT`.
     pub request_timeout: Duration,
     /// How long a whole list may take. Default 300s; `GATEWAY__SERVER__LIST_TIMEOUT`.
@@ -69,6 +76,7 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             ops_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             base_path: "/".to_owned(),
+            tls: None,
             request_timeout: Duration::from_secs(25),
             list_timeout: Duration::from_mins(5),
             drain_delay: Duration::from_secs(5),
@@ -95,6 +103,7 @@ impl Server {
             listen: settings.or("server.listen", default.listen, address()),
             ops_listen: settings.or("server.ops_listen", default.ops_listen, address()),
             base_path: settings.or("server.base_path", default.base_path, base_path),
+            tls: tls::server(settings),
             request_timeout: settings.or("server.request_timeout", default.request_timeout, duration),
             list_timeout: settings.or("server.list_timeout", default.list_timeout, duration),
             drain_delay: settings.or("server.drain_delay", default.drain_delay, any_duration),

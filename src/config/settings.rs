@@ -51,6 +51,11 @@ impl Settings {
         self.faults.push(format!("{key} {what}"));
     }
 
+    /// Whether a key was given, also when its value does not fit.
+    pub(super) fn is_given(&self, key: &str) -> bool {
+        self.given.contains(key)
+    }
+
     /// The value of a key that need not be there.
     pub(super) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, Misfit>) -> Option<T> {
         let parsed = match self.values.remove(key)? {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
@@ -15,16 +16,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
-use super::watch::{Watch, Watched};
-use super::{Closing, Limits};
+use super::watch::Watch;
+use super::{Closing, Limits, stream};
 
 /// What a connection needs.
 pub(super) struct Connection<S> {
     pub(super) service: S,
+    /// By what it is encrypted, as it is when the connection opens.
+    pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) limits: Limits,
     pub(super) closing: Closing,
     /// Told when the connection shall end with the request it is at.
@@ -39,12 +43,24 @@ where
     S::Future: Send,
 {
     /// Serves its requests until the client or the server ends it, or the client takes too long over something. A client that
-    /// breaks its connection off is no news.
-    pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
-        let Self { service, limits, closing, stopping, over } = self;
+    /// breaks its connection off is no news, nor is one that cannot or may not open it.
+    pub(super) async fn serve(self, socket: TcpStream, peer: SocketAddr) {
+        let Self { service, tls, limits, closing, stopping, over } = self;
         // Small answers should not wait for more.
-        let _ = stream.set_nodelay(true);
+        let _ = socket.set_nodelay(true);
         let watch = Watch::new(limits);
+        let mut too_long = pin!(watch.too_long());
+        // A handshake takes its time from that of the first head.
+        let opened = tokio::select! {
+            biased;
+            opened = stream::open(socket, tls, watch.clone()) => opened,
+            () = too_long.as_mut() => return,
+            () = over.cancelled() => return,
+        };
+        let stream = match opened {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%error, "a connection could not be encrypted"),
+        };
         let seen = watch.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             let response = Responding::begin(&seen, &request);
@@ -58,9 +74,7 @@ where
                 Ok::<HttpResponse<WatchedBody>, Infallible>(answer.map(|body| WatchedBody { body, _response: response }))
             }
         });
-        let io = TokioIo::new(Watched::new(stream, watch.clone()));
-        let mut http = pin!(http1::Builder::new().serve_connection(io, service));
-        let mut too_long = pin!(watch.too_long());
+        let mut http = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         let mut is_stopping = false;
         loop {
             tokio::select! {

@@ -9,8 +9,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Limits;
@@ -70,7 +68,8 @@ impl Watch {
         TooLong { watch: self.clone(), limit, sleep: Box::pin(sleep_until(limit)) }
     }
 
-    fn read(&self, bytes: &[u8]) {
+    /// Bytes of requests have come.
+    pub(super) fn read(&self, bytes: &[u8]) {
         let mut state = self.state();
         match state.phase {
             Phase::Idle => state.enter(Phase::Head),
@@ -80,7 +79,8 @@ impl Watch {
         state.ends_head = bytes.ends_with(b"\n\r\n") || bytes.ends_with(b"\n\n");
     }
 
-    fn written<T>(&self, outcome: &Poll<io::Result<T>>) {
+    /// The client was given something to take.
+    pub(super) fn written<T>(&self, outcome: &Poll<io::Result<T>>) {
         let mut state = self.state();
         match outcome {
             Poll::Ready(_) => state.stalled = None,
@@ -136,60 +136,6 @@ impl Future for TooLong {
             self.limit = limit;
             self.sleep.as_mut().reset(limit);
         }
-    }
-}
-
-/// A socket of which is noted when something goes through it.
-pub(super) struct Watched {
-    stream: TcpStream,
-    watch: Watch,
-}
-
-impl Watched {
-    pub(super) const fn new(stream: TcpStream, watch: Watch) -> Self {
-        Self { stream, watch }
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        match buffer.filled().get(before..) {
-            Some(bytes) if !bytes.is_empty() => self.watch.read(bytes),
-            _ => {}
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch.written(&outcome);
-        outcome
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
-        self.watch.written(&outcome);
-        outcome
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -1,15 +1,23 @@
 //! What tests are made of: a gateway, an order system, programs, and answers whose form is checked whatever they say.
 
 mod answer;
+mod authority;
+mod files;
 mod gateway;
+mod https;
 pub(crate) mod issuer;
 mod keys;
 mod program;
 mod system;
 mod upstream;
 
+use tjansteguiden_gateway::config::Config;
+
 pub(crate) use answer::Answer;
+pub(crate) use authority::{Authority, Identity};
+pub(crate) use files::Files;
 pub(crate) use gateway::Gateway;
+pub(crate) use https::{Https, encrypt};
 pub(crate) use keys::{ALL_SCOPES, Client, borrowed, hash};
 pub(crate) use program::Program;
 pub(crate) use system::{FIRST_ORDER, Fault, System, is_write};
@@ -28,6 +36,15 @@ pub(crate) fn random(seed: u64) -> u64 {
     let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ mixed >> 31
+}
+
+/// What is wrong with these settings, beside those that an order system needs.
+pub(crate) fn faults(settings: &[(&str, String)]) -> Vec<String> {
+    let needed = [("UPSTREAMS__DEFAULT__URL", "https://portal.example/orders"), ("UPSTREAMS__DEFAULT__API_USER", "1234")];
+    let needed = needed.map(|(name, value)| (name, value.to_owned()));
+    let variables = needed.iter().chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), value.clone()));
+    let faults = Config::load(None, variables).err().map(|faults| faults.to_string()).unwrap_or_default();
+    faults.lines().skip(1).map(|line| line.trim().to_owned()).collect()
 }
 
 /// A file of `tests/fixtures`.

@@ -1,9 +1,11 @@
 //! A gateway on free ports, started from a configuration as users give one.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
+use tjansteguiden_gateway::commands::fresh::Fresh;
 use tjansteguiden_gateway::commands::serve::App;
 use tjansteguiden_gateway::config::Config;
 use tjansteguiden_gateway::server::Drained;
@@ -17,6 +19,7 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     ops: SocketAddr,
     client: Client,
+    fresh: Mutex<Fresh>,
     tasks: [JoinHandle<Drained>; 2],
 }
 
@@ -37,6 +40,12 @@ impl Gateway {
         Self::before_url(&upstream.url(), settings).await
     }
 
+    /// A gateway in front of this address, with settings that the test has made.
+    pub(crate) async fn configured(url: &str, settings: &[(&str, String)]) -> Self {
+        let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Self::before_url(url, &settings).await
+    }
+
     pub(crate) async fn before_url(url: &str, settings: &[(&str, &str)]) -> Self {
         let defaults = [
             ("UPSTREAMS__DEFAULT__URL", url),
@@ -53,7 +62,12 @@ impl Gateway {
         let (address, ops) = (app.api.address(), app.ops.address());
         let tasks = [tokio::spawn(app.api.run(std::future::pending())), tokio::spawn(app.ops.run(std::future::pending()))];
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { address, ops, client, tasks }
+        Self { address, ops, client, fresh: Mutex::new(app.fresh), tasks }
+    }
+
+    /// Reads its files anew, as it does every second.
+    pub(crate) fn look_at_files(&self) {
+        self.fresh.lock().expect("no test panics inside").look();
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {

@@ -1,0 +1,91 @@
+//! Certificates and keys, in section `server.tls`. All of them stand in files.
+//!
+//! What belongs together is read together, so that a certificate is never used with the key of another one, not even while
+//! one file is swapped and the other is not yet.
+
+use std::path::PathBuf;
+
+use rustls::ServerConfig;
+
+use super::reload::{Contents, Loaded, Misfits, NamedFile};
+use super::settings::Settings;
+use crate::tls::{self, Authorities, Chain, Fault, Identity, Key};
+
+/// How the API is encrypted; `None` when nothing is said about it.
+pub(super) fn server(settings: &mut Settings) -> Option<Loaded<ServerConfig>> {
+    const CERTIFICATE: &str = "server.tls.cert_file";
+    const CLIENTS: &str = "server.tls.client_ca_file";
+    let pair = pair(settings, CERTIFICATE, "server.tls.key_file");
+    let clients = file(settings, CLIENTS, Role::Authorities);
+    if clients.is_some() && !settings.is_given(CERTIFICATE) {
+        settings.fault(CLIENTS, &format!("needs {CERTIFICATE}: clients show no certificate to a server that has none"));
+    }
+    let files = pair?.into_iter().chain(clients).collect();
+    read(settings, CERTIFICATE, files, |Parts { authorities, identity }| {
+        tls::server(identity.ok_or(Fault::NoCertificate)?, authorities)
+    })
+}
+
+/// What a file is there for.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Certificate,
+    Key,
+    Authorities,
+}
+
+/// What stands in files.
+#[derive(Debug, Default)]
+struct Parts {
+    authorities: Option<Authorities>,
+    identity: Option<Identity>,
+}
+
+impl Parts {
+    fn parse<'a>(files: impl Iterator<Item = (&'a (Role, NamedFile), &'a Contents)>) -> Result<Self, Misfits> {
+        let mut misfits = Misfits::default();
+        let (mut authorities, mut chain, mut key) = (None, None, None);
+        for ((role, file), contents) in files {
+            match role {
+                Role::Certificate => chain = misfits.note(&file.key, Chain::parse(contents)),
+                Role::Key => key = misfits.note(&file.key, Key::parse(contents)).map(|key| (key, &file.key)),
+                Role::Authorities => authorities = misfits.note(&file.key, Authorities::parse(contents)),
+            }
+        }
+        let pair = chain.zip(key);
+        let identity = pair.and_then(|(chain, (key, name))| misfits.note(name, Identity::try_new(chain, key)));
+        misfits.or(Self { authorities, identity })
+    }
+}
+
+/// Makes a value of files, now and whenever they change. What is wrong with none of them alone is told by `key`.
+fn read<T>(
+    settings: &mut Settings,
+    key: &str,
+    files: Vec<(Role, NamedFile)>,
+    make: impl Fn(Parts) -> Result<T, Fault> + Send + Sync + 'static,
+) -> Option<Loaded<T>> {
+    let named = files.iter().map(|(_, file)| file.clone()).collect();
+    let name = key.to_owned();
+    let loaded = Loaded::read_all(key, named, move |contents| {
+        make(Parts::parse(files.iter().zip(contents))?).map_err(|fault| Misfits::one(&name, fault.to_string()))
+    });
+    let tell = |misfits: Misfits| misfits.into_faults().for_each(|(key, misfit)| settings.fault(&key, &misfit));
+    loaded.map_err(tell).ok()
+}
+
+/// A certificate and its key: both or neither.
+fn pair(settings: &mut Settings, certificate: &str, key: &str) -> Option<[(Role, NamedFile); 2]> {
+    match (settings.is_given(certificate), settings.is_given(key)) {
+        (true, false) => settings.fault(key, &format!("is missing: the private key of the certificate in {certificate}")),
+        (false, true) => settings.fault(certificate, &format!("is missing: the certificate of the key in {key}")),
+        (true, true) | (false, false) => {}
+    }
+    let (certificate, key) = (file(settings, certificate, Role::Certificate), file(settings, key, Role::Key));
+    certificate.zip(key).map(|(certificate, key)| [certificate, key])
+}
+
+fn file(settings: &mut Settings, key: &str, role: Role) -> Option<(Role, NamedFile)> {
+    let path = settings.optional(key, |path| Ok(PathBuf::from(path)))?;
+    Some((role, NamedFile { key: key.to_owned(), path }))
+}

@@ -1,0 +1,33 @@
+//! Files that tests write and the gateway reads.
+
+use super::Identity;
+
+pub(crate) struct Files(tempfile::TempDir);
+
+impl Files {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// Where a file is.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.path(name), text).expect("room");
+        self.path(name)
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        std::fs::remove_file(self.path(name)).expect("a file");
+    }
+
+    /// Writes `server.pem` and `server.key`, and returns the settings that name them.
+    pub(crate) fn server(&self, identity: &Identity) -> [(&'static str, String); 2] {
+        [
+            ("SERVER__TLS__CERT_FILE", self.write("server.pem", &identity.certificate)),
+            ("SERVER__TLS__KEY_FILE", self.write("server.key", &identity.key)),
+        ]
+    }
+}
