@@ -68,16 +68,16 @@ enum Circuit {
         until: Instant,
         time: Duration,
     },
-    /// Open for `time` before; `probe` is the read that is on its way.
+    /// Open for `time` before. One read at a time is the probe.
     Trying {
         time: Duration,
         is_probe_out: bool,
     },
 }
 
-/// A call that was let through. Who drops it without a word says nothing about the one who was called.
+/// Given to a call that is let through. Who drops it without a word says nothing about the one who was called.
 #[derive(Debug)]
-pub struct Leave {
+pub struct Permission {
     breaker: Breaker,
     is_probe: bool,
     is_told: bool,
@@ -95,11 +95,11 @@ impl Breaker {
     ///
     /// # Errors
     /// When it does not: the time after which to come back.
-    pub fn admit(&self, is_read: bool) -> Result<Leave, Duration> {
+    pub fn admit(&self, is_read: bool) -> Result<Permission, Duration> {
         let mut circuit = self.circuit();
         let now = Instant::now();
         match &mut *circuit {
-            Circuit::Closed(_) => Ok(self.leave(false)),
+            Circuit::Closed(_) => Ok(self.permission(false)),
             Circuit::Open { until, .. } if now < *until => Err(*until - now),
             // Only a read is sent to try: how a failed write ended is not known.
             Circuit::Open { .. } | Circuit::Trying { is_probe_out: false, .. } if !is_read => Err(FIRST_OPEN),
@@ -108,14 +108,14 @@ impl Breaker {
                 *circuit = Circuit::Trying { time, is_probe_out: true };
                 drop(circuit);
                 (self.0.on_change)(State::Trying);
-                Ok(self.leave(true))
+                Ok(self.permission(true))
             }
             Circuit::Trying { .. } => Err(FIRST_OPEN),
         }
     }
 
-    fn leave(&self, is_probe: bool) -> Leave {
-        Leave { breaker: self.clone(), is_probe, is_told: false }
+    fn permission(&self, is_probe: bool) -> Permission {
+        Permission { breaker: self.clone(), is_probe, is_told: false }
     }
 
     fn circuit(&self) -> MutexGuard<'_, Circuit> {
@@ -157,7 +157,7 @@ impl Breaker {
     }
 }
 
-impl Leave {
+impl Permission {
     /// Tells how the call ended.
     pub fn ended(mut self, well: bool) {
         self.is_told = true;
@@ -165,7 +165,7 @@ impl Leave {
     }
 }
 
-impl Drop for Leave {
+impl Drop for Permission {
     fn drop(&mut self) {
         if self.is_probe && !self.is_told {
             self.breaker.lost();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, Leave};
+use super::breaker::{Breaker, Permission};
 use super::limit::{Limit, Permit};
 
 /// A limit and a breaker.
@@ -36,7 +36,7 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Passage {
     permit: Permit,
-    leave: Option<Leave>,
+    permission: Option<Permission>,
 }
 
 impl Gate {
@@ -53,8 +53,8 @@ impl Gate {
     pub async fn pass(&self, what: Use, deadline: Instant) -> Result<Passage, Refusal> {
         let is_read = what == Use::Read;
         let permit = self.limit.place(is_read, deadline).await.ok_or(Refusal::Busy)?;
-        let leave = self.breaker.admit(is_read).map_err(Refusal::Open)?;
-        Ok(Passage { permit, leave: Some(leave) })
+        let permission = self.breaker.admit(is_read).map_err(Refusal::Open)?;
+        Ok(Passage { permit, permission: Some(permission) })
     }
 }
 
@@ -67,8 +67,8 @@ impl Passage {
 
     /// The same for a call that goes on, and whose length says nothing about others.
     pub fn judged(&mut self, well: bool) {
-        if let Some(leave) = self.leave.take() {
-            leave.ended(well);
+        if let Some(permission) = self.permission.take() {
+            permission.ended(well);
         }
     }
 }
