@@ -14,7 +14,7 @@ mod turns;
 
 pub use breaker::{Breaker, BreakerSettings, State};
 pub use budget::Budget;
-pub use gate::{Gate, Passage, Refusal, Use};
+pub use gate::{Ending, Gate, Passage, Refusal, Use};
 pub use limit::{Limit, Permit};
 pub use rate::Rate;
 pub use turns::{Turn, Turns};

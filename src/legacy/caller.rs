@@ -10,13 +10,13 @@ use std::time::Duration;
 use prometheus::IntGauge;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::call::{Call, Effect};
+use super::call::{Call, Effect, Method};
 use super::exchange::{Exchange, Passing};
 use super::profile::Profile;
 use super::transport::{Response, Transport};
 use crate::backend::{Context, Error, Result};
 use crate::metrics::UpstreamMetrics;
-use crate::resilience::{Breaker, BreakerSettings, Budget, Gate, Limit, Passage, Refusal, State, Use, backoff};
+use crate::resilience::{Breaker, BreakerSettings, Budget, Ending, Gate, Limit, Passage, Refusal, State, Use, backoff};
 
 /// How often a read is sent again.
 const MAX_RETRIES: u32 = 2;
@@ -88,7 +88,7 @@ impl Caller {
             let mut place = self.pass(context, call, deadline).await?;
             let exchange =
                 Exchange::run(&self.transport, call, &self.profile, query, self.end_of_answer(context, call, deadline)).await;
-            place.passage.ended(exchange.is_healthy());
+            place.passage.ended(ending(&exchange));
             drop(place);
             // Of interest only to those who look for a row that has just been stamped.
             if let Some(there) = Some(&exchange).filter(|_| context.is_fresh()).and_then(Exchange::clock) {
@@ -120,7 +120,7 @@ impl Caller {
                 Ok(Err(error)) => Exchange::from(error),
                 Err(_) => Exchange::TimedOut,
             };
-            place.passage.ended(exchange.is_healthy());
+            place.passage.ended(ending(&exchange));
             drop(place);
             if !self.sends_again(context, call, exchange.trouble(), &mut retries, deadline).await {
                 let reason = "its HTTP status is no success";
@@ -131,9 +131,12 @@ impl Caller {
 
     /// Waits until the call may be sent, and whoever asked is still there.
     async fn pass(&self, context: &Context, call: &Call, deadline: Instant) -> Result<InFlight> {
-        let what = match call.effect {
-            Effect::Read => Use::Read,
-            Effect::WriteRepeatable | Effect::WriteOnce => Use::Write,
+        let what = match (call.effect, call.method) {
+            (Effect::WriteRepeatable | Effect::WriteOnce, _) => Use::Write,
+            (Effect::Read, Method::Orders | Method::Customers) => Use::List,
+            // What must see how things are now is asked for the sake of a write.
+            (Effect::Read, _) if context.is_fresh() => Use::ReadForWrite,
+            (Effect::Read, _) => Use::Read,
         };
         let passed = tokio::select! {
             biased;
@@ -187,14 +190,26 @@ impl Caller {
 
 impl InFlight {
     /// Tells how a list began; how long it takes says nothing about others.
-    pub(crate) fn began(&mut self, well: bool) {
-        self.passage.judged(well);
+    pub(crate) fn began<T>(&mut self, first: &Result<T>) {
+        self.passage.judged(match first {
+            Err(Error::Timeout) => Ending::CutOff,
+            Err(Error::AnswerInvalid { .. }) => Ending::Badly,
+            Ok(_) | Err(_) => Ending::Well,
+        });
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.gauge.dec();
+    }
+}
+
+fn ending(exchange: &Exchange) -> Ending {
+    match exchange {
+        Exchange::TimedOut => Ending::CutOff,
+        ended if ended.is_healthy() => Ending::Well,
+        _ => Ending::Badly,
     }
 }
 

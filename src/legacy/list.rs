@@ -60,7 +60,7 @@ impl<T: 'static> List<T> {
     /// The items as they come, once the first is there, or the end of an empty list. A fault after that ends the list.
     pub(crate) async fn open(mut self, mut place: InFlight) -> Result<impl Stream<Item = Result<Vec<Item<T>>, Error>>, Error> {
         let first = self.next().await;
-        place.began(!matches!(first, Err(Error::Timeout | Error::AnswerInvalid { .. })));
+        place.began(&first);
         self.place = Some(place);
         let first = first?;
         let is_empty = first.is_none();

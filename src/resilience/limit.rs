@@ -1,32 +1,47 @@
 //! How many calls may be on their way at once.
 //!
-//! A quarter of the places is closed to reads, so that a write does not wait behind a crowd that only looks. Who waits is
-//! served in turn, and sent away as soon as a call of the usual length can no longer end in time: late answers are work for
-//! nobody.
+//! A quarter of the places is closed to reads, so that a write does not wait behind a crowd that only looks. Lists last as long
+//! as their readers take, so they get at most half of what reads may have. Who waits is served in turn, and sent away as soon
+//! as a call of the usual length can no longer end in time: late answers are work for nobody.
+//!
+//! What is usual is learnt from calls that ended. One that was cut off would have taken longer than it did, and is counted so:
+//! else, when calls become slower, all get their place when there is too little time left, are cut off, and seem to be fast.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+
+use super::gate::Use;
 
 /// Places for calls. Cheap to clone; clones share them.
 #[derive(Debug, Clone)]
 pub struct Limit {
     all: Arc<Semaphore>,
     reads: Arc<Semaphore>,
-    /// How long a call usually takes, in microseconds.
-    usual: Arc<AtomicU64>,
+    lists: Arc<Semaphore>,
+    usual: Usual,
 }
 
 /// A place; it is free again when this goes.
 #[derive(Debug)]
 pub struct Permit {
-    _all: OwnedSemaphorePermit,
-    _read: Option<OwnedSemaphorePermit>,
-    usual: Arc<AtomicU64>,
+    _places: Places,
+    usual: Usual,
     since: Instant,
+    /// The time from when it was asked for to its deadline.
+    whole: Duration,
+}
+
+#[derive(Debug)]
+struct Places {
+    _list: Option<OwnedSemaphorePermit>,
+    _read: Option<OwnedSemaphorePermit>,
+    _any: OwnedSemaphorePermit,
 }
 
 impl Limit {
@@ -34,39 +49,87 @@ impl Limit {
     #[must_use]
     pub fn new(places: usize) -> Self {
         let places = places.max(1);
-        Self {
-            all: Arc::new(Semaphore::new(places)),
-            reads: Arc::new(Semaphore::new(places - places / 4)),
-            usual: Arc::default(),
-        }
+        let reads = places - places / 4;
+        let of = |places: usize| Arc::new(Semaphore::new(places));
+        Self { all: of(places), reads: of(reads), lists: of((reads / 2).max(1)), usual: Usual::default() }
     }
 
     /// Waits for a place, for a call that must end before the deadline. `None` when it could not.
-    pub async fn place(&self, is_read: bool, deadline: Instant) -> Option<Permit> {
-        let usual = Duration::from_micros(self.usual.load(Ordering::Relaxed));
-        let latest = deadline.checked_sub(usual)?;
-        let places = async {
-            let read = if is_read { Some(Arc::clone(&self.reads).acquire_owned().await.ok()?) } else { None };
-            let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-            Some(Permit { _all: all, _read: read, usual: Arc::clone(&self.usual), since: Instant::now() })
+    pub async fn place(&self, what: Use, deadline: Instant) -> Option<Permit> {
+        let asked = Instant::now();
+        let mut places = pin!(self.places(what));
+        let whole = deadline.duration_since(asked);
+        let places = match places.as_mut().now_or_never() {
+            // A free place is taken without looking at the clock: the usual may be wrong.
+            Some(free) => free?,
+            None => timeout_at(asked + whole.saturating_sub(self.usual.enough()), places).await.ok()??,
         };
-        // A free place is taken without looking at the clock: the usual may be wrong.
-        timeout_at(latest, places).await.ok().flatten()
+        let since = Instant::now();
+        // Another time may be usual by now.
+        let is_in_time = since == asked || since + self.usual.enough() <= deadline;
+        is_in_time.then(|| Permit { _places: places, usual: self.usual.clone(), since, whole })
+    }
+
+    async fn places(&self, what: Use) -> Option<Places> {
+        let (is_list, is_read) = match what {
+            Use::List => (true, true),
+            Use::Read => (false, true),
+            Use::ReadForWrite | Use::Write => (false, false),
+        };
+        let place = async |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned().await.ok();
+        Some(Places {
+            _list: if is_list { Some(place(&self.lists).await?) } else { None },
+            _read: if is_read { Some(place(&self.reads).await?) } else { None },
+            _any: place(&self.all).await?,
+        })
     }
 }
 
 impl Permit {
-    /// Notes that the call has ended, and with it how long calls usually take: an average in which each counts for an eighth.
-    pub fn ended(&self) {
-        let time = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let usual = self.usual.load(Ordering::Relaxed);
-        self.usual.store(usual - usual / 8 + time / 8, Ordering::Relaxed);
+    /// Notes that the call has ended, and with it how long calls usually take.
+    pub(super) fn ended(&self) {
+        self.usual.learn(self.since.elapsed());
+    }
+
+    /// Notes that the call was cut off at its deadline. It would have taken twice the usual time, or all that it had from the
+    /// beginning; that is at least as much as is usual.
+    pub(super) fn cut_off(&self) {
+        let usual = self.usual.time();
+        let longer = usual.saturating_mul(2).min(self.whole.max(usual));
+        self.usual.learn(self.since.elapsed().max(longer));
+    }
+
+    /// Whether the call has had, since it has its place, as much time as one may be expected to take: twice what is usual, or
+    /// half of the longest that calls get.
+    pub(super) fn has_had_time(&self) -> bool {
+        let usual = self.usual.time();
+        self.since.elapsed() >= usual.saturating_mul(2).min(self.whole.max(usual) / 2)
+    }
+}
+
+/// How long a call usually takes, in microseconds: an average in which each counts for an eighth.
+#[derive(Debug, Clone, Default)]
+struct Usual(Arc<AtomicU64>);
+
+impl Usual {
+    fn time(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+
+    /// What is enough for most calls.
+    fn enough(&self) -> Duration {
+        self.time() * 5 / 4
+    }
+
+    fn learn(&self, time: Duration) {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let usual = self.0.load(Ordering::Relaxed);
+        self.0.store(usual - usual / 8 + time / 8, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
     use tokio::time::advance;
 
     use super::*;
@@ -80,11 +143,11 @@ mod tests {
         for (places, reads) in [(1, 1), (3, 3), (4, 3), (64, 48)] {
             let limit = Limit::new(places);
             let mut taken = Vec::new();
-            while let Some(Some(permit)) = limit.place(true, soon()).now_or_never() {
+            while let Some(Some(permit)) = limit.place(Use::Read, soon()).now_or_never() {
                 taken.push(permit);
             }
             assert_eq!(taken.len(), reads);
-            while let Some(Some(permit)) = limit.place(false, soon()).now_or_never() {
+            while let Some(Some(permit)) = limit.place(Use::Write, soon()).now_or_never() {
                 taken.push(permit);
             }
             assert_eq!(taken.len(), places);
@@ -92,37 +155,93 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn lists_get_half_of_what_reads_may_have_and_reads_for_a_write_what_writes_have() {
+        for (places, lists, reads) in [(1, 1, 0), (4, 1, 2), (16, 6, 6)] {
+            let limit = Limit::new(places);
+            let mut taken = Vec::new();
+            for (what, count) in [(Use::List, lists), (Use::Read, reads), (Use::ReadForWrite, places - lists - reads)] {
+                for _ in 0..count {
+                    taken.push(limit.place(what, soon()).now_or_never().flatten().expect("a place"));
+                }
+                assert!(limit.place(what, soon()).now_or_never().is_none(), "{what:?} of {places}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_waits_gets_the_place_that_becomes_free() {
         let limit = Limit::new(1);
-        let first = limit.place(true, soon()).await.expect("a place");
-        let mut second = Box::pin(limit.place(false, soon()));
+        let first = limit.place(Use::Read, soon()).await.expect("a place");
+        let mut second = Box::pin(limit.place(Use::Write, soon()));
         assert!((&mut second).now_or_never().is_none());
         drop(first);
         assert!(second.await.is_some());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_can_no_longer_be_in_time_is_sent_away() {
+    /// A limit of one place whose calls usually take 400 ms.
+    async fn used() -> Limit {
         let limit = Limit::new(1);
         for _ in 0..100 {
-            let call = limit.place(true, soon()).await.expect("a place");
+            let call = limit.place(Use::Read, soon()).await.expect("a place");
             advance(Duration::from_millis(400)).await;
             call.ended();
         }
-        let _held = limit.place(true, soon()).await.expect("a place");
+        limit
+    }
+
+    /// After how many milliseconds a call that must end within a second is sent away.
+    async fn patience(limit: &Limit) -> u128 {
+        let _held = limit.place(Use::Read, soon()).await.expect("a place");
         let began = Instant::now();
-        assert!(limit.place(true, soon()).await.is_none());
-        let waited = began.elapsed().as_millis();
-        assert!((600..620).contains(&waited), "{waited}");
+        assert!(limit.place(Use::Read, soon()).await.is_none());
+        began.elapsed().as_millis()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_can_no_longer_be_in_time_is_sent_away() {
+        let waited = patience(&used().await).await;
+        assert!((500..520).contains(&waited), "{waited}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_cut_off_is_taken_for_a_longer_one() {
+        for (time, expected) in [(100, 500..520), (900, 0..20)] {
+            let limit = used().await;
+            for _ in 0..20 {
+                let deadline = Instant::now() + Duration::from_millis(time);
+                let call = limit.place(Use::Read, deadline).await.expect("a place");
+                advance(Duration::from_millis(time)).await;
+                call.cut_off();
+            }
+            let waited = patience(&limit).await;
+            assert!(expected.contains(&waited), "{waited} after {time}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gets_a_place_too_late_gives_it_to_the_next() {
+        let limit = used().await;
+        let held = limit.place(Use::Read, soon()).await.expect("a place");
+        let early = limit.place(Use::Read, soon());
+        let late = async {
+            advance(Duration::from_millis(450)).await;
+            let late = limit.place(Use::Read, soon());
+            // Calls take longer now.
+            (0..20).for_each(|_| limit.usual.learn(Duration::from_millis(700)));
+            drop(held);
+            late.await
+        };
+        let (early, late) = tokio::join!(early, late);
+        assert!(early.is_none() && late.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_stops_waiting_takes_no_place() {
         let limit = Limit::new(1);
-        let first = limit.place(true, soon()).await.expect("a place");
-        drop(Box::pin(limit.place(true, soon())));
-        assert!(limit.place(true, Instant::now()).await.is_none());
+        let first = limit.place(Use::Read, soon()).await.expect("a place");
+        drop(Box::pin(limit.place(Use::Read, soon())));
+        assert!(limit.place(Use::Read, Instant::now()).await.is_none());
         drop(first);
-        assert!(limit.place(true, soon()).await.is_some());
+        assert!(limit.place(Use::Read, soon()).await.is_some());
     }
 }

@@ -99,30 +99,82 @@ async fn retries_are_paid_for_from_a_budget() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_served_in_time_is_told_so_and_writes_have_a_reserve() {
+async fn who_cannot_be_served_in_time_is_told_so() {
+    let list = "HTTP/1.1 200 OK\r\n\r\n<orders><order><id>1</id></order>";
+    let upstream = Upstream::saying(Reply::bytes(list.as_bytes()).then_drip()).await;
+    let settings = [("UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "4"), ("UPSTREAMS__DEFAULT__TIMEOUT", "500ms")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let endless = gateway.request(reqwest::Method::GET, "/orders?since=2016-03-14").send().await.expect("a beginning");
+    let late = gateway.get("/orders?since=2016-03-14").await;
+    late.problem(503, "overloaded");
+    assert_eq!(late.header("retry-after"), "1");
+    assert_eq!((endless.status().as_u16(), upstream.queries().len()), (200, 1));
+}
+
+#[tokio::test]
+async fn writes_have_a_reserve() {
     let latch = Arc::new(Notify::new());
     let held = Arc::clone(&latch);
     let upstream = Upstream::answering(move |query| match query {
         write if write.contains("set_status") => Reply::xml("<set_status><status>success</status></set_status>"),
-        _ => Reply::held(&["<orders>", "</orders>"], &held),
+        _ => Reply::held(&["<order_info>", "<orderinfo><status>new</status></orderinfo></order_info>"], &held),
     })
     .await;
-    let settings = [("UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "4"), ("SERVER__REQUEST_TIMEOUT", "1s")];
-    let gateway = Gateway::with(&upstream, &settings).await;
-    let served = join_all((0..3).map(|_| gateway.get("/orders?since=2016-03-14")));
+    let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "4")]).await;
+    let targets: Vec<_> = (1..=4).map(|order| format!("/orders/{order}")).collect();
+    let reads = join_all(targets.iter().map(|target| gateway.get(target)));
     let others = async {
         upstream.asked(3).await;
         assert_eq!(gateway.metric(r#"upstream_in_flight{upstream="default"}"#).await, 3);
-        let late = gateway.get("/orders/1").await;
-        late.problem(503, "overloaded");
-        assert_eq!(late.header("retry-after"), "1");
         gateway.patch_status(9, r#"{"status":"new"}"#).await.ok();
-        latch.notify_waiters();
+        assert_eq!(upstream.queries().len(), 4, "a read waits");
+        loop {
+            latch.notify_waiters();
+            tokio::task::yield_now().await;
+        }
     };
-    let (served, ()) = tokio::join!(served, others);
-    assert!(served.iter().all(|answer| answer.status == 200), "{served:?}");
-    assert_eq!(upstream.queries().len(), 4);
+    let reads = tokio::select! {
+        reads = reads => reads,
+        () = others => unreachable!("it goes on"),
+    };
+    assert!(reads.iter().all(|answer| answer.status == 200), "{reads:?}");
     assert_eq!(gateway.metric(r#"upstream_in_flight{upstream="default"}"#).await, 0);
+}
+
+#[tokio::test]
+async fn lists_that_nobody_reads_leave_places_for_other_reads_and_for_messages_with_keys() {
+    let latch = Arc::new(Notify::new());
+    let held = Arc::clone(&latch);
+    let upstream = Upstream::answering(move |query| match query {
+        list if list.contains("method=orders") => {
+            Reply::held(&["<orders><order><id>1</id></order>", "<order><id>2</id></order></orders>"], &held)
+        }
+        write if write.contains("add_message") => Reply::xml("<add_message><status>success</status></add_message>"),
+        slow if slow.contains("id=9") => Reply::held(&["<order_info>", "</order_info>"], &held),
+        _ => Reply::xml(ORDER),
+    })
+    .await;
+    let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "4")]).await;
+    let held_up = async {
+        let lists = join_all((0..3).map(|_| gateway.get("/orders?since=2016-03-14")));
+        tokio::join!(lists, gateway.get("/orders/98"), gateway.get("/orders/99")).0
+    };
+    let others = async {
+        upstream.asked(3).await;
+        let message = gateway.request(reqwest::Method::POST, "/orders/1/messages").body(r#"{"type":"log","text":"a"}"#);
+        let keyed = message.header("content-type", "application/json").header("idempotency-key", "0123456789abcdef");
+        gateway.send(keyed).await.ok();
+        assert_eq!(upstream.queries().len(), 5, "two lists wait");
+        loop {
+            latch.notify_waiters();
+            tokio::task::yield_now().await;
+        }
+    };
+    let lists = tokio::select! {
+        lists = held_up => lists,
+        () = others => unreachable!("it goes on"),
+    };
+    assert!(lists.iter().all(|list| list.status == 200), "{lists:?}");
 }
 
 #[tokio::test]
