@@ -85,7 +85,7 @@ impl Caller {
     ) -> Result<Exchange> {
         let mut retries = 0;
         loop {
-            let mut place = self.pass(context, call, deadline).await?;
+            let mut place = self.pass(context, call, retries, deadline).await?;
             let exchange =
                 Exchange::run(&self.transport, call, &self.profile, query, self.end_of_answer(context, call, deadline)).await;
             place.passage.ended(ending(&exchange));
@@ -94,7 +94,7 @@ impl Caller {
             if let Some(there) = Some(&exchange).filter(|_| context.is_fresh()).and_then(Exchange::clock) {
                 context.note_clock(there);
             }
-            if !self.sends_again(context, call, exchange.trouble(), &mut retries, deadline).await {
+            if !self.sends_again(call, exchange.trouble(), &mut retries, deadline).await {
                 return Ok(exchange);
             }
         }
@@ -113,7 +113,7 @@ impl Caller {
     ) -> Result<(Response, InFlight)> {
         let mut retries = 0;
         loop {
-            let mut place = self.pass(context, call, deadline).await?;
+            let mut place = self.pass(context, call, retries, deadline).await?;
             let exchange = match timeout_at(deadline, self.transport.send(call, query)).await {
                 Ok(Ok(response)) if matches!(response.status, 200..=299) => return Ok((response, place)),
                 Ok(Ok(response)) => Exchange::take_in(response, call, &self.profile, deadline).await,
@@ -122,15 +122,15 @@ impl Caller {
             };
             place.passage.ended(ending(&exchange));
             drop(place);
-            if !self.sends_again(context, call, exchange.trouble(), &mut retries, deadline).await {
+            if !self.sends_again(call, exchange.trouble(), &mut retries, deadline).await {
                 let reason = "its HTTP status is no success";
                 return Err(exchange.into_read().err().unwrap_or(Error::AnswerInvalid { reason }));
             }
         }
     }
 
-    /// Waits until the call may be sent, and whoever asked is still there.
-    async fn pass(&self, context: &Context, call: &Call, deadline: Instant) -> Result<InFlight> {
+    /// Waits until the call may be sent, be it for another time, and whoever asked is still there.
+    async fn pass(&self, context: &Context, call: &Call, retries: u32, deadline: Instant) -> Result<InFlight> {
         let what = match (call.effect, call.method) {
             (Effect::WriteRepeatable | Effect::WriteOnce, _) => Use::Write,
             (Effect::Read, Method::Orders | Method::Customers) => Use::List,
@@ -145,7 +145,12 @@ impl Caller {
         };
         match passed {
             Ok(passage) => {
-                self.budget.pay_in();
+                if retries == 0 {
+                    self.budget.pay_in();
+                } else {
+                    self.metrics.retry(call.name);
+                    context.note_retry();
+                }
                 self.metrics.in_flight.inc();
                 Ok(InFlight { passage, gauge: self.metrics.in_flight.clone() })
             }
@@ -164,14 +169,7 @@ impl Caller {
     }
 
     /// Waits before a call that did not come through is sent again. `false` when it is not.
-    async fn sends_again(
-        &self,
-        context: &Context,
-        call: &Call,
-        trouble: Option<Passing>,
-        retries: &mut u32,
-        deadline: Instant,
-    ) -> bool {
+    async fn sends_again(&self, call: &Call, trouble: Option<Passing>, retries: &mut u32, deadline: Instant) -> bool {
         let Some(Passing { retry_after }) = trouble else { return false };
         if call.effect != Effect::Read || *retries == MAX_RETRIES {
             return false;
@@ -181,8 +179,6 @@ impl Caller {
             return false;
         }
         *retries += 1;
-        self.metrics.retry(call.name);
-        context.note_retry();
         sleep(pause).await;
         true
     }
