@@ -72,6 +72,11 @@ impl Caller {
         &self.budget
     }
 
+    /// Whether no write is sent before a read has shown that the order system answers again.
+    pub(crate) fn awaits_read(&self) -> bool {
+        self.gate.awaits_read()
+    }
+
     /// Makes a call and takes in its whole answer. It may wait until `deadline`.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! *Closed*, everything goes through, and what ended in the last ten seconds is counted. When enough of it failed, the breaker
 //! *opens*: nothing goes through for a while. Then one read goes through to *try*: if it ends well the breaker closes, if not
-//! it opens again for twice as long.
+//! it opens again for twice as long. Whoever has only writes to make asks [`Breaker::awaits_probe`] and reads something first.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -111,6 +111,16 @@ impl Breaker {
                 Ok(self.permission(true))
             }
             Circuit::Trying { .. } => Err(FIRST_OPEN),
+        }
+    }
+
+    /// Whether it waits for a read to be sent to try.
+    #[must_use]
+    pub fn awaits_probe(&self) -> bool {
+        match &*self.circuit() {
+            Circuit::Closed(_) => false,
+            Circuit::Open { until, .. } => Instant::now() >= *until,
+            Circuit::Trying { is_probe_out, .. } => !is_probe_out,
         }
     }
 
@@ -266,16 +276,17 @@ mod tests {
         end(&breaker, 20, false);
         for seconds in [1, 2, 4, 5, 5] {
             advance(Duration::from_millis(seconds * 1_000 - 1)).await;
-            assert!(breaker.admit(true).is_err(), "{seconds}");
+            assert!(breaker.admit(true).is_err() && !breaker.awaits_probe(), "{seconds}");
             advance(Duration::from_millis(1)).await;
-            assert!(breaker.admit(false).is_err(), "no write tries");
+            assert!(breaker.admit(false).is_err() && breaker.awaits_probe(), "no write tries");
             let probe = breaker.admit(true).expect("one read");
             assert!(breaker.admit(true).is_err() && breaker.admit(false).is_err(), "no second one");
+            assert!(!breaker.awaits_probe());
             probe.ended(false);
         }
         advance(SECOND * 5).await;
         breaker.admit(true).expect("one read").ended(true);
-        assert!(breaker.admit(false).is_ok());
+        assert!(breaker.admit(false).is_ok() && !breaker.awaits_probe());
         let seen = seen.lock().unwrap();
         assert_eq!((seen.len(), seen.first(), seen.last()), (13, Some(&State::Open), Some(&State::Closed)));
     }
@@ -286,6 +297,7 @@ mod tests {
         end(&breaker, 20, false);
         advance(SECOND).await;
         drop(breaker.admit(true).expect("one read"));
+        assert!(breaker.awaits_probe());
         breaker.admit(true).expect("another").ended(true);
         assert!(breaker.admit(true).is_ok());
     }

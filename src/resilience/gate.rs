@@ -70,6 +70,12 @@ impl Gate {
         let permission = self.breaker.admit(what != Use::Write).map_err(Refusal::Open)?;
         Ok(Passage { permit, permission: Some(permission) })
     }
+
+    /// Whether no write is let through before a read has shown that calls are answered again.
+    #[must_use]
+    pub fn awaits_read(&self) -> bool {
+        self.breaker.awaits_probe()
+    }
 }
 
 impl Passage {

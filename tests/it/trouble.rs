@@ -1,7 +1,7 @@
 //! An order system in trouble is not made worse: what is sent again, what waits, and when nothing is sent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -248,6 +248,34 @@ async fn an_order_system_that_does_not_answer_is_left_alone_for_a_moment() {
         tokio::task::yield_now().await;
     }
     assert_eq!(gateway.metric(BREAKER).await, 0);
+}
+
+#[tokio::test]
+async fn where_clients_only_write_one_read_finds_out_that_it_answers_again() {
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    let upstream = Upstream::answering(move |query| match query {
+        _ if down.load(Ordering::SeqCst) => Reply::bytes(b"").then_reset(),
+        write if write.contains("set_status") => Reply::xml("<set_status><status>success</status></set_status>"),
+        _ => Reply::xml(ORDER),
+    })
+    .await;
+    let settings = [("UPSTREAMS__DEFAULT__BREAKER__MIN_CALLS", "1"), ("UPSTREAMS__DEFAULT__BREAKER__MAX_OPEN", "100ms")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let write = || gateway.patch_status(1, r#"{"status":"new"}"#);
+    gateway.get("/orders/1").await;
+    while upstream.queries().len() < 3 {
+        write().await.problem(503, "upstream-unavailable");
+    }
+    assert!(upstream.queries().iter().all(|query| query.contains("order_info")), "a write does not try");
+    is_down.store(false, Ordering::SeqCst);
+    let began = Instant::now();
+    while write().await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "it never finds out");
+    }
+    let queries = upstream.queries();
+    let last = queries.iter().rev().take(2).map(|query| query.contains("set_status")).collect::<Vec<_>>();
+    assert_eq!(last, [true, false], "{queries:?}");
 }
 
 #[tokio::test]
