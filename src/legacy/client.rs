@@ -35,7 +35,7 @@ const MARKER_LENGTH: usize = 24;
 /// A client of one order system.
 #[derive(Debug)]
 pub struct Client {
-    caller: Caller,
+    caller: Arc<Caller>,
     credential: Credential,
     settle_time: Duration,
 }
@@ -66,7 +66,7 @@ impl Client {
         let transport = Arc::new(Transport::try_new(&upstream.url, upstream.connect_timeout)?);
         let Upstream { max_in_flight, breaker, timeout, settle_time, .. } = *upstream;
         let caller = Caller::new(transport, Arc::new(profile), max_in_flight, breaker, timeout, metrics);
-        Ok(Self { caller, credential: Credential::new(upstream), settle_time })
+        Ok(Self { caller: Arc::new(caller), credential: Credential::new(upstream), settle_time })
     }
 
     /// What pays for calls that are sent again.
@@ -150,7 +150,10 @@ impl Client {
         // What cannot be carried is refused before anything is sent, a login included.
         self.query(call, request, &self.typical_signature())?;
         let hash = timeout_at(deadline, session.hash(self.login())).await.unwrap_or(Err(Error::Timeout));
-        hash.map(|hash| Signature::Hash { hash, is_second: false }).map_err(|cause| Error::NotSent { cause: Box::new(cause) })
+        hash.map(|hash| Signature::Hash { hash, is_second: false }).map_err(|error| match error {
+            Error::NotSent { .. } | Error::Overloaded => error,
+            cause => Error::NotSent { cause: Box::new(cause) },
+        })
     }
 
     /// As long as those that are known, to see what fits into a request.
@@ -176,11 +179,10 @@ impl Client {
         true
     }
 
-    /// Logs in, in its own time: whoever waits for it, its outcome is for all. Whatever goes wrong, the call that needed it was
-    /// not sent.
+    /// Logs in, in its own time: whoever waits for it, its outcome is for all. It is let through and sent again like any other
+    /// read; writes wait for it too, so it may have their places. Whatever goes wrong, the call that needed it was not sent.
     fn login(&self) -> impl Future<Output = Result<Hash>> + Send + 'static {
-        let (transport, profile) = (Arc::clone(self.caller.transport()), Arc::clone(self.caller.profile()));
-        let timeout = self.caller.timeout();
+        let caller = Arc::clone(&self.caller);
         let query = match &self.credential {
             Credential::User(_) => Err(Error::CredentialRejected),
             Credential::Login { api_user, api_key, .. } => {
@@ -190,7 +192,8 @@ impl Client {
             }
         };
         async move {
-            let exchange = Exchange::run(&transport, &API_LOGIN, &profile, &query?, Instant::now() + timeout).await;
+            let context = Context::within(caller.timeout()).fresh();
+            let exchange = caller.exchange(&context, &API_LOGIN, &query?, context.deadline()).await?;
             let answer = match exchange.into_read() {
                 Err(Error::Refused { .. } | Error::NotFound) => return Err(Error::CredentialRejected),
                 answer => answer?,

@@ -2,7 +2,8 @@
 //!
 //! All calls share one. It is renewed before it ends, and once more when the order system refuses it. A login storm is
 //! impossible: one login runs at a time, those that wait for it share its outcome whatever it was, and a hash that no call
-//! was ever accepted with is not renewed at once, because another one would be refused too.
+//! was ever accepted with is not renewed at once, because another one would be refused too. A login that did not come through
+//! says nothing about the next one, so that one is only held back a little, and longer when it fails again.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::backend::Error;
+use crate::resilience::backoff;
 
 /// How long a hash is used: the order system keeps it for 20 minutes, and a call may take its time.
 const USED_FOR: Duration = Duration::from_mins(19);
-/// How long a failed login stands, and a hash that was never accepted: nobody logs in again sooner.
+/// How long a refused login stands, and a hash that was never accepted: nobody logs in again sooner.
 const STANDS_FOR: Duration = Duration::from_secs(5);
 /// How long a hash stands that was accepted and then refused. A refusal may be about one order only, and that order may be asked
 /// for again and again.
@@ -74,6 +76,8 @@ pub(crate) struct Session(Arc<Mutex<Option<Login>>>);
 struct Login {
     at: Instant,
     outcome: Result<Hash, Error>,
+    /// How many before it did not come through, one after the other.
+    failures: u32,
 }
 
 impl Session {
@@ -97,24 +101,41 @@ impl Session {
         refused: Option<&Hash>,
         login: impl Future<Output = Result<Hash, Error>> + Send + 'static,
     ) -> Result<Hash, Error> {
+        let asked = Instant::now();
         let mut last = Arc::clone(&self.0).lock_owned().await;
-        if let Some(Login { at, outcome }) = &*last {
-            let stands = match outcome {
-                Ok(hash) if Some(hash) != refused => USED_FOR,
-                Ok(hash) if hash.is_proven() => PROVEN_STANDS_FOR,
-                Ok(_) | Err(_) => STANDS_FOR,
-            };
-            if at.elapsed() < stands {
-                return outcome.clone();
-            }
+        if let Some(last) = &*last
+            && (last.at > asked || last.at.elapsed() < last.stands_for(refused))
+        {
+            return last.outcome.clone();
         }
+        let failures = last.as_ref().map_or(0, Login::failures);
         // A task of its own: a caller that leaves must not leave the others with a login that ends without an outcome.
         let login = tokio::spawn(async move {
             let outcome = login.await;
-            *last = Some(Login { at: Instant::now(), outcome: outcome.clone() });
+            *last = Some(Login { at: Instant::now(), outcome: outcome.clone(), failures });
             outcome
         });
         login.await.unwrap_or(Err(Error::Timeout))
+    }
+}
+
+impl Login {
+    /// How long it keeps others from logging in, who look for a hash that is not the refused one.
+    fn stands_for(&self, refused: Option<&Hash>) -> Duration {
+        match &self.outcome {
+            Ok(hash) if Some(hash) != refused => USED_FOR,
+            Ok(hash) if hash.is_proven() => PROVEN_STANDS_FOR,
+            Ok(_) | Err(Error::CredentialRejected) => STANDS_FOR,
+            Err(_) => backoff::longest(self.failures),
+        }
+    }
+
+    /// How many logins up to this one did not come through.
+    fn failures(&self) -> u32 {
+        match self.outcome {
+            Ok(_) | Err(Error::CredentialRejected) => 0,
+            Err(_) => self.failures + 1,
+        }
     }
 }
 
@@ -132,14 +153,18 @@ mod tests {
     #[derive(Default)]
     struct System {
         logins: AtomicU32,
-        is_down: bool,
+        fault: Mutex<Option<Error>>,
     }
 
     impl System {
+        fn failing(fault: Error) -> Arc<Self> {
+            Arc::new(Self { fault: Mutex::new(Some(fault)), ..Self::default() })
+        }
+
         async fn login(self: Arc<Self>) -> Result<Hash, Error> {
             let number = self.logins.fetch_add(1, Ordering::SeqCst) + 1;
             sleep(Duration::from_secs(1)).await;
-            if self.is_down { Err(Error::CredentialRejected) } else { Ok(Hash::new(&number.to_string())) }
+            self.fault.lock().await.clone().map_or_else(|| Ok(Hash::new(&number.to_string())), Err)
         }
 
         fn logins(&self) -> u32 {
@@ -187,14 +212,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failed_login_is_shared_and_not_repeated_at_once() {
-        let (session, system) = (Session::default(), Arc::new(System { is_down: true, ..System::default() }));
+    async fn a_refused_login_is_shared_and_not_repeated_at_once() {
+        let (session, system) = (Session::default(), System::failing(Error::CredentialRejected));
         let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&system).login()))).await;
         assert!(hashes.iter().all(|hash| *hash == Err(Error::CredentialRejected)));
+        advance(STANDS_FOR - Duration::from_millis(1)).await;
+        assert!(session.hash(Arc::clone(&system).login()).await.is_err());
         assert_eq!(system.logins(), 1);
-        advance(STANDS_FOR).await;
+        advance(Duration::from_millis(1)).await;
         assert!(session.hash(Arc::clone(&system).login()).await.is_err());
         assert_eq!(system.logins(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_did_not_come_through_is_shared_and_soon_repeated() {
+        let (session, system) = (Session::default(), System::failing(Error::Timeout));
+        for (login, pause) in (1..).zip([100, 200, 400, 800, 1_600, 2_000, 2_000]) {
+            let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&system).login()))).await;
+            assert!(hashes.iter().all(|hash| *hash == Err(Error::Timeout)));
+            advance(Duration::from_millis(pause - 1)).await;
+            assert!(session.hash(Arc::clone(&system).login()).await.is_err());
+            assert_eq!(system.logins(), login);
+            advance(Duration::from_millis(1)).await;
+        }
+        *system.fault.lock().await = None;
+        assert_eq!(text(session.hash(Arc::clone(&system).login()).await), Ok("8".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]

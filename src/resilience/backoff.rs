@@ -14,7 +14,9 @@ pub fn pause(retry: u32) -> Duration {
     longest(retry).mul_f64(rand::random::<f64>())
 }
 
-fn longest(retry: u32) -> Duration {
+/// The longest pause before retry number `retry`, from 0.
+#[must_use]
+pub fn longest(retry: u32) -> Duration {
     FIRST.saturating_mul(2_u32.saturating_pow(retry)).min(LONGEST)
 }
 

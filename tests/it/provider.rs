@@ -149,6 +149,31 @@ async fn callers_share_a_login_that_hangs() {
 }
 
 #[tokio::test]
+async fn a_login_that_does_not_come_through_once_delays_nobody() {
+    for fault in [Reply::bytes(b"").then_reset(), Reply::status(503, "")] {
+        let is_first = AtomicBool::new(true);
+        let upstream = Upstream::answering(move |query| match method(query) {
+            "api_login" if is_first.swap(false, Ordering::SeqCst) => fault.clone(),
+            method => answer(method),
+        })
+        .await;
+        let gateway = Gateway::with(&upstream, &SETTINGS).await;
+        gateway.patch_status(20417, r#"{"status":"received"}"#).await.ok();
+        assert_eq!((upstream.queries().len(), logins(&upstream)), (3, 2));
+    }
+}
+
+#[tokio::test]
+async fn logins_that_do_not_come_through_open_the_breaker_like_other_reads() {
+    let upstream = Upstream::saying(Reply::status(503, "")).await;
+    let settings = [&SETTINGS[..], &[("UPSTREAMS__DEFAULT__BREAKER__MIN_CALLS", "1")]].concat();
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let problem = gateway.patch_status(20417, r#"{"status":"received"}"#).await.problem(503, "upstream-unavailable");
+    assert_eq!((&problem["outcome"], upstream.queries().len()), (&json!("not-applied"), 1));
+    assert_eq!(gateway.metric(r#"upstream_breaker_state{upstream="default"}"#).await, 2);
+}
+
+#[tokio::test]
 async fn a_credential_that_is_refused_for_good_makes_no_storm() {
     let upstream = Upstream::answering(|query| match method(query) {
         "api_login" => answer("api_login"),
@@ -182,12 +207,14 @@ async fn a_login_that_fails_is_told_and_nothing_else_is_sent() {
         (Reply::status(503, ""), 503, "upstream-unavailable"),
         (Reply::bytes(b"").then_hang(), 504, "upstream-timeout"),
     ] {
+        // A login is a read, and is sent again like one.
+        let sent = if status == 503 { 3 } else { 1 };
         let upstream = Upstream::saying(reply).await;
         let settings = [&SETTINGS[..], &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]].concat();
         let gateway = Gateway::with(&upstream, &settings).await;
         let problem = gateway.post_message(20417, r#"{"type":"log","text":"a"}"#).await.problem(status, code);
         assert_eq!(problem["outcome"], "not-applied", "{problem}");
-        assert_eq!((upstream.queries().len(), logins(&upstream)), (1, 1));
+        assert_eq!((upstream.queries().len(), logins(&upstream)), (sent, sent));
     }
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;

@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 
-use crate::support::{Gateway, Reply, Upstream};
+use crate::support::{Gateway, Reply, Upstream, is_provider};
 
 const ORDER: &str = "<order_info><orderinfo><status>new</status></orderinfo></order_info>";
 const RETRIES: &str = r#"upstream_retries_total{call="order_info",upstream="default"}"#;
 const BREAKER: &str = r#"upstream_breaker_state{upstream="default"}"#;
+/// The breaker opens at the first failure.
+const TOUCHY: [(&str, &str); 2] =
+    [("UPSTREAMS__DEFAULT__BREAKER__MIN_CALLS", "1"), ("UPSTREAMS__DEFAULT__BREAKER__FAILURE_PERCENT", "1")];
 const PATIENT: (&str, &str) = ("UPSTREAMS__DEFAULT__BREAKER__ENABLED", "false");
 
 /// An order system that answers so many calls in one way and the rest as it should.
@@ -104,7 +107,7 @@ async fn retries_are_paid_for_from_a_budget() {
 #[tokio::test]
 async fn what_was_to_be_sent_again_and_is_not_let_through_does_not_count_as_sent() {
     let upstream = Upstream::saying(Reply::status(503, "")).await;
-    let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__BREAKER__MIN_CALLS", "1")]).await;
+    let gateway = Gateway::with(&upstream, &TOUCHY).await;
     gateway.get("/orders/1").await.problem(503, "upstream-unavailable");
     assert_eq!((upstream.queries().len(), gateway.metric(RETRIES).await), (1, 0));
 }
@@ -230,7 +233,9 @@ async fn an_order_system_that_does_not_answer_is_left_alone_for_a_moment() {
         if counter.fetch_add(1, Ordering::SeqCst) < 20 { Reply::xml("<html/>") } else { Reply::xml(ORDER) }
     })
     .await;
-    let gateway = Gateway::before(&upstream).await;
+    // A login is a call too.
+    let threshold = if is_provider() { "21" } else { "20" };
+    let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__BREAKER__MIN_CALLS", threshold)]).await;
     for _ in 0..20 {
         gateway.get("/orders/1").await.problem(502, "upstream-answer-invalid");
     }
@@ -260,7 +265,7 @@ async fn where_clients_only_write_one_read_finds_out_that_it_answers_again() {
         _ => Reply::xml(ORDER),
     })
     .await;
-    let settings = [("UPSTREAMS__DEFAULT__BREAKER__MIN_CALLS", "1"), ("UPSTREAMS__DEFAULT__BREAKER__MAX_OPEN", "100ms")];
+    let settings = [&TOUCHY[..], &[("UPSTREAMS__DEFAULT__BREAKER__MAX_OPEN", "100ms")]].concat();
     let gateway = Gateway::with(&upstream, &settings).await;
     let write = || gateway.patch_status(1, r#"{"status":"new"}"#);
     gateway.get("/orders/1").await;
