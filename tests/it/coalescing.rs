@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use tokio::sync::Notify;
 
-use crate::support::{Gateway, Reply, Upstream};
+use crate::support::{Gateway, Reply, Upstream, until};
 
 const SHARED: &str = r#"upstream_coalesced_total{call="order_info",upstream="default"}"#;
 
@@ -42,9 +42,7 @@ async fn many_who_ask_for_the_same_order_cost_one_call() {
     let answers = join_all((0..40).map(|index| gateway.get(["/orders/1", "/orders/1/status"][index % 2])));
     let release = async {
         // The last request has no other sign than that all of them have come.
-        while gateway.waiting().await < 40 {
-            tokio::task::yield_now().await;
-        }
+        until(async || gateway.waiting().await == 40).await;
         latch.notify_one();
     };
     let (answers, ()) = tokio::join!(answers, release);
@@ -110,13 +108,9 @@ async fn a_call_goes_on_for_those_who_stay_and_ends_with_the_last() {
             () = upstream.asked(1) => {}
         }
         let release = async {
-            while gateway.waiting().await < 2 {
-                tokio::task::yield_now().await;
-            }
+            until(async || gateway.waiting().await == 2).await;
             drop(leaver);
-            while gateway.waiting().await > 1 {
-                tokio::task::yield_now().await;
-            }
+            until(async || gateway.waiting().await == 1).await;
             latch.notify_one();
         };
         let (answer, ()) = tokio::join!(stayer, release);

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tjansteguiden_gateway::model::OrderStatus;
 
-use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write};
+use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write, until};
 
 async fn tag(gateway: &Gateway, target: &str) -> String {
     let answer = gateway.get(target).await;
@@ -136,9 +136,7 @@ async fn another_status_after_an_open_change_is_a_conflict() {
     let seen = tag(&gateway, STATUS).await;
     let change = patch_if(&gateway, &seen, "received");
     let other = async {
-        while system.status(FIRST_ORDER).await != "received" {
-            tokio::task::yield_now().await;
-        }
+        until(async || system.status(FIRST_ORDER).await == "received").await;
         system.change(FIRST_ORDER, OrderStatus::Cancelled).await;
     };
     let (answer, ()) = tokio::join!(change, other);

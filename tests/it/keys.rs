@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write, random};
+use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write, random, until};
 
 const KEY: &str = "0123456789abcdef";
 const QUICK: (&str, &str) = ("UPSTREAMS__DEFAULT__TIMEOUT", "500ms");
@@ -163,19 +163,13 @@ async fn a_hundred_clients_that_hang_up_during_a_write_leave_a_hundred_messages(
             let (gateway, text) = (&gateway, format!("avbruten-{number}-"));
             async move { post(gateway, FIRST_ORDER, None, &text).await }
         })));
-        let sent = async {
-            while system.writes() < 100 {
-                tokio::task::yield_now().await;
-            }
-        };
+        let sent = until(async || system.writes() == 100);
         tokio::select! {
             _ = &mut clients => panic!("the answers are delayed"),
             () = sent => {}
         }
     }
-    while gateway.waiting().await > 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(async || gateway.waiting().await == 0).await;
     system.settled().await;
     assert_eq!(system.texts_with(FIRST_ORDER, "avbruten-").await.len(), 100);
     let counted = gateway.metric(r#"write_outcome_total{call="add_message",outcome="applied"}"#).await;

@@ -12,6 +12,7 @@ mod system;
 mod upstream;
 
 use tjansteguiden_gateway::config::Config;
+use std::time::Duration;
 
 pub(crate) use answer::Answer;
 pub(crate) use authority::{Authority, Identity};
@@ -22,6 +23,24 @@ pub(crate) use keys::{ALL_SCOPES, Client, borrowed, hash};
 pub(crate) use program::Program;
 pub(crate) use system::{FIRST_ORDER, Fault, System, is_write};
 pub(crate) use upstream::{Reply, Upstream};
+
+/// What happens soon is there at once as a rule, and within this time on the busiest machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for what happens soon. A test that would hang fails.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("it should have happened long ago")
+}
+
+/// Looks again and again until something is so.
+pub(crate) async fn until(is_so: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(looking).await;
+}
 
 /// Whether the tests run over the provider dialect: `TEST_DIALECT=provider`. What they ask of the order system is told in the
 /// words of the network dialect all the same.

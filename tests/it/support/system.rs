@@ -112,9 +112,7 @@ impl System {
 
     /// Waits until every call has been dealt with, late ones included.
     pub(crate) async fn settled(&self) {
-        while self.calls.open.load(Ordering::SeqCst) > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        super::until(async || self.calls.open.load(Ordering::SeqCst) == 0).await;
     }
 
     /// An order as it really is.

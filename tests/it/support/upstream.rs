@@ -101,17 +101,17 @@ impl Upstream {
 
     /// Waits until so many requests were read.
     pub(crate) async fn asked(&self, count: usize) {
-        until(&self.events.asked, count).await;
+        reached(&self.events.asked, count).await;
     }
 
     /// Waits until so many answers were sent whole.
     pub(crate) async fn answered(&self, count: usize) {
-        until(&self.events.answered, count).await;
+        reached(&self.events.answered, count).await;
     }
 
     /// Waits until so many clients left before the end of their answer.
     pub(crate) async fn left(&self, count: usize) {
-        until(&self.events.left, count).await;
+        reached(&self.events.left, count).await;
     }
 
     /// The query strings of all requests so far.
@@ -220,10 +220,8 @@ fn in_network_words(query: &str) -> String {
     query.replace(&format!("{HASH}api_user=1234&"), HASH).replace(HASH, "api_user=1234&")
 }
 
-async fn until(counter: &AtomicUsize, count: usize) {
-    while counter.load(Ordering::SeqCst) < count {
-        tokio::task::yield_now().await;
-    }
+async fn reached(counter: &AtomicUsize, count: usize) {
+    super::until(async || counter.load(Ordering::SeqCst) >= count).await;
 }
 
 async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: Arc<Mutex<Vec<String>>>, events: Arc<Events>) {
