@@ -25,14 +25,15 @@ impl Marker {
     /// The length of what stands for the message.
     pub const CONTENT: usize = 6;
 
-    /// Parts a text from the mark before it, if there is one.
+    /// Parts a text from the mark before it, if there is one. The order system may lay out a text anew, so white space of any
+    /// kind may stand before the mark, and after it.
     #[must_use]
     pub fn split(text: &str) -> Option<(Self, &str)> {
-        let marked = text.strip_prefix(PREFIX)?;
+        let marked = text.trim_start().strip_prefix(PREFIX)?;
         let (mark, rest) = marked.split_at_checked(Self::REFERENCE + Self::CONTENT)?;
         let (reference, content) = mark.split_at_checked(Self::REFERENCE)?;
         let is_mark = mark.bytes().all(|byte| ALPHABET.contains(&byte));
-        let text = if rest.is_empty() { rest } else { rest.strip_prefix(' ')? };
+        let text = if rest.is_empty() { rest } else { rest.strip_prefix(char::is_whitespace)? };
         is_mark.then(|| (Self { reference: reference.to_owned(), content: content.to_owned() }, text))
     }
 }
@@ -62,11 +63,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_marked_text_is_parted_from_its_mark(reference in "[A-Z2-7]{12}", content in "[A-Z2-7]{6}", text in "\\PC{0,40}") {
+        fn a_marked_text_is_parted_from_its_mark(
+            reference in "[A-Z2-7]{12}", content in "[A-Z2-7]{6}", text in "\\PC{0,40}", before in "\\s{0,3}", after in "\\s",
+        ) {
             let marker = Marker { reference, content };
-            let marked = format!("{marker} {text}");
+            let marked = format!("{before}{marker}{after}{text}");
             prop_assert_eq!(Marker::split(&marked), Some((marker.clone(), text.as_str())));
-            let cut = marker.to_string();
+            let cut = format!("{before}{marker}");
             prop_assert_eq!(Marker::split(&cut), Some((marker, "")));
         }
 

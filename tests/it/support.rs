@@ -3,6 +3,7 @@
 mod answer;
 mod authority;
 mod files;
+mod book;
 mod gateway;
 mod https;
 pub(crate) mod issuer;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub(crate) use answer::Answer;
 pub(crate) use authority::{Authority, Identity};
 pub(crate) use files::Files;
+pub(crate) use book::Book;
 pub(crate) use gateway::Gateway;
 pub(crate) use https::{Https, encrypt};
 pub(crate) use keys::{ALL_SCOPES, Client, borrowed, hash};

@@ -97,7 +97,7 @@ fn fault_of_text(text: &str) -> Option<&'static str> {
     } else if text.contains(['\u{fffe}', '\u{ffff}']) {
         Some("must not have U+FFFE or U+FFFF, which are no characters")
     } else if Marker::split(text).is_some() {
-        Some("must not begin with gw: and 18 characters, by which the gateway knows repeated messages")
+        Some("must not begin with gw: and 18 characters, by which the gateway knows repeated messages, be it after blanks")
     } else if text.chars().count() > MAX_TEXT {
         Some("must not be longer than 7900 characters")
     } else {
