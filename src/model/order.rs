@@ -60,7 +60,7 @@ pub struct Order {
     pub network_name: Option<String>,
     /// Who ordered it.
     pub customer: Option<OrderedBy>,
-    /// The log in its order; `None` where the call does not tell.
+    /// The log in its order; `None` where the answer does not tell.
     pub messages: Option<Vec<Message>>,
     /// Further facts in their order; `None` where the call does not tell.
     pub details: Option<Vec<Detail>>,

@@ -20,7 +20,7 @@ impl Inner {
         loop {
             match self.backend().set_status(context, id, status).await {
                 Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                    let has_it = |order: &Order, _: &Context| is(order, status).then_some(());
+                    let has_it = |order: &Order, _: &Context| Seen::in_order(order).has_status(status).then_some(());
                     return self.look_after(context, id, &LOOKS, has_it).await.ok_or(unknown.into());
                 }
                 Err(error) if self.sends_again(context, "set_status", &error, retry).await => retry += 1,
@@ -64,31 +64,56 @@ impl Inner {
         status: OrderStatus,
         unknown: Error,
     ) -> Result<(), Refusal> {
+        let seen_before = Seen::in_order(before);
         let evidence = |after: &Order, _: &Context| {
-            if is(after, status) {
-                // Ours is one row. More of them are somebody else's, between the look and the change.
-                if rows(after) > rows(before) + 1 {
-                    self.settings.metrics.conflict();
-                }
-                Some(Ok(()))
-            } else if after.status == before.status {
-                None
-            } else {
+            let seen = Seen::in_order(after);
+            if seen.shows_change_from(&seen_before, status) {
+                Some(Ok(seen.rows_more_than(&seen_before)))
+            } else if seen.shows_another_change_from(&seen_before, status) {
                 Some(Err(Refusal::Conflict(Box::new(after.clone()))))
+            } else {
+                None
             }
         };
         let found = self.look_after(context, before.id, &LOOKS, evidence).await;
-        if let Some(Err(Refusal::Conflict(_))) = &found {
+        // Ours is one row. More of them are somebody else's, between the look and the change.
+        if matches!(found, Some(Err(_) | Ok(2..))) {
             self.settings.metrics.conflict();
         }
-        found.unwrap_or(Err(unknown.into()))
+        found.map_or(Err(unknown.into()), |done| done.map(|_| ()))
     }
 }
 
-fn is(order: &Order, status: OrderStatus) -> bool {
-    order.status == Some(Open::Known(status))
+/// What shows whether an order has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    /// `None` where the answer did not tell.
+    status: Option<Open<OrderStatus>>,
+    /// How long the log is.
+    rows: usize,
 }
 
-fn rows(order: &Order) -> usize {
-    order.messages.as_ref().map_or(0, Vec::len)
+impl Seen {
+    fn in_order(order: &Order) -> Self {
+        Self { status: order.status.clone(), rows: order.messages.as_ref().map_or(0, Vec::len) }
+    }
+
+    fn has_status(&self, status: OrderStatus) -> bool {
+        self.status == Some(Open::Known(status))
+    }
+
+    fn rows_more_than(&self, before: &Self) -> usize {
+        self.rows.saturating_sub(before.rows)
+    }
+
+    /// Whether the order was given this status since. If it had the same one before, the row that every change adds tells.
+    fn shows_change_from(&self, before: &Self, status: OrderStatus) -> bool {
+        let had_another = before.status.is_some() && !before.has_status(status);
+        self.has_status(status) && (had_another || self.rows > before.rows)
+    }
+
+    /// Whether the order was given a status since that is not this one.
+    fn shows_another_change_from(&self, before: &Self, status: OrderStatus) -> bool {
+        self.status.is_some() && before.status.is_some() && self.status != before.status && !self.has_status(status)
+    }
 }

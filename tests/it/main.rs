@@ -17,6 +17,7 @@ mod config;
 mod corpus;
 mod day;
 mod drift;
+mod evidence;
 mod http;
 mod keys;
 mod lists;

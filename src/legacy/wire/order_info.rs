@@ -24,7 +24,7 @@ pub(in crate::legacy) fn decode<'t>(
 ) -> Result<Option<Order>, Unread> {
     let mut order = Order::new(id);
     let mut person = Person::default();
-    let (mut messages, mut details) = (Vec::new(), Vec::new());
+    let (mut messages, mut details) = (None::<Vec<_>>, Vec::new());
     let mut exists = false;
     for part in parts {
         match part.name() {
@@ -32,16 +32,23 @@ pub(in crate::legacy) fn decode<'t>(
                 exists |= decode_order(&mut order, part, reading);
             }
             "customer" => person.read(part, reading)?,
-            "logs" => decode_rows(part, "log", reading, |row| messages.push(log::decode(row, reading))),
+            "logs" => {
+                let rows = messages.get_or_insert_default();
+                decode_rows(part, "log", reading, |row| rows.push(log::decode(row, reading)));
+            }
             _ => decode_rows(part, "data", reading, |row| details.push(decode_detail(row, reading))),
         }
     }
     order.customer = person.into_customer()?.map(|customer| OrderedBy::Customer(Box::new(customer)));
     // A log that belongs to nothing may tell why.
-    if !exists && !messages.is_empty() {
+    if !exists && messages.as_ref().is_some_and(|rows| !rows.is_empty()) {
         return Err(Unread("it has a log and no order"));
     }
-    order.messages = Some(messages);
+    // An empty log has its element. Without it, nobody knows what stands there.
+    if exists && messages.is_none() {
+        reading.missing("logs");
+    }
+    order.messages = messages;
     order.details = Some(details);
     Ok(exists.then_some(order))
 }
@@ -56,7 +63,9 @@ pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
             encode_contact(customer, xml);
         });
     }
-    xml.element("logs", |xml| order.messages.iter().flatten().for_each(|row| log::encode(row, xml)));
+    if let Some(rows) = &order.messages {
+        xml.element("logs", |xml| rows.iter().for_each(|row| log::encode(row, xml)));
+    }
     xml.element("serviceinfo", |xml| order.details.iter().flatten().for_each(|detail| encode_detail(detail, xml)));
 }
 

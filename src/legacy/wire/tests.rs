@@ -135,7 +135,7 @@ fn detail() -> impl Strategy<Value = Detail> {
 fn detailed_order() -> impl Strategy<Value = Order> {
     let service = (option::of(digits()), option::of(digits()), option::of(text()), option::of(text()));
     let others = (option::of(text()), option::of(text()), option::of(resident()));
-    let rows = (prop::collection::vec(row(), 0..4), prop::collection::vec(detail(), 0..4));
+    let rows = (option::of(prop::collection::vec(row(), 0..4)), prop::collection::vec(detail(), 0..4));
     (listed_order(), time(60), delivery(60), service, others, rows).prop_map(
         |(listed, at, delivery, (id, uid, name, category), (provider, network_name, customer), (messages, details))| Order {
             ordered_at: Some(at),
@@ -144,7 +144,7 @@ fn detailed_order() -> impl Strategy<Value = Order> {
             provider: Provider { id: None, name: provider },
             network_name,
             customer: customer.map(|customer| OrderedBy::Customer(Box::new(customer))),
-            messages: Some(messages),
+            messages,
             details: Some(details),
             ..listed
         },

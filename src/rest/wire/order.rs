@@ -153,6 +153,8 @@ impl<'a> Order<'a> {
             Some(Delivery::At(time)) => Some(Time(time)),
             Some(Delivery::Asap) | None => None,
         };
+        // Details always have a log, be it one that the order system did not tell.
+        let rows = order.messages.as_deref().or(order.details.as_ref().map(|_| &[][..]));
         Self {
             id: order.id.get(),
             kind: order.kind.as_deref(),
@@ -164,7 +166,7 @@ impl<'a> Order<'a> {
             provider: provider(&order.provider),
             network: order.network_name.as_deref().map(|name| Network { name }),
             customer: order.customer.as_ref().map(|customer| Buyer(customer, sight)),
-            messages: order.messages.as_ref().map(|rows| rows.iter().map(|row| Message::new(row, sight)).collect()),
+            messages: rows.map(|rows| rows.iter().map(|row| Message::new(row, sight)).collect()),
             details: order.details.as_ref().map(|facts| facts.iter().map(|fact| detail(fact, sight)).collect()),
             problem: None,
         }
