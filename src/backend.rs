@@ -18,7 +18,7 @@ use futures_util::stream::BoxStream;
 use jiff::civil::Date;
 
 pub use coalesced::Coalesced;
-pub use context::{CallRecord, Context};
+pub use context::{CallRecord, Context, Sent};
 pub use disturbed::Disturbed;
 pub use error::{Error, Result};
 pub use explained::Explained;

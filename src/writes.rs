@@ -25,7 +25,7 @@ pub use message::Added;
 pub use status::Expectation;
 
 use crate::audit::Written;
-use crate::backend::{Backend, Context, Error};
+use crate::backend::{self, Backend, Context, Error};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::model::{IdempotencyKey, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::{Budget, Turns, backoff};
@@ -83,6 +83,8 @@ impl From<Error> for Refusal {
 
 /// How often a write is sent again that never left.
 const MAX_RETRIES: u32 = 2;
+/// What must be left besides the time for an answer when a write is sent, so that the order can be looked at afterwards.
+pub const TIME_TO_LOOK: Duration = Duration::from_secs(1);
 
 impl Writes {
     /// Writes with these settings.
@@ -209,6 +211,20 @@ impl Inner {
         None
     }
 
+    /// Sends a write; where it never left, again.
+    async fn send<T, F>(&self, context: &Context, call: &'static str, write: impl Fn() -> F) -> backend::Result<T>
+    where
+        F: Future<Output = backend::Result<T>>,
+    {
+        let mut retry = 0;
+        loop {
+            match write().await {
+                Err(error) if self.sends_again(context, call, &error, retry).await => retry += 1,
+                done => return done,
+            }
+        }
+    }
+
     /// Waits before a write that never left is sent again. `false` when it is not.
     async fn sends_again(&self, context: &Context, call: &'static str, error: &Error, retry: u32) -> bool {
         let pause = backoff::pause(retry);
@@ -222,6 +238,13 @@ impl Inner {
             () = sleep(pause) => true,
             () = context.abandoned() => false,
         }
+    }
+
+    /// Until when a write is worth sending that must be settled within the request. `None` when the request is too short for
+    /// that.
+    fn latest_sending(&self, context: &Context) -> Option<Instant> {
+        let latest = context.deadline().checked_sub(self.settings.timeout + TIME_TO_LOOK)?;
+        (latest > Instant::now()).then_some(latest)
     }
 
     /// Waits for something at most until the request must have ended or its client left.

@@ -14,6 +14,8 @@ use crate::model::now;
 #[derive(Debug, Clone)]
 pub struct Context {
     deadline: Instant,
+    /// When a write must have been sent.
+    send_by: Option<Instant>,
     is_fresh: bool,
     /// Told when whoever asked has left; `None` where that changes nothing any more.
     departure: Option<CancellationToken>,
@@ -25,7 +27,26 @@ struct Record {
     calls: Mutex<CallRecord>,
     /// By how much the order system's clock is ahead of ours.
     clock: Mutex<Option<SignedDuration>>,
+    /// When a write was sent last.
+    sent: Mutex<Option<Sent>>,
     tell: Option<Box<dyn FnOnce(CallRecord) + Send + Sync>>,
+}
+
+/// When a write was sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// For reckoning how long ago that is.
+    pub at: Instant,
+    /// What our clock said.
+    pub on: Timestamp,
+}
+
+impl Sent {
+    /// A write that is sent now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { at: Instant::now(), on: now() }
+    }
 }
 
 impl Drop for Record {
@@ -64,14 +85,28 @@ impl Context {
     /// The same, and the record is told when the last clone is gone.
     #[must_use]
     pub fn telling(time: Duration, tell: impl FnOnce(CallRecord) + Send + Sync + 'static) -> Self {
-        let record = Record { calls: Mutex::default(), clock: Mutex::default(), tell: Some(Box::new(tell)) };
-        Self { deadline: Instant::now() + time, is_fresh: false, departure: None, record: Arc::new(record) }
+        let tell = Some(Box::new(tell) as Box<_>);
+        let record = Record { calls: Mutex::default(), clock: Mutex::default(), sent: Mutex::default(), tell };
+        let deadline = Instant::now() + time;
+        Self { deadline, send_by: None, is_fresh: false, departure: None, record: Arc::new(record) }
     }
 
     /// The same request with another deadline.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
         Self { deadline, ..self.clone() }
+    }
+
+    /// The same request, whose writes are worth sending until then.
+    #[must_use]
+    pub fn sent_by(&self, latest: Instant) -> Self {
+        Self { send_by: Some(latest), ..self.clone() }
+    }
+
+    /// Until when a write is worth sending.
+    #[must_use]
+    pub fn send_by(&self) -> Instant {
+        self.send_by.unwrap_or(self.deadline)
     }
 
     /// The same request, for reads that must see what is there now: they do not share an answer with others.
@@ -139,9 +174,20 @@ impl Context {
         self.record().retries += 1;
     }
 
-    /// Notes what time it was at the order system a moment ago.
-    pub(crate) fn note_clock(&self, there: Timestamp) {
-        *self.record.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(there.duration_since(now()));
+    /// Notes by how much the order system's clock is ahead of ours.
+    pub(crate) fn note_clock(&self, ahead: SignedDuration) {
+        *self.record.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+    }
+
+    /// Notes that a write is sent now.
+    pub(crate) fn note_sent(&self) {
+        *self.record.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Sent::now());
+    }
+
+    /// When a write was sent last, if one was.
+    #[must_use]
+    pub fn sent(&self) -> Option<Sent> {
+        *self.record.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// By how much the order system's clock is ahead of ours, if an answer told.

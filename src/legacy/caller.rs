@@ -90,14 +90,17 @@ impl Caller {
     ) -> Result<Exchange> {
         let mut retries = 0;
         loop {
-            let mut place = self.pass(context, call, retries, deadline).await?;
+            let mut place = match call.effect {
+                Effect::Read => self.pass(context, call, retries, deadline).await?,
+                Effect::WriteRepeatable | Effect::WriteOnce => self.pass_to_write(context, call, deadline).await?,
+            };
             let exchange =
                 Exchange::run(&self.transport, call, &self.profile, query, self.end_of_answer(context, call, deadline)).await;
             place.passage.ended(ending(&exchange));
             drop(place);
             // Of interest only to those who look for a row that has just been stamped.
-            if let Some(there) = Some(&exchange).filter(|_| context.is_fresh()).and_then(Exchange::clock) {
-                context.note_clock(there);
+            if let Some(ahead) = Some(&exchange).filter(|_| context.is_fresh()).and_then(Exchange::clock) {
+                context.note_clock(ahead);
             }
             if !self.sends_again(call, exchange.trouble(), &mut retries, deadline).await {
                 return Ok(exchange);
@@ -162,6 +165,18 @@ impl Caller {
             Err(Refusal::Busy) => Err(Error::Overloaded),
             Err(Refusal::Open(time)) => Err(Error::NotSent { cause: Box::new(Error::Unavailable { retry_after: Some(time) }) }),
         }
+    }
+
+    /// The same for a write, which is not sent any more when it is too late for that.
+    async fn pass_to_write(&self, context: &Context, call: &Call, deadline: Instant) -> Result<InFlight> {
+        let latest = context.send_by();
+        let place = timeout_at(latest, self.pass(context, call, 0, deadline)).await.unwrap_or(Err(Error::Overloaded))?;
+        // A free place is had without a look at the clock.
+        if Instant::now() >= latest {
+            return Err(Error::Overloaded);
+        }
+        context.note_sent();
+        Ok(place)
     }
 
     /// When the answer must be there. A write gets its full time however long it waited: one that is given up early leaves

@@ -117,7 +117,7 @@ impl Decoder {
     }
 
     fn exchange(&self, call: &'static Call, document: &[u8]) -> Exchange {
-        Exchange::Answered { status: 200, retry_after: None, date: None, answer: self.whole(call, document).map(Box::new) }
+        Exchange::Answered { status: 200, retry_after: None, clock: None, answer: self.whole(call, document).map(Box::new) }
     }
 
     fn whole(&self, call: &'static Call, document: &[u8]) -> Result<Answer, Malformed> {

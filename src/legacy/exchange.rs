@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
@@ -24,7 +23,12 @@ pub(crate) enum Exchange {
     /// The connection broke before the answer was whole.
     Broken,
     /// The HTTP message was whole; its document may not be one.
-    Answered { status: u16, retry_after: Option<Duration>, date: Option<HeaderValue>, answer: Result<Box<Answer>, Malformed> },
+    Answered {
+        status: u16,
+        retry_after: Option<Duration>,
+        clock: Option<SignedDuration>,
+        answer: Result<Box<Answer>, Malformed>,
+    },
 }
 
 /// Trouble that may be over soon.
@@ -61,19 +65,18 @@ impl Exchange {
 
     /// Takes in the whole answer of a response whose head is there.
     pub(crate) async fn take_in(response: Response, call: &'static Call, profile: &Arc<Profile>, deadline: Instant) -> Self {
-        let Response { status, charset, retry_after, date, body } = response;
+        let Response { status, charset, retry_after, clock, body } = response;
         let answer = Answer::new(call, Arc::clone(profile), charset, profile.max_response_bytes);
         match timeout_at(deadline, read_whole(answer, body, profile.max_response_bytes)).await {
             Err(_) => Self::TimedOut,
             Ok(Err(error)) => error.into(),
-            Ok(Ok(answer)) => Self::Answered { status, retry_after, date, answer },
+            Ok(Ok(answer)) => Self::Answered { status, retry_after, clock, answer },
         }
     }
 
-    /// What time the order system says it is.
-    pub(crate) fn clock(&self) -> Option<Timestamp> {
-        let Self::Answered { date: Some(date), .. } = self else { return None };
-        jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok().map(|date| date.timestamp())
+    /// By how much the order system's clock is ahead of ours.
+    pub(crate) const fn clock(&self) -> Option<SignedDuration> {
+        if let Self::Answered { clock, .. } = self { *clock } else { None }
     }
 
     /// Whether the order system did its part; what it refuses, and what it does not have, it answers well.

@@ -7,17 +7,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{AGE, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use jiff::SignedDuration;
 use url::Url;
 
 use super::call::{Call, Effect};
 use super::connector::{Connector, NoAuthorities, connector};
+use crate::model::now;
 
 /// Sends calls to one order system.
 #[derive(Debug)]
@@ -56,8 +58,8 @@ pub(crate) struct Response {
     pub(crate) charset: Option<String>,
     /// When the order system wants to be asked again, at most a minute from now.
     pub(crate) retry_after: Option<Duration>,
-    /// What time the server says it is.
-    pub(crate) date: Option<HeaderValue>,
+    /// By how much the server's clock was ahead of ours when the head arrived.
+    pub(crate) clock: Option<SignedDuration>,
     pub(crate) body: Body,
 }
 
@@ -111,7 +113,7 @@ impl Transport {
             status: head.status.as_u16(),
             charset: text_of(CONTENT_TYPE).and_then(charset_label).map(str::to_owned),
             retry_after: seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER)),
-            date: head.headers.get(DATE).cloned(),
+            clock: clock(&head.headers),
             body: Body(body),
         })
     }
@@ -139,6 +141,12 @@ impl Body {
 
 fn classify(error: &Error) -> SendError {
     if error.is_connect() { SendError::NotSent } else { SendError::Broken }
+}
+
+/// By how much the clock of a server is ahead of ours whose answer has just begun. What a cache gives is older than it looks.
+fn clock(headers: &HeaderMap) -> Option<SignedDuration> {
+    let date = headers.get(DATE).filter(|_| !headers.contains_key(AGE))?.to_str().ok()?;
+    jiff::fmt::rfc2822::parse(date).ok().map(|there| there.timestamp().duration_since(now()))
 }
 
 /// The `charset` parameter of a media type.

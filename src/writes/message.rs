@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::markers::{Found, Owner};
 use super::{Inner, Refusal};
-use crate::backend::{Context, Error};
-use crate::model::{LocalTime, Message, NewMessage, Open, Order, OrderId, Personal, now};
+use crate::backend::{Context, Error, Sent};
+use crate::model::{LocalTime, Marker, Message, NewMessage, Open, Order, OrderId, Personal, now};
 
 /// A message that is in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,32 +33,24 @@ const LOOKS: [Duration; 5] = [
 ];
 /// How long a key may be in use by somebody else before the client is sent away.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// What must be left besides the time for an answer, so that the log can be looked at afterwards.
-const TIME_TO_LOOK: Duration = Duration::from_secs(1);
 /// What clocks that tell whole seconds may differ by, although they agree.
 const SLACK: SignedDuration = SignedDuration::from_secs(2);
 
 impl Inner {
     /// A message that is sent once and looked for only when its answer told nothing.
     pub(super) async fn add_once(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Added, Refusal> {
-        let (mut retry, mut sent) = (0, now());
-        loop {
-            match self.backend().add_message(context, id, message.clone()).await {
-                Ok(at) => return Ok(Added { at, ..Added::default() }),
-                Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                    let row = |order: &Order, context: &Context| {
-                        let clock = context.clock().unwrap_or_default();
-                        rows(order).iter().find(|row| is_ours(row, &message, sent + clock, now() + clock)).cloned()
-                    };
-                    let row = self.look_after(context, id, &LOOKS, row).await.ok_or(unknown)?;
-                    return Ok(Added { at: row.at, ..Added::default() });
-                }
-                Err(error) if self.sends_again(context, "add_message", &error, retry).await => {
-                    retry += 1;
-                    sent = now();
-                }
-                Err(error) => return Err(error.into()),
+        match self.send(context, "add_message", || self.backend().add_message(context, id, message.clone())).await {
+            Ok(at) => Ok(Added { at, ..Added::default() }),
+            Err(unknown @ Error::OutcomeUnknown { .. }) => {
+                let sent = context.sent().unwrap_or_else(Sent::now).on;
+                let row = |order: &Order, context: &Context| {
+                    let clock = context.clock().unwrap_or_default();
+                    log(order).iter().find(|row| is_ours(row, &message, sent + clock, now() + clock)).cloned()
+                };
+                let row = self.look_after(context, id, &LOOKS, row).await.ok_or(unknown)?;
+                Ok(Added { at: row.at, ..Added::default() })
             }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -70,43 +62,38 @@ impl Inner {
         let turn = self.wait(context, Instant::now() + PATIENCE, self.keys.wait(owner.clone())).await?;
         let _turn = turn.ok_or(Refusal::KeyInUse)?;
         let before = self.look_before(context, owner.order).await?;
-        match self.settings.markers.find(rows(&before), &owner, &message) {
-            Found::Same { row, times } => return Ok(Added { is_replayed: true, ..self.found(row, times) }),
+        match self.settings.markers.find(log(&before), &owner, &message) {
+            Found::Same { row, times } => return Ok(Added { is_replayed: true, ..self.added(row, times) }),
             Found::Other => return Err(Refusal::KeyReused),
             Found::Nothing => {}
         }
-        let mut retry = 0;
-        loop {
-            // A write that cannot be settled any more is better not begun.
-            if Instant::now() + self.settings.timeout + TIME_TO_LOOK > context.deadline() {
-                return Err(Error::Overloaded.into());
+        // A write that cannot be settled any more is better not begun.
+        let context = &context.sent_by(self.latest_sending(context).ok_or(Error::Overloaded)?);
+        let write = || self.backend().add_message(context, owner.order, with_marker.clone());
+        match self.send(context, "add_message", write).await {
+            Ok(at) => Ok(Added { at, reference: Some(marker.reference), ..Added::default() }),
+            Err(unknown @ Error::OutcomeUnknown { .. }) => {
+                let evidence = |order: &Order, _: &Context| match self.settings.markers.find(log(order), &owner, &message) {
+                    Found::Same { row, times } => Some(self.added(row, times)),
+                    Found::Other | Found::Nothing => None,
+                };
+                self.look_after(context, owner.order, &LOOKS, evidence).await.ok_or(unknown.into())
             }
-            match self.backend().add_message(context, owner.order, with_marker.clone()).await {
-                Ok(at) => return Ok(Added { at, reference: Some(marker.reference), ..Added::default() }),
-                Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                    let found = |order: &Order, _: &Context| match self.settings.markers.find(rows(order), &owner, &message) {
-                        Found::Same { row, times } => Some(self.found(row, times)),
-                        Found::Other | Found::Nothing => None,
-                    };
-                    return self.look_after(context, owner.order, &LOOKS, found).await.ok_or(unknown.into());
-                }
-                Err(error) if self.sends_again(context, "add_message", &error, retry).await => retry += 1,
-                Err(error) => return Err(error.into()),
-            }
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn found(&self, row: &Message, times: usize) -> Added {
+    fn added(&self, row: &Message, times: usize) -> Added {
         let duplicates = (times > 1).then_some(times);
         if duplicates.is_some() {
             self.settings.metrics.duplicate();
         }
-        let marker = row.text.as_ref().map(Personal::expose).and_then(crate::model::Marker::split);
+        let marker = row.text.as_ref().map(Personal::expose).and_then(Marker::split);
         Added { at: row.at, reference: marker.map(|(marker, _)| marker.reference), is_replayed: false, duplicates }
     }
 }
 
-fn rows(order: &Order) -> &[Message] {
+fn log(order: &Order) -> &[Message] {
     order.messages.as_deref().unwrap_or_default()
 }
 

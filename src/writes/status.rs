@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Inner, Refusal};
 use crate::backend::{Context, Error};
 use crate::model::{Open, Order, OrderId, OrderStatus};
@@ -16,16 +18,12 @@ const LOOKS: [Duration; 4] =
 impl Inner {
     /// One change, also to the status that the order has; nothing is looked at before.
     pub(super) async fn change_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<(), Refusal> {
-        let mut retry = 0;
-        loop {
-            match self.backend().set_status(context, id, status).await {
-                Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                    let has_it = |order: &Order, _: &Context| Seen::in_order(order).has_status(status).then_some(());
-                    return self.look_after(context, id, &LOOKS, has_it).await.ok_or(unknown.into());
-                }
-                Err(error) if self.sends_again(context, "set_status", &error, retry).await => retry += 1,
-                done => return done.map_err(Refusal::from),
+        match self.send(context, "set_status", || self.backend().set_status(context, id, status)).await {
+            Err(unknown @ Error::OutcomeUnknown { .. }) => {
+                let has_it = |order: &Order, _: &Context| Seen::in_order(order).has_status(status).then_some(());
+                self.look_after(context, id, &LOOKS, has_it).await.ok_or(unknown.into())
             }
+            done => Ok(done?),
         }
     }
 
@@ -38,7 +36,10 @@ impl Inner {
         status: OrderStatus,
         is_expected: &(dyn Fn(&Order) -> bool + Send + Sync),
     ) -> Result<(), Refusal> {
-        let turn = self.wait(context, context.deadline(), self.orders.wait(id)).await?;
+        // Where a request is too short for that, a change that may have to stay open is better than none.
+        let half = Instant::now() + (context.deadline() - Instant::now()) / 2;
+        let context = &context.sent_by(self.latest_sending(context).unwrap_or(half));
+        let turn = self.wait(context, context.send_by(), self.orders.wait(id)).await?;
         let _turn = turn.ok_or(Error::Overloaded)?;
         let mut retry = 0;
         loop {

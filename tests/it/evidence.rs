@@ -7,7 +7,7 @@ use crate::support::{Answer, Book, Gateway, Reply, is_write};
 const TARGET: &str = "/orders/1/status";
 
 /// Lets a request look twice for what became of a write.
-const SHORT: [(&str, &str); 2] = [("SERVER__REQUEST_TIMEOUT", "1800ms"), ("UPSTREAMS__DEFAULT__TIMEOUT", "700ms")];
+const SHORT: [(&str, &str); 2] = [("SERVER__REQUEST_TIMEOUT", "1800ms"), ("UPSTREAMS__DEFAULT__TIMEOUT", "1s")];
 
 /// An answer that tells nothing.
 fn nothing() -> Reply {

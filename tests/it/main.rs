@@ -21,6 +21,7 @@ mod evidence;
 mod http;
 mod keys;
 mod lists;
+mod moments;
 mod openapi;
 mod outage;
 mod pages;

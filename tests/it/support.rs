@@ -2,8 +2,8 @@
 
 mod answer;
 mod authority;
-mod files;
 mod book;
+mod files;
 mod gateway;
 mod https;
 pub(crate) mod issuer;
@@ -12,13 +12,13 @@ mod program;
 mod system;
 mod upstream;
 
-use tjansteguiden_gateway::config::Config;
 use std::time::Duration;
+use tjansteguiden_gateway::config::Config;
 
 pub(crate) use answer::Answer;
 pub(crate) use authority::{Authority, Identity};
-pub(crate) use files::Files;
 pub(crate) use book::Book;
+pub(crate) use files::Files;
 pub(crate) use gateway::Gateway;
 pub(crate) use https::{Https, encrypt};
 pub(crate) use keys::{ALL_SCOPES, Client, borrowed, hash};

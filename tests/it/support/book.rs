@@ -37,7 +37,7 @@ impl Book {
 
     pub(crate) fn document(&self) -> String {
         let entry = self.entry();
-        let status = entry.status.iter().map(|status| format!("<status>{status}</status>")).collect::<String>();
+        let status = entry.status.as_ref().map_or(String::new(), |status| format!("<status>{status}</status>"));
         let log = entry.log.as_ref().map_or(String::new(), |rows| format!("<logs>{}</logs>", rows.concat()));
         format!("<order_info><orderinfo><type>order</type>{status}</orderinfo>{log}</order_info>")
     }
