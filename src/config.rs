@@ -78,8 +78,12 @@ impl Config {
     #[must_use]
     pub fn reloads(&self) -> Vec<Box<dyn Reload>> {
         let mut reloads: Vec<Box<dyn Reload>> = Vec::new();
-        if let AuthMode::ApiKey(clients) = &self.auth.mode {
-            reloads.extend(clients.values().map(|client| Box::new(client.key_sha256.clone()) as Box<dyn Reload>));
+        match &self.auth.mode {
+            AuthMode::None => {}
+            AuthMode::ApiKey(clients) => {
+                reloads.extend(clients.values().map(|client| Box::new(client.key_sha256.clone()) as Box<dyn Reload>));
+            }
+            AuthMode::Jwt(jwt) => reloads.extend(jwt.tls.iter().map(|tls| Box::new(tls.clone()) as Box<dyn Reload>)),
         }
         let mut add = |secret: &Secret| reloads.push(Box::new(secret.clone()));
         self.server.secret.iter().chain(&self.server.previous_secret).for_each(&mut add);
@@ -87,6 +91,8 @@ impl Config {
             [&upstream.api_user].into_iter().chain(&upstream.api_key).for_each(&mut add);
         }
         reloads.extend(self.server.tls.iter().map(|tls| Box::new(tls.clone()) as Box<dyn Reload>));
+        let upstreams = self.upstreams.values().filter_map(|upstream| upstream.tls.clone());
+        reloads.extend(upstreams.map(|tls| Box::new(tls) as Box<dyn Reload>));
         reloads
     }
 

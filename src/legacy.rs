@@ -12,7 +12,6 @@
 mod answer;
 mod call;
 mod caller;
-pub mod connector;
 mod exchange;
 mod list;
 mod login;

@@ -10,7 +10,7 @@
 //! Any front end runs over any backend: the *gateway* is REST over a legacy client, the *simulator* is the legacy endpoint
 //! over memory, and the *demo* is the one in front of the other with a real socket between them. [`model`] is the vocabulary
 //! that both protocols translate to. Dependencies point one way: `main → commands → {rest, legacy, memory, ops} →
-//! {writes, config, backend} → {resilience, metrics, model, tls}`; [`rest`] never sees XML, [`legacy`] never sees JSON.
+//! {writes, outbound, config, backend} → {resilience, metrics, model, tls}`; [`rest`] never sees XML, [`legacy`] never sees JSON.
 //!
 //! # One request, walked through
 //!
@@ -37,6 +37,7 @@ pub mod metrics;
 pub mod middleware;
 pub mod model;
 pub mod ops;
+pub mod outbound;
 pub mod resilience;
 pub mod rest;
 pub mod server;

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::keyset::KeySet;
-use crate::legacy::connector::{Connector, NoAuthorities, connector};
+use crate::config::Jwt;
+use crate::outbound::{Connector, NoAuthorities, Route, connector};
 
 /// Where an issuer's keys are.
 #[derive(Debug, Clone)]
@@ -35,11 +36,13 @@ struct Metadata {
 }
 
 impl Issuer {
-    /// The issuer with this name, which has its keys at `jwks_url` or tells where.
+    /// The issuer of the configuration.
     #[expect(clippy::disallowed_methods, reason = "nothing is written by it")]
-    pub(super) fn try_new(name: &str, jwks_url: Option<&Url>, connects_to: &Url) -> Result<Self, NoAuthorities> {
-        let client = Client::builder(TokioExecutor::new()).build(connector(connects_to, TIMEOUT)?);
-        Ok(Self { name: name.to_owned(), jwks_url: jwks_url.cloned(), client })
+    pub(super) fn try_new(jwt: &Jwt) -> Result<Self, NoAuthorities> {
+        let straight = Route::direct(&jwt.keys_from).trusting(jwt.tls.as_ref());
+        let route = Route { proxy: jwt.proxy.clone(), ..straight };
+        let client = Client::builder(TokioExecutor::new()).build(connector(&route, TIMEOUT)?);
+        Ok(Self { name: jwt.issuer.clone(), jwks_url: jwt.jwks_url.clone(), client })
     }
 
     /// Its keys; `None` when they cannot be had, which is logged.

@@ -12,9 +12,9 @@ use super::issuer::Issuer;
 use super::keycache::{KeyCache, NoKey};
 use super::{Caller, Denial};
 use crate::config::Jwt;
-use crate::legacy::connector::NoAuthorities;
 use crate::metrics::Metrics;
 use crate::model::{Scope, Scopes, Word};
+use crate::outbound::NoAuthorities;
 
 /// Callers with tokens of one issuer.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Tokens {
     /// # Errors
     /// When no https connection could ever be made.
     pub fn try_new(jwt: &Jwt, upstreams: Vec<String>, metrics: Metrics) -> Result<Self, NoAuthorities> {
-        let issuer = Issuer::try_new(&jwt.issuer, jwt.jwks_url.as_ref(), &jwt.keys_from)?;
+        let issuer = Issuer::try_new(jwt)?;
         let keys = KeyCache::new(Box::new(move || {
             let (issuer, metrics) = (issuer.clone(), metrics.clone());
             async move {

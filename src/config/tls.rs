@@ -1,15 +1,15 @@
-//! Certificates and keys, in section `server.tls`. All of them stand in files.
+//! Certificates and keys, in sections `server.tls` and `upstreams.<name>`. All of them stand in files.
 //!
 //! What belongs together is read together, so that a certificate is never used with the key of another one, not even while
 //! one file is swapped and the other is not yet.
 
 use std::path::PathBuf;
 
-use rustls::ServerConfig;
+use rustls::{ClientConfig, ServerConfig};
 
 use super::reload::{Contents, Loaded, Misfits, NamedFile};
-use super::settings::Settings;
-use crate::tls::{self, Authorities, Chain, Fault, Identity, Key};
+use super::settings::{Misfit, Settings};
+use crate::tls::{self, Authorities, Chain, Fault, Identity, Key, MinVersion};
 
 /// How the API is encrypted; `None` when nothing is said about it.
 pub(super) fn server(settings: &mut Settings) -> Option<Loaded<ServerConfig>> {
@@ -24,6 +24,26 @@ pub(super) fn server(settings: &mut Settings) -> Option<Loaded<ServerConfig>> {
     read(settings, CERTIFICATE, files, |Parts { authorities, identity }| {
         tls::server(identity.ok_or(Fault::NoCertificate)?, authorities)
     })
+}
+
+/// How it is made sure that an order system is the right one, and what it knows the gateway by. `None` when nothing is said
+/// about it: then the authorities of this machine are trusted.
+pub(super) fn client(settings: &mut Settings, section: &str, is_plain: bool) -> Option<Loaded<ClientConfig>> {
+    let keys = ["ca_file", "client_cert_file", "client_key_file", "min_tls_version"];
+    let keys = keys.map(|name| format!("{section}.{name}"));
+    let [authorities, certificate, private, oldest] = &keys;
+    let authorities = file(settings, authorities, Role::Authorities);
+    let pair = pair(settings, certificate, private);
+    let oldest = settings.optional(oldest, min_version).unwrap_or_default();
+    let given: Vec<_> = keys.iter().filter(|key| settings.is_given(key)).collect();
+    if is_plain {
+        for key in given {
+            settings.fault(key, &format!("means nothing: {section}.url is plain http"));
+        }
+        return None;
+    }
+    let files = authorities.into_iter().chain(pair.into_iter().flatten()).collect();
+    read(settings, given.first()?, files, move |Parts { authorities, identity }| tls::client(authorities, identity, oldest))
 }
 
 /// What a file is there for.
@@ -88,4 +108,12 @@ fn pair(settings: &mut Settings, certificate: &str, key: &str) -> Option<[(Role,
 fn file(settings: &mut Settings, key: &str, role: Role) -> Option<(Role, NamedFile)> {
     let path = settings.optional(key, |path| Ok(PathBuf::from(path)))?;
     Some((role, NamedFile { key: key.to_owned(), path }))
+}
+
+fn min_version(text: &str) -> Result<MinVersion, Misfit> {
+    match text {
+        "1.2" => Ok(MinVersion::Tls12),
+        "1.3" => Ok(MinVersion::Tls13),
+        _ => Err("must be 1.2 or 1.3".to_owned()),
+    }
 }

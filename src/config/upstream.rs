@@ -1,12 +1,15 @@
 //! Sections `upstreams.<name>`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use http::Uri;
+use rustls::ClientConfig;
 use url::{Host, Url};
 
-use super::Secret;
-use super::settings::{Misfit, Settings, boolean, duration, size, whole};
+use super::settings::{Misfit, Settings, boolean, duration, parsed, size, whole};
+use super::{Loaded, Secret, tls};
 use crate::charset::Charset;
 use crate::model::Zone;
 use crate::resilience::BreakerSettings;
@@ -51,6 +54,18 @@ pub struct Upstream {
     /// Whether it may be reached over plain http although it is on another machine. Default false;
     /// `GATEWAY__UPSTREAMS__DEFAULT__ALLOW_HTTP`.
     pub allow_http: bool,
+    /// How it is made sure that it is the right one, when not by the authorities of this machine and TLS 1.2 or 1.3:
+    /// `GATEWAY__UPSTREAMS__DEFAULT__CA_FILE` (PEM) has the only authorities that are trusted, `…__CLIENT_CERT_FILE` and
+    /// `…__CLIENT_KEY_FILE` (PEM), both or neither, what the gateway shows when it is asked to, `…__MIN_TLS_VERSION` the
+    /// oldest version that is spoken, `1.2` or `1.3`. Files are read anew when they change, for connections from then on.
+    pub tls: Option<Loaded<ClientConfig>>,
+    /// The http proxy that it is reached through: with CONNECT where it is https; where it is plain http, the proxy's own
+    /// answers count as the order system's. Default: none, whatever the environment says;
+    /// `GATEWAY__UPSTREAMS__DEFAULT__PROXY`.
+    pub proxy: Option<Uri>,
+    /// The address of this machine that connections are made from, because it is part of the credential. Default: the
+    /// system's choice; `GATEWAY__UPSTREAMS__DEFAULT__LOCAL_ADDRESS`.
+    pub local_address: Option<IpAddr>,
     /// Texts by which a refusal is known to be about the gateway's credential or IP address, in any case, besides a short
     /// list in Swedish and English; `GATEWAY__UPSTREAMS__DEFAULT__CREDENTIAL_REFUSAL_WORDS`.
     pub credential_refusal_words: Vec<String>,
@@ -101,6 +116,9 @@ impl Upstream {
             max_response_bytes: 67_108_864,
             max_item_bytes: 262_144,
             allow_http: false,
+            tls: None,
+            proxy: None,
+            local_address: None,
             credential_refusal_words: CREDENTIAL_REFUSAL_WORDS.map(str::to_owned).to_vec(),
         }
     }
@@ -134,6 +152,9 @@ impl Upstream {
             max_response_bytes: settings.or(&key("max_response_bytes"), default.max_response_bytes, size),
             max_item_bytes: settings.or(&key("max_item_bytes"), default.max_item_bytes, size),
             credential_refusal_words: words.iter().map(|word| word.to_lowercase()).collect(),
+            tls: tls::client(settings, &format!("upstreams.{name}"), default.url.scheme() == "http"),
+            proxy: settings.optional(&key("proxy"), proxy),
+            local_address: settings.optional(&key("local_address"), local_address),
             allow_http,
             url: default.url,
             api_user: default.api_user,
@@ -169,6 +190,24 @@ fn url(text: &str) -> Result<Url, Misfit> {
         return Err(format!("must not be longer than {MAX_URL} characters"));
     }
     Ok(url)
+}
+
+/// Reads the address of a proxy.
+pub(super) fn proxy(text: &str) -> Result<Uri, Misfit> {
+    let url = Url::parse(text.trim()).ok().filter(|url| {
+        let has_more = url.query().is_some() || url.fragment().is_some() || url.path() != "/";
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        url.scheme() == "http" && url.has_host() && !has_more && !has_user
+    });
+    let uri = url.and_then(|url| url.as_str().parse().ok());
+    uri.ok_or_else(|| {
+        "must be an address such as http://proxy.example:3128, without a user and with nothing after it".to_owned()
+    })
+}
+
+fn local_address(text: &str) -> Result<IpAddr, Misfit> {
+    let address: IpAddr = parsed("an IP address of this machine")(text)?;
+    if address.is_unspecified() { Err("must be one address, not all of them".to_owned()) } else { Ok(address) }
 }
 
 /// Whether an address is of this machine.

@@ -63,7 +63,7 @@ impl Client {
             max_item_bytes: upstream.max_item_bytes,
             drift: Arc::new(Drift::new(metrics.clone())),
         };
-        let transport = Arc::new(Transport::try_new(&upstream.url, upstream.connect_timeout)?);
+        let transport = Arc::new(Transport::try_new(upstream)?);
         let Upstream { max_in_flight, breaker, timeout, settle_time, .. } = *upstream;
         let caller = Caller::new(transport, Arc::new(profile), max_in_flight, breaker, timeout, metrics);
         Ok(Self { caller: Arc::new(caller), credential: Credential::new(upstream), settle_time })

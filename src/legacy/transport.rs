@@ -15,11 +15,11 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::SignedDuration;
-use url::Url;
 
 use super::call::{Call, Effect};
-use super::connector::{Connector, NoAuthorities, connector};
+use crate::config::Upstream;
 use crate::model::now;
+use crate::outbound::{self, Connector, NoAuthorities, Route};
 
 /// Sends calls to one order system.
 #[derive(Debug)]
@@ -76,18 +76,18 @@ const MAX_PIECE: usize = 64 * 1024;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION")));
 
 impl Transport {
-    /// A transport to the order system at `url`.
+    /// A transport to an order system. Connects at the first call.
     #[expect(clippy::disallowed_methods, reason = "this is a transport")]
-    pub(crate) fn try_new(url: &Url, connect_timeout: Duration) -> Result<Self, NoTransport> {
-        let connector = connector(url, connect_timeout)?;
+    pub(crate) fn try_new(upstream: &Upstream) -> Result<Self, NoTransport> {
+        let connector = outbound::connector(&route(upstream), upstream.connect_timeout)?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).http1_max_buf_size(MAX_PIECE);
-        let uri: Uri = url.as_str().parse().map_err(|_| NoTransport::Address)?;
+        let uri: Uri = upstream.url.as_str().parse().map_err(|_| NoTransport::Address)?;
         let parts = uri.into_parts();
         Ok(Self {
             scheme: parts.scheme.ok_or(NoTransport::Address)?,
             authority: parts.authority.ok_or(NoTransport::Address)?,
-            path: url.path().to_owned(),
+            path: upstream.url.path().to_owned(),
             reads: builder.pool_idle_timeout(KEEP_IDLE).build(connector.clone()),
             writes: builder.pool_max_idle_per_host(0).retry_canceled_requests(false).build(connector),
         })
@@ -139,8 +139,14 @@ impl Body {
     }
 }
 
+/// The way to an order system, as the configuration wants it.
+fn route(upstream: &Upstream) -> Route {
+    let straight = Route::direct(&upstream.url).trusting(upstream.tls.as_ref());
+    Route { proxy: upstream.proxy.clone(), local_address: upstream.local_address, ..straight }
+}
+
 fn classify(error: &Error) -> SendError {
-    if error.is_connect() { SendError::NotSent } else { SendError::Broken }
+    if outbound::is_unsent(error) { SendError::NotSent } else { SendError::Broken }
 }
 
 /// By how much the clock of a server is ahead of ours whose answer has just begun. What a cache gives is older than it looks.

@@ -3,12 +3,14 @@
 mod answer;
 mod authority;
 mod book;
+mod endpoint;
 mod files;
 mod gateway;
 mod https;
 pub(crate) mod issuer;
 mod keys;
 mod program;
+mod proxy;
 mod system;
 mod upstream;
 
@@ -18,11 +20,13 @@ use tjansteguiden_gateway::config::Config;
 pub(crate) use answer::Answer;
 pub(crate) use authority::{Authority, Identity};
 pub(crate) use book::Book;
+pub(crate) use endpoint::Endpoint;
 pub(crate) use files::Files;
 pub(crate) use gateway::Gateway;
 pub(crate) use https::{Https, encrypt};
 pub(crate) use keys::{ALL_SCOPES, Client, borrowed, hash};
 pub(crate) use program::Program;
+pub(crate) use proxy::{Manner, Proxy};
 pub(crate) use system::{FIRST_ORDER, Fault, System, is_write};
 pub(crate) use upstream::{Reply, Upstream};
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 
-use crate::support::{Authority, Files, Gateway, Https, Identity, Program, Upstream};
+use crate::support::{Authority, Endpoint, Files, Gateway, Https, Identity, Program, Upstream};
 
 const ORDER: &str = "/orders/20417";
 const SWAPS: usize = 20;
@@ -125,6 +125,23 @@ async fn clients_of_another_authority_are_served_once_it_is_named() {
     files.write("clients.pem", &clients.pem());
     gateway.look_at_files();
     assert_eq!(get().await, Some(200));
+}
+
+#[tokio::test]
+async fn an_order_system_may_change_its_authority() {
+    let (old, new, files) = (Authority::new(), Authority::new(), Files::new());
+    let upstream = Upstream::with_fixtures().await;
+    let endpoint = Endpoint::before(&upstream, old.identity().server()).await;
+    let gateway = Gateway::configured(&endpoint.url(), &[files.authority(&old)]).await;
+    gateway.get(ORDER).await.ok();
+    endpoint.show(new.identity().server());
+    gateway.get(ORDER).await.problem(502, "upstream-unreachable");
+    files.write("ca.pem", "");
+    gateway.look_at_files();
+    assert_eq!(gateway.metric(r#"config_file_usable{key="upstreams.default.ca_file"}"#).await, 0);
+    files.write("ca.pem", &new.pem());
+    gateway.look_at_files();
+    gateway.get(ORDER).await.ok();
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::support::{Gateway, Reply, Upstream, is_provider};
 
-const ORDER: &str = "<order_info><orderinfo><status>new</status></orderinfo></order_info>";
+const ORDER: &str = "<order_info><orderinfo><status>new</status></orderinfo><logs/></order_info>";
 const RETRIES: &str = r#"upstream_retries_total{call="order_info",upstream="default"}"#;
 const BREAKER: &str = r#"upstream_breaker_state{upstream="default"}"#;
 /// The breaker opens at the first failure.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use http::Uri;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
+use rustls::ClientConfig;
 use url::Url;
 
 use crate::config::settings::{Misfit, Settings};
-use crate::config::upstream::is_loopback;
+use crate::config::upstream::{is_loopback, proxy};
+use crate::config::{Loaded, tls};
 
 /// Tokens by which callers are known.
 #[derive(Debug, Clone)]
@@ -27,6 +30,11 @@ pub struct Jwt {
     pub scope_claim: String,
     /// The address that is asked first: `jwks_url`, or else the issuer's.
     pub keys_from: Url,
+    /// Whom https connections there trust and how they are made: `ca_file`, `client_cert_file`, `client_key_file`,
+    /// `min_tls_version`, each as for upstreams; `GATEWAY__AUTH__JWT__CA_FILE` and so on.
+    pub tls: Option<Loaded<ClientConfig>>,
+    /// The http proxy that the keys are fetched through. None by default; `GATEWAY__AUTH__JWT__PROXY`.
+    pub proxy: Option<Uri>,
 }
 
 pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Option<Jwt> {
@@ -46,9 +54,22 @@ pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Opt
         settings.fault("auth.jwt.upstream_claim", "is missing: there is more than one upstream, and a token must say which");
     }
     let scope_claim = settings.or("auth.jwt.scope_claim", "scope".to_owned(), claim);
-    let (issuer, issuer_url) = issuer?;
-    let keys_from = jwks_url.clone().unwrap_or(issuer_url);
-    Some(Jwt { issuer, jwks_url, audience, algorithms: algorithms?, upstream_claim, scope_claim, keys_from })
+    let keys_from = jwks_url.clone().or_else(|| issuer.as_ref().map(|(_, url)| url.clone()));
+    let is_plain = keys_from.as_ref().is_some_and(|url| url.scheme() == "http");
+    let tls = tls::client(settings, "auth.jwt", is_plain);
+    let proxy = settings.optional("auth.jwt.proxy", proxy);
+    let (issuer, _) = issuer?;
+    Some(Jwt {
+        issuer,
+        jwks_url,
+        audience,
+        algorithms: algorithms?,
+        upstream_claim,
+        scope_claim,
+        keys_from: keys_from?,
+        tls,
+        proxy,
+    })
 }
 
 /// Whoever can change the keys on the way can sign tokens, so they come by https.

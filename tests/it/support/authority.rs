@@ -6,7 +6,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// Somebody who issues certificates.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -71,6 +72,28 @@ impl Authority {
 }
 
 impl Identity {
+    /// A server that shows this to everybody.
+    pub(crate) fn server(&self) -> ServerConfig {
+        self.server_of(rustls::ALL_VERSIONS, None)
+    }
+
+    /// A server that speaks these versions, and wants a certificate of this authority where one is named.
+    pub(crate) fn server_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        clients: Option<&Authority>,
+    ) -> ServerConfig {
+        let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions).expect("versions");
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authority.store()), provider());
+                builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
+            }
+        };
+        builder.with_single_cert(self.chain(), self.private()).expect("a pair")
+    }
+
     /// The certificate as it is seen in a handshake.
     pub(crate) fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a certificate")

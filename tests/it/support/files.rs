@@ -1,6 +1,6 @@
 //! Files that tests write and the gateway reads.
 
-use super::Identity;
+use super::{Authority, Identity};
 
 pub(crate) struct Files(tempfile::TempDir);
 
@@ -29,5 +29,18 @@ impl Files {
             ("SERVER__TLS__CERT_FILE", self.write("server.pem", &identity.certificate)),
             ("SERVER__TLS__KEY_FILE", self.write("server.key", &identity.key)),
         ]
+    }
+
+    /// Writes `client.pem` and `client.key`, and returns the settings that name them.
+    pub(crate) fn client(&self, identity: &Identity) -> [(&'static str, String); 2] {
+        [
+            ("UPSTREAMS__DEFAULT__CLIENT_CERT_FILE", self.write("client.pem", &identity.certificate)),
+            ("UPSTREAMS__DEFAULT__CLIENT_KEY_FILE", self.write("client.key", &identity.key)),
+        ]
+    }
+
+    /// Writes `ca.pem` and returns the setting that names it.
+    pub(crate) fn authority(&self, authority: &Authority) -> (&'static str, String) {
+        ("UPSTREAMS__DEFAULT__CA_FILE", self.write("ca.pem", &authority.pem()))
     }
 }

@@ -94,6 +94,10 @@ impl Upstream {
         format!("http://{}{PATH}", self.address)
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How many connections were made so far.
     pub(crate) fn connections(&self) -> usize {
         self.events.connections.load(Ordering::SeqCst)
