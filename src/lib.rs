@@ -14,8 +14,8 @@
 //!
 //! # One request, walked through
 //!
-//! `GET /orders/20417` arrives at a connection of [`server`]. [`middleware`] gives it an id and a deadline, and the router
-//! hands it to `rest/routes/get_order.rs`. The handler's arguments are its gatekeepers: the path must hold an id that an
+//! `GET /orders/20417` arrives at a connection of [`server`]. [`middleware`] gives it an id and a deadline, [`access`] tells
+//! who asks, and the router hands it to `rest/routes/get_order.rs`. The handler's arguments are its gatekeepers: the path must hold an id that an
 //! order can have, the query must be empty, the client must take JSON. Then the handler asks the [`backend`] for
 //! `order_info`. [`legacy::client`] writes the query string, sends it, and reads the XML as it arrives: `legacy/answer.rs`
 //! recognises what was answered, `legacy/wire/order_info.rs` makes an order of it. The handler turns that into JSON
