@@ -13,6 +13,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Limits;
 
+#[cfg(test)]
+mod tests;
+
 /// What is known of one connection. Clones are the same one.
 #[derive(Debug, Clone)]
 pub(super) struct Watch(Arc<Mutex<State>>);
@@ -27,8 +30,10 @@ struct State {
     stalled: Option<Instant>,
     /// Whether bytes have come that belong to a later request.
     is_more_there: bool,
-    /// Whether the bytes that came last were the end of a head.
-    ends_head: bool,
+    /// Whether nothing is left to be said to a request, although it may not have been sent yet.
+    is_said: bool,
+    /// The bytes that came last, however many at a time.
+    last: [u8; 3],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +46,15 @@ enum Phase {
 impl Watch {
     /// A connection that has just been opened: its first head is awaited.
     pub(super) fn new(limits: Limits) -> Self {
-        let state =
-            State { limits, phase: Phase::Head, since: Instant::now(), stalled: None, is_more_there: false, ends_head: false };
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(State {
+            limits,
+            phase: Phase::Head,
+            since: Instant::now(),
+            stalled: None,
+            is_more_there: false,
+            is_said: false,
+            last: [0; 3],
+        })))
     }
 
     /// A head is whole.
@@ -52,14 +63,22 @@ impl Watch {
         state.enter(Phase::Busy { has_body });
         // Clients may send a request before they have the response to the one before. Where this one has a body, what came
         // with its head cannot be told from it here, and is not taken for more.
-        state.is_more_there = !has_body && !state.ends_head;
+        state.is_more_there = !has_body && !state.has_end_of_head();
+        state.is_said = false;
     }
 
-    /// Nothing is left to be said to a request.
+    /// Nothing is left to be said to a request. hyper takes the end of a response before it has sent what came before it.
     pub(super) fn response_ended(&self) {
+        self.state().is_said = true;
+    }
+
+    /// Everything is sent that there was. hyper flushes the socket when it holds nothing back itself.
+    pub(super) fn flushed(&self) {
         let mut state = self.state();
-        let next = if state.is_more_there { Phase::Head } else { Phase::Idle };
-        state.enter(next);
+        if std::mem::take(&mut state.is_said) {
+            let next = if state.is_more_there { Phase::Head } else { Phase::Idle };
+            state.enter(next);
+        }
     }
 
     /// Resolves when the client has taken too long.
@@ -76,7 +95,10 @@ impl Watch {
             Phase::Busy { has_body: false } => state.is_more_there = true,
             Phase::Head | Phase::Busy { has_body: true } => {}
         }
-        state.ends_head = bytes.ends_with(b"\n\r\n") || bytes.ends_with(b"\n\n");
+        for byte in bytes.iter().skip(bytes.len().saturating_sub(state.last.len())) {
+            let [_, second, third] = state.last;
+            state.last = [second, third, *byte];
+        }
     }
 
     /// The client was given something to take.
@@ -97,6 +119,10 @@ impl Watch {
 impl State {
     fn enter(&mut self, phase: Phase) {
         (self.phase, self.since) = (phase, Instant::now());
+    }
+
+    fn has_end_of_head(&self) -> bool {
+        self.last == *b"\n\r\n" || self.last.ends_with(b"\n\n")
     }
 
     /// When it has taken too long.
@@ -136,89 +162,5 @@ impl Future for TooLong {
             self.limit = limit;
             self.sleep.as_mut().reset(limit);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use futures_util::FutureExt;
-    use tokio::time::advance;
-
-    use super::*;
-
-    const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
-
-    /// After how many whole seconds the client has taken too long.
-    async fn seconds(watch: &Watch) -> u64 {
-        let mut too_long = watch.too_long();
-        let mut seconds = 0;
-        while (&mut too_long).now_or_never().is_none() {
-            advance(Duration::from_secs(1)).await;
-            seconds += 1;
-        }
-        seconds
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_first_head_has_its_time_from_the_opening_on() {
-        let watch = Watch::new(Limits::default());
-        advance(Duration::from_secs(4)).await;
-        watch.read(b"GET / HT");
-        assert_eq!(seconds(&watch).await, 6);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn between_requests_there_is_more_time_than_for_a_later_head() {
-        let watch = Watch::new(Limits::default());
-        watch.read(HEAD);
-        watch.request_came(false);
-        watch.response_ended();
-        let mut too_long = watch.too_long();
-        advance(Duration::from_secs(70)).await;
-        assert!((&mut too_long).now_or_never().is_none());
-        watch.read(b"G");
-        // An alarm that was set for later is set anew.
-        assert!((&mut too_long).now_or_never().is_none());
-        advance(Duration::from_secs(10)).await;
-        assert!(too_long.now_or_never().is_some());
-        watch.response_ended();
-        assert_eq!(seconds(&watch).await, 75);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_head_that_began_early_is_not_taken_for_a_pause() {
-        for early in [[HEAD, b"GET /sl"].concat(), HEAD.to_vec()] {
-            let watch = Watch::new(Limits::default());
-            watch.read(&early);
-            watch.request_came(false);
-            if early == HEAD {
-                watch.read(b"GET /sl");
-            }
-            watch.response_ended();
-            assert_eq!(seconds(&watch).await, 10);
-        }
-        let watch = Watch::new(Limits::default());
-        watch.read(b"POST / HTTP/1.1\r\n\r\n{");
-        watch.request_came(true);
-        watch.read(b"}");
-        watch.response_ended();
-        assert_eq!(seconds(&watch).await, 75);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_response_that_is_not_taken_or_takes_for_ever_ends() {
-        let watch = Watch::new(Limits::default());
-        watch.read(HEAD);
-        watch.request_came(false);
-        watch.written::<usize>(&Poll::Pending);
-        assert_eq!(seconds(&watch).await, 30);
-        watch.written(&Poll::Ready(Ok(1)));
-        assert_eq!(seconds(&watch).await, 330);
-        // Also when everything was said and only the client's socket is full.
-        watch.response_ended();
-        watch.written::<usize>(&Poll::Pending);
-        assert_eq!(seconds(&watch).await, 30);
     }
 }

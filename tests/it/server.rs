@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::support::{Gateway, Reply, Upstream};
@@ -82,6 +82,25 @@ async fn a_kept_connection_may_pause_longer_than_a_head_may_take() {
     idle.write_all(GET).await.expect("room");
     let answer = until_closed(&mut idle).await.expect("closed at its end");
     assert!(answer.starts_with(b"HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_and_steadily_gets_all_of_an_answer() {
+    // More than the kernel takes, and made as a whole, so that the gateway has nothing more to say before most of it is sent.
+    let order = |id| format!("<order><id>{id}</id><type>{}</type></order>", "x".repeat(20_000));
+    let orders: String = (1..=1_000).map(order).collect();
+    let upstream = Upstream::saying(Reply::xml(&format!("<orders>{orders}</orders>"))).await;
+    let gateway = Gateway::with(&upstream, &[("SERVER__IDLE_TIMEOUT", "200ms")]).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(100_000).expect("a small buffer");
+    let mut slow = socket.connect(gateway.address).await.expect("a connection");
+    let request = b"GET /orders?since=2016-03-14&limit=1000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    slow.write_all(request).await.expect("room");
+    let mut answer = Vec::new();
+    while (&mut slow).take(500_000).read_to_end(&mut answer).await.is_ok_and(|length| length > 0) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(answer.len() > 20_000_000 && answer.ends_with(b"]}"), "{}", answer.len());
 }
 
 /// A list that goes on as long as somebody reads it.
