@@ -5,10 +5,11 @@
 //! take how long is watched here ([`watch`]): the head of a request, with the handshake of an encrypted connection before it,
 //! the pause between two, a response that it does not read.
 //!
-//! A stop has three steps. First every response ends its connection, so that clients go elsewhere by themselves. Then no
-//! connection is accepted any more, and each open one ends with the request it is at. What is still open when the time is
-//! over is broken off.
+//! A stop has three steps. First every response ends its connection, so that clients go elsewhere by themselves. Then those that
+//! have connected are taken in, also where the kernel had them wait, and no others; each connection ends with the request it is
+//! at, or, where there was none yet, with its first. What is still open when the time is over is broken off.
 
+mod accept;
 mod connection;
 mod stream;
 mod watch;
@@ -23,12 +24,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
-use futures_util::FutureExt;
 use http::Request;
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -139,7 +139,7 @@ where
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
         let places = Arc::new(Semaphore::new(self.limits.max_connections));
         let (tasks, stopping, over) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        let serve = |(stream, peer, permit): Accepted| {
+        let serve = |stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>| {
             let connection = Connection {
                 service: self.service.clone(),
                 tls: self.tls.as_ref().map(Loaded::get),
@@ -148,23 +148,26 @@ where
                 stopping: stopping.clone(),
                 over: over.clone(),
             };
+            let (places, over) = (Arc::clone(&places), over.clone());
             tasks.spawn(async move {
-                connection.serve(stream, peer).await;
-                drop(permit);
+                let wait = async { over.run_until_cancelled(places.acquire_owned()).await?.ok() };
+                let place = if place.is_some() { place } else { wait.await };
+                if place.is_some() {
+                    connection.serve(stream, peer).await;
+                }
             });
         };
         let mut stop = pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                accepted = accept(&self.listener, &places) => serve(accepted),
+                (stream, peer, place) = accept::one(&self.listener, &places) => serve(stream, peer, Some(place)),
             }
         }
         // Clients that have connected already believe that they are being served.
-        while let Some(accepted) = accept(&self.listener, &places).now_or_never() {
-            serve(accepted);
+        for (stream, peer) in accept::rest(self.listener) {
+            serve(stream, peer, None);
         }
-        drop(self.listener);
         self.closing.begin();
         stopping.cancel();
         tasks.close();
@@ -183,28 +186,4 @@ where
 pub struct Drained {
     /// When the time for ending is over.
     pub deadline: Instant,
-}
-
-type Accepted = (TcpStream, SocketAddr, Permit);
-type Permit = tokio::sync::OwnedSemaphorePermit;
-
-/// Waits for a connection that may be served.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
-    /// Out of descriptors or memory: connections that end in the meantime free some.
-    const BACK_OFF: Duration = Duration::from_millis(100);
-    loop {
-        let Ok(permit) = Arc::clone(places).acquire_owned().await else { return std::future::pending().await };
-        match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, permit),
-            Err(error) if is_about_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(error = %error, "no connection can be accepted at the moment");
-                tokio::time::sleep(BACK_OFF).await;
-            }
-        }
-    }
-}
-
-fn is_about_one_connection(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }

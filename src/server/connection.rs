@@ -2,22 +2,24 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
+use http::Request;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response as HttpResponse};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
@@ -36,6 +38,9 @@ pub(super) struct Connection<S> {
     /// Told when it shall end now.
     pub(super) over: CancellationToken,
 }
+
+/// How long, after a stop has begun, a client may take to make the first request of its connection.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 impl<S> Connection<S>
 where
@@ -71,10 +76,24 @@ where
                 if closing.has_begun() {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<HttpResponse<WatchedBody>, Infallible>(answer.map(|body| WatchedBody { body, _response: response }))
+                // The response is over when its body goes, and takes this with it.
+                let watched = |body: Body| {
+                    body.map_err(move |error| {
+                        let _ = &response;
+                        error
+                    })
+                };
+                Ok::<_, Infallible>(answer.map(watched))
             }
         });
         let mut http = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        // hyper resets a connection at its stop that it has read nothing from, and its client may just have made it.
+        let mut last_request = pin!(async {
+            stopping.cancelled().await;
+            if !watch.has_had_request() {
+                sleep(FIRST_REQUEST).await;
+            }
+        });
         let mut is_stopping = false;
         loop {
             tokio::select! {
@@ -82,7 +101,10 @@ where
                 _ = http.as_mut() => return,
                 () = too_long.as_mut() => return,
                 () = over.cancelled() => return,
-                () = stopping.cancelled(), if !is_stopping => {
+                () = last_request.as_mut(), if !is_stopping => {
+                    if !watch.has_had_request() {
+                        return;
+                    }
                     is_stopping = true;
                     http.as_mut().graceful_shutdown();
                 }
@@ -104,28 +126,5 @@ impl Responding {
 impl Drop for Responding {
     fn drop(&mut self) {
         self.0.response_ended();
-    }
-}
-
-/// The body of a response.
-struct WatchedBody {
-    body: Body,
-    _response: Responding,
-}
-
-impl http_body::Body for WatchedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -28,6 +28,8 @@ struct State {
     since: Instant,
     /// Since when the client has taken nothing, although there is something to take.
     stalled: Option<Instant>,
+    /// Whether a head was whole.
+    has_had_request: bool,
     /// Whether bytes have come that belong to a later request.
     is_more_there: bool,
     /// Whether nothing is left to be said to a request, although it may not have been sent yet.
@@ -51,6 +53,7 @@ impl Watch {
             phase: Phase::Head,
             since: Instant::now(),
             stalled: None,
+            has_had_request: false,
             is_more_there: false,
             is_said: false,
             last: [0; 3],
@@ -65,6 +68,12 @@ impl Watch {
         // with its head cannot be told from it here, and is not taken for more.
         state.is_more_there = !has_body && !state.has_end_of_head();
         state.is_said = false;
+        state.has_had_request = true;
+    }
+
+    /// Whether there was a request at all.
+    pub(super) fn has_had_request(&self) -> bool {
+        self.state().has_had_request
     }
 
     /// Nothing is left to be said to a request. hyper takes the end of a response before it has sent what came before it.

@@ -1,5 +1,7 @@
 //! The program as people and Kubernetes start and stop it.
 
+use tokio::net::TcpStream;
+
 use crate::support::Program;
 
 const SETTINGS: [(&str, &str); 5] = [
@@ -50,6 +52,20 @@ async fn a_second_signal_stops_it_at_once() {
     program.terminate().await;
     program.line_with("stopped at once").await;
     assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_lack_of_descriptors_is_told_when_it_begins_and_when_it_ends() {
+    let mut program = Program::start_with_descriptors(40, &SETTINGS);
+    let line = program.line_with("listening").await;
+    let address = member(&line, "listen").as_str().expect("an address").to_owned();
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        clients.push(TcpStream::connect(&address).await.expect("a connection"));
+    }
+    assert!(program.next_line().await.contains("no connection can be accepted at the moment"));
+    drop(clients);
+    assert!(program.next_line().await.contains("connections are accepted again"));
 }
 
 #[tokio::test]

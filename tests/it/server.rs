@@ -1,9 +1,11 @@
 //! Connections: slow clients are closed, others are served meanwhile.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::support::{Gateway, Reply, Upstream};
@@ -43,6 +45,56 @@ async fn connections_beyond_the_cap_wait_for_a_place() {
     assert!(timeout(Duration::from_millis(200), &mut waiting).await.is_err());
     drop(idle);
     assert!(waiting.await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn who_has_connected_before_a_stop_is_served_after_it() {
+    let upstream = Upstream::with_fixtures().await;
+    let gateway = Gateway::before(&upstream).await;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(gateway.address).await.expect("a connection"));
+    }
+    // All of them are accepted: this one came after them.
+    gateway.get("/openapi.json").await;
+    gateway.stop_listening().await;
+    for stream in &mut silent {
+        stream.write_all(GET).await.expect("room");
+    }
+    for mut stream in silent {
+        let answer = until_closed(&mut stream).await.expect("the end of the connection");
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_when_the_gateway_stops_is_served_after_it() {
+    let latch = Arc::new(Notify::new());
+    let held = Arc::clone(&latch);
+    let upstream = Upstream::answering(move |_| Reply::held(&["<order_info>", "</order_info>"], &held)).await;
+    let gateway = Gateway::with(&upstream, &[("SERVER__MAX_CONNECTIONS", "1")]).await;
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(gateway.address).await.expect("a connection");
+        stream.write_all(GET).await.expect("room");
+        all.push(stream);
+    }
+    upstream.asked(1).await;
+    gateway.stop_listening().await;
+    for mut stream in all {
+        let answer = async { until_closed(&mut stream).await.expect("the end of the connection") };
+        let release = async {
+            loop {
+                latch.notify_waiters();
+                tokio::task::yield_now().await;
+            }
+        };
+        let answer = tokio::select! {
+            answer = answer => answer,
+            () = release => unreachable!("it goes on"),
+        };
+        assert!(answer.starts_with(b"HTTP/1.1 404 "), "{}", String::from_utf8_lossy(&answer));
+    }
 }
 
 /// Reads until the gateway closes the connection. Returns what came, `None` when it did not in time.

@@ -31,7 +31,7 @@ pub(crate) use system::{FIRST_ORDER, Fault, System, is_write};
 pub(crate) use upstream::{Reply, Upstream};
 
 /// What happens soon is there at once as a rule, and within this time on the busiest machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits for what happens soon. A test that would hang fails.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {

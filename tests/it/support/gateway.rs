@@ -12,14 +12,16 @@ use tjansteguiden_gateway::server::Drained;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Upstream};
+use super::{Answer, Upstream, until};
 
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     ops: SocketAddr,
     client: Client,
     fresh: Mutex<Fresh>,
+    stop: CancellationToken,
     tasks: [JoinHandle<Drained>; 2],
 }
 
@@ -60,14 +62,22 @@ impl Gateway {
         let config = Config::load(None, variables).expect("the configuration fits");
         let app = App::build(&config).await.expect("the ports are free");
         let (address, ops) = (app.api.address(), app.ops.address());
-        let tasks = [tokio::spawn(app.api.run(std::future::pending())), tokio::spawn(app.ops.run(std::future::pending()))];
+        let stop = CancellationToken::new();
+        let api = tokio::spawn(app.api.run(stop.clone().cancelled_owned()));
+        let tasks = [api, tokio::spawn(app.ops.run(std::future::pending()))];
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { address, ops, client, fresh: Mutex::new(app.fresh), tasks }
+        Self { address, ops, client, fresh: Mutex::new(app.fresh), stop, tasks }
     }
 
     /// Reads its files anew, as it does every second.
     pub(crate) fn look_at_files(&self) {
         self.fresh.lock().expect("no test panics inside").look();
+    }
+
+    /// Stops, and waits until no connection can be made any more.
+    pub(crate) async fn stop_listening(&self) {
+        self.stop.cancel();
+        until(async || TcpStream::connect(self.address).await.is_err()).await;
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {

@@ -1,19 +1,17 @@
 //! The program itself, as a process of its own.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::PATIENCE;
+
 pub(crate) struct Program {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
-
-/// How long a program may take to say or do something on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Program {
     pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -28,7 +26,19 @@ impl Program {
     }
 
     pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = Self::command(arguments, variables).stdout(Stdio::piped()).spawn().expect("the program starts");
+        Self::spawn(Self::command(arguments, variables))
+    }
+
+    /// The gateway as a program that may have so many files and sockets open.
+    pub(crate) fn start_with_descriptors(count: u32, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" serve"), env!("CARGO_BIN_EXE_tjansteguiden-gateway")]);
+        command.envs(variables.iter().copied()).env_remove("GATEWAY_CONFIG").env_remove("RUST_LOG").kill_on_drop(true);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let stdout = child.stdout.take().expect("a pipe");
         Self { child, lines: BufReader::new(stdout).lines() }
     }
@@ -44,6 +54,11 @@ impl Program {
             panic!("the program ended without saying {text:?}");
         };
         timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("the program never said {text:?}"))
+    }
+
+    /// The next line.
+    pub(crate) async fn next_line(&mut self) -> String {
+        self.line_with("").await
     }
 
     /// The number of its process.
