@@ -4,13 +4,15 @@
 //! read back: what stands there is evidence, and without evidence the outcome is [`Error::OutcomeUnknown`], never a guess.
 //! Two guarantees can be asked for. A message with an *idempotency key* is looked for in the order's log before it is sent
 //! ([`message`], [`markers`]). A change of status with an *expectation* is sent only if the order is as expected ([`status`]).
-//! What neither can promise, because others write to the order system too, stands in `openapi/README.md`.
+//! A write whose outcome stays unknown may land later. While it may, a repetition of it only looks ([`unsettled`]).
+//! What none of this can promise, because others write to the order system too, stands in `openapi/README.md`.
 //!
 //! A write whose client leaves while it still waits is not sent; once sent it is finished, and a stop waits for it.
 
 mod markers;
 mod message;
 mod status;
+mod unsettled;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +24,14 @@ use tokio_util::task::TaskTracker;
 pub use markers::Markers;
 use markers::Owner;
 pub use message::Added;
+use status::Change;
 pub use status::Expectation;
+use unsettled::Unsettled;
 
 use crate::audit::Written;
-use crate::backend::{self, Backend, Context, Error};
+use crate::backend::{self, Backend, Context, Error, Sent};
 use crate::metrics::{Metrics, UpstreamMetrics};
-use crate::model::{IdempotencyKey, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{IdempotencyKey, Marker, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::{Budget, Turns, backoff};
 
 /// Writes to one order system. Cheap to clone.
@@ -44,6 +48,8 @@ pub struct Settings {
     pub budget: Arc<Budget>,
     /// How long an answer may take.
     pub timeout: Duration,
+    /// How long a write may be under way after it was sent.
+    pub settle_time: Duration,
     /// Where writes are counted.
     pub metrics: Metrics,
     /// Where calls are counted that are sent again.
@@ -58,6 +64,10 @@ struct Inner {
     orders: Turns<OrderId>,
     /// One message with a key at a time.
     keys: Turns<Owner>,
+    /// Changes that may still be under way.
+    changes: Unsettled<OrderId, Change>,
+    /// Messages with a key that may still be under way.
+    messages: Unsettled<Owner, Marker>,
 }
 
 /// Why a write was not done.
@@ -75,6 +85,13 @@ pub enum Refusal {
     KeyInUse,
 }
 
+impl Refusal {
+    /// Whether what was refused may have happened, or may still happen.
+    const fn is_open(&self) -> bool {
+        matches!(self, Self::Failed(Error::OutcomeUnknown { .. }))
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -90,7 +107,13 @@ impl Writes {
     /// Writes with these settings.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(Inner { settings, orders: Turns::default(), keys: Turns::default() }))
+        Self(Arc::new(Inner {
+            settings,
+            orders: Turns::default(),
+            keys: Turns::default(),
+            changes: Unsettled::default(),
+            messages: Unsettled::default(),
+        }))
     }
 
     /// Gives an order a status; with an expectation, only an order that meets it.
@@ -195,7 +218,7 @@ impl Inner {
         context: &Context,
         id: OrderId,
         times: &[Duration],
-        evidence: impl Fn(&Order, &Context) -> Option<T>,
+        mut evidence: impl FnMut(&Order, &Context) -> Option<T>,
     ) -> Option<T> {
         let (began, context) = (Instant::now(), context.committed().fresh());
         for time in times {
@@ -245,6 +268,11 @@ impl Inner {
     fn latest_sending(&self, context: &Context) -> Option<Instant> {
         let latest = context.deadline().checked_sub(self.settings.timeout + TIME_TO_LOOK)?;
         (latest > Instant::now()).then_some(latest)
+    }
+
+    /// Until when the write that was sent last may be under way.
+    fn under_way_until(&self, context: &Context) -> Instant {
+        context.sent().unwrap_or_else(Sent::now).at + self.settings.settle_time
     }
 
     /// Waits for something at most until the request must have ended or its client left.

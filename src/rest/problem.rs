@@ -214,7 +214,7 @@ impl Problem {
                 Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(order)
             }
             Refusal::KeyReused => {
-                not_sent(Code::IdempotencyKeyReused, "The order's log has another message with this key; nothing was sent.")
+                not_sent(Code::IdempotencyKeyReused, "The key was used for another message; nothing was sent.")
             }
             Refusal::KeyInUse => {
                 not_sent(Code::IdempotencyKeyInUse, "Another request with this key has not ended yet; nothing was sent.")

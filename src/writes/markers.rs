@@ -46,13 +46,14 @@ impl Markers {
         mark(&self.current, owner, message)
     }
 
+    /// Whether a mark is that of a message.
+    pub(super) fn is_of(&self, marker: &Marker, owner: &Owner, message: &NewMessage) -> bool {
+        self.all(owner, message).contains(marker)
+    }
+
     /// Looks for a message.
     pub(super) fn find<'l>(&self, log: &'l [Message], owner: &Owner, message: &NewMessage) -> Found<'l> {
-        let ours: Vec<_> = [Some(&self.current), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(|secret| mark(secret, owner, message))
-            .collect();
+        let ours = self.all(owner, message);
         let marked = log.iter().filter_map(|row| Some((row, Marker::split(row.text.as_ref()?.expose())?.0)));
         let known: Vec<_> = marked.filter(|(_, marker)| ours.iter().any(|ours| ours.reference == marker.reference)).collect();
         let mut same = known.iter().filter(|(_, marker)| ours.contains(marker));
@@ -61,6 +62,12 @@ impl Markers {
             None if known.is_empty() => Found::Nothing,
             None => Found::Other,
         }
+    }
+
+    /// The marks that a message may have.
+    fn all(&self, owner: &Owner, message: &NewMessage) -> Vec<Marker> {
+        let secrets = [Some(&self.current), self.previous.as_ref()];
+        secrets.into_iter().flatten().map(|secret| mark(secret, owner, message)).collect()
     }
 }
 

@@ -61,17 +61,16 @@ impl Inner {
         self.backend().check_message(owner.order, &with_marker)?;
         let turn = self.wait(context, Instant::now() + PATIENCE, self.keys.wait(owner.clone())).await?;
         let _turn = turn.ok_or(Refusal::KeyInUse)?;
-        let before = self.look_before(context, owner.order).await?;
-        match self.settings.markers.find(log(&before), &owner, &message) {
-            Found::Same { row, times } => return Ok(Added { is_replayed: true, ..self.added(row, times) }),
-            Found::Other => return Err(Refusal::KeyReused),
-            Found::Nothing => {}
+        if let Some(added) = self.look_for(context, &owner, &message).await? {
+            return Ok(Added { is_replayed: true, ..added });
         }
         // A write that cannot be settled any more is better not begun.
         let context = &context.sent_by(self.latest_sending(context).ok_or(Error::Overloaded)?);
+        // Before it is sent, lest it be forgotten if something goes wrong here.
+        self.messages.remember(owner.clone(), marker.clone(), context.deadline() + self.settings.settle_time);
         let write = || self.backend().add_message(context, owner.order, with_marker.clone());
-        match self.send(context, "add_message", write).await {
-            Ok(at) => Ok(Added { at, reference: Some(marker.reference), ..Added::default() }),
+        let done = match self.send(context, "add_message", write).await {
+            Ok(at) => Ok(Added { at, reference: Some(marker.reference.clone()), ..Added::default() }),
             Err(unknown @ Error::OutcomeUnknown { .. }) => {
                 let evidence = |order: &Order, _: &Context| match self.settings.markers.find(log(order), &owner, &message) {
                     Found::Same { row, times } => Some(self.added(row, times)),
@@ -80,6 +79,34 @@ impl Inner {
                 self.look_after(context, owner.order, &LOOKS, evidence).await.ok_or(unknown.into())
             }
             Err(error) => Err(error.into()),
+        };
+        if done.as_ref().is_err_and(Refusal::is_open) {
+            self.messages.remember(owner, marker, self.under_way_until(context));
+        } else {
+            self.messages.forget(&owner);
+        }
+        done
+    }
+
+    /// The message as it stands in the log. While one with this key may be under way, nothing is sent if it is not there:
+    /// absence proves nothing then.
+    async fn look_for(&self, context: &Context, owner: &Owner, message: &NewMessage) -> Result<Option<Added>, Refusal> {
+        let pending = self.messages.get(owner);
+        if pending.as_ref().is_some_and(|pending| !self.settings.markers.is_of(&pending.write, owner, message)) {
+            return Err(Refusal::KeyReused);
+        }
+        let still_unknown = pending.map(|pending| move || Error::OutcomeUnknown { retry_after: pending.time_left() });
+        let before = match (self.look_before(context, owner.order).await, &still_unknown) {
+            (Err(refusal), Some(still_unknown)) if refusal != Error::NotFound.into() => return Err(still_unknown().into()),
+            (before, _) => before?,
+        };
+        match self.settings.markers.find(log(&before), owner, message) {
+            Found::Same { row, times } => {
+                self.messages.forget(owner);
+                Ok(Some(self.added(row, times)))
+            }
+            Found::Other => Err(Refusal::KeyReused),
+            Found::Nothing => still_unknown.map_or(Ok(None), |still_unknown| Err(still_unknown().into())),
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::unsettled::Pending;
 use super::{Inner, Refusal};
 use crate::backend::{Context, Error};
 use crate::model::{Open, Order, OrderId, OrderStatus};
@@ -20,15 +21,22 @@ impl Inner {
     pub(super) async fn change_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<(), Refusal> {
         match self.send(context, "set_status", || self.backend().set_status(context, id, status)).await {
             Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                let has_it = |order: &Order, _: &Context| Seen::in_order(order).has_status(status).then_some(());
-                self.look_after(context, id, &LOOKS, has_it).await.ok_or(unknown.into())
+                let mut last = None;
+                let has_it = |order: &Order, _: &Context| last.insert(Seen::in_order(order)).has_status(status).then_some(());
+                if self.look_after(context, id, &LOOKS, has_it).await.is_some() {
+                    return Ok(());
+                }
+                let change = Change { status, before: last };
+                self.changes.remember(id, change, self.under_way_until(context));
+                Err(unknown.into())
             }
             done => Ok(done?),
         }
     }
 
     /// A change that is sent only if the order is as expected. The order system cannot be asked for that in one step: who
-    /// writes between the look and the change is not prevented, but noticed where the order is looked at again.
+    /// writes between the look and the change is not prevented, but noticed where the order is looked at again. While another
+    /// change of the gateway's may be under way, it is not known what the order is like, unless it has changed since.
     pub(super) async fn change_status_if(
         &self,
         context: &Context,
@@ -37,25 +45,55 @@ impl Inner {
         is_expected: &(dyn Fn(&Order) -> bool + Send + Sync),
     ) -> Result<(), Refusal> {
         // Where a request is too short for that, a change that may have to stay open is better than none.
-        let half = Instant::now() + (context.deadline() - Instant::now()) / 2;
+        let now = Instant::now();
+        let half = now + context.deadline().saturating_duration_since(now) / 2;
         let context = &context.sent_by(self.latest_sending(context).unwrap_or(half));
         let turn = self.wait(context, context.send_by(), self.orders.wait(id)).await?;
         let _turn = turn.ok_or(Error::Overloaded)?;
         let mut retry = 0;
         loop {
             let before = self.look_before(context, id).await?;
+            let pending = self.pending_change(&before);
             if !is_expected(&before) {
                 return Err(Refusal::NotAsExpected(Box::new(before)));
             }
-            match self.backend().set_status(context, id, status).await {
-                Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                    return self.settle_change(context, &before, status, unknown).await;
-                }
+            if let Some(pending) = pending {
+                return Err(Error::OutcomeUnknown { retry_after: pending.time_left() }.into());
+            }
+            match self.change_from(context, &before, status).await {
                 // What was looked at is old by now.
-                Err(error) if self.sends_again(context, "set_status", &error, retry).await => retry += 1,
-                done => return done.map_err(Refusal::from),
+                Err(Refusal::Failed(error)) if self.sends_again(context, "set_status", &error, retry).await => retry += 1,
+                done => return done,
             }
         }
+    }
+
+    /// The change that may be under way to an order which shows nothing of it.
+    fn pending_change(&self, order: &Order) -> Option<Pending<Change>> {
+        let seen = Seen::in_order(order);
+        let pending = self.changes.get(&order.id)?;
+        if pending.write.has_landed_in(&seen) {
+            self.changes.forget(&order.id);
+            return None;
+        }
+        Some(pending).filter(|pending| pending.write.before.as_ref().is_none_or(|before| seen.is_same_as(before)))
+    }
+
+    /// Sends a change of an order that is like this.
+    async fn change_from(&self, context: &Context, before: &Order, status: OrderStatus) -> Result<(), Refusal> {
+        let change = Change { status, before: Some(Seen::in_order(before)) };
+        // Before it is sent, lest it be forgotten if something goes wrong here.
+        self.changes.remember(before.id, change.clone(), context.deadline() + self.settings.settle_time);
+        let done = match self.backend().set_status(context, before.id, status).await {
+            Err(unknown @ Error::OutcomeUnknown { .. }) => self.settle_change(context, before, status, unknown).await,
+            done => done.map_err(Refusal::from),
+        };
+        if done.as_ref().is_err_and(Refusal::is_open) {
+            self.changes.remember(before.id, change, self.under_way_until(context));
+        } else {
+            self.changes.forget(&before.id);
+        }
+        done
     }
 
     async fn settle_change(
@@ -85,18 +123,32 @@ impl Inner {
     }
 }
 
+/// A change that may be under way.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    status: OrderStatus,
+    /// What the order was like without it, when it was seen last.
+    before: Option<Seen>,
+}
+
+impl Change {
+    fn has_landed_in(&self, seen: &Seen) -> bool {
+        self.before.as_ref().map_or_else(|| seen.has_status(self.status), |before| seen.shows_change_from(before, self.status))
+    }
+}
+
 /// What shows whether an order has changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Seen {
     /// `None` where the answer did not tell.
     status: Option<Open<OrderStatus>>,
-    /// How long the log is.
-    rows: usize,
+    /// How long the log is; `None` where the answer did not tell.
+    rows: Option<usize>,
 }
 
 impl Seen {
     fn in_order(order: &Order) -> Self {
-        Self { status: order.status.clone(), rows: order.messages.as_ref().map_or(0, Vec::len) }
+        Self { status: order.status.clone(), rows: order.messages.as_ref().map(Vec::len) }
     }
 
     fn has_status(&self, status: OrderStatus) -> bool {
@@ -104,13 +156,18 @@ impl Seen {
     }
 
     fn rows_more_than(&self, before: &Self) -> usize {
-        self.rows.saturating_sub(before.rows)
+        self.rows.zip(before.rows).map_or(0, |(rows, before)| rows.saturating_sub(before))
+    }
+
+    /// Whether nothing shows that the order has changed since.
+    fn is_same_as(&self, before: &Self) -> bool {
+        self.status == before.status && self.rows.zip(before.rows).is_none_or(|(rows, before)| rows == before)
     }
 
     /// Whether the order was given this status since. If it had the same one before, the row that every change adds tells.
     fn shows_change_from(&self, before: &Self, status: OrderStatus) -> bool {
         let had_another = before.status.is_some() && !before.has_status(status);
-        self.has_status(status) && (had_another || self.rows > before.rows)
+        self.has_status(status) && (had_another || self.rows_more_than(before) > 0)
     }
 
     /// Whether the order was given a status since that is not this one.

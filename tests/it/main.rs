@@ -41,4 +41,5 @@ mod tenants;
 mod tls;
 mod tokens;
 mod trouble;
+mod unsettled;
 mod writes;

@@ -301,7 +301,7 @@ impl Code {
                 "idempotency-key-reused",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The key was used for another message",
-                "The order's log has another message with this `Idempotency-Key`. Nothing was sent to the order system. Every message needs a key of its own.",
+                "This `Idempotency-Key` was used for another message, which is in the order's log or may still come there. Nothing was sent to the order system. Every message needs a key of its own.",
             ),
             Self::IdempotencyKeyInUse => (
                 "idempotency-key-in-use",

@@ -1,0 +1,152 @@
+//! Writes that may still land: while they may, a repetition only looks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::support::{Answer, Book, Gateway, Reply, Upstream, is_write, until};
+
+/// Lets a request with a key look three times for what became of its message.
+const SHORT: [(&str, &str); 2] = [("SERVER__REQUEST_TIMEOUT", "1900ms"), ("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")];
+/// Lets a guarded change look three times.
+const SHORT_CHANGES: [(&str, &str); 2] = [("SERVER__REQUEST_TIMEOUT", "1900ms"), ("UPSTREAMS__DEFAULT__TIMEOUT", "1s")];
+
+async fn post(gateway: &Gateway, text: &str) -> Answer {
+    let request = gateway.request(Method::POST, "/orders/1/messages").header("content-type", "application/json");
+    let request = request.header("idempotency-key", "0123456789abcdef");
+    gateway.send(request.body(json!({"type": "log", "text": text}).to_string())).await
+}
+
+async fn patch_if(gateway: &Gateway, tags: &str, status: &str) -> Answer {
+    let request = gateway.request(Method::PATCH, "/orders/1/status").header("content-type", "application/json");
+    gateway.send(request.header("if-match", tags).body(json!({"status": status}).to_string())).await
+}
+
+fn writes(upstream: &Upstream) -> Vec<String> {
+    upstream.queries().into_iter().filter(|query| is_write(query)).collect()
+}
+
+#[track_caller]
+fn still_unknown(answer: &Answer) {
+    assert_eq!(answer.problem(504, "outcome-unknown")["outcome"], "unknown");
+    let wait: u64 = answer.header("retry-after").parse().expect("seconds");
+    assert!((1..=35).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn a_message_that_may_still_land_is_looked_for_and_not_sent_again() {
+    let book = Book::new();
+    let upstream = book.behind(|_| Reply::status(503, "")).await;
+    let gateway = Gateway::with(&upstream, &SHORT).await;
+    still_unknown(&post(&gateway, "Ring kunden").await);
+    still_unknown(&post(&gateway, "Ring kunden").await);
+    let other = post(&gateway, "Ring inte").await.problem(422, "idempotency-key-reused");
+    assert_eq!(other["outcome"], "not-applied");
+    // A look that shows nothing leaves it open too.
+    book.lose_log();
+    still_unknown(&post(&gateway, "Ring kunden").await);
+    let sent = writes(&upstream);
+    assert_eq!(sent.len(), 1);
+    book.apply(&sent[0]);
+    let landed = post(&gateway, "Ring kunden").await;
+    assert_eq!((landed.status, landed.header("idempotency-replayed")), (201, "true"));
+    post(&gateway, "Ring inte").await.problem(422, "idempotency-key-reused");
+    assert_eq!(writes(&upstream).len(), 1);
+}
+
+#[tokio::test]
+async fn who_left_before_an_answer_and_comes_back_doubles_nothing() {
+    let (book, latch) = (Book::new(), Arc::new(Notify::new()));
+    let held = Reply::held(&["<html>", "</html>"], &latch);
+    let upstream = book.behind(move |_| held.clone()).await;
+    let settings = [("SERVER__REQUEST_TIMEOUT", "6s"), ("UPSTREAMS__DEFAULT__TIMEOUT", "4s")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    {
+        let mut impatient = Box::pin(post(&gateway, "Ring kunden"));
+        tokio::select! {
+            _ = &mut impatient => panic!("the order system has not answered"),
+            () = upstream.asked(2) => {}
+        }
+    }
+    let in_use = post(&gateway, "Ring kunden").await;
+    in_use.problem(409, "idempotency-key-in-use");
+    assert_eq!(in_use.header("retry-after"), "1");
+    latch.notify_one();
+    let unknown = r#"write_outcome_total{call="add_message",outcome="unknown"}"#;
+    until(async || gateway.metric(unknown).await == 1).await;
+    still_unknown(&post(&gateway, "Ring kunden").await);
+    let sent = writes(&upstream);
+    assert_eq!(sent.len(), 1);
+    book.apply(&sent[0]);
+    assert_eq!(post(&gateway, "Ring kunden").await.header("idempotency-replayed"), "true");
+}
+
+/// An order system that loses the first change, and the gateway after it.
+async fn after_a_lost_change(book: &Book, is_guarded: bool, settings: &[(&str, &str)]) -> (Upstream, Gateway) {
+    let is_lost = AtomicBool::new(true);
+    let written = book.clone();
+    let upstream = book.behind(move |query| {
+        if is_lost.swap(false, Ordering::SeqCst) {
+            return Reply::status(503, "");
+        }
+        written.apply(query);
+        Reply::xml("<set_status><status>success</status></set_status>")
+    });
+    let upstream = upstream.await;
+    let gateway = Gateway::with(&upstream, &[&SHORT_CHANGES, settings].concat()).await;
+    let lost = if is_guarded {
+        patch_if(&gateway, "*", "received").await
+    } else {
+        gateway.patch_status(1, r#"{"status":"received"}"#).await
+    };
+    assert_eq!(lost.problem(504, "outcome-unknown")["outcome"], "unknown");
+    (upstream, gateway)
+}
+
+#[tokio::test]
+async fn while_a_change_may_still_land_a_guarded_one_is_not_sent() {
+    for is_guarded in [true, false] {
+        let book = Book::new();
+        let (upstream, gateway) = after_a_lost_change(&book, is_guarded, &[]).await;
+        still_unknown(&patch_if(&gateway, "*", "received").await);
+        still_unknown(&patch_if(&gateway, "*", "active").await);
+        patch_if(&gateway, "\"another\"", "active").await.problem(412, "precondition-failed");
+        let sent = writes(&upstream);
+        assert_eq!(sent.len(), 1);
+        // It lands, and what comes after it is no longer in danger.
+        book.apply(&sent[0]);
+        patch_if(&gateway, "*", "active").await.ok();
+        patch_if(&gateway, "*", "waiting").await.ok();
+        assert_eq!(writes(&upstream).len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_has_changed_since_is_changed_by_those_who_have_seen_it() {
+    for is_guarded in [true, false] {
+        let book = Book::new();
+        let (upstream, gateway) = after_a_lost_change(&book, is_guarded, &[]).await;
+        book.change("waiting");
+        patch_if(&gateway, "*", "active").await.ok();
+        assert_eq!(writes(&upstream).len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_guards_is_always_sent() {
+    let (upstream, gateway) = after_a_lost_change(&Book::new(), true, &[]).await;
+    gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
+    assert_eq!(writes(&upstream).len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_that_can_no_longer_land_is_in_nobodys_way() {
+    // Shorter than the looks take.
+    let settings = [("UPSTREAMS__DEFAULT__SETTLE_TIME", "500ms")];
+    let (upstream, gateway) = after_a_lost_change(&Book::new(), true, &settings).await;
+    patch_if(&gateway, "*", "active").await.ok();
+    assert_eq!(writes(&upstream).len(), 2);
+}
