@@ -1,8 +1,9 @@
 //! Lets reads of the same order or customer share one call.
 //!
 //! Whoever asks while a read is on its way gets its answer, each within a deadline of its own; when the last one leaves, the
-//! call ends. A write lets go of what is on its way for its order, so that nobody who writes and then reads is told how it
-//! was before. Lists are never shared, nor are reads that must see what is there now.
+//! call ends. A write lets go of what is on its way for its order, and so does a read that must see what is there now: it may
+//! decide what a client is told about a write. So nobody who is told and then reads learns how it was before. Such reads are
+//! not shared, nor are lists.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -67,6 +68,7 @@ impl<B: Backend> Backend for Coalesced<B> {
 
     async fn order_info(&self, context: &Context, id: OrderId) -> Result<Order> {
         if context.is_fresh() {
+            let _seen = self.orders.let_go_after(id);
             return self.inner.order_info(context, id).await;
         }
         let call = move |inner: Arc<B>, context| async move { inner.order_info(&context, id).await }.boxed();
@@ -151,7 +153,7 @@ where
         (flight, false)
     }
 
-    /// At the end of a write, nobody can join a read any more that began before.
+    /// When what is returned goes, nobody can join a read any more that began before.
     fn let_go_after(&self, id: K) -> Landing<K, T> {
         Landing { flights: Arc::clone(&self.0), id, ticket: None }
     }

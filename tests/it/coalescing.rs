@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use tokio::sync::Notify;
 
-use crate::support::{Gateway, Reply, Upstream, until};
+use crate::support::{Book, Gateway, Reply, Upstream, is_write, soon, until};
 
 const SHARED: &str = r#"upstream_coalesced_total{call="order_info",upstream="default"}"#;
 
@@ -91,6 +91,82 @@ async fn who_writes_and_then_reads_is_not_told_how_it_was_before() {
         };
         let (before, after) = tokio::join!(before, after);
         assert_eq!((&before.ok()["status"], &after["status"]), (&"new".into(), &"received".into()));
+    }
+}
+
+/// An order system with a book of which each read is answered when its latch says so: the first by the first, and so on.
+/// Those without a latch are answered at once. Its writes are applied and answered with `told`.
+async fn reading(book: &Book, latches: &[Option<&Arc<Notify>>], told: &str) -> Upstream {
+    let (book, told, reads) = (book.clone(), told.to_owned(), AtomicUsize::new(0));
+    let latches: Vec<_> = latches.iter().map(|latch| latch.cloned()).collect();
+    Upstream::answering(move |query| {
+        if is_write(query) {
+            book.apply(query);
+            return Reply::xml(&told);
+        }
+        match latches.get(reads.fetch_add(1, Ordering::SeqCst)) {
+            Some(Some(latch)) => {
+                let document = book.document();
+                let (begin, end) = document.split_at(12);
+                Reply::held(&[begin, end], latch)
+            }
+            _ => book.read(),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn who_is_told_what_a_look_has_shown_does_not_read_how_it_was_before() {
+    let (book, before, look) = (Book::new(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    // A look at what became of the write; then somebody reads.
+    let upstream = reading(&book, &[Some(&look), Some(&before)], "<html/>").await;
+    let gateway = Gateway::before(&upstream).await;
+    let write_and_read = async {
+        gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
+        let read = soon(gateway.get("/orders/1")).await.ok();
+        before.notify_one();
+        read
+    };
+    let somebody = async {
+        upstream.asked(2).await;
+        gateway.get("/orders/1").await.ok()
+    };
+    let release = async {
+        upstream.asked(3).await;
+        book.change("active");
+        look.notify_one();
+    };
+    let (read, before, ()) = tokio::join!(write_and_read, somebody, release);
+    assert_eq!((&read["status"], &before["status"]), (&"active".into(), &"received".into()));
+}
+
+#[tokio::test]
+async fn who_is_told_why_nothing_was_sent_does_not_read_how_it_was_before() {
+    let replay = |gateway: &Gateway| {
+        let request = gateway.request(Method::POST, "/orders/1/messages").header("idempotency-key", "0123456789abcdef");
+        request.header("content-type", "application/json").body(r#"{"type":"log","text":"hej"}"#)
+    };
+    let unexpected = |gateway: &Gateway| {
+        let request = gateway.request(Method::PATCH, "/orders/1/status").header("if-match", "\"another\"");
+        request.header("content-type", "application/json").body(r#"{"status":"active"}"#)
+    };
+    for (again, status) in [(&replay as &dyn Fn(&Gateway) -> RequestBuilder, 201), (&unexpected, 412)] {
+        let (book, before) = (Book::new(), Arc::new(Notify::new()));
+        let upstream = reading(&book, &[None, Some(&before)], "<add_message><status>success</status></add_message>").await;
+        let gateway = Gateway::before(&upstream).await;
+        gateway.send(replay(&gateway)).await.ok();
+        let after = async {
+            upstream.asked(3).await;
+            book.change("received");
+            assert_eq!(gateway.send(again(&gateway)).await.status, status);
+            let read = soon(gateway.get("/orders/1")).await.ok();
+            before.notify_one();
+            read
+        };
+        let (before, after) = tokio::join!(gateway.get("/orders/1"), after);
+        assert_eq!((&before.ok()["status"], &after["status"]), (&"new".into(), &"received".into()));
+        assert_eq!(upstream.queries().iter().filter(|query| is_write(query)).count(), 1);
     }
 }
 
