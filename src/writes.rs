@@ -14,9 +14,11 @@ mod message;
 mod status;
 mod unsettled;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -83,6 +85,8 @@ pub enum Refusal {
     KeyReused,
     /// The key is being used. Nothing was sent.
     KeyInUse,
+    /// The gateway broke down in the middle. It may have been sent.
+    Broken,
 }
 
 impl Refusal {
@@ -130,8 +134,8 @@ impl Writes {
     ) -> Result<(), Refusal> {
         let write = |inner: Arc<Inner>, context| async move {
             let done = match expected {
-                None => inner.change_status(&context, id, status).await,
-                Some(expected) => inner.change_status_if(&context, id, status, &*expected).await,
+                None => caught(inner.change_status(&context, id, status)).await,
+                Some(expected) => caught(inner.change_status_if(&context, id, status, &*expected)).await,
             };
             inner.count("set_status", done.as_ref().map(|()| "applied"), audit);
             done
@@ -157,8 +161,8 @@ impl Writes {
         let owner = key.map(|key| Owner { client: client.to_owned(), upstream, order: id, key });
         let write = |inner: Arc<Inner>, context| async move {
             let done = match owner {
-                None => inner.add_once(&context, id, message).await,
-                Some(owner) => inner.add_with_key(&context, owner, message).await,
+                None => caught(inner.add_once(&context, id, message)).await,
+                Some(owner) => caught(inner.add_with_key(&context, owner, message)).await,
             };
             inner.count(
                 "add_message",
@@ -182,11 +186,8 @@ impl Writes {
         let _present = departure.drop_guard();
         match self.0.settings.tasks.spawn(write).await {
             Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that is going down cancels tasks, and this one with them.
-                Err(_) => std::future::pending().await,
-            },
+            // Only a runtime that is going down cancels tasks, and this one with them.
+            Err(_) => std::future::pending().await,
         }
     }
 }
@@ -286,7 +287,7 @@ impl Inner {
     /// Counts what became of a write, and tells it.
     fn count(&self, call: &str, done: Result<&'static str, &Refusal>, audit: Written) {
         let outcome = done.unwrap_or_else(|refusal| match refusal {
-            Refusal::Failed(Error::OutcomeUnknown { .. }) => "unknown",
+            Refusal::Failed(Error::OutcomeUnknown { .. }) | Refusal::Broken => "unknown",
             Refusal::Failed(_) | Refusal::KeyInUse => "not_applied",
             Refusal::NotAsExpected(_) => "precondition_failed",
             Refusal::Conflict(_) => "conflict",
@@ -295,4 +296,10 @@ impl Inner {
         self.settings.metrics.write(call, outcome);
         audit.ended(outcome);
     }
+}
+
+/// What becomes of a write if a panic ends it. Where that was, the hook of the process has written.
+async fn caught<T>(write: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    // Nothing is shared with it but what locks protect, and those survive a panic.
+    AssertUnwindSafe(write).catch_unwind().await.unwrap_or(Err(Refusal::Broken))
 }

@@ -213,6 +213,10 @@ impl Problem {
                 let detail = "The write was sent, and then the order had a status of somebody else's.";
                 Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(order)
             }
+            Refusal::Broken => {
+                Self::new(Code::InternalError, "Something went wrong in the gateway itself, perhaps after the write was sent.")
+                    .with_outcome(Outcome::Unknown)
+            }
             Refusal::KeyReused => {
                 not_sent(Code::IdempotencyKeyReused, "The key was used for another message; nothing was sent.")
             }
@@ -244,7 +248,8 @@ impl Problem {
 
     fn failed(error: &Error, not_found: Code) -> Self {
         match error {
-            Error::NotSent { cause } => Self::failed(cause, not_found),
+            // What failed is a read, whatever it was for.
+            Error::NotSent { cause } => Self::read(cause, not_found),
             Error::NotFound => Self::new(not_found, "The order system has nothing with this id."),
             Error::Refused { message } => {
                 let mut refused = Self::new(Code::RefusedByUpstream, "The order system refused.");

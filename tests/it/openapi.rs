@@ -51,6 +51,17 @@ fn it_lists_every_operation_by_its_name() {
 }
 
 #[test]
+fn writes_tell_what_the_look_before_them_can_end_in() {
+    let spec = spec();
+    for (path, method) in [("/orders/{id}/status", "patch"), ("/orders/{id}/messages", "post")] {
+        let examples = &spec["paths"][path][method]["responses"]["502"]["content"]["application/problem+json"]["examples"];
+        for code in ["upstream-answer-invalid", "refused-by-upstream", "upstream-unreachable", "upstream-credential-rejected"] {
+            assert!(examples[code].is_object(), "{code} in {examples}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_null() {
     walk(&spec(), "", &mut |path, value| {
         assert!(!value.is_null() && value != "null", "null at {path}");

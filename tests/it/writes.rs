@@ -162,6 +162,27 @@ async fn a_refused_write_is_followed_by_a_look_whether_the_order_exists() {
 }
 
 #[tokio::test]
+async fn what_a_look_before_a_write_ends_in_is_told_as_of_a_read_and_nothing_is_sent() {
+    let refused = "<order_info><status>failed</status><response><message>Nej</message></response></order_info>";
+    for (look, status, code) in [
+        (Reply::status(500, refused), 502, "refused-by-upstream"),
+        (Reply::xml("<html/>"), 502, "upstream-answer-invalid"),
+        (Reply::status(403, ""), 502, "upstream-credential-rejected"),
+        (Reply::xml("<order_info/>"), 404, "order-not-found"),
+    ] {
+        let upstream = Upstream::saying(look).await;
+        let gateway = Gateway::before(&upstream).await;
+        let change = gateway.request(Method::PATCH, "/orders/1/status").header("if-match", "*");
+        let message = gateway.request(Method::POST, "/orders/1/messages").header("idempotency-key", "0123456789abcdef");
+        for (write, body) in [(change, r#"{"status":"received"}"#), (message, r#"{"type":"log","text":"hej"}"#)] {
+            let answer = gateway.send(write.header("content-type", "application/json").body(body)).await;
+            assert_eq!(answer.problem(status, code)["outcome"], "not-applied");
+        }
+        assert_eq!(writes(&upstream), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_write_is_finished_when_its_client_leaves() {
     let latch = Arc::new(Notify::new());
     let held = Reply::held(&["<add_message>", "<status>success</status></add_message>"], &latch);

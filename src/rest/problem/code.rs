@@ -253,7 +253,7 @@ impl Code {
                 "refused-by-upstream",
                 StatusCode::CONFLICT,
                 "The order system refused",
-                "The order system understood the request and said no; `upstreamMessage` is its own sentence. A refused write (409) was not applied. A refused read is 502. Repeating the request as it is will hardly help.",
+                "The order system understood the request and said no; `upstreamMessage` is its own sentence. A refused write (409) was not applied. A refused read is 502, also the one before a write with a guarantee, which is not sent then. Repeating the request as it is will hardly help.",
             ),
             Self::UpstreamCredentialRejected => (
                 "upstream-credential-rejected",
@@ -271,7 +271,7 @@ impl Code {
                 "upstream-answer-invalid",
                 StatusCode::BAD_GATEWAY,
                 "The order system's answer was not recognised",
-                "What the order system answered to a read is not an answer that it is known to give, such as an HTML page or half a document. The gateway does not guess. Reads may be sent again; if it stays, those who run the gateway should ask the order system's operator.",
+                "What the order system answered to a read is not an answer that it is known to give, such as an HTML page or half a document. The gateway does not guess, and a write with a guarantee is not sent when the read before it ends like this. Reads may be sent again; if it stays, those who run the gateway should ask the order system's operator.",
             ),
             Self::UpstreamUnavailable => (
                 "upstream-unavailable",
@@ -319,7 +319,7 @@ impl Code {
                 "internal-error",
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "A fault of the gateway",
-                "Something went wrong in the gateway itself. Give `requestId` to those who run it; it is in their log.",
+                "Something went wrong in the gateway itself. Give `requestId` to those who run it; it is in their log. Where `outcome` is `unknown`, a write may have been sent: read the order, or send a message with its key again.",
             ),
         };
         Row { code, status, title, explanation }

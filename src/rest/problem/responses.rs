@@ -56,9 +56,9 @@ problems! {
         BAD_GATEWAY => [UpstreamAnswerInvalid, UpstreamUnreachable, UpstreamCredentialRejected, RefusedByUpstream],
         SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded, AuthenticationUnavailable],
         GATEWAY_TIMEOUT => [UpstreamTimeout];
-    /// What a write to the order system can end in.
+    /// What a write to the order system can end in; the read before one with a guarantee too.
     WriteProblems:
-        BAD_GATEWAY => [UpstreamUnreachable, UpstreamCredentialRejected],
+        BAD_GATEWAY => [UpstreamUnreachable, UpstreamCredentialRejected, UpstreamAnswerInvalid, RefusedByUpstream],
         SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded, AuthenticationUnavailable],
         GATEWAY_TIMEOUT => [OutcomeUnknown, UpstreamTimeout];
     /// What a change of status can end in besides; its 409 has two codes.

@@ -1,0 +1,126 @@
+//! When the gateway itself breaks in the middle of a write, nobody is told that nothing happened.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::civil::Date;
+use reqwest::{Client, RequestBuilder};
+use tjansteguiden_gateway::access::{Authentication, Caller};
+use tjansteguiden_gateway::backend::{Backend, Context, Items, Result};
+use tjansteguiden_gateway::memory::Memory;
+use tjansteguiden_gateway::metrics::Metrics;
+use tjansteguiden_gateway::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, Zone};
+use tjansteguiden_gateway::rest::{self, OrderSystem, Timeouts};
+use tjansteguiden_gateway::server::{Limits, Server};
+use tjansteguiden_gateway::writes::{Markers, Settings, Writes};
+use tjansteguiden_gateway::{middleware, resilience};
+use tokio_util::task::TaskTracker;
+
+use crate::support::{Answer, FIRST_ORDER};
+
+/// An order system of which the gateway breaks when it writes.
+struct Breaking {
+    memory: Memory,
+    writes: AtomicUsize,
+}
+
+impl Breaking {
+    fn write(&self) -> ! {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        panic!("19121212-1212 is in no answer")
+    }
+}
+
+#[async_trait]
+impl Backend for Breaking {
+    async fn orders(&self, context: &Context, since: Date) -> Result<Items<Order>> {
+        self.memory.orders(context, since).await
+    }
+
+    async fn order_info(&self, context: &Context, id: OrderId) -> Result<Order> {
+        self.memory.order_info(context, id).await
+    }
+
+    async fn customers(&self, context: &Context, since: Date) -> Result<Items<Customer>> {
+        self.memory.customers(context, since).await
+    }
+
+    async fn customer_info(&self, context: &Context, id: CustomerId) -> Result<Customer> {
+        self.memory.customer_info(context, id).await
+    }
+
+    async fn set_status(&self, _: &Context, _: OrderId, _: OrderStatus) -> Result<()> {
+        self.write()
+    }
+
+    async fn add_message(&self, _: &Context, _: OrderId, _: NewMessage) -> Result<Option<LocalTime>> {
+        self.write()
+    }
+
+    fn check_message(&self, id: OrderId, message: &NewMessage) -> Result<()> {
+        self.memory.check_message(id, message)
+    }
+}
+
+async fn gateway(breaking: &Arc<Breaking>) -> SocketAddr {
+    let (metrics, backend) = (Metrics::default(), Arc::clone(breaking) as Arc<dyn Backend>);
+    let writes = Writes::new(Settings {
+        backend: Arc::clone(&backend),
+        markers: Markers::new("0123456789abcdef".into(), None),
+        budget: Arc::new(resilience::Budget::default()),
+        timeout: Duration::from_secs(1),
+        settle_time: Duration::from_secs(35),
+        metrics: metrics.clone(),
+        upstream: metrics.upstream("default"),
+        tasks: TaskTracker::new(),
+    });
+    let order_system = OrderSystem { backend, writes, zone: Zone::stockholm() };
+    let time = Duration::from_secs(5);
+    let timeouts = Timeouts { request: time, list: time, body: time };
+    let routes = rest::router(rest::Gateway::new(BTreeMap::from([("default".to_owned(), order_system)]), timeouts, "/"));
+    let settings = middleware::Settings {
+        base_path: "/".into(),
+        request_timeout: time,
+        authentication: Authentication::Nobody(Caller::anonymous("default")),
+        metrics,
+        tasks: TaskTracker::new(),
+        rate: None,
+        trusted_proxies: Vec::new(),
+        cors_origins: Vec::new(),
+        is_tls: false,
+    };
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::bind(any_port, middleware::apply(routes, settings), Limits::default()).await.expect("a free port");
+    let address = server.address();
+    tokio::spawn(server.run(std::future::pending()));
+    address
+}
+
+async fn send(request: RequestBuilder) -> Answer {
+    let response = request.header("content-type", "application/json").send().await;
+    Answer::read(response.expect("an answer")).await
+}
+
+#[tokio::test]
+async fn a_write_in_which_the_gateway_breaks_may_have_happened() {
+    let breaking = Arc::new(Breaking { memory: Memory::seeded(10), writes: AtomicUsize::default() });
+    let url = format!("http://{}/orders/{FIRST_ORDER}", gateway(&breaking).await);
+    let client = Client::builder().no_proxy().build().expect("a client");
+    let (change, message) = (r#"{"status":"received"}"#, r#"{"type":"log","text":"hej"}"#);
+    let patch = || client.patch(format!("{url}/status")).body(change);
+    let post = || client.post(format!("{url}/messages")).body(message);
+    for request in [patch(), post(), patch().header("if-match", "*"), post().header("idempotency-key", "0123456789abcdef")] {
+        let answer = send(request).await;
+        assert_eq!(answer.problem(500, "internal-error")["outcome"], "unknown");
+        assert!(!answer.body.contains("1212"), "{}", answer.body);
+    }
+    // Those that promise not to happen twice are not sent again while they may still happen.
+    for request in [patch().header("if-match", "*"), post().header("idempotency-key", "0123456789abcdef")] {
+        send(request).await.problem(504, "outcome-unknown");
+    }
+    assert_eq!(breaking.writes.load(Ordering::SeqCst), 4);
+}
