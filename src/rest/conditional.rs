@@ -1,8 +1,8 @@
 //! Entity tags, and what requests ask with them (RFC 9110, section 13).
 //!
 //! A tag stands for exactly the bytes of an answer, so every replica gives the same one, and a caller who may see less has
-//! another. The tag of a status is different: it stands for the whole log, so that a status that went away and came back is
-//! not the same.
+//! another. The tag of a status is different: it stands for the time and type of every row in the log too, so that a status
+//! that went away and came back is not the same.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use axum::body::Bytes;
@@ -25,15 +25,16 @@ impl Tag {
         Self::of_all([body])
     }
 
-    /// The tag of an order's status: of the status, and of time and type of every row in the log.
-    pub(super) fn of_status(order: &Order) -> Self {
+    /// The tag of an order's status: of the status, and of time and type of every row in the log. Equal orders of two upstreams
+    /// are not the same one.
+    pub(super) fn of_status(upstream: &str, order: &Order) -> Self {
         let status = order.status.as_ref().map_or("", Open::as_str);
         let rows = order.messages.iter().flatten().map(|row| {
             let at = row.at.map(|at| at.to_string()).unwrap_or_default();
             format!("\n{at} {}", row.kind.as_ref().map_or("", Open::as_str))
         });
         let log: String = rows.collect();
-        Self::of_all([status.as_bytes(), log.as_bytes()])
+        Self::of_all([upstream.as_bytes(), b"\n", status.as_bytes(), log.as_bytes()])
     }
 
     fn of_all<const N: usize>(parts: [&[u8]; N]) -> Self {
@@ -60,10 +61,10 @@ pub(super) fn json_with_tag(headers: &HeaderMap, value: &impl Serialize) -> Resp
     }
 }
 
-/// Answers the status of an order with the tag that stands for its log.
-pub(super) fn status_with_tag(headers: &HeaderMap, order: &Order) -> Response {
+/// Answers the status of an order with the tag that stands for its log too.
+pub(super) fn status_with_tag(headers: &HeaderMap, upstream: &str, order: &Order) -> Response {
     match json::to_bytes(&StatusOfOrder::from(order.status.as_ref())) {
-        Ok(body) => respond(headers, &Tag::of_status(order), "application/json", body),
+        Ok(body) => respond(headers, &Tag::of_status(upstream, order), "application/json", body),
         Err(problem) => problem.into_response(),
     }
 }
@@ -117,17 +118,21 @@ impl Condition {
                 continue;
             }
             loop {
+                // Elements may be empty (section 5.6.1.2).
+                rest = rest.trim_start_matches([' ', '\t', ',']);
+                if rest.is_empty() {
+                    break;
+                }
                 let (is_weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
                 let (text, after) = quoted.strip_prefix('"')?.split_once('"')?;
                 if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
                     return None;
                 }
                 tags.push(Named { text: text.to_owned(), is_weak });
-                let after = after.trim_start_matches([' ', '\t']);
-                if after.is_empty() {
-                    break;
+                rest = after.trim_start_matches([' ', '\t']);
+                if !rest.is_empty() && !rest.starts_with(',') {
+                    return None;
                 }
-                rest = after.strip_prefix(',')?.trim_start_matches([' ', '\t']);
             }
         }
         match (is_any, tags.is_empty()) {
@@ -169,6 +174,11 @@ mod tests {
             (&["\"ab\""], false),
             (&["\"\""], false),
             (&["\"ABC\""], false),
+            (&["\"abc\","], true),
+            (&["\"abc\", "], true),
+            (&[",\"abc\""], true),
+            (&["\"x\",,\t, \"abc\""], true),
+            (&["", "\"abc\""], true),
         ] {
             assert_eq!(condition(values).map(|condition| condition.is_met_by(&tag)), Some(is_met), "{values:?}");
         }
@@ -182,8 +192,9 @@ mod tests {
             &["abc"],
             &["\"abc"],
             &["abc\""],
-            &["\"abc\","],
-            &[",\"abc\""],
+            &[","],
+            &[" ,\t, "],
+            &["*,"],
             &["\"a\" \"b\""],
             &["\"a b\""],
             &["w/\"abc\""],

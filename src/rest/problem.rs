@@ -198,17 +198,18 @@ impl Problem {
         Self::read(error, Code::UpstreamAnswerInvalid)
     }
 
-    /// A write to an order that was not done.
+    /// A write to an order of this upstream that was not done.
     #[must_use]
-    pub fn write(refusal: &Refusal) -> Self {
+    pub fn write(refusal: &Refusal, upstream: &str) -> Self {
         let not_sent = |code: Code, detail: &'static str| Self::new(code, detail).with_outcome(Outcome::NotApplied);
         match refusal {
             Refusal::Failed(error) => Self::failed_write(error),
-            Refusal::NotAsExpected(order) => {
-                not_sent(Code::PreconditionFailed, "Status or log of the order have changed; nothing was sent.")
-                    .with_header(ETAG, Tag::of_status(order).header())
-                    .with_current_status(order)
-            }
+            Refusal::NotAsExpected(order) => not_sent(
+                Code::PreconditionFailed,
+                "The order is not as If-Match says: its status has changed, or its log; nothing was sent.",
+            )
+            .with_header(ETAG, Tag::of_status(upstream, order).header())
+            .with_current_status(order),
             Refusal::Conflict(order) => {
                 let detail = "The write was sent, and then the order had a status of somebody else's.";
                 Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(order)

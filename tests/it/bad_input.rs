@@ -200,7 +200,7 @@ async fn a_guarantee_that_cannot_be_given_is_refused() {
     let write = |method: Method, path: &str, body: &'static str| {
         gateway.request(method, path).header("content-type", "application/json").body(body)
     };
-    for tags in ["", "abc", "\"abc", "\"abc\",", "*, \"abc\"", "w/\"abc\"", "\"a\" \"b\""] {
+    for tags in ["", "abc", "\"abc", ",", " , ,", "*, \"abc\"", "w/\"abc\"", "\"a\" \"b\""] {
         let patch = write(Method::PATCH, "/orders/20417/status", r#"{"status":"received"}"#).header("if-match", tags);
         let problem = gateway.send(patch).await.problem(400, "invalid-parameter");
         assert_eq!(names(&problem, "parameter"), ["If-Match"], "{tags}");
@@ -208,6 +208,11 @@ async fn a_guarantee_that_cannot_be_given_is_refused() {
     let post = || write(Method::POST, "/orders/20417/messages", r#"{"type":"log","text":"a"}"#);
     let problem = gateway.send(post().header("if-match", "*")).await.problem(400, "invalid-parameter");
     assert_eq!(names(&problem, "parameter"), ["If-Match"]);
+    let patch = write(Method::PATCH, "/orders/20417/status", r#"{"status":"received"}"#).header("if-match", "*");
+    for (write, tags) in [(post(), "*"), (patch, "\"abc\"")] {
+        let problem = gateway.send(write.header("if-none-match", tags)).await.problem(400, "invalid-parameter");
+        assert_eq!(names(&problem, "parameter"), ["If-None-Match"]);
+    }
     let long = "a".repeat(129);
     for key in
         ["", "0123456789abcde", &long, "\"0123456789abcdef", "0123456789abcdef\"", "0123456789abcde/", "0123456789 abcdef"]

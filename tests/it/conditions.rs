@@ -3,9 +3,10 @@
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::Value;
+use tjansteguiden_gateway::access::hash_of_key;
 use tjansteguiden_gateway::model::OrderStatus;
 
-use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write, until};
+use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_provider, is_write, until};
 
 async fn tag(gateway: &Gateway, target: &str) -> String {
     let answer = gateway.get(target).await;
@@ -56,7 +57,7 @@ async fn who_has_the_answer_is_told_so_and_gets_none() {
 }
 
 #[tokio::test]
-async fn the_tag_of_a_status_stands_for_the_whole_log() {
+async fn the_tag_of_a_status_stands_for_its_log_too() {
     let (system, gateway) = healthy().await;
     let first = tag(&gateway, STATUS).await;
     assert_eq!(tag(&gateway, STATUS).await, first);
@@ -71,10 +72,39 @@ async fn the_tag_of_a_status_stands_for_the_whole_log() {
 }
 
 #[tokio::test]
+async fn equal_orders_of_two_upstreams_have_other_tags() {
+    let system = System::with_faults(|_| Fault::None).await;
+    let hash_of = |key: &str| hash_of_key(key).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    let (one, two) = (hash_of("key-of-one"), hash_of("key-of-two"));
+    let settings = [
+        ("UPSTREAMS__OTHER__URL", &*system.url()),
+        ("UPSTREAMS__OTHER__API_USER", "1234"),
+        ("AUTH__MODE", "api-key"),
+        ("AUTH__CLIENTS__ONE__KEY_SHA256", &one),
+        ("AUTH__CLIENTS__ONE__UPSTREAM", "default"),
+        ("AUTH__CLIENTS__ONE__SCOPES", "orders:read,orders:write"),
+        ("AUTH__CLIENTS__TWO__KEY_SHA256", &two),
+        ("AUTH__CLIENTS__TWO__UPSTREAM", "other"),
+        ("AUTH__CLIENTS__TWO__SCOPES", "orders:read,orders:write"),
+    ];
+    let login = [("UPSTREAMS__OTHER__DIALECT", "provider"), ("UPSTREAMS__OTHER__API_KEY", "KEY")];
+    let settings = if is_provider() { [&settings[..], &login].concat() } else { settings.to_vec() };
+    let gateway = Gateway::before_url(&system.url(), &settings).await;
+    let request = |method, key| gateway.request(method, STATUS).header("x-api-key", key);
+    let tag = gateway.send(request(Method::GET, "key-of-one")).await.header("etag").to_owned();
+    let others = gateway.send(request(Method::GET, "key-of-two")).await.header("etag").to_owned();
+    assert!(tag.len() == 34 && others.len() == 34 && tag != others, "{tag} {others}");
+    for (key, status) in [("key-of-two", 412), ("key-of-one", 200)] {
+        let patch = request(Method::PATCH, key).header("content-type", "application/json").header("if-match", &tag);
+        assert_eq!(gateway.send(patch.body(r#"{"status":"received"}"#)).await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn a_status_changes_only_if_the_order_is_as_it_was_seen() {
     let (system, gateway) = healthy().await;
     let seen = tag(&gateway, STATUS).await;
-    let answer = patch_if(&gateway, &format!("\"x\", {seen}"), "received").await;
+    let answer = patch_if(&gateway, &format!("\"x\",, {seen}, "), "received").await;
     assert_eq!((&answer.ok()["status"], answer.header("etag")), (&"received".into(), ""));
     let old = patch_if(&gateway, &seen, "active").await;
     let problem = old.problem(412, "precondition-failed");

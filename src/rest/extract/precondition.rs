@@ -2,7 +2,7 @@
 //! been kept.
 
 use axum::extract::FromRequestParts;
-use http::header::{HeaderName, IF_MATCH};
+use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use utoipa::IntoParams;
 
@@ -14,9 +14,9 @@ use crate::rest::problem::{FieldError, Problem};
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(in crate::rest) struct IfMatch {
-    /// `ETag` of `GET /orders/{id}/status`: the write is sent only if neither the status nor the log has changed since. A list of
-    /// tags, or `*` for any. The order system cannot do this in one step, so another writer in the moment between the look and
-    /// the write is not excluded.
+    /// `ETag` of `GET /orders/{id}/status`: the write is sent only if the status, and time and type of every row in the log, are
+    /// those that it stands for. A list of tags, or `*` for any. The order system cannot do this in one step, so another writer
+    /// in the moment between the look and the write is not excluded.
     #[param(rename = "If-Match", value_type = String, required = false)]
     pub(in crate::rest) condition: Option<Condition>,
 }
@@ -38,6 +38,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        refuse_if_none_match(parts, "is not supported here: to change an order that is as you saw it, use If-Match")?;
         let mut values = parts.headers.get_all(IF_MATCH).iter().peekable();
         if values.peek().is_none() {
             return Ok(Self { condition: None });
@@ -55,6 +56,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         if parts.headers.contains_key(IF_MATCH) {
             return Err(fault("If-Match", "is not supported here: a message can be added to an order in any state"));
         }
+        refuse_if_none_match(parts, "is not supported here: to add a message that is not there yet, use Idempotency-Key")?;
         let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next() else { return Ok(Self { key: None }) };
         if values.next().is_some() {
@@ -63,6 +65,10 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         let key = model::IdempotencyKey::parse(value.to_str().unwrap_or_default());
         key.map(|key| Self { key: Some(key) }).map_err(|error| fault("Idempotency-Key", &error.to_string()))
     }
+}
+
+fn refuse_if_none_match(parts: &Parts, why: &str) -> Result<(), Problem> {
+    if parts.headers.contains_key(IF_NONE_MATCH) { Err(fault("If-None-Match", why)) } else { Ok(()) }
 }
 
 fn fault(header: &'static str, what: &str) -> Problem {

@@ -289,7 +289,7 @@ impl Code {
                 "precondition-failed",
                 StatusCode::PRECONDITION_FAILED,
                 "The order has changed",
-                "The order is not as `If-Match` says: its status or its log has changed since. Nothing was sent to the order system. `currentStatus` and the header `ETag` tell how it is now; decide anew.",
+                "The order is not as `If-Match` says: its status, or time and type of some row in its log, are not those that the tag was given for. Nothing was sent to the order system. `currentStatus` and the header `ETag` tell how it is now; decide anew.",
             ),
             Self::WriteConflict => (
                 "write-conflict",

@@ -50,7 +50,7 @@ pub(in crate::rest) async fn add_order_message(
     let message = model::NewMessage::from(NewMessage::read(members)?);
     let audit = asked.trail.clone().writes("add_order_message", path.id.get());
     let added = asked.writes.add_message(&asked.context, asked.caller().name(), path.id, message.clone(), key, audit).await;
-    let added = added.map_err(|refusal| Problem::write(&refusal))?;
+    let added = added.map_err(|refusal| Problem::write(&refusal, asked.caller().upstream()))?;
     let mut response = (StatusCode::CREATED, json(&AddedMessage::new(&message, &added))).into_response();
     if added.is_replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

@@ -13,9 +13,10 @@ use crate::writes::Expectation;
 /// Change the status of an order
 ///
 /// Gives the order a status and adds a row to its log, also when the order has that status already. With `If-Match` the order
-/// is looked at first, and the write is sent only if neither status nor log has changed since the tag was given. The write is
-/// sent to the order system once; when its answer tells nothing, the order is looked at again. Success means that the order
-/// system confirmed it, or that the order has the status; `outcome` in a problem tells whether a failed write was applied.
+/// is looked at first, and the write is sent only if the status, and time and type of every row in the log, are those that the
+/// tag was given for. The write is sent to the order system once; when its answer tells nothing, the order is looked at again.
+/// Success means that the order system confirmed it, or that the order shows it; `outcome` in a problem tells whether a failed
+/// write was applied.
 #[utoipa::path(
     patch,
     path = "/orders/{id}/status",
@@ -39,10 +40,12 @@ pub(in crate::rest) async fn change_order_status(
     MergePatchBody(members): MergePatchBody,
 ) -> Result<Response, Problem> {
     let change = StatusChange::read(members)?;
-    let expected =
-        condition.map(|condition| -> Expectation { Box::new(move |order| condition.is_met_by(&Tag::of_status(order))) });
+    let caller = asked.caller().clone();
+    let expected = condition.map(|condition| -> Expectation {
+        Box::new(move |order| condition.is_met_by(&Tag::of_status(caller.upstream(), order)))
+    });
     let audit = asked.trail.clone().writes("change_order_status", path.id.get());
     let changed = asked.writes.set_status(&asked.context, path.id, change.status, expected, audit).await;
-    changed.map_err(|refusal| Problem::write(&refusal))?;
+    changed.map_err(|refusal| Problem::write(&refusal, asked.caller().upstream()))?;
     Ok(json(&StatusOfOrder::from(change)))
 }

@@ -22,9 +22,9 @@ use crate::rest::wire;
             status = 200,
             description = "The status",
             body = wire::StatusOfOrder,
-            headers(("ETag" = String, description = "Stands for the status and the whole log, for `If-Match` and `If-None-Match`.")),
+            headers(("ETag" = String, description = "Stands for the status and for time and type of every row in the log; for `If-Match` and `If-None-Match`.")),
         ),
-        (status = 304, description = "Status and log are those that `If-None-Match` names."),
+        (status = 304, description = "The status, and time and type of every row in the log, are those that `If-None-Match` names."),
         RequestProblems,
         OrderNotFound,
         ReadProblems,
@@ -39,5 +39,5 @@ pub(in crate::rest) async fn get_order_status(
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    Ok(status_with_tag(&headers, &order))
+    Ok(status_with_tag(&headers, asked.caller().upstream(), &order))
 }
