@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tjansteguiden_gateway::commands::{Failure, demo, keygen, openapi, serve, simulate};
@@ -41,7 +42,16 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    match runtime().map_err(Failure::Io).and_then(|runtime| runtime.block_on(run(command))) {
+    // Goes last, when nothing is left that might say something.
+    let mut log = None;
+    let ended = runtime().map_err(Failure::Io).and_then(|runtime| {
+        let ended = runtime.block_on(run(command, &mut log));
+        // A name that nobody resolves keeps its thread for as long as the resolver likes.
+        runtime.shutdown_timeout(LAST_TASKS);
+        ended
+    });
+    drop(log);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("tjansteguiden-gateway: {failure}");
@@ -49,6 +59,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// How long tasks may take to end when nobody waits for them any more.
+const LAST_TASKS: Duration = Duration::from_millis(500);
 
 /// With one core to run on, one thread does everything: threads that wake each other cost time in every request.
 fn runtime() -> std::io::Result<Runtime> {
@@ -58,7 +71,7 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and handed to the configuration")]
-async fn run(command: Command) -> Result<(), Failure> {
+async fn run(command: Command, log: &mut Option<telemetry::Writer>) -> Result<(), Failure> {
     let level = std::env::var("RUST_LOG").ok();
     match command {
         Command::Serve { config } => {
@@ -66,15 +79,15 @@ async fn run(command: Command) -> Result<(), Failure> {
             let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
             let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
             let config = Config::load(config.as_deref(), environment)?;
-            telemetry::init(config.log.format, level.as_deref());
+            *log = Some(telemetry::init(config.log.format, level.as_deref()));
             serve::run(config).await
         }
         Command::Demo(options) => {
-            telemetry::init(None, level.as_deref());
+            *log = Some(telemetry::init(None, level.as_deref()));
             demo::run(options).await
         }
         Command::Simulate(options) => {
-            telemetry::init(None, level.as_deref());
+            *log = Some(telemetry::init(None, level.as_deref()));
             simulate::run(options).await
         }
         Command::Keygen => keygen::run(),

@@ -3,6 +3,8 @@
 //! A gateway has a registry of its own, no global one, so that several can live in one process, as they do in tests. Labels
 //! are names from the configuration, from tables in the code, or bounded in number; never a value of a request.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -24,6 +26,9 @@ pub struct Metrics {
     files: IntGaugeVec,
     denials: IntCounterVec,
     keys: IntCounterVec,
+    lines_dropped: IntCounter,
+    /// How many of them are counted.
+    lines_told: Arc<AtomicU64>,
     upstreams: UpstreamVectors,
 }
 
@@ -98,6 +103,11 @@ impl Default for Metrics {
                 "How often the keys of the tokens' issuer were asked for: fetched, or failed.",
                 &["outcome"],
             ),
+            lines_dropped: made(IntCounter::new(
+                "log_lines_dropped_total",
+                "Lines of the log that were lost because nobody read it.",
+            )),
+            lines_told: Arc::default(),
             upstreams: UpstreamVectors {
                 calls: histogram(
                     "upstream_request_duration_seconds",
@@ -128,7 +138,7 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&self) {
         let UpstreamVectors { calls, retries, coalesced, drift, in_flight, breaker } = self.upstreams.clone();
-        let all: [Box<dyn Collector>; 15] = [
+        let all: [Box<dyn Collector>; 16] = [
             Box::new(self.requests.clone()),
             Box::new(self.active.clone()),
             Box::new(self.tasks.clone()),
@@ -138,6 +148,7 @@ impl Metrics {
             Box::new(self.files.clone()),
             Box::new(self.denials.clone()),
             Box::new(self.keys.clone()),
+            Box::new(self.lines_dropped.clone()),
             Box::new(calls),
             Box::new(retries),
             Box::new(coalesced),
@@ -163,6 +174,12 @@ impl Metrics {
     /// Counts that the issuer's keys were asked for.
     pub fn keys_fetched(&self, is_fetched: bool) {
         self.keys.with_label_values(&[if is_fetched { "fetched" } else { "failed" }]).inc();
+    }
+
+    /// Notes how many lines of the log were lost so far.
+    pub fn lines_dropped(&self, total: u64) {
+        let told = self.lines_told.fetch_max(total, Ordering::Relaxed);
+        self.lines_dropped.inc_by(total.saturating_sub(told));
     }
 
     /// Notes that a request has come.
@@ -264,6 +281,8 @@ mod tests {
         metrics.write("add_message", "applied");
         metrics.conflict();
         metrics.duplicate();
+        metrics.lines_dropped(5);
+        metrics.lines_dropped(4);
         let upstream = metrics.upstream("default");
         upstream.call("orders", "success", Duration::from_secs(1));
         upstream.retry("orders");
@@ -278,6 +297,7 @@ mod tests {
             "http_server_active_requests 1",
             "write_conflict_total 1",
             "write_duplicate_total 1",
+            "log_lines_dropped_total 5",
             r#"upstream_request_duration_seconds_count{call="orders",outcome="success",upstream="default"} 1"#,
             r#"upstream_retries_total{call="orders",upstream="default"} 1"#,
             r#"upstream_coalesced_total{call="order_info",upstream="default"} 1"#,

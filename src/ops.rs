@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::legacy::drift::{Drift, Row};
 use crate::metrics::{self, Metrics};
+use crate::telemetry;
 
 /// Whether the gateway wants requests.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +41,10 @@ pub fn router(readiness: Readiness, metrics: Metrics, drift: Vec<Arc<Drift>>) ->
     let ready = move || async move {
         if readiness.get() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
     };
-    let metrics = move || async move { ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics.render()) };
+    let metrics = move || async move {
+        metrics.lines_dropped(telemetry::lines_dropped());
+        ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics.render())
+    };
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))

@@ -1,8 +1,9 @@
 //! The program as people and Kubernetes start and stop it.
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::support::Program;
+use crate::support::{PATIENCE, Program};
 
 const SETTINGS: [(&str, &str); 5] = [
     ("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://127.0.0.1:9/orders"),
@@ -51,6 +52,30 @@ async fn a_second_signal_stops_it_at_once() {
     program.line_with("asked to stop").await;
     program.terminate().await;
     program.line_with("stopped at once").await;
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_nobody() {
+    let mut program = Program::start(&["serve"], &SETTINGS);
+    let line = program.line_with("listening").await;
+    let url = |name| format!("http://{}", member(&line, name).as_str().expect("an address"));
+    let (api, ops) = (url("listen"), url("ops_listen"));
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    // More than the pipe and the queue hold.
+    let work = async || {
+        for _ in 0..1_000 {
+            let answer = client.request(reqwest::Method::OPTIONS, format!("{api}/orders")).send().await.expect("an answer");
+            assert_eq!(answer.status(), 204);
+        }
+    };
+    let all = futures_util::future::join_all((0..6).map(|_| work()));
+    timeout(PATIENCE, all).await.expect("answers");
+    assert_eq!(get(&format!("{ops}/livez")).await.expect("an answer").0, 200);
+    let metrics = get(&format!("{ops}/metrics")).await.expect("an answer").1;
+    let lost = metrics.lines().find_map(|line| line.strip_prefix("log_lines_dropped_total "));
+    assert!(lost.expect("a counter").parse::<u64>().expect("a number") > 0);
+    program.terminate().await;
     assert_eq!(program.exit_code().await, Some(0));
 }
 
