@@ -11,10 +11,11 @@ use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -55,28 +56,35 @@ pub fn lines_dropped() -> u64 {
 /// Starts logging to standard output. `level` is a level such as `debug` for this crate's own messages.
 pub fn init(format: Option<LogFormat>, level: Option<&str>) -> Writer {
     let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    let filter = Targets::new()
-        .with_target(env!("CARGO_CRATE_NAME"), level)
-        .with_target(audit::TARGET, LevelFilter::INFO)
-        .with_default(level.min(LevelFilter::WARN));
     let is_terminal = std::io::stdout().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    let (lines, guard) = NonBlockingBuilder::default()
+    let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(MAX_WAITING)
         .thread_name("log")
         .finish(std::io::stdout());
-    let dropped = lines.error_counter();
-    let layer = fmt::layer().with_writer(lines).with_target(false);
-    let layer = match format {
-        LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
-        LogFormat::Text => layer.with_ansi(is_terminal).boxed(),
-    };
-    // A second call, as tests make it, keeps the first subscriber.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
-    let _ = LINES_DROPPED.set(dropped);
+    let _ = LINES_DROPPED.set(writer.error_counter());
+    // A second call keeps the first subscriber.
+    let _ = lines(format, level, is_terminal, writer).try_init();
     log_panics();
     Writer(Some(guard))
+}
+
+/// The lines of the log, as `writer` gets them: this crate's own from `level` on, and those of the audit always.
+pub fn lines<W>(format: LogFormat, level: LevelFilter, has_colours: bool, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target(audit::TARGET, LevelFilter::INFO)
+        .with_default(level.min(LevelFilter::WARN));
+    let layer = fmt::layer().with_writer(writer).with_target(false);
+    let layer = match format {
+        LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Text => layer.with_ansi(has_colours).boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(filter))
 }
 
 /// A panic's text may hold anything, so only its place is told.

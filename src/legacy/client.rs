@@ -24,7 +24,7 @@ use super::wire::{add_message, api_login, customer_info, customers, order_info, 
 use crate::backend::{Backend, Context, Error, Items, Result};
 use crate::config::{Secret, Upstream};
 use crate::metrics::UpstreamMetrics;
-use crate::model::{Customer, CustomerId, LocalTime, Marker, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{Customer, CustomerId, LocalTime, Marker, NewMessage, Order, OrderId, OrderStatus, mask_word};
 use crate::resilience::Budget;
 
 /// The longest first line of a request that every server takes, in bytes.
@@ -115,7 +115,7 @@ impl Client {
             let query = self.query(call, request, &signature)?;
             match meaning(self.caller.exchange(context, call, &query, deadline).await?) {
                 Err(Error::CredentialRejected) if self.renew(&mut signature, deadline).await => {}
-                outcome => return signature.judged_by(outcome),
+                outcome => return self.credential.withheld_from(&signature, signature.judged_by(outcome)),
             }
         }
     }
@@ -139,7 +139,10 @@ impl Client {
             };
             match opened {
                 Err(Error::CredentialRejected) if self.renew(&mut signature, first_item).await => {}
-                opened => return signature.judged_by(opened).map(StreamExt::boxed),
+                opened => {
+                    let opened = self.credential.withheld_from(&signature, signature.judged_by(opened));
+                    return opened.map(StreamExt::boxed);
+                }
             }
         }
     }
@@ -252,6 +255,22 @@ impl Credential {
             Signature::Hash { hash, .. } if call == &ADD_MESSAGE => with_user(request.with("hash", hash.as_str())),
             Signature::Hash { hash, .. } => request.with("hash", hash.as_str()),
         }
+    }
+}
+
+impl Credential {
+    /// The same outcome, should the order system repeat in its refusal what the call was known by.
+    fn withheld_from<T>(&self, signature: &Signature, outcome: Result<T>) -> Result<T> {
+        let Err(Error::Refused { message: Some(message) }) = outcome else { return outcome };
+        let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
+        let mut withheld = api_user.with(|api_user| mask_word(&message, api_user));
+        if let Self::Login { api_key, .. } = self {
+            withheld = api_key.with(|api_key| mask_word(&withheld, api_key));
+        }
+        if let Signature::Hash { hash, .. } = signature {
+            withheld = mask_word(&withheld, hash.as_str());
+        }
+        Err(Error::Refused { message: Some(withheld) })
     }
 }
 

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-pub use text::mask_personal_data;
+pub use text::{mask_personal_data, mask_word};
 
 /// Whether somebody may see personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,11 @@
 
 mod access;
 mod answers;
+mod audit;
 mod bad_input;
 mod broken;
 mod browsers;
+mod canaries;
 mod coalescing;
 mod compression;
 mod conditions;

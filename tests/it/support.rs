@@ -9,6 +9,7 @@ mod gateway;
 mod https;
 pub(crate) mod issuer;
 mod keys;
+pub(crate) mod log;
 mod program;
 mod proxy;
 mod system;

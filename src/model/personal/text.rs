@@ -16,6 +16,23 @@ pub fn mask_personal_data(text: &str) -> String {
     mask_numbers(&without_addresses)
 }
 
+/// The text with every occurrence of a word replaced by `****`, where it stands alone.
+#[must_use]
+pub fn mask_word(text: &str, word: &str) -> String {
+    let continues = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
+    let mut masked = String::with_capacity(text.len());
+    let mut done = 0;
+    for (start, found) in text.match_indices(word).filter(|_| !word.is_empty()) {
+        let (before, after) = (&text[done..start], start + found.len());
+        let is_alone = !continues(text[..start].chars().next_back()) && !continues(text[after..].chars().next());
+        masked.push_str(before);
+        masked.push_str(if is_alone { MASK } else { found });
+        done = after;
+    }
+    masked.push_str(&text[done..]);
+    masked
+}
+
 fn mask_email_addresses(text: &str) -> String {
     let is_part = |character: char| character.is_alphanumeric() || "._%+-@'".contains(character);
     let mut masked = String::with_capacity(text.len());
@@ -125,6 +142,14 @@ mod tests {
             assert_eq!(mask_personal_data(&format!("Ring {number}.")), "Ring ****.", "{number}");
         }
         assert_eq!(mask_personal_data("Mail <order@example.net>, tack"), "Mail <****>, tack");
+    }
+
+    #[test]
+    fn a_word_is_masked_where_it_stands_alone() {
+        assert_eq!(mask_word("api_user 1234 (1234) finns inte", "1234"), "api_user **** (****) finns inte");
+        assert_eq!(mask_word("Order 12345, 51234, å1234", "1234"), "Order 12345, 51234, å1234");
+        assert_eq!(mask_word("", "1234"), "");
+        assert_eq!(mask_word("hej", ""), "hej");
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Answer {
 
     fn check_problem(&self) {
         assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(super::log::canary(&self.body), None, "in {}", self.body);
         let problem = self.json();
         let text = |member: &str| problem[member].as_str().unwrap_or_else(|| panic!("{member} of {problem}"));
         assert_eq!(problem["status"], self.status);

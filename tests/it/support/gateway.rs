@@ -59,6 +59,7 @@ impl Gateway {
         let login = if super::is_provider() { &login[..] } else { &[] };
         let variables =
             defaults.iter().chain(login).chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), (*value).to_owned()));
+        super::log::listen();
         let config = Config::load(None, variables).expect("the configuration fits");
         let app = App::build(&config).await.expect("the ports are free");
         let (address, ops) = (app.api.address(), app.ops.address());
@@ -87,7 +88,9 @@ impl Gateway {
     /// What was counted about the order system's answers, as `call kind name`.
     pub(crate) async fn drift(&self) -> Vec<(String, u64)> {
         let response = self.client.get(format!("http://{}/diagnostics/drift", self.ops)).send().await.expect("an answer");
-        let table: Value = serde_json::from_str(&response.text().await.expect("a table")).expect("JSON");
+        let text = response.text().await.expect("a table");
+        assert_eq!(super::log::canary(&text), None, "in {text}");
+        let table: Value = serde_json::from_str(&text).expect("JSON");
         let text = |row: &Value, member: &str| row[member].as_str().expect("a text").to_owned();
         let row = |row: &Value| {
             assert_eq!(row["upstream"], "default");
@@ -101,6 +104,7 @@ impl Gateway {
     pub(crate) async fn metric(&self, series: &str) -> u64 {
         let response = self.client.get(format!("http://{}/metrics", self.ops)).send().await.expect("an answer");
         let text = response.text().await.expect("a text");
+        assert_eq!(super::log::canary(&text), None, "in the metrics");
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0, |value| value.parse().expect("a whole number"))
     }
