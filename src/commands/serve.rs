@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,7 +33,8 @@ pub struct App {
     readiness: Readiness,
     /// Writes that are being finished, and lines for the log.
     tasks: TaskTracker,
-    drain: Drain,
+    /// How long requests are still taken after a signal.
+    drain_delay: Duration,
     /// What is made of files.
     pub fresh: Fresh,
 }
@@ -40,12 +42,8 @@ pub struct App {
 /// What a response may take longer than everything that it waits for.
 const RESPONSE_SLACK: Duration = Duration::from_secs(5);
 
-/// How the gateway stops.
-#[derive(Debug, Clone, Copy)]
-struct Drain {
-    /// How long requests are still taken.
-    delay: Duration,
-}
+/// How long the lines may take of requests that were broken off at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Serves until a signal asks to stop; a second one ends it at once.
 ///
@@ -102,7 +100,7 @@ impl App {
             ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics.clone(), drift), connections).await?,
             readiness,
             tasks,
-            drain: Drain { delay: server.drain_delay },
+            drain_delay: server.drain_delay,
             fresh: Fresh::new(config.reloads(), metrics),
         })
     }
@@ -123,11 +121,12 @@ impl App {
         let work = async {
             let ended = self.api.run(stop.cancelled()).await;
             self.tasks.close();
-            let _ = tokio::time::timeout_at(ended.deadline, self.tasks.wait()).await;
+            let deadline = ended.deadline.max(Instant::now() + LAST_LINES);
+            let _ = tokio::time::timeout_at(deadline, self.tasks.wait()).await;
         };
         tokio::select! {
             () = work => tracing::info!("stopped"),
-            () = self.drain.obey(signals, &self.readiness, &closing, &stop) => tracing::warn!("stopped at once by a second signal"),
+            () = obey(signals, self.drain_delay, &self.readiness, &closing, &stop) => tracing::warn!("stopped at once by a second signal"),
         }
         ops.abort();
         fresh.abort();
@@ -187,20 +186,18 @@ fn markers(server: &config::Server, upstream: &config::Upstream) -> Markers {
     Markers::new(current, server.previous_secret.clone())
 }
 
-impl Drain {
-    /// At the first signal, says that no more requests should come, serves those that come all the same for a moment, because
-    /// others need one to notice, and then stops the server. From the first signal on responses end their connections, so that
-    /// no client finds a connection closed that it is about to use. Returns at the second signal.
-    async fn obey(&self, mut signals: StopSignals, readiness: &Readiness, closing: &Closing, stop: &CancellationToken) {
-        signals.next().await;
-        readiness.set(false);
-        closing.begin();
-        tracing::info!("asked to stop");
-        tokio::select! {
-            () = tokio::time::sleep(self.delay) => {}
-            () = signals.next() => return,
-        }
-        stop.cancel();
-        signals.next().await;
+/// At the first signal, says that no more requests should come, serves those that come all the same for a moment, because
+/// others need one to notice, and then stops the server. From the first signal on responses end their connections, so that
+/// no client finds a connection closed that it is about to use. Returns at the second signal.
+async fn obey(mut signals: StopSignals, delay: Duration, readiness: &Readiness, closing: &Closing, stop: &CancellationToken) {
+    signals.next().await;
+    readiness.set(false);
+    closing.begin();
+    tracing::info!("asked to stop");
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        () = signals.next() => return,
     }
+    stop.cancel();
+    signals.next().await;
 }

@@ -3,7 +3,7 @@
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Program};
+use crate::support::{PATIENCE, Program, Reply, Upstream};
 
 const SETTINGS: [(&str, &str); 5] = [
     ("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://127.0.0.1:9/orders"),
@@ -80,8 +80,40 @@ async fn a_log_that_nobody_reads_stops_nobody() {
 }
 
 #[tokio::test]
+async fn lists_that_are_broken_off_at_the_end_have_their_lines_in_the_log() {
+    const LISTS: usize = 50;
+    let list = "HTTP/1.1 200 OK\r\n\r\n<orders><order><id>1</id></order>";
+    let upstream = Upstream::saying(Reply::bytes(list.as_bytes()).then_drip()).await;
+    let url = upstream.url();
+    let settings = [
+        &SETTINGS[1..4],
+        &[
+            ("GATEWAY__UPSTREAMS__DEFAULT__URL", url.as_str()),
+            ("GATEWAY__UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "1000"),
+            ("GATEWAY__SERVER__DRAIN_DELAY", "0s"),
+            ("GATEWAY__SERVER__REQUEST_TIMEOUT", "100ms"),
+            ("GATEWAY__SERVER__DRAIN_TIMEOUT", "100ms"),
+        ],
+    ]
+    .concat();
+    // With one core for everything nothing is written by the way.
+    let first_core = "taskset -cp $(taskset -cp $$ | sed 's/.*: //; s/[-,].*//') $$ > /dev/null";
+    let mut program = Program::start_after(first_core, &settings);
+    let line = program.line_with("listening").await;
+    let url = format!("http://{}/orders?since=2016-03-14", member(&line, "listen").as_str().expect("an address"));
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let lists = futures_util::future::join_all((0..LISTS).map(|_| client.get(&url).send())).await;
+    assert!(lists.iter().flatten().all(|list| list.status() == 200));
+    program.terminate().await;
+    for _ in 0..LISTS {
+        assert_eq!(member(&program.line_with("/orders").await, "response"), "aborted");
+    }
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[tokio::test]
 async fn a_lack_of_descriptors_is_told_when_it_begins_and_when_it_ends() {
-    let mut program = Program::start_with_descriptors(40, &SETTINGS);
+    let mut program = Program::start_after("ulimit -n 40", &SETTINGS);
     let line = program.line_with("listening").await;
     let address = member(&line, "listen").as_str().expect("an address").to_owned();
     let mut clients = Vec::new();

@@ -16,12 +16,12 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tjansteguiden-gateway"));
-        command
-            .args(arguments)
-            .envs(variables.iter().copied())
-            .env_remove("GATEWAY_CONFIG")
-            .env_remove("RUST_LOG")
-            .kill_on_drop(true);
+        command.args(arguments);
+        Self::with_variables(command, variables)
+    }
+
+    fn with_variables(mut command: Command, variables: &[(&str, &str)]) -> Command {
+        command.envs(variables.iter().copied()).env_remove("GATEWAY_CONFIG").env_remove("RUST_LOG").kill_on_drop(true);
         command
     }
 
@@ -29,12 +29,11 @@ impl Program {
         Self::spawn(Self::command(arguments, variables))
     }
 
-    /// The gateway as a program that may have so many files and sockets open.
-    pub(crate) fn start_with_descriptors(count: u32, variables: &[(&str, &str)]) -> Self {
+    /// The gateway, after its process has prepared itself with a shell's command.
+    pub(crate) fn start_after(preparation: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" serve"), env!("CARGO_BIN_EXE_tjansteguiden-gateway")]);
-        command.envs(variables.iter().copied()).env_remove("GATEWAY_CONFIG").env_remove("RUST_LOG").kill_on_drop(true);
-        Self::spawn(command)
+        command.args(["-c", &format!("{preparation}; exec \"$0\" serve"), env!("CARGO_BIN_EXE_tjansteguiden-gateway")]);
+        Self::spawn(Self::with_variables(command, variables))
     }
 
     fn spawn(mut command: Command) -> Self {
