@@ -79,7 +79,9 @@ impl Transport {
     /// A transport to an order system. Connects at the first call.
     #[expect(clippy::disallowed_methods, reason = "this is a transport")]
     pub(crate) fn try_new(upstream: &Upstream) -> Result<Self, NoTransport> {
-        let connector = outbound::connector(&route(upstream), upstream.connect_timeout)?;
+        // A write that has no connection when its whole time is over may have been sent, for all that is known.
+        let connect_timeout = upstream.connect_timeout.min(upstream.timeout / 2);
+        let connector = outbound::connector(&route(upstream), connect_timeout)?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).http1_max_buf_size(MAX_PIECE);
         let uri: Uri = upstream.url.as_str().parse().map_err(|_| NoTransport::Address)?;

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::support::{Gateway, Reply, Upstream, is_provider};
 
@@ -87,6 +89,24 @@ async fn the_order_systems_own_word_on_when_to_come_back_wins() {
     let answer = Gateway::before(&upstream).await.get("/orders/1").await;
     answer.problem(503, "upstream-unavailable");
     assert_eq!((answer.header("retry-after"), upstream.queries().len()), ("30", 1));
+}
+
+#[tokio::test]
+async fn a_write_that_never_got_a_connection_is_known_not_to_have_happened() {
+    // Nobody accepts, and when the kernel has no room left it lets connections hang.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let full = socket.listen(0).expect("a listener");
+    let address = full.local_addr().expect("an address");
+    let mut waiting = Vec::new();
+    while let Ok(Ok(stream)) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        waiting.push(stream);
+    }
+    let settings = [PATIENT, ("UPSTREAMS__DEFAULT__TIMEOUT", "1s"), ("UPSTREAMS__DEFAULT__CONNECT_TIMEOUT", "10s")];
+    let gateway = Gateway::before_url(&format!("http://{address}/orders"), &settings).await;
+    // Over the other dialect it is a login that gets no connection, until its time is over.
+    let answer = gateway.patch_status(1, r#"{"status":"new"}"#).await;
+    assert_eq!((matches!(answer.status, 502 | 504), &answer.json()["outcome"]), (true, &"not-applied".into()), "{answer:?}");
 }
 
 #[tokio::test]
