@@ -110,11 +110,10 @@ impl Transport {
         let request = self.request(query).map_err(|_| SendError::NotSent)?;
         let (head, body) = client.request(request).await.map_err(|error| classify(&error))?.into_parts();
         let text_of = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let seconds = text_of(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
         Ok(Response {
             status: head.status.as_u16(),
             charset: text_of(CONTENT_TYPE).and_then(charset_label).map(str::to_owned),
-            retry_after: seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER)),
+            retry_after: text_of(RETRY_AFTER).and_then(|text| retry_after(text, text_of(DATE))),
             clock: clock(&head.headers),
             body: Body(body),
         })
@@ -157,6 +156,16 @@ fn clock(headers: &HeaderMap) -> Option<SignedDuration> {
     jiff::fmt::rfc2822::parse(date).ok().map(|there| there.timestamp().duration_since(now()))
 }
 
+/// When to ask again: after so many seconds, or at a time of the order system's own clock, which shows `date`.
+fn retry_after(text: &str, date: Option<&str>) -> Option<Duration> {
+    let time_of = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
+    let wait = match text.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => time_of(text)?.duration_since(date.and_then(time_of).unwrap_or_else(now)).try_into().unwrap_or_default(),
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
 /// The `charset` parameter of a media type.
 fn charset_label(content_type: &str) -> Option<&str> {
     content_type.split(';').skip(1).find_map(|parameter| {
@@ -168,6 +177,25 @@ fn charset_label(content_type: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_system_may_tell_when_to_ask_again_in_seconds_or_as_a_time() {
+        let date = Some("Mon, 14 Mar 2016 08:05:00 GMT");
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 7 ", Some(7)),
+            ("3600", Some(60)),
+            ("Mon, 14 Mar 2016 08:05:07 GMT", Some(7)),
+            ("Mon, 14 Mar 2016 09:05:07 GMT", Some(60)),
+            ("Mon, 14 Mar 2016 08:04:07 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(text, date), seconds.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(retry_after("Mon, 14 Mar 2016 08:05:00 GMT", None), Some(Duration::ZERO), "long ago by our own clock");
+        assert_eq!(retry_after("Thu, 14 Mar 2216 08:05:00 GMT", Some("?")), Some(MAX_RETRY_AFTER));
+    }
 
     #[test]
     fn the_charset_of_a_media_type_is_found_in_any_spelling() {
