@@ -17,8 +17,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::HeaderValue;
 use http::header::ALLOW;
+use http::{HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 use tower::util::MapResponse;
@@ -75,6 +75,8 @@ async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next
     let response = match admitted {
         // Who is not known, asks for too much or too often is refused before any handler looks at it.
         Err(problem) => problem.into_response(),
+        // It is about no path, so no route knows it.
+        Ok(()) if request.method() == Method::OPTIONS && request.uri().path() == "*" => StatusCode::NO_CONTENT.into_response(),
         // A handler that panics answers a problem.
         Ok(()) => panics::catch(next.run(request)).await,
     };

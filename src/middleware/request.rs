@@ -70,11 +70,8 @@ impl Tracked {
     /// Writes the body of a problem, gives the response its id, and watches how it ends.
     pub(super) fn finish(self, response: Response, settings: &Settings) -> Response {
         let Self { id, method, uri, state, context, .. } = self;
-        let occurrence = || Occurrence {
-            base_path: Arc::clone(&settings.base_path),
-            instance: uri.path().to_owned(),
-            request_id: Arc::clone(&id),
-        };
+        let occurrence =
+            || Occurrence { base_path: Arc::clone(&settings.base_path), instance: instance(&uri), request_id: Arc::clone(&id) };
         let mut response = problem::render(response, occurrence);
         let status = response.status();
         let headers = response.headers_mut();
@@ -102,6 +99,12 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
 fn route(request: &Request, base_path: &str) -> Route {
     let template = request.extensions().get::<MatchedPath>().cloned();
     Route { template, base_length: if base_path == "/" { 0 } else { base_path.len() } }
+}
+
+/// The path that a problem is told of. A request may be about none.
+fn instance(uri: &Uri) -> String {
+    let path = uri.path();
+    if path.starts_with('/') { path.to_owned() } else { "/".to_owned() }
 }
 
 /// The address as the client wrote it.

@@ -172,10 +172,23 @@ async fn limits_are_exact() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_about_no_path_is_answered_like_others() {
+    let (_upstream, gateway) = gateway().await;
+    let ask =
+        async |line: &str| gateway.raw(format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()).await;
+    for line in ["CONNECT a:80", "GET a:80", "GET *"] {
+        let answer = ask(line).await;
+        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("\"instance\":\"/\""), "{answer}");
+    }
+    let options = ask("OPTIONS *").await;
+    assert!(options.starts_with("HTTP/1.1 204 "), "{options}");
+}
+
+#[tokio::test]
 async fn a_host_is_required_once() {
     let (upstream, gateway) = gateway().await;
-    for head in ["GET /orders/20417 HTTP/1.1\r\n", "GET /orders/20417 HTTP/1.1\r\nHost: a\r\nHost: a\r\n"] {
-        let answer = gateway.raw(format!("{head}Connection: close\r\n\r\n").as_bytes()).await;
+    for hosts in ["", "Host: a\r\nHost: a\r\n", "Host:\r\n", "Host: a b/c?d\r\n", "Host: a,b\r\n", "Host: user@a\r\n"] {
+        let answer = gateway.raw(format!("GET /orders/20417 HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n").as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"parameter\":\"Host\""), "{answer}");
     }
     assert!(upstream.queries().is_empty());
