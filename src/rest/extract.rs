@@ -13,4 +13,4 @@ pub(super) use body::{JsonBody, MergePatchBody};
 pub(super) use members::Members;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};
 pub(super) use precondition::{IdempotencyKey, IfMatch};
-pub(super) use query::{CustomerListQuery, NoQuery, OrderListQuery};
+pub(super) use query::{CustomerListQuery, NoQuery, OrderListQuery, decode};

@@ -12,6 +12,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, LINK};
 use jiff::Timestamp;
 
 use super::cursor::{Cursor, Position};
+use super::extract::decode;
 use super::list::{Encoder, Form, ListItem, MAX_UNREADABLE};
 use super::problem::{Code, Problem};
 use crate::backend::{Item, Items, Unreadable};
@@ -137,7 +138,9 @@ const TOO_MANY_UNREADABLE: &str = "The order system's answer was not recognised:
 /// The next page's address: the same but for the cursor.
 fn link(address: &http::Uri, cursor: &str) -> String {
     let query = address.query().unwrap_or_default();
-    let others = query.split('&').filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"));
+    // Names are compared as they are read: any of their letters may be percent-encoded.
+    let is_cursor = |pair: &str| pair.split('=').next().and_then(decode).as_deref() == Some("cursor");
+    let others = query.split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
     let pairs: Vec<_> = others.map(|pair| pair.replace('<', "%3C").replace('>', "%3E")).collect();
     format!("<{}?{}&cursor={cursor}>; rel=\"next\"", address.path(), pairs.join("&"))
 }

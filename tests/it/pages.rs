@@ -70,6 +70,19 @@ async fn pages_of_any_size_are_the_list_in_order_of_time_and_id() {
 }
 
 #[tokio::test]
+async fn a_cursor_in_other_letters_does_not_stay_in_the_link() {
+    let upstream = Upstream::answering(|query| listed(&ODD, query)).await;
+    let gateway = Gateway::before(&upstream).await;
+    let first = gateway.get("/orders?since=2016-10-29&limit=2").await.ok();
+    let cursor = first["nextCursor"].as_str().expect("a cursor");
+    for name in ["cursor", "%63ursor", "cur%73or"] {
+        let answer = gateway.get(&format!("/orders?{name}={cursor}&since=2016-10-29&limit=2")).await;
+        let next = answer.ok()["nextCursor"].as_str().expect("a cursor").to_owned();
+        assert_eq!(answer.header("link"), format!("</orders?since=2016-10-29&limit=2&cursor={next}>; rel=\"next\""));
+    }
+}
+
+#[tokio::test]
 async fn a_page_is_chosen_from_the_cursors_day_on() {
     let upstream = Upstream::answering(|query| listed(&ODD, query)).await;
     let gateway = Gateway::before(&upstream).await;

@@ -275,7 +275,8 @@ impl Pairs {
     }
 }
 
-fn decode(text: &str) -> Option<String> {
+/// A name or a value; `None` when it is not percent-encoded UTF-8.
+pub(in crate::rest) fn decode(text: &str) -> Option<String> {
     let is_encoded = |after: &str| after.get(..2).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
     if !text.split('%').skip(1).all(is_encoded) {
         return None;
