@@ -143,6 +143,7 @@ fn order_system(
     metrics: &Metrics,
     tasks: &TaskTracker,
 ) -> OrderSystem {
+    warn_of_short_requests(server, upstream, of_upstream.name());
     let budget = client.budget();
     let observed = Observed::new(client, of_upstream.clone());
     let backend: Arc<dyn Backend> = Arc::new(Explained(Coalesced::new(observed, server.request_timeout, of_upstream.clone())));
@@ -178,12 +179,24 @@ fn authentication(config: &Config, metrics: &Metrics) -> Result<Authentication, 
 
 /// What marks are made with. Without a secret it is something that all replicas have and others do not know.
 fn markers(server: &config::Server, upstream: &config::Upstream) -> Markers {
-    let made = || {
+    let made = || upstream.api_user.with(|api_user| Secret::from(&*format!("{} {api_user}", upstream.url)));
+    if let Some(secret) = server.secret.clone() {
+        // Whoever sets a secret for the first time comes from having none.
+        Markers::new(secret, Some(server.previous_secret.clone().unwrap_or_else(made)))
+    } else {
         tracing::warn!("server.secret is not set: idempotency marks are made with the upstream's address and user");
-        upstream.api_user.with(|api_user| Secret::from(&*format!("{} {api_user}", upstream.url)))
-    };
-    let current = server.secret.clone().unwrap_or_else(made);
-    Markers::new(current, server.previous_secret.clone())
+        Markers::new(made(), None)
+    }
+}
+
+/// What can be configured, but is hardly meant.
+fn warn_of_short_requests(server: &config::Server, upstream: &config::Upstream, name: &str) {
+    if server.request_timeout <= upstream.timeout + writes::TIME_TO_LOOK {
+        tracing::warn!(
+            "server.request_timeout leaves no time after upstreams.{name}.timeout to look what became of a write: messages with \
+             an idempotency key are always refused as overloaded"
+        );
+    }
 }
 
 /// At the first signal, says that no more requests should come, serves those that come all the same for a moment, because

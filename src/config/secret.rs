@@ -16,18 +16,18 @@ pub struct Secret(Loaded<SecretString>);
 const MAX_LENGTH: usize = 1_000;
 
 impl Secret {
-    /// The secret in a file.
-    pub(super) fn read(key: &str, file: &Path) -> Result<Self, Misfit> {
-        let secret = Loaded::read(key, vec![file.to_owned()], |contents| {
+    /// The secret in a file, of so many characters at least, also when it is read anew.
+    pub(super) fn read(key: &str, file: &Path, min_length: usize) -> Result<Self, Misfit> {
+        let secret = Loaded::read(key, vec![file.to_owned()], move |contents| {
             let text = contents.first().and_then(|bytes| std::str::from_utf8(bytes).ok());
-            parse(text.unwrap_or_default())
+            parse(text.unwrap_or_default(), min_length)
         });
         secret.map(Self)
     }
 
-    /// A secret that was given as it is.
-    pub(super) fn parse(key: &str, text: &str) -> Result<Self, Misfit> {
-        parse(text).map(|secret| Self(Loaded::given(key, secret)))
+    /// A secret that was given as it is, of so many characters at least.
+    pub(super) fn parse(key: &str, text: &str, min_length: usize) -> Result<Self, Misfit> {
+        parse(text, min_length).map(|secret| Self(Loaded::given(key, secret)))
     }
 
     /// Shows the secret to whoever needs it.
@@ -60,10 +60,10 @@ impl fmt::Debug for Secret {
 }
 
 /// Editors leave a byte order mark before a secret, and a line end after it. Credentials travel in lines of a request.
-fn parse(text: &str) -> Result<SecretString, Misfit> {
+fn parse(text: &str, min_length: usize) -> Result<SecretString, Misfit> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    let fits = !text.is_empty() && text.len() <= MAX_LENGTH && text.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then(|| text.into()).ok_or_else(|| format!("must be 1 to {MAX_LENGTH} visible ASCII characters"))
+    let fits = (min_length..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.into()).ok_or_else(|| format!("must be {min_length} to {MAX_LENGTH} visible ASCII characters"))
 }
 
 #[cfg(test)]
@@ -75,10 +75,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let write = |text: &str| std::fs::write(file.path(), text).unwrap();
         write("\u{feff}first\r\n");
-        let secret = Secret::read("server.secret", file.path()).unwrap();
+        let secret = Secret::read("server.secret", file.path(), 5).unwrap();
         let other = secret.clone();
         assert_eq!((secret.with(str::to_owned), secret.reread()), ("first".to_owned(), Reread::Same));
-        for unusable in ["", "  \n", "två ord", &"x".repeat(1_001)] {
+        for unusable in ["", "  \n", "två ord", "four", &"x".repeat(1_001)] {
             write(unusable);
             assert!(matches!(secret.reread(), Reread::Unusable(_)), "{unusable}");
             assert_eq!(secret.with(str::to_owned), "first");

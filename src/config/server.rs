@@ -56,11 +56,11 @@ pub struct Server {
     pub rate_per_client: Option<NonZeroU32>,
     /// How long a client may take to send the body of a request. Default 10s; `GATEWAY__SERVER__BODY_TIMEOUT`.
     pub body_timeout: Duration,
-    /// What the marks of messages with an idempotency key are made with; the same for all replicas. Default: made of the
-    /// upstream's address and user; `GATEWAY__SERVER__SECRET` or `…_SECRET_FILE`.
+    /// What the marks of messages with an idempotency key are made with, at least 16 characters; the same for all replicas.
+    /// Default: made of the upstream's address and user; `GATEWAY__SERVER__SECRET` or `…_SECRET_FILE`.
     pub secret: Option<Secret>,
-    /// The one before it, while replicas change from one to the other; `GATEWAY__SERVER__PREVIOUS_SECRET` or
-    /// `…_PREVIOUS_SECRET_FILE`.
+    /// The one before it, while replicas change from one to the other: its marks are still known. Default: the one that is
+    /// used without any; `GATEWAY__SERVER__PREVIOUS_SECRET` or `…_PREVIOUS_SECRET_FILE`.
     pub previous_secret: Option<Secret>,
     /// How many connections are served at once; others wait to be accepted. Default 1024;
     /// `GATEWAY__SERVER__MAX_CONNECTIONS`.
@@ -99,6 +99,7 @@ impl Server {
     pub(super) fn read(settings: &mut Settings) -> Self {
         let default = Self::default();
         let address = || parsed("an IP address and a port, such as 127.0.0.1:8080");
+        let has_secret = settings.has("server.secret") || settings.has("server.secret_file");
         let server = Self {
             listen: settings.or("server.listen", default.listen, address()),
             ops_listen: settings.or("server.ops_listen", default.ops_listen, address()),
@@ -115,16 +116,11 @@ impl Server {
             trusted_proxies: settings.list_of("server.trusted_proxies", network),
             rate_per_client: settings.optional("server.rate_per_client", rate),
             body_timeout: settings.or("server.body_timeout", default.body_timeout, duration),
-            secret: settings.optional_secret("server.secret"),
-            previous_secret: settings.optional_secret("server.previous_secret"),
+            secret: settings.optional_secret("server.secret", MIN_SECRET),
+            previous_secret: settings.optional_secret("server.previous_secret", MIN_SECRET),
             max_connections: settings.or("server.max_connections", default.max_connections, whole(1..=1_000_000)),
         };
-        for (key, secret) in [("server.secret", &server.secret), ("server.previous_secret", &server.previous_secret)] {
-            if secret.as_ref().is_some_and(|secret| secret.with(str::len) < MIN_SECRET) {
-                settings.fault(key, "must have at least 16 characters");
-            }
-        }
-        if server.previous_secret.is_some() && server.secret.is_none() {
+        if server.previous_secret.is_some() && !has_secret {
             settings.fault("server.previous_secret", "needs server.secret, the one after it");
         }
         if server.drain_timeout < server.request_timeout {

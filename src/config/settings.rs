@@ -98,13 +98,13 @@ impl Settings {
     }
 
     /// A secret that need not be there; see [`Self::secret`].
-    pub(super) fn optional_secret(&mut self, key: &str) -> Option<Secret> {
+    pub(super) fn optional_secret(&mut self, key: &str, min_length: usize) -> Option<Secret> {
         let is_given = self.values.contains_key(key) || self.values.contains_key(&format!("{key}_file"));
-        if is_given { self.secret(key, "") } else { None }
+        if is_given { self.secret(key, "", min_length) } else { None }
     }
 
-    /// A secret that must be there, given as it is or in a file. Neither ever stands in a fault.
-    pub(super) fn secret(&mut self, key: &str, what: &str) -> Option<Secret> {
+    /// A secret of so many characters at least that must be there, given as it is or in a file. Neither ever stands in a fault.
+    pub(super) fn secret(&mut self, key: &str, what: &str, min_length: usize) -> Option<Secret> {
         let file_key = format!("{key}_file");
         match (self.values.contains_key(key), self.values.contains_key(&file_key)) {
             (true, true) => {
@@ -113,8 +113,8 @@ impl Settings {
                 self.fault(key, &format!("and {file_key} are both given: give one"));
                 None
             }
-            (false, true) => self.optional(&file_key, |path| Secret::read(key, Path::new(path))),
-            _ => self.required(key, what, |text| Secret::parse(key, text)),
+            (false, true) => self.optional(&file_key, |path| Secret::read(key, Path::new(path), min_length)),
+            _ => self.required(key, what, |text| Secret::parse(key, text, min_length)),
         }
     }
 

@@ -126,7 +126,7 @@ impl Upstream {
     pub(super) fn read(settings: &mut Settings, name: &str) -> Option<Self> {
         let key = |name_of_field: &str| format!("upstreams.{name}.{name_of_field}");
         let url = settings.required(&key("url"), "the address of the order system", url);
-        let api_user = settings.secret(&key("api_user"), "the user that the order system knows the gateway by");
+        let api_user = settings.secret(&key("api_user"), "the user that the order system knows the gateway by", 1);
         let allow_http = settings.or(&key("allow_http"), false, boolean);
         // The other fields are read although these are missing, so that all faults are told at once.
         let placeholder = Url::parse("https://placeholder.invalid/").ok()?;
@@ -134,7 +134,7 @@ impl Upstream {
         let default = Self::new(url.unwrap_or(placeholder), api_user.unwrap_or_else(|| Secret::from("")));
         let dialect = settings.or(&key("dialect"), default.dialect, dialect);
         let api_key = (dialect == Dialect::Provider)
-            .then(|| settings.secret(&key("api_key"), "the key that the dialect provider logs in with"))
+            .then(|| settings.secret(&key("api_key"), "the key that the dialect provider logs in with", 1))
             .flatten();
         let is_complete = is_complete && (dialect == Dialect::Network || api_key.is_some());
         let mut words = settings.list(&key("credential_refusal_words"), &[]);

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tjansteguiden_gateway::config::{Config, Faults};
+use tjansteguiden_gateway::config::{Config, Faults, Reread};
 
 fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
     let mut path = tempfile::NamedTempFile::new().expect("a file");
@@ -127,6 +127,30 @@ fn a_secret_may_stand_in_a_file_and_never_in_a_fault() {
     assert!(found[0].starts_with("upstreams.default.api_user ") && !found[0].contains("topsecret"), "{found:?}");
     assert_eq!(faults("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER_FILE", "/nowhere")]).len(), 1);
     assert_eq!(faults("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", " ")]).len(), 1);
+}
+
+#[test]
+fn a_secret_for_marks_is_long_also_when_its_file_is_read_anew() {
+    let upstream =
+        [("GATEWAY__UPSTREAMS__DEFAULT__URL", "https://portal.example/orders"), ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", "1")];
+    let short = "0123456789abcde";
+    let found = faults("", &[&upstream[..], &[("GATEWAY__SERVER__SECRET", short)]].concat());
+    assert!(found.len() == 1 && found[0].starts_with("server.secret ") && !found[0].contains(short), "{found:?}");
+    // A fault of the one is no fault of the other.
+    let both = [("GATEWAY__SERVER__SECRET", short), ("GATEWAY__SERVER__PREVIOUS_SECRET", "0123456789abcdef")];
+    assert_eq!(faults("", &[&upstream[..], &both].concat()).len(), 1);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().display().to_string();
+    let write = |text: &str| std::fs::write(file.path(), text).expect("room");
+    write("0123456789abcdef\n");
+    let config = load("", &[&upstream[..], &[("GATEWAY__SERVER__SECRET_FILE", &path)]].concat()).expect("a configuration");
+    let reload = config.reloads().into_iter().find(|reload| reload.key() == "server.secret").expect("a secret");
+    write(short);
+    assert!(matches!(reload.reread(), Reread::Unusable(_)));
+    let secret = config.server.secret.expect("a secret");
+    assert_eq!(secret.with(str::to_owned), "0123456789abcdef");
+    write("fedcba9876543210");
+    assert_eq!((reload.reread(), secret.with(str::to_owned)), (Reread::Changed, "fedcba9876543210".to_owned()));
 }
 
 #[test]

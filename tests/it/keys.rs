@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
-use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
-use crate::support::{Answer, Book, FIRST_ORDER, Fault, Gateway, Reply, System, is_write, random, until};
+use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write, random, until};
 
 const KEY: &str = "0123456789abcdef";
 const QUICK: (&str, &str) = ("UPSTREAMS__DEFAULT__TIMEOUT", "500ms");
@@ -69,28 +67,6 @@ async fn a_key_is_good_for_one_message_of_one_order() {
     let missing = post(&gateway, 1, Some(KEY), "tre").await.problem(404, "order-not-found");
     assert_eq!(missing["outcome"], "not-applied");
     assert_eq!(system.writes(), 2);
-}
-
-#[tokio::test]
-async fn a_text_that_the_order_system_lays_out_anew_is_known_all_the_same() {
-    for (before, after) in [("\n   ", "\n"), ("\t", ""), (" ", " \u{a0}")] {
-        let book = Book::new();
-        let written = book.clone();
-        let write = move |query: &str| {
-            let text = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "message").expect("a message").1;
-            written.add("log", &format!("{before}{}{after}", text.replacen(' ', "\n", 1)), SignedDuration::ZERO);
-            Reply::xml("<add_message><status>success</status></add_message>")
-        };
-        let upstream = book.behind(write).await;
-        let gateway = Gateway::before(&upstream).await;
-        let reference = post(&gateway, FIRST_ORDER, Some(KEY), "Ring kunden").await.ok()["reference"].clone();
-        let again = post(&gateway, FIRST_ORDER, Some(KEY), "Ring kunden").await;
-        assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
-        post(&gateway, FIRST_ORDER, Some(KEY), "Ring inte").await.problem(422, "idempotency-key-reused");
-        assert_eq!(upstream.queries().iter().filter(|query| is_write(query)).count(), 1);
-        let row = gateway.get(&format!("/orders/{FIRST_ORDER}/messages")).await.ok()["items"][0].clone();
-        assert_eq!((&row["reference"], row["text"].as_str().map(str::trim)), (&reference, Some("Ring kunden")));
-    }
 }
 
 #[tokio::test]

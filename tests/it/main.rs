@@ -24,6 +24,7 @@ mod evidence;
 mod http;
 mod keys;
 mod lists;
+mod marks;
 mod moments;
 mod openapi;
 mod outage;

@@ -44,6 +44,16 @@ async fn it_serves_tells_its_readiness_and_stops_in_order() {
 }
 
 #[tokio::test]
+async fn it_warns_of_requests_that_are_too_short_for_keys() {
+    let settings = [&SETTINGS[..], &[("GATEWAY__SERVER__REQUEST_TIMEOUT", "11s")]].concat();
+    let mut program = Program::start(&["serve"], &settings);
+    let line = program.line_with("server.request_timeout").await;
+    assert!(line.contains("WARN") && line.contains("upstreams.default.timeout"), "{line}");
+    program.line_with("listening").await;
+    program.terminate().await;
+}
+
+#[tokio::test]
 async fn a_second_signal_stops_it_at_once() {
     let settings = [&SETTINGS[..4], &[("GATEWAY__SERVER__DRAIN_DELAY", "1h")]].concat();
     let mut program = Program::start(&["serve"], &settings);
