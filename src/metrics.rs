@@ -82,11 +82,11 @@ impl Default for Metrics {
             ),
             conflicts: made(IntCounter::new(
                 "write_conflict_total",
-                "Guarded writes after which the order had another status than before and than wanted.",
+                "Guarded changes whose answer was lost, where the order then showed somebody else's: a status neither wanted nor from before, or more rows in the log than one.",
             )),
             duplicates: made(IntCounter::new(
                 "write_duplicate_total",
-                "Messages with a key that stood in the log more than once.",
+                "Times that a message with a key was seen in the log more than once.",
             )),
             files: gauge(
                 "config_file_usable",

@@ -85,12 +85,14 @@ pub enum Refusal {
     KeyReused,
     /// The key is being used. Nothing was sent.
     KeyInUse,
+    /// One that was sent earlier may still happen, for so long. Nothing was sent.
+    Pending(Duration),
     /// The gateway broke down in the middle. It may have been sent.
     Broken,
 }
 
 impl Refusal {
-    /// Whether what was refused may have happened, or may still happen.
+    /// Whether what was sent may have happened, or may still happen.
     const fn is_open(&self) -> bool {
         matches!(self, Self::Failed(Error::OutcomeUnknown { .. }))
     }
@@ -287,7 +289,7 @@ impl Inner {
     /// Counts what became of a write, and tells it.
     fn count(&self, call: &str, done: Result<&'static str, &Refusal>, audit: Written) {
         let outcome = done.unwrap_or_else(|refusal| match refusal {
-            Refusal::Failed(Error::OutcomeUnknown { .. }) | Refusal::Broken => "unknown",
+            Refusal::Failed(Error::OutcomeUnknown { .. }) | Refusal::Pending(_) | Refusal::Broken => "unknown",
             Refusal::Failed(_) | Refusal::KeyInUse => "not_applied",
             Refusal::NotAsExpected(_) => "precondition_failed",
             Refusal::Conflict(_) => "conflict",

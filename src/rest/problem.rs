@@ -214,6 +214,10 @@ impl Problem {
                 let detail = "The write was sent, and then the order had a status of somebody else's.";
                 Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(order)
             }
+            Refusal::Pending(time) => {
+                let detail = "One that was sent earlier may have been applied, or may still be; nothing was sent this time.";
+                Self::new(Code::OutcomeUnknown, detail).with_outcome(Outcome::Unknown).retry_after(*time)
+            }
             Refusal::Broken => {
                 Self::new(Code::InternalError, "Something went wrong in the gateway itself, perhaps after the write was sent.")
                     .with_outcome(Outcome::Unknown)

@@ -95,9 +95,11 @@ impl Inner {
         if pending.as_ref().is_some_and(|pending| !self.settings.markers.is_of(&pending.write, owner, message)) {
             return Err(Refusal::KeyReused);
         }
-        let still_unknown = pending.map(|pending| move || Error::OutcomeUnknown { retry_after: pending.time_left() });
-        let before = match (self.look_before(context, owner.order).await, &still_unknown) {
-            (Err(refusal), Some(still_unknown)) if refusal != Error::NotFound.into() => return Err(still_unknown().into()),
+        let before = match (self.look_before(context, owner.order).await, &pending) {
+            // What cannot be seen is as unknown as what is not there.
+            (Err(refusal), Some(pending)) if refusal != Error::NotFound.into() => {
+                return Err(Refusal::Pending(pending.time_left()));
+            }
             (before, _) => before?,
         };
         match self.settings.markers.find(log(&before), owner, message) {
@@ -106,7 +108,7 @@ impl Inner {
                 Ok(Some(self.added(row, times)))
             }
             Found::Other => Err(Refusal::KeyReused),
-            Found::Nothing => still_unknown.map_or(Ok(None), |still_unknown| Err(still_unknown().into())),
+            Found::Nothing => pending.map_or(Ok(None), |pending| Err(Refusal::Pending(pending.time_left()))),
         }
     }
 

@@ -58,7 +58,7 @@ impl Inner {
                 return Err(Refusal::NotAsExpected(Box::new(before)));
             }
             if let Some(pending) = pending {
-                return Err(Error::OutcomeUnknown { retry_after: pending.time_left() }.into());
+                return Err(Refusal::Pending(pending.time_left()));
             }
             match self.change_from(context, &before, status).await {
                 // What was looked at is old by now.

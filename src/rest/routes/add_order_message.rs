@@ -17,8 +17,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 ///
 /// Adds a row to the order's log, which service provider and network operator both see; nobody is guaranteed to read it. The
 /// write is sent to the order system once; when its answer tells nothing, the log is looked at. With `Idempotency-Key` the log
-/// is looked at first, and a message that is there already is not added again: after any failure, send it again with the same
-/// key. Without a key, read the messages first: a message that is sent twice stands in the log twice.
+/// is looked at first, and a message that is there already is not added again: after any failure, wait for `Retry-After` and
+/// send it again with the same key. Without a key, read the messages first: a message that is sent twice stands in the log twice.
 #[utoipa::path(
     post,
     path = "/orders/{id}/messages",
