@@ -105,7 +105,14 @@ expected = {
     "server": {
         "listen": "0.0.0.0:8080",
         "ops_listen": "0.0.0.0:8081",
+        "secret_file": "/etc/tjansteguiden-gateway/secrets/server-secret",
         "base_path": "/",
+        "trusted_proxies": ["10.0.0.0/8"],
+        "max_connections": 1024,
+        "header_timeout": "10s",
+        "body_timeout": "10s",
+        "idle_timeout": "75s",
+        "write_stall_timeout": "30s",
         "request_timeout": "25s",
         "list_timeout": "300s",
         "drain_delay": "5s",
@@ -121,6 +128,8 @@ expected = {
             "max_response_bytes": 67108864,
             "max_item_bytes": 1073741824,
             "allow_http": False,
+            "credential_refusal_words": ['a, "b"'],
+            "breaker": {"enabled": False},
         }
     },
 }
@@ -128,5 +137,5 @@ if sys.argv[3:] == ["exact"]:
     if config != expected:
         sys.exit(f"read     {config}\nexpected {expected}")
     secret = {key: base64.b64decode(value) for key, value in manifests["Secret"]["data"].items()}
-    if secret != {"north_1-api-user": b"12345678"}:
+    if secret != {"north_1-api-user": b"12345678", "server-secret": b's"ecret-of-16-or-so'}:
         sys.exit(f"secret {secret}")

@@ -1,10 +1,12 @@
 {{/*
-A map as TOML: camelCase becomes snake_case. A JSON string or whole number is a TOML one too,
+A map as TOML: camelCase becomes snake_case, and what is empty is left out, for the gateway's own default. A JSON string or whole number is a TOML one too,
 and toJson never falls into scientific notation, as a plain print of a large number does.
 */}}
 {{- define "tjansteguiden-gateway.toml" -}}
 {{- range $key, $value := . }}
+{{- if or $value (kindIs "bool" $value) }}
 {{ snakecase $key }} = {{ toJson $value }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -12,7 +14,13 @@ and toJson never falls into scientific notation, as a plain print of a large num
 [server]
 listen = "0.0.0.0:8080"
 ops_listen = "0.0.0.0:8081"
-{{- include "tjansteguiden-gateway.toml" .Values.server }}
+{{- if or .Values.server.secret .Values.server.secretInExistingSecret }}
+secret_file = "/etc/tjansteguiden-gateway/secrets/server-secret"
+{{- end }}
+{{- if or .Values.server.previousSecret .Values.server.previousSecretInExistingSecret }}
+previous_secret_file = "/etc/tjansteguiden-gateway/secrets/server-previous-secret"
+{{- end }}
+{{- include "tjansteguiden-gateway.toml" (omit .Values.server "secret" "previousSecret" "secretInExistingSecret" "previousSecretInExistingSecret") }}
 
 [auth]
 {{- include "tjansteguiden-gateway.toml" .Values.auth }}
@@ -26,6 +34,11 @@ api_user_file = "/etc/tjansteguiden-gateway/secrets/{{ $name }}-api-user"
 {{- if eq (default "network" $upstream.dialect) "provider" }}
 api_key_file = "/etc/tjansteguiden-gateway/secrets/{{ $name }}-api-key"
 {{- end }}
-{{- include "tjansteguiden-gateway.toml" (omit $upstream "apiUser" "apiKey") }}
+{{- include "tjansteguiden-gateway.toml" (omit $upstream "apiUser" "apiKey" "breaker") }}
+{{- with $upstream.breaker }}
+
+[upstreams.{{ $name }}.breaker]
+{{- include "tjansteguiden-gateway.toml" . }}
+{{- end }}
 {{- end }}
 {{- end }}

@@ -26,6 +26,18 @@
 {{- fail (printf "upstreams.%s has no credential: set its apiUser, or existingSecret to a Secret with the key %s-api-user" $name $name) }}
 {{- end }}
 {{- end }}
+{{- range $key := list "secret" "previousSecret" }}
+{{- $switch := printf "%sInExistingSecret" $key }}
+{{- if and $.Values.existingSecret (get $.Values.server $key) }}
+{{- fail (printf "existingSecret and server.%s are both set: all secrets must come from one place; set server.%s instead" $key $switch) }}
+{{- end }}
+{{- if and (get $.Values.server $switch) (not $.Values.existingSecret) }}
+{{- fail (printf "server.%s is set, but existingSecret is not" $switch) }}
+{{- end }}
+{{- end }}
+{{- if and (or .Values.server.previousSecret .Values.server.previousSecretInExistingSecret) (not (or .Values.server.secret .Values.server.secretInExistingSecret)) }}
+{{- fail "there is a previous server secret, but none after it: set server.secret or server.secretInExistingSecret too" }}
+{{- end }}
 {{- $request := include "tjansteguiden-gateway.milliseconds" .Values.server.requestTimeout | int64 }}
 {{- $delay := include "tjansteguiden-gateway.milliseconds" .Values.server.drainDelay | int64 }}
 {{- $drain := include "tjansteguiden-gateway.milliseconds" .Values.server.drainTimeout | int64 }}
