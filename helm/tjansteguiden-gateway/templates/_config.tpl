@@ -10,6 +10,17 @@ and toJson never falls into scientific notation, as a plain print of a large num
 {{- end }}
 {{- end }}
 
+{{/* Whom connections to another machine trust, and what they show, where a section says so. */}}
+{{- define "tjansteguiden-gateway.clientTls" -}}
+{{- if .section.ca }}
+ca_file = "/etc/tjansteguiden-gateway/{{ .folder }}/ca.crt"
+{{- end }}
+{{- if .section.clientCert }}
+client_cert_file = "/etc/tjansteguiden-gateway/{{ .folder }}/client.crt"
+client_key_file = "/etc/tjansteguiden-gateway/{{ .folder }}/client.key"
+{{- end }}
+{{- end }}
+
 {{- define "tjansteguiden-gateway.config" -}}
 [server]
 listen = "0.0.0.0:8080"
@@ -21,6 +32,16 @@ secret_file = "/etc/tjansteguiden-gateway/secrets/server-secret"
 previous_secret_file = "/etc/tjansteguiden-gateway/secrets/server-previous-secret"
 {{- end }}
 {{- include "tjansteguiden-gateway.toml" (omit .Values.server "secret" "previousSecret" "secretInExistingSecret" "previousSecretInExistingSecret") }}
+
+{{- if .Values.tls.existingSecret }}
+
+[server.tls]
+cert_file = "/etc/tjansteguiden-gateway/tls/tls.crt"
+key_file = "/etc/tjansteguiden-gateway/tls/tls.key"
+{{- if .Values.tls.clientCa }}
+client_ca_file = "/etc/tjansteguiden-gateway/tls/client-ca.crt"
+{{- end }}
+{{- end }}
 
 [auth]
 {{- include "tjansteguiden-gateway.toml" .Values.auth }}
@@ -34,7 +55,8 @@ api_user_file = "/etc/tjansteguiden-gateway/secrets/{{ $name }}-api-user"
 {{- if eq (default "network" $upstream.dialect) "provider" }}
 api_key_file = "/etc/tjansteguiden-gateway/secrets/{{ $name }}-api-key"
 {{- end }}
-{{- include "tjansteguiden-gateway.toml" (omit $upstream "apiUser" "apiKey" "breaker") }}
+{{- include "tjansteguiden-gateway.clientTls" (dict "section" $upstream "folder" (printf "upstreams/%s" $name)) }}
+{{- include "tjansteguiden-gateway.toml" (omit $upstream "apiUser" "apiKey" "breaker" "ca" "clientCert") }}
 {{- with $upstream.breaker }}
 
 [upstreams.{{ $name }}.breaker]

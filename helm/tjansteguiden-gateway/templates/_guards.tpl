@@ -26,6 +26,16 @@
 {{- fail (printf "upstreams.%s has no credential: set its apiUser, or existingSecret to a Secret with the key %s-api-user" $name $name) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.tls.clientCa (not .Values.tls.existingSecret) }}
+{{- fail "tls.clientCa is set without tls.existingSecret: clients show no certificate to a server that has none" }}
+{{- end }}
+{{- include "tjansteguiden-gateway.guardFile" (dict "name" "tls.clientCa" "from" .Values.tls.clientCa) }}
+{{- range $name, $upstream := .Values.upstreams }}
+{{- include "tjansteguiden-gateway.guardFile" (dict "name" (printf "upstreams.%s.ca" $name) "from" $upstream.ca) }}
+{{- if and (hasPrefix "http:" $upstream.url) (or $upstream.ca $upstream.clientCert $upstream.minTlsVersion) }}
+{{- fail (printf "upstreams.%s has ca, clientCert or minTlsVersion, which mean nothing: its url is plain http" $name) }}
+{{- end }}
+{{- end }}
 {{- range $key := list "secret" "previousSecret" }}
 {{- $switch := printf "%sInExistingSecret" $key }}
 {{- if and $.Values.existingSecret (get $.Values.server $key) }}
@@ -46,6 +56,12 @@
 {{- end }}
 {{- if le (mul 1000 (int64 .Values.terminationGracePeriodSeconds)) (add $delay $drain) }}
 {{- fail (printf "terminationGracePeriodSeconds (%d) must exceed server.drainDelay + server.drainTimeout (%s + %s): a stopping pod would be killed while it drains" (int64 .Values.terminationGracePeriodSeconds) .Values.server.drainDelay .Values.server.drainTimeout) }}
+{{- end }}
+{{- end }}
+
+{{- define "tjansteguiden-gateway.guardFile" -}}
+{{- if and .from (eq (empty .from.existingConfigMap) (empty .from.existingSecret)) }}
+{{- fail (printf "%s must name one of existingConfigMap and existingSecret" .name) }}
 {{- end }}
 {{- end }}
 

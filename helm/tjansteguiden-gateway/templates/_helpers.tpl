@@ -28,6 +28,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- .Values.existingSecret | default (include "tjansteguiden-gateway.fullname" .) -}}
 {{- end }}
 
+{{- define "tjansteguiden-gateway.scheme" -}}
+{{- ternary "https" "http" (not (empty .Values.tls.existingSecret)) -}}
+{{- end }}
+
 {{- define "tjansteguiden-gateway.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}

@@ -1,0 +1,60 @@
+{{/*
+What stands in the pod's folder, as sources of one projected volume: exactly the files that config.toml names. It is
+mounted as a folder, without subPath, so that changes reach the pod.
+*/}}
+{{- define "tjansteguiden-gateway.sources" -}}
+- configMap:
+    name: {{ include "tjansteguiden-gateway.fullname" . }}
+    items:
+      - key: config.toml
+        path: config.toml
+- secret:
+    name: {{ include "tjansteguiden-gateway.secretName" . }}
+    items:
+      {{- range $name, $upstream := .Values.upstreams }}
+      - key: {{ $name }}-api-user
+        path: secrets/{{ $name }}-api-user
+      {{- if eq (default "network" $upstream.dialect) "provider" }}
+      - key: {{ $name }}-api-key
+        path: secrets/{{ $name }}-api-key
+      {{- end }}
+      {{- end }}
+      {{- if or .Values.server.secret .Values.server.secretInExistingSecret }}
+      - key: server-secret
+        path: secrets/server-secret
+      {{- end }}
+      {{- if or .Values.server.previousSecret .Values.server.previousSecretInExistingSecret }}
+      - key: server-previous-secret
+        path: secrets/server-previous-secret
+      {{- end }}
+{{- include "tjansteguiden-gateway.pair" (dict "from" .Values.tls "path" "tls/tls") }}
+{{- include "tjansteguiden-gateway.file" (dict "from" .Values.tls.clientCa "path" "tls/client-ca.crt") }}
+{{- range $name, $upstream := .Values.upstreams }}
+{{- include "tjansteguiden-gateway.file" (dict "from" $upstream.ca "path" (printf "upstreams/%s/ca.crt" $name)) }}
+{{- include "tjansteguiden-gateway.pair" (dict "from" $upstream.clientCert "path" (printf "upstreams/%s/client" $name)) }}
+{{- end }}
+{{- end }}
+
+{{/* A file of a ConfigMap or Secret that exists; nothing where none is asked for. */}}
+{{- define "tjansteguiden-gateway.file" -}}
+{{- with .from }}
+- {{ ternary "secret" "configMap" (not (empty .existingSecret)) }}:
+    name: {{ .existingSecret | default .existingConfigMap }}
+    items:
+      - key: {{ .key | default "ca.crt" }}
+        path: {{ $.path }}
+{{- end }}
+{{- end }}
+
+{{/* A certificate and its key, from a Secret of type kubernetes.io/tls; nothing where none is asked for. */}}
+{{- define "tjansteguiden-gateway.pair" -}}
+{{- with (.from).existingSecret }}
+- secret:
+    name: {{ . }}
+    items:
+      - key: tls.crt
+        path: {{ $.path }}.crt
+      - key: tls.key
+        path: {{ $.path }}.key
+{{- end }}
+{{- end }}
