@@ -62,32 +62,39 @@ const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| made(IntCounterVec::new(Opts::new(name, help), labels));
-        let gauge = |name: &str, help: &str, label: &str| made(IntGaugeVec::new(Opts::new(name, help), &[label]));
+        let counter =
+            |name: &str, help: &str, labels: &[&str]| kept(&registry, IntCounterVec::new(Opts::new(name, help), labels));
+        let gauge = |name: &str, help: &str, label: &str| kept(&registry, IntGaugeVec::new(Opts::new(name, help), &[label]));
         let histogram = |name: &str, help: &str, labels: &[&str]| {
-            made(HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels))
+            kept(&registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels))
         };
-        let metrics = Self {
+        Self {
             requests: histogram(
                 "http_server_request_duration_seconds",
                 "From the head of a request to the end of its response; status is aborted where there was no response.",
                 &["route", "method", "status"],
             ),
-            active: made(IntGauge::new("http_server_active_requests", "Requests whose response is not over.")),
-            tasks: made(IntGauge::new("runtime_alive_tasks", "Tasks that have not ended, those of connections among them.")),
+            active: kept(&registry, IntGauge::new("http_server_active_requests", "Requests whose response is not over.")),
+            tasks: kept(
+                &registry,
+                IntGauge::new("runtime_alive_tasks", "Tasks that have not ended, those of connections among them."),
+            ),
             writes: counter(
                 "write_outcome_total",
                 "Writes that clients asked for, by what became of them.",
                 &["call", "outcome"],
             ),
-            conflicts: made(IntCounter::new(
-                "write_conflict_total",
-                "Guarded changes whose answer was lost, where the order then showed somebody else's: a status neither wanted nor from before, or more rows in the log than one.",
-            )),
-            duplicates: made(IntCounter::new(
-                "write_duplicate_total",
-                "Times that a message with a key was seen in the log more than once.",
-            )),
+            conflicts: kept(
+                &registry,
+                IntCounter::new(
+                    "write_conflict_total",
+                    "Guarded changes whose answer was lost, where the order then showed somebody else's: a status neither wanted nor from before, or more rows in the log than one.",
+                ),
+            ),
+            duplicates: kept(
+                &registry,
+                IntCounter::new("write_duplicate_total", "Times that a message with a key was seen in the log more than once."),
+            ),
             files: gauge(
                 "config_file_usable",
                 "Whether the files of a key could be read and used when they were looked at last: 1, or 0 while what was read before stays in use.",
@@ -103,10 +110,10 @@ impl Default for Metrics {
                 "How often the keys of the tokens' issuer were asked for: fetched, or failed.",
                 &["outcome"],
             ),
-            lines_dropped: made(IntCounter::new(
-                "log_lines_dropped_total",
-                "Lines of the log that were lost because nobody read it.",
-            )),
+            lines_dropped: kept(
+                &registry,
+                IntCounter::new("log_lines_dropped_total", "Lines of the log that were lost because nobody read it."),
+            ),
             lines_told: Arc::default(),
             upstreams: UpstreamVectors {
                 calls: histogram(
@@ -129,38 +136,11 @@ impl Default for Metrics {
                 breaker: gauge("upstream_breaker_state", "0 closed, 1 trying, 2 open.", "upstream"),
             },
             registry,
-        };
-        metrics.register();
-        metrics
+        }
     }
 }
 
 impl Metrics {
-    fn register(&self) {
-        let UpstreamVectors { calls, retries, coalesced, drift, in_flight, breaker } = self.upstreams.clone();
-        let all: [Box<dyn Collector>; 16] = [
-            Box::new(self.requests.clone()),
-            Box::new(self.active.clone()),
-            Box::new(self.tasks.clone()),
-            Box::new(self.writes.clone()),
-            Box::new(self.conflicts.clone()),
-            Box::new(self.duplicates.clone()),
-            Box::new(self.files.clone()),
-            Box::new(self.denials.clone()),
-            Box::new(self.keys.clone()),
-            Box::new(self.lines_dropped.clone()),
-            Box::new(calls),
-            Box::new(retries),
-            Box::new(coalesced),
-            Box::new(drift),
-            Box::new(in_flight),
-            Box::new(breaker),
-        ];
-        for collector in all {
-            made(self.registry.register(collector));
-        }
-    }
-
     /// Notes whether the files of a key can be used.
     pub fn file_is_usable(&self, key: &str, is_usable: bool) {
         self.files.with_label_values(&[key]).set(is_usable.into());
@@ -228,7 +208,8 @@ impl Metrics {
             self.tasks.set(i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
         }
         let mut text = Vec::new();
-        made(TextEncoder::new().encode(&self.registry.gather(), &mut text));
+        // A vector takes everything.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         text
     }
 }
@@ -262,10 +243,12 @@ impl UpstreamMetrics {
     }
 }
 
-/// Names and labels are constants, and every metric is registered once.
-#[expect(clippy::expect_used, reason = "a test makes all of them")]
-fn made<T>(made: prometheus::Result<T>) -> T {
-    made.expect("metrics have different names and as many labels as values")
+/// A metric that the registry knows.
+#[expect(clippy::expect_used, reason = "names and labels are constants, and a test makes all of them")]
+fn kept<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let metric = made.expect("as many labels as values");
+    registry.register(Box::new(metric.clone())).expect("a name of its own");
+    metric
 }
 
 #[cfg(test)]
