@@ -14,7 +14,10 @@ pub struct Fresh {
 
 impl Fresh {
     pub(super) fn new(values: Vec<Box<dyn Reload>>, metrics: Metrics) -> Self {
-        Self { values: values.into_iter().map(|value| (value, Reread::Same)).collect(), metrics }
+        Self {
+            values: values.into_iter().filter(|value| value.has_files()).map(|value| (value, Reread::Same)).collect(),
+            metrics,
+        }
     }
 
     /// Reads the files of all of them once, and says what has changed since the last time.

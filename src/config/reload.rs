@@ -57,6 +57,9 @@ pub trait Reload: fmt::Debug + Send + Sync + 'static {
     /// The key that it is configured by.
     fn key(&self) -> &str;
 
+    /// Whether there is any file that it could be read from.
+    fn has_files(&self) -> bool;
+
     /// Reads its files anew. Files that are being written, or cannot be used, change nothing.
     fn reread(&self) -> Reread;
 }
@@ -102,6 +105,10 @@ impl<T> Loaded<T> {
 impl<T: Send + Sync + 'static> Reload for Loaded<T> {
     fn key(&self) -> &str {
         &self.0.key
+    }
+
+    fn has_files(&self) -> bool {
+        !self.0.files.is_empty()
     }
 
     fn reread(&self) -> Reread {

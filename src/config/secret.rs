@@ -41,6 +41,10 @@ impl Reload for Secret {
         self.0.key()
     }
 
+    fn has_files(&self) -> bool {
+        self.0.has_files()
+    }
+
     fn reread(&self) -> Reread {
         self.0.reread()
     }
