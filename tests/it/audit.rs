@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::support::log::audit;
-use crate::support::{ALL_SCOPES, Client, FIRST_ORDER, Fault, Gateway, Reply, System, Upstream, borrowed, is_write};
+use crate::support::{ALL_SCOPES, Client, FIRST_ORDER, Fault, Gateway, Reply, System, Upstream, borrowed, is_write, soon};
 
 fn variables() -> Vec<(String, String)> {
     let clients = [("plain", ALL_SCOPES), ("masked", "orders:read,orders:write,customers:read")];
@@ -99,7 +99,7 @@ async fn a_write_whose_client_has_left_is_told_when_it_has_ended() {
     let write = write.header("content-type", "application/json").body(r#"{"status":"active"}"#);
     tokio::select! {
         _ = gateway.send(write) => panic!("it takes longer"),
-        () = crate::support::until(async || system.writes() == 1) => {}
+        () = soon("the write is sent", async || system.writes() == 1) => {}
     }
     assert_eq!(audited("audit-left", 1).await, [format!("plain 127.0.0.1 default change_order_status {FIRST_ORDER} applied")]);
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder};
 use tokio::sync::Notify;
 
-use crate::support::{Book, Gateway, Reply, Upstream, is_write, soon, until};
+use crate::support::{Book, Gateway, Reply, Upstream, in_time, is_write, soon};
 
 const SHARED: &str = r#"upstream_coalesced_total{call="order_info",upstream="default"}"#;
 
@@ -42,7 +42,7 @@ async fn many_who_ask_for_the_same_order_cost_one_call() {
     let answers = join_all((0..40).map(|index| gateway.get(["/orders/1", "/orders/1/status"][index % 2])));
     let release = async {
         // The last request has no other sign than that all of them have come.
-        until(async || gateway.waiting().await == 40).await;
+        soon("all have come", async || gateway.waiting().await == 40).await;
         latch.notify_one();
     };
     let (answers, ()) = tokio::join!(answers, release);
@@ -124,7 +124,7 @@ async fn who_is_told_what_a_look_has_shown_does_not_read_how_it_was_before() {
     let gateway = Gateway::before(&upstream).await;
     let write_and_read = async {
         gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
-        let read = soon(gateway.get("/orders/1")).await.ok();
+        let read = in_time(gateway.get("/orders/1")).await.ok();
         before.notify_one();
         read
     };
@@ -160,7 +160,7 @@ async fn who_is_told_why_nothing_was_sent_does_not_read_how_it_was_before() {
             upstream.asked(3).await;
             book.change("received");
             assert_eq!(gateway.send(again(&gateway)).await.status, status);
-            let read = soon(gateway.get("/orders/1")).await.ok();
+            let read = in_time(gateway.get("/orders/1")).await.ok();
             before.notify_one();
             read
         };
@@ -184,9 +184,9 @@ async fn a_call_goes_on_for_those_who_stay_and_ends_with_the_last() {
             () = upstream.asked(1) => {}
         }
         let release = async {
-            until(async || gateway.waiting().await == 2).await;
+            soon("both have come", async || gateway.waiting().await == 2).await;
             drop(leaver);
-            until(async || gateway.waiting().await == 1).await;
+            soon("one has left", async || gateway.waiting().await == 1).await;
             latch.notify_one();
         };
         let (answer, ()) = tokio::join!(stayer, release);

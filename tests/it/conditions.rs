@@ -6,7 +6,7 @@ use serde_json::Value;
 use tjansteguiden_gateway::access::hash_of_key;
 use tjansteguiden_gateway::model::OrderStatus;
 
-use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_provider, is_write, until};
+use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_provider, is_write, soon};
 
 async fn tag(gateway: &Gateway, target: &str) -> String {
     let answer = gateway.get(target).await;
@@ -166,7 +166,7 @@ async fn another_status_after_an_open_change_is_a_conflict() {
     let seen = tag(&gateway, STATUS).await;
     let change = patch_if(&gateway, &seen, "received");
     let other = async {
-        until(async || system.status(FIRST_ORDER).await == "received").await;
+        soon("the change was applied", async || system.status(FIRST_ORDER).await == "received").await;
         system.change(FIRST_ORDER, OrderStatus::Cancelled).await;
     };
     let (answer, ()) = tokio::join!(change, other);

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write, random, until};
+use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_write, random, soon};
 
 const KEY: &str = "0123456789abcdef";
 const QUICK: (&str, &str) = ("UPSTREAMS__DEFAULT__TIMEOUT", "500ms");
@@ -166,13 +166,13 @@ async fn a_hundred_clients_that_hang_up_during_a_write_leave_a_hundred_messages(
             let (gateway, text) = (&gateway, format!("avbruten-{number}-"));
             async move { post(gateway, FIRST_ORDER, None, &text).await }
         })));
-        let sent = until(async || system.writes() == 100);
+        let sent = soon("all were sent", async || system.writes() == 100);
         tokio::select! {
             _ = &mut clients => panic!("the answers are delayed"),
             () = sent => {}
         }
     }
-    until(async || gateway.waiting().await == 0).await;
+    soon("all are over", async || gateway.waiting().await == 0).await;
     system.settled().await;
     assert_eq!(system.texts_with(FIRST_ORDER, "avbruten-").await.len(), 100);
     let counted = gateway.metric(r#"write_outcome_total{call="add_message",outcome="applied"}"#).await;

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use tjansteguiden_gateway::model::now;
 
-use crate::support::{Answer, Book, Fault, Gateway, Reply, System, Upstream, is_write, until};
+use crate::support::{Answer, Book, Fault, Gateway, Reply, System, Upstream, is_write, soon};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -148,7 +148,7 @@ async fn a_message_with_a_key_is_not_sent_after_a_wait_that_leaves_no_time_to_se
     let others = async {
         upstream.asked(1).await;
         let change_comes_next = async {
-            until(async || gateway.waiting().await == 2).await;
+            soon("the change waits", async || gateway.waiting().await == 2).await;
             look.notify_one();
             sleep(Duration::from_millis(1_500)).await;
             change.notify_one();

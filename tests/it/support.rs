@@ -31,22 +31,22 @@ pub(crate) use proxy::{Manner, Proxy};
 pub(crate) use system::{FIRST_ORDER, Fault, System, is_write};
 pub(crate) use upstream::{Reply, Upstream};
 
-/// What happens soon is there at once as a rule, and within this time on the busiest machine.
+/// How long something may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits for what happens soon. A test that would hang fails.
-pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, what).await.expect("it should have happened long ago")
-}
-
-/// Looks again and again until something is so.
-pub(crate) async fn until(is_so: impl AsyncFn() -> bool) {
-    let looking = async {
+/// Waits until it is so.
+pub(crate) async fn soon(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let wait = async {
         while !is_so().await {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    soon(looking).await;
+    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "never came true: {what}");
+}
+
+/// What comes in time. A test that would hang fails.
+pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("it should have come long ago")
 }
 
 /// Whether the tests run over the provider dialect: `TEST_DIALECT=provider`. What they ask of the order system is told in the

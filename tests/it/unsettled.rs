@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::support::{Answer, Book, Gateway, Reply, Upstream, is_write, until};
+use crate::support::{Answer, Book, Gateway, Reply, Upstream, is_write, soon};
 
 /// Lets a request with a key look three times for what became of its message.
 const SHORT: [(&str, &str); 2] = [("SERVER__REQUEST_TIMEOUT", "1900ms"), ("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")];
@@ -76,7 +76,7 @@ async fn who_left_before_an_answer_and_comes_back_doubles_nothing() {
     assert_eq!(in_use.header("retry-after"), "1");
     latch.notify_one();
     let unknown = r#"write_outcome_total{call="add_message",outcome="unknown"}"#;
-    until(async || gateway.metric(unknown).await == 1).await;
+    soon("the first one has ended", async || gateway.metric(unknown).await == 1).await;
     still_unknown(&post(&gateway, "Ring kunden").await);
     let sent = writes(&upstream);
     assert_eq!(sent.len(), 1);

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Upstream, until};
+use super::{Answer, Upstream, soon};
 
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
@@ -78,7 +78,7 @@ impl Gateway {
     /// Stops, and waits until no connection can be made any more.
     pub(crate) async fn stop_listening(&self) {
         self.stop.cancel();
-        until(async || TcpStream::connect(self.address).await.is_err()).await;
+        soon("the gateway listens no more", async || TcpStream::connect(self.address).await.is_err()).await;
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {

@@ -9,7 +9,7 @@ use tjansteguiden_gateway::telemetry;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::until;
+use super::soon;
 
 /// What the order systems of the tests say of people, and what they and clients are known by. None of it may be in a log, in
 /// metrics or in a problem.
@@ -56,7 +56,7 @@ pub(crate) async fn audit(request_id: &str, count: usize) -> Vec<Value> {
         let all = AUDIT.lock().expect("no test panics inside");
         all.iter().filter(|line| line["request.id"] == request_id).cloned().collect()
     };
-    until(async || lines().len() >= count).await;
+    soon("the audit tells", async || lines().len() >= count).await;
     lines()
 }
 

@@ -112,7 +112,7 @@ impl System {
 
     /// Waits until every call has been dealt with, late ones included.
     pub(crate) async fn settled(&self) {
-        super::until(async || self.calls.open.load(Ordering::SeqCst) == 0).await;
+        super::soon("every call was dealt with", async || self.calls.open.load(Ordering::SeqCst) == 0).await;
     }
 
     /// An order as it really is.

@@ -225,7 +225,7 @@ fn in_network_words(query: &str) -> String {
 }
 
 async fn reached(counter: &AtomicUsize, count: usize) {
-    super::until(async || counter.load(Ordering::SeqCst) >= count).await;
+    super::soon("the order system is so far", async || counter.load(Ordering::SeqCst) >= count).await;
 }
 
 async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: Arc<Mutex<Vec<String>>>, events: Arc<Events>) {
