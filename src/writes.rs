@@ -199,7 +199,7 @@ impl Inner {
         &*self.settings.backend
     }
 
-    /// The order as it is now, with its log, for a decision about a write that was not sent yet.
+    /// The order as it is now, for a decision about a write that was not sent yet.
     async fn look_before(&self, context: &Context, id: OrderId) -> Result<Order, Refusal> {
         let order = self.backend().order_info(&context.fresh(), id).await;
         let order = order.map_err(|error| match error {
@@ -207,11 +207,6 @@ impl Inner {
             Error::NotFound | Error::NotSent { .. } | Error::Overloaded | Error::Abandoned => error,
             cause => Error::NotSent { cause: Box::new(cause) },
         })?;
-        if order.messages.is_none() {
-            // What is not known cannot be as expected, and what is not in it is not known to be missing.
-            let cause = Box::new(Error::AnswerInvalid { reason: "it has no log, which tells whether to write" });
-            return Err(Error::NotSent { cause }.into());
-        }
         if context.is_abandoned() { Err(Error::Abandoned.into()) } else { Ok(order) }
     }
 

@@ -88,6 +88,16 @@ impl Inner {
         done
     }
 
+    /// The order as it is now, with its log: one that is not told is not known to lack anything.
+    async fn look_into_log(&self, context: &Context, id: OrderId) -> Result<Order, Refusal> {
+        let order = self.look_before(context, id).await?;
+        if order.messages.is_some() {
+            return Ok(order);
+        }
+        let cause = Box::new(Error::AnswerInvalid { reason: "it has no log, which tells whether the message is there" });
+        Err(Error::NotSent { cause }.into())
+    }
+
     /// The message as it stands in the log. While one with this key may be under way, nothing is sent if it is not there:
     /// absence proves nothing then.
     async fn look_for(&self, context: &Context, owner: &Owner, message: &NewMessage) -> Result<Option<Added>, Refusal> {
@@ -95,7 +105,7 @@ impl Inner {
         if pending.as_ref().is_some_and(|pending| !self.settings.markers.is_of(&pending.write, owner, message)) {
             return Err(Refusal::KeyReused);
         }
-        let before = match (self.look_before(context, owner.order).await, &pending) {
+        let before = match (self.look_into_log(context, owner.order).await, &pending) {
             // What cannot be seen is as unknown as what is not there.
             (Err(refusal), Some(pending)) if refusal != Error::NotFound.into() => {
                 return Err(Refusal::Pending(pending.time_left()));

@@ -44,10 +44,10 @@ impl Inner {
         status: OrderStatus,
         is_expected: &(dyn Fn(&Order) -> bool + Send + Sync),
     ) -> Result<(), Refusal> {
-        // Where a request is too short for that, a change that may have to stay open is better than none.
+        // Where a request is too short to settle it, a change that may have to stay open is better than none.
         let now = Instant::now();
         let half = now + context.deadline().saturating_duration_since(now) / 2;
-        let context = &context.sent_by(self.latest_sending(context).unwrap_or(half));
+        let context = &context.sent_by(self.latest_sending(context).map_or(half, |latest| latest.max(half)));
         let turn = self.wait(context, context.send_by(), self.orders.wait(id)).await?;
         let _turn = turn.ok_or(Error::Overloaded)?;
         let mut retry = 0;
