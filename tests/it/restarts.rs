@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -10,16 +11,19 @@ use crate::support::{FIRST_ORDER, Fault, Program, System};
 
 const ROUNDS: usize = 20;
 const CLIENTS: usize = 8;
+/// For how long a program that was told to stop still takes requests.
+const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
 async fn start(url: &str) -> (Program, String) {
     let dialect = if crate::support::is_provider() { "provider" } else { "network" };
+    let drain_delay = format!("{DRAIN_DELAY:?}");
     let settings = [
         ("GATEWAY__UPSTREAMS__DEFAULT__URL", url),
         ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", "1234"),
         ("GATEWAY__UPSTREAMS__DEFAULT__DIALECT", dialect),
         ("GATEWAY__SERVER__LISTEN", "127.0.0.1:0"),
         ("GATEWAY__SERVER__OPS_LISTEN", "127.0.0.1:0"),
-        ("GATEWAY__SERVER__DRAIN_DELAY", "300ms"),
+        ("GATEWAY__SERVER__DRAIN_DELAY", &*drain_delay),
         ("GATEWAY__SERVER__SECRET", "0123456789abcdef"),
     ];
     let key = ("GATEWAY__UPSTREAMS__DEFAULT__API_KEY", "KEY");
@@ -39,9 +43,11 @@ struct Met {
     faults: Mutex<Vec<String>>,
 }
 
-/// Reads and writes, one after the other, at the place that is the right one at the moment.
+/// Reads and writes, one after the other, at the place that is the right one at the moment. Every other client makes a
+/// connection for each request.
 async fn work(client: usize, place: &Mutex<String>, is_over: &AtomicBool, met: &Met) {
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let kept = if client.is_multiple_of(2) { usize::MAX } else { 0 };
+    let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(kept).build().expect("a client");
     for number in 0.. {
         if is_over.load(Ordering::SeqCst) {
             return;
@@ -87,8 +93,11 @@ async fn twenty_restarts_under_load_lose_nothing() {
         .collect();
     for _ in 0..ROUNDS {
         let (next, url) = start(&system.url()).await;
-        *place.lock().expect("no test panics inside") = url;
         program.terminate().await;
+        // Clients are told of a new place some time after the old one: what comes in between is served there, over connections
+        // that were kept and over new ones.
+        tokio::time::sleep(DRAIN_DELAY / 2).await;
+        *place.lock().expect("no test panics inside") = url;
         assert_eq!(program.exit_code().await, Some(0));
         program = next;
     }
