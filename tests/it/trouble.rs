@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::support::{Gateway, Reply, Upstream, is_provider};
+use crate::support::{Gateway, Reply, Upstream, is_provider, soon};
 
 const ORDER: &str = "<order_info><orderinfo><status>new</status></orderinfo><logs/></order_info>";
 const RETRIES: &str = r#"upstream_retries_total{call="order_info",upstream="default"}"#;
@@ -222,19 +222,12 @@ async fn a_write_whose_client_leaves_while_it_waits_is_never_sent() {
     let others = async {
         upstream.asked(1).await;
         let mut impatient = Box::pin(gateway.patch_status(2, r#"{"status":"new"}"#));
-        let come = async {
-            while gateway.waiting().await < 2 {
-                tokio::task::yield_now().await;
-            }
-        };
         tokio::select! {
             _ = &mut impatient => panic!("it must wait"),
-            () = come => {}
+            () = soon("it waits", async || gateway.waiting().await == 2) => {}
         }
         drop(impatient);
-        while gateway.waiting().await > 1 {
-            tokio::task::yield_now().await;
-        }
+        soon("it has left", async || gateway.waiting().await == 1).await;
         latch.notify_one();
     };
     let (first, ()) = tokio::join!(first, others);
@@ -267,11 +260,7 @@ async fn an_order_system_that_does_not_answer_is_left_alone_for_a_moment() {
     assert_eq!(calls.load(Ordering::SeqCst), 20, "nothing more was sent");
     assert_eq!(gateway.metric(BREAKER).await, 2);
     // A read tries after a second, and finds that all is well again.
-    let began = Instant::now();
-    while gateway.get("/orders/1").await.status != 200 {
-        assert!(began.elapsed() < Duration::from_secs(5));
-        tokio::task::yield_now().await;
-    }
+    soon("it answers again", async || gateway.get("/orders/1").await.status == 200).await;
     assert_eq!(gateway.metric(BREAKER).await, 0);
 }
 
@@ -289,15 +278,14 @@ async fn where_clients_only_write_one_read_finds_out_that_it_answers_again() {
     let gateway = Gateway::with(&upstream, &settings).await;
     let write = || gateway.patch_status(1, r#"{"status":"new"}"#);
     gateway.get("/orders/1").await;
-    while upstream.queries().len() < 3 {
+    let tries = async || {
         write().await.problem(503, "upstream-unavailable");
-    }
+        upstream.queries().len() == 3
+    };
+    soon("it tries", tries).await;
     assert!(upstream.queries().iter().all(|query| query.contains("order_info")), "a write does not try");
     is_down.store(false, Ordering::SeqCst);
-    let began = Instant::now();
-    while write().await.status != 200 {
-        assert!(began.elapsed() < Duration::from_secs(30), "it never finds out");
-    }
+    soon("it finds out", async || write().await.status == 200).await;
     let queries = upstream.queries();
     let last = queries.iter().rev().take(2).map(|query| query.contains("set_status")).collect::<Vec<_>>();
     assert_eq!(last, [true, false], "{queries:?}");

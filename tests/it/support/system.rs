@@ -15,6 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::soon;
+
 const PATH: &str = "/admin/edit/services/plain/orders";
 /// The first order of the simulated system.
 pub(crate) const FIRST_ORDER: u64 = 20_417;
@@ -112,7 +114,7 @@ impl System {
 
     /// Waits until every call has been dealt with, late ones included.
     pub(crate) async fn settled(&self) {
-        super::soon("every call was dealt with", async || self.calls.open.load(Ordering::SeqCst) == 0).await;
+        soon("every call has been dealt with", async || self.calls.open.load(Ordering::SeqCst) == 0).await;
     }
 
     /// An order as it really is.

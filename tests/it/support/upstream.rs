@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::soon;
+
 const PATH: &str = "/admin/edit/services/plain/orders";
 
 pub(crate) struct Upstream {
@@ -225,7 +227,7 @@ fn in_network_words(query: &str) -> String {
 }
 
 async fn reached(counter: &AtomicUsize, count: usize) {
-    super::soon("the order system is so far", async || counter.load(Ordering::SeqCst) >= count).await;
+    soon("the order system has been asked, has answered or was left", async || counter.load(Ordering::SeqCst) >= count).await;
 }
 
 async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: Arc<Mutex<Vec<String>>>, events: Arc<Events>) {
