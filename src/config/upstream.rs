@@ -32,7 +32,7 @@ pub struct Upstream {
     pub charset: Charset,
     /// The zone of its times. Default `Europe/Stockholm`; `GATEWAY__UPSTREAMS__DEFAULT__TIME_ZONE`.
     pub time_zone: Zone,
-    /// How long connecting may take. Default 2s; `GATEWAY__UPSTREAMS__DEFAULT__CONNECT_TIMEOUT`.
+    /// How long connecting may take; half of `timeout` at most. Default 2s; `GATEWAY__UPSTREAMS__DEFAULT__CONNECT_TIMEOUT`.
     pub connect_timeout: Duration,
     /// How long an answer may take; for lists, the first item and every silence after it. Default 10s;
     /// `GATEWAY__UPSTREAMS__DEFAULT__TIMEOUT`.
@@ -40,7 +40,7 @@ pub struct Upstream {
     /// How long a write may be on its way there: what clients are told to wait when an outcome is unknown. Default 35s;
     /// `GATEWAY__UPSTREAMS__DEFAULT__SETTLE_TIME`.
     pub settle_time: Duration,
-    /// How many calls it may be working at; a quarter of them is closed to reads. Default 64;
+    /// How many calls it may be working at; a quarter of them is closed to reads, and lists get half of the rest. Default 64;
     /// `GATEWAY__UPSTREAMS__DEFAULT__MAX_IN_FLIGHT`.
     pub max_in_flight: usize,
     /// When it is no longer asked because it does not answer. `GATEWAY__UPSTREAMS__DEFAULT__BREAKER__ENABLED`, default true;
