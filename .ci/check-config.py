@@ -31,7 +31,7 @@ def made_up(path):
     """A certificate that is its own authority, its key, the hash of a key, or a word."""
     if path.endswith((".crt", ".key")):
         return pathlib.Path(root.name, "made-up" + path[-4:]).read_bytes()
-    return hashlib.sha256(path.encode()).hexdigest().encode() if path.endswith("sha256") else b"not-a-real-secret"
+    return hashlib.sha256(path.encode()).hexdigest().encode() if path.endswith("-key-sha256") else b"not-a-real-secret"
 
 
 def contents(kind, name, item):

@@ -44,7 +44,19 @@ client_ca_file = "/etc/tjansteguiden-gateway/tls/client-ca.crt"
 {{- end }}
 
 [auth]
-{{- include "tjansteguiden-gateway.toml" .Values.auth }}
+{{- include "tjansteguiden-gateway.toml" (omit .Values.auth "clients" "jwt") }}
+{{- range $name, $client := .Values.auth.clients }}
+
+[auth.clients.{{ $name }}]
+key_sha256_file = "/etc/tjansteguiden-gateway/clients/{{ $name }}-key-sha256"
+{{- include "tjansteguiden-gateway.toml" (omit $client "keySha256" "keySha256From") }}
+{{- end }}
+{{- if eq .Values.auth.mode "jwt" }}
+
+[auth.jwt]
+{{- include "tjansteguiden-gateway.clientTls" (dict "section" .Values.auth.jwt "folder" "jwt") }}
+{{- include "tjansteguiden-gateway.toml" (omit .Values.auth.jwt "ca" "clientCert") }}
+{{- end }}
 
 [log]
 {{- include "tjansteguiden-gateway.toml" .Values.log }}

@@ -8,6 +8,12 @@ mounted as a folder, without subPath, so that changes reach the pod.
     items:
       - key: config.toml
         path: config.toml
+      {{- range $name, $client := .Values.auth.clients }}
+      {{- if $client.keySha256 }}
+      - key: {{ $name }}-key-sha256
+        path: clients/{{ $name }}-key-sha256
+      {{- end }}
+      {{- end }}
 - secret:
     name: {{ include "tjansteguiden-gateway.secretName" . }}
     items:
@@ -33,6 +39,13 @@ mounted as a folder, without subPath, so that changes reach the pod.
 {{- include "tjansteguiden-gateway.file" (dict "from" $upstream.ca "path" (printf "upstreams/%s/ca.crt" $name)) }}
 {{- include "tjansteguiden-gateway.pair" (dict "from" $upstream.clientCert "path" (printf "upstreams/%s/client" $name)) }}
 {{- end }}
+{{- range $name, $client := .Values.auth.clients }}
+{{- include "tjansteguiden-gateway.file" (dict "from" $client.keySha256From "key" "key-sha256" "path" (printf "clients/%s-key-sha256" $name)) }}
+{{- end }}
+{{- if eq .Values.auth.mode "jwt" }}
+{{- include "tjansteguiden-gateway.file" (dict "from" .Values.auth.jwt.ca "path" "jwt/ca.crt") }}
+{{- include "tjansteguiden-gateway.pair" (dict "from" .Values.auth.jwt.clientCert "path" "jwt/client") }}
+{{- end }}
 {{- end }}
 
 {{/* A file of a ConfigMap or Secret that exists; nothing where none is asked for. */}}
@@ -41,7 +54,7 @@ mounted as a folder, without subPath, so that changes reach the pod.
 - {{ ternary "secret" "configMap" (not (empty .existingSecret)) }}:
     name: {{ .existingSecret | default .existingConfigMap }}
     items:
-      - key: {{ .key | default "ca.crt" }}
+      - key: {{ .key | default $.key | default "ca.crt" }}
         path: {{ $.path }}
 {{- end }}
 {{- end }}

@@ -9,6 +9,7 @@
 {{- if and (eq .Values.auth.mode "none") (not .Values.auth.allowUnauthenticated) }}
 {{- fail "auth.mode none: whoever reaches the gateway inherits its identity at the order system; set auth.allowUnauthenticated=true if only trusted callers can reach it" }}
 {{- end }}
+{{- include "tjansteguiden-gateway.guardCallers" . }}
 {{- range $name, $upstream := .Values.upstreams }}
 {{- if not $upstream.url }}
 {{- fail (printf "upstreams.%s.url is missing: set it to the address of the order system" $name) }}
@@ -56,6 +57,54 @@
 {{- end }}
 {{- if le (mul 1000 (int64 .Values.terminationGracePeriodSeconds)) (add $delay $drain) }}
 {{- fail (printf "terminationGracePeriodSeconds (%d) must exceed server.drainDelay + server.drainTimeout (%s + %s): a stopping pod would be killed while it drains" (int64 .Values.terminationGracePeriodSeconds) .Values.server.drainDelay .Values.server.drainTimeout) }}
+{{- end }}
+{{- end }}
+
+{{- define "tjansteguiden-gateway.guardCallers" -}}
+{{- $mode := .Values.auth.mode }}
+{{- $several := gt (len .Values.upstreams) 1 }}
+{{- if and .Values.auth.clients (ne $mode "api-key") }}
+{{- fail (printf "auth.clients is set, but with auth.mode %s no client is known by its key" $mode) }}
+{{- end }}
+{{- if and .Values.auth.jwt.issuer (ne $mode "jwt") }}
+{{- fail (printf "auth.jwt.issuer is set, but with auth.mode %s no token is looked at" $mode) }}
+{{- end }}
+{{- if and (eq $mode "api-key") (not .Values.auth.clients) }}
+{{- fail "auth.mode api-key without auth.clients lets nobody in: keygen makes a key and its hash, for auth.clients.<name>.keySha256" }}
+{{- end }}
+{{- $owners := dict }}
+{{- range $name, $client := .Values.auth.clients }}
+{{- if eq (empty $client.keySha256) (empty $client.keySha256From) }}
+{{- fail (printf "auth.clients.%s must have one of keySha256 and keySha256From" $name) }}
+{{- end }}
+{{- include "tjansteguiden-gateway.guardFile" (dict "name" (printf "auth.clients.%s.keySha256From" $name) "from" $client.keySha256From) }}
+{{- range $client.keySha256 }}
+{{- $owner := get $owners (lower .) | default $name }}
+{{- if ne $owner $name }}
+{{- fail (printf "auth.clients.%s.keySha256 has a key of %s: keys tell clients apart" $name $owner) }}
+{{- end }}
+{{- $_ := set $owners (lower .) $name }}
+{{- end }}
+{{- if and $client.upstream (not (hasKey $.Values.upstreams $client.upstream)) }}
+{{- fail (printf "auth.clients.%s.upstream is %s, which is none of upstreams" $name $client.upstream) }}
+{{- end }}
+{{- if and $several (not $client.upstream) }}
+{{- fail (printf "auth.clients.%s.upstream is missing: there are several upstreams, and every client belongs to one" $name) }}
+{{- end }}
+{{- end }}
+{{- if eq $mode "jwt" }}
+{{- with .Values.auth.jwt }}
+{{- if not .issuer }}
+{{- fail "auth.jwt.issuer is missing: who signs the tokens, as their iss says" }}
+{{- end }}
+{{- if not .audience }}
+{{- fail "auth.jwt.audience is missing: whom the tokens must be for, as their aud says" }}
+{{- end }}
+{{- if and $several (not .upstreamClaim) }}
+{{- fail "auth.jwt.upstreamClaim is missing: there are several upstreams, and a token must say which" }}
+{{- end }}
+{{- include "tjansteguiden-gateway.guardFile" (dict "name" "auth.jwt.ca" "from" .ca) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
