@@ -59,6 +59,29 @@ async fn a_total_outage_is_not_amplified_and_its_end_is_noticed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_system_that_was_silent_is_asked_again_when_it_speaks() {
+    for breaker in ["true", "false"] {
+        let is_silent = Arc::new(AtomicBool::new(true));
+        let silent = Arc::clone(&is_silent);
+        let fault = move |_: &str| if silent.load(Ordering::SeqCst) { Fault::Hang } else { Fault::None };
+        let system = System::with_faults(fault).await;
+        let settings = [("UPSTREAMS__DEFAULT__BREAKER__ENABLED", breaker), ("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")];
+        let gateway = Gateway::before_url(&system.url(), &settings).await;
+        let target = format!("/orders/{FIRST_ORDER}");
+        for _ in 0..3 {
+            let targets: Vec<_> = (0..10).map(|index| format!("/orders/{}", FIRST_ORDER + index)).collect();
+            let answers = join_all(targets.iter().map(|target| gateway.get(target))).await;
+            assert!(answers.iter().all(|answer| matches!(answer.status, 503 | 504)), "{answers:?}");
+        }
+        is_silent.store(false, Ordering::SeqCst);
+        soon("it answers again", async || gateway.get(&target).await.status == 200).await;
+        for _ in 0..20 {
+            gateway.get(&target).await.ok();
+        }
+    }
+}
+
 /// One gateway in front of two order systems, each with a client of its own.
 struct Two {
     gateway: Gateway,
