@@ -22,6 +22,7 @@ pub use log::{Log, LogFormat};
 pub use reload::{Contents, Loaded, Reload, Reread};
 pub use secret::Secret;
 pub use server::Server;
+pub(crate) use upstream::is_loopback;
 pub use upstream::{Dialect, Upstream};
 
 use settings::Settings;

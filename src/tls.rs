@@ -84,7 +84,7 @@ impl Key {
     /// # Errors
     /// When there is none, or one that cannot be used.
     pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        let key = PrivateKeyDer::from_pem_slice(bytes).map_err(|error| match error {
+        let key = PrivateKeyDer::from_pem_slice(without_mark(bytes)).map_err(|error| match error {
             PemError::NoItemsFound => Fault::NoKey,
             _ => Fault::BadKey,
         })?;
@@ -168,12 +168,17 @@ pub fn client(authorities: Option<Authorities>, identity: Option<Identity>, olde
 }
 
 fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(bytes)).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(Fault::NoCertificate),
         Ok(certificates) => Ok(certificates),
         Err(_) => Err(Fault::BadCertificate),
     }
+}
+
+/// Editors leave a byte order mark before a text, and it would hide the first block.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Scopes, mask_personal_data};
+use crate::model::Scopes;
 use crate::resilience::Rate;
 
 /// Somebody who is known, and what they may do. Cheap to clone.
@@ -20,17 +20,17 @@ struct Facts {
 }
 
 impl Caller {
-    /// Somebody with this name, bound to an upstream. With a rate, all of their requests together keep to it.
+    /// Somebody with this name, who is called by a label in logs, bound to an upstream. With a rate, all of their requests
+    /// together keep to it.
     #[must_use]
-    pub fn new(name: String, upstream: String, scopes: Scopes, rate: Option<Rate<()>>) -> Self {
-        let label = mask_personal_data(&name);
+    pub fn new(name: String, label: String, upstream: String, scopes: Scopes, rate: Option<Rate<()>>) -> Self {
         Self(Arc::new(Facts { name, label, upstream, scopes, rate }))
     }
 
     /// Anybody, who may do everything.
     #[must_use]
     pub fn anonymous(upstream: &str) -> Self {
-        Self::new("anonymous".to_owned(), upstream.to_owned(), Scopes::all(), None)
+        Self::new("anonymous".to_owned(), "anonymous".to_owned(), upstream.to_owned(), Scopes::all(), None)
     }
 
     /// By which they are told apart.
@@ -39,7 +39,7 @@ impl Caller {
         &self.0.name
     }
 
-    /// The name as it may stand in logs: whoever signs tokens may know people by their personal numbers.
+    /// What they are called in logs: the name, unless it could be a personal number or an address.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.0.label

@@ -22,6 +22,9 @@ impl<'h> Credential<'h> {
     pub(super) fn read(headers: &'h HeaderMap) -> Result<Self, Denial> {
         let bearer = one(headers, &AUTHORIZATION)?.map(bearer).transpose()?;
         let key = one(headers, &API_KEY)?.map(str::trim);
+        if key.is_some_and(str::is_empty) {
+            return Err(Denial::Invalid("X-API-Key is empty."));
+        }
         match (bearer, key) {
             (Some(token), None) => Ok(Self::Bearer(token)),
             (None, Some(key)) => Ok(Self::ApiKey(key)),

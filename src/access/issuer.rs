@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::keyset::KeySet;
-use crate::config::Jwt;
+use crate::config::{Jwt, is_loopback};
 use crate::outbound::{Connector, NoAuthorities, Route, connector};
 
 /// Where an issuer's keys are.
@@ -60,7 +60,7 @@ impl Issuer {
             None => self.discover().await?,
         };
         let document = self.get(&url).await?;
-        KeySet::parse(&document).ok_or("its set of keys has no key that signs")
+        KeySet::parse(&document).ok_or("its set of keys cannot be read")
     }
 
     async fn discover(&self) -> Result<String, &'static str> {
@@ -69,9 +69,13 @@ impl Issuer {
         if metadata.issuer != self.name {
             return Err("its discovery document is about another issuer");
         }
-        // Keys that anybody on the way could change prove nothing.
-        let is_plain = metadata.jwks_uri.starts_with("http:") && !self.name.starts_with("http:");
-        if is_plain { Err("its discovery document leads away from https") } else { Ok(metadata.jwks_uri) }
+        // Keys that anybody on the way could change prove nothing, and connections are made as they were for the document.
+        let leads = |url: &Url| match url.scheme() {
+            "https" => self.name.starts_with("https:"),
+            _ => self.name.starts_with("http:") && url.scheme() == "http" && is_loopback(url),
+        };
+        let is_trusted = Url::parse(&metadata.jwks_uri).is_ok_and(|url| leads(&url));
+        if is_trusted { Ok(metadata.jwks_uri) } else { Err("its discovery document leads to where keys cannot be trusted") }
     }
 
     /// A document. Redirects are not followed: they would lead away from where trust was given to.

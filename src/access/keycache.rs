@@ -20,8 +20,10 @@ use super::keyset::KeySet;
 const GOOD_FOR: Duration = Duration::from_mins(10);
 /// How soon they may be fetched again.
 const PAUSE: Duration = Duration::from_secs(30);
-/// How soon, as long as there are none at all.
+/// How soon at first, as long as there are none at all; every failure doubles it.
 const PAUSE_WITHOUT_ANY: Duration = Duration::from_secs(1);
+/// How long after that time keys are still used while they are fetched anew, so that nobody waits for it.
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Fetches the keys; `None` when they cannot be had.
 pub(super) type Fetch = Box<dyn Fn() -> BoxFuture<'static, Option<KeySet>> + Send + Sync>;
@@ -42,9 +44,9 @@ struct State {
     keys: Option<Arc<KeySet>>,
     /// When the keys were fetched.
     fetched: Option<Instant>,
-    /// When they were last asked for, and whether that failed.
+    /// When they were last asked for, and how often that has failed since it did not.
     asked: Option<Instant>,
-    has_failed: bool,
+    failures: u32,
 }
 
 /// Why there is no key.
@@ -80,13 +82,13 @@ impl KeyCache {
 
     /// The key, if it is known and good without asking anybody.
     fn known(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
-        let (key, is_good, may_ask) = {
+        let (key, is_old, is_good) = {
             let state = self.0.state();
             let key = state.keys.as_ref()?.find(id, algorithm)?.clone();
-            let is_good = state.fetched.is_some_and(|fetched| fetched.elapsed() < GOOD_FOR);
-            (key, is_good || state.has_failed, state.has_failed && state.may_be_asked())
+            let age = state.fetched?.elapsed();
+            (key, age >= GOOD_FOR && state.may_be_asked(), age < GOOD_FOR + GRACE || state.failures > 0)
         };
-        if may_ask {
+        if is_old && is_good {
             self.warm_up();
         }
         is_good.then_some(key)
@@ -116,13 +118,14 @@ impl Inner {
 
 impl State {
     fn may_be_asked(&self) -> bool {
-        let pause = if self.keys.is_some() { PAUSE } else { PAUSE_WITHOUT_ANY };
+        let doubled = PAUSE_WITHOUT_ANY.saturating_mul(1 << self.failures.saturating_sub(1).min(5)).min(PAUSE);
+        let pause = if self.keys.is_some() { PAUSE } else { doubled };
         self.asked.is_none_or(|asked| asked.elapsed() >= pause)
     }
 
     fn note(&mut self, keys: Option<KeySet>) {
         self.asked = Some(Instant::now());
-        self.has_failed = keys.is_none();
+        self.failures = if keys.is_some() { 0 } else { self.failures.saturating_add(1) };
         if let Some(keys) = keys {
             self.fetched = self.asked;
             self.keys = Some(Arc::new(keys));
@@ -192,7 +195,14 @@ mod tests {
         assert_eq!((find(&cache, "a").await, issuer.asked()), (Ok(()), 1));
         issuer.has("b");
         advance(Duration::from_secs(1)).await;
+        // Whoever comes first does not wait for it.
+        assert!(find(&cache, "a").now_or_never().is_some_and(|found| found.is_ok()));
+        sleep(Duration::from_secs(2)).await;
         assert_eq!((find(&cache, "a").await, issuer.asked()), (Err(NoKey::Unknown), 2));
+        assert!(find(&cache, "b").await.is_ok());
+        issuer.has("c");
+        advance(GOOD_FOR + GRACE).await;
+        assert_eq!((find(&cache, "b").await, issuer.asked()), (Err(NoKey::Unknown), 3));
     }
 
     #[tokio::test(start_paused = true)]
@@ -215,7 +225,7 @@ mod tests {
         let (issuer, cache) = Issuer::with("a");
         assert!(find(&cache, "a").await.is_ok());
         issuer.has("");
-        advance(GOOD_FOR).await;
+        advance(GOOD_FOR + GRACE).await;
         assert_eq!((find(&cache, "a").await, issuer.asked()), (Ok(()), 2));
         advance(PAUSE).await;
         for _ in 0..10 {

@@ -29,7 +29,7 @@ impl Keys {
     pub fn new(clients: &BTreeMap<String, config::Client>) -> Self {
         let holder = |(name, client): (&String, &config::Client)| {
             let config::Client { upstream, scopes, rate, key_sha256 } = client;
-            let caller = Caller::new(name.clone(), upstream.clone(), *scopes, rate.map(Rate::new));
+            let caller = Caller::new(name.clone(), name.clone(), upstream.clone(), *scopes, rate.map(Rate::new));
             Holder { caller, hashes: key_sha256.clone() }
         };
         Self(clients.iter().map(holder).collect())
@@ -38,15 +38,23 @@ impl Keys {
     /// Whose key this is. How long that takes does not depend on the key: every hash is looked at, whichever fits.
     pub(super) fn caller(&self, key: &str) -> Result<Caller, Denial> {
         let hash = hash_of_key(key);
-        let mut caller = None;
+        let mut callers = Vec::new();
         for holder in &self.0 {
             let fits =
                 holder.hashes.get().iter().fold(false, |fits, known| fits | verify_slices_are_equal(known, &hash).is_ok());
             if fits {
-                caller = Some(&holder.caller);
+                callers.push(&holder.caller);
             }
         }
-        caller.cloned().ok_or(Denial::Invalid("The key is not known."))
+        match callers.as_slice() {
+            [caller] => Ok((*caller).clone()),
+            [] => Err(Denial::Invalid("The key is not known.")),
+            // Files of hashes change, and then nobody compares them: whose rights are meant cannot be told.
+            [one, other, ..] => {
+                tracing::error!(client = one.name(), other = other.name(), "two clients have the same key, which is refused");
+                Err(Denial::Invalid("The key is that of more than one client."))
+            }
+        }
     }
 }
 

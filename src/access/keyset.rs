@@ -24,11 +24,10 @@ struct Document {
 
 impl KeySet {
     /// Reads a set. Keys that are of no use here, be they for encryption or of a kind that nobody has seen before, are left
-    /// out; a set without any other is none.
+    /// out. A set may be empty: so an issuer takes all of its keys back.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let Document { keys } = serde_json::from_slice(text).ok()?;
-        let keys: Vec<_> = keys.into_iter().filter_map(|key| Key::read(&serde_json::from_value(key).ok()?)).collect();
-        (!keys.is_empty()).then_some(Self(keys))
+        Some(Self(keys.into_iter().filter_map(|key| Key::read(&serde_json::from_value(key).ok()?)).collect()))
     }
 
     /// The key that a token names. One that names none is meant for the only key that fits.

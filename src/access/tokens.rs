@@ -4,16 +4,18 @@
 //! configuration, and the kind of the key that the token names. The token says who the caller is, what they may do, and, where
 //! there are several, which upstream they belong to.
 
+use aws_lc_rs::hmac;
 use futures_util::FutureExt;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::issuer::Issuer;
 use super::keycache::{KeyCache, NoKey};
 use super::{Caller, Denial};
-use crate::config::Jwt;
+use crate::config::{Jwt, Secret};
 use crate::metrics::Metrics;
-use crate::model::{Scope, Scopes, Word};
+use crate::model::{Scope, Scopes, Word, mask_personal_data};
 use crate::outbound::NoAuthorities;
 
 /// Callers with tokens of one issuer.
@@ -25,6 +27,8 @@ pub struct Tokens {
     validation: Validation,
     upstream: UpstreamOf,
     scope_claim: String,
+    /// What labels of callers are made with.
+    label_key: hmac::Key,
 }
 
 /// Which upstream a caller belongs to.
@@ -48,11 +52,16 @@ const LEEWAY: u64 = 5;
 const MALFORMED: Denial = Denial::Invalid("The token is no signed JWT.");
 
 impl Tokens {
-    /// Tokens as the configuration wants them, for these upstreams. Fetches the issuer's keys in the background.
+    /// Tokens as the configuration wants them, for these upstreams; the secret is for labels in logs. Fetches the issuer's keys in the background.
     ///
     /// # Errors
     /// When no https connection could ever be made.
-    pub fn try_new(jwt: &Jwt, upstreams: Vec<String>, metrics: Metrics) -> Result<Self, NoAuthorities> {
+    pub fn try_new(
+        jwt: &Jwt,
+        secret: Option<&Secret>,
+        upstreams: Vec<String>,
+        metrics: Metrics,
+    ) -> Result<Self, NoAuthorities> {
         let issuer = Issuer::try_new(jwt)?;
         let keys = KeyCache::new(Box::new(move || {
             let (issuer, metrics) = (issuer.clone(), metrics.clone());
@@ -76,7 +85,8 @@ impl Tokens {
             // The configuration has exactly one then, or it would not have been accepted.
             None => UpstreamOf::All(upstreams.into_iter().next().unwrap_or_default()),
         };
-        Ok(Self { keys, algorithms: jwt.algorithms.clone(), validation, upstream, scope_claim: jwt.scope_claim.clone() })
+        let (algorithms, scope_claim) = (jwt.algorithms.clone(), jwt.scope_claim.clone());
+        Ok(Self { keys, algorithms, validation, upstream, scope_claim, label_key: label_key(secret) })
     }
 
     /// Who this token is about.
@@ -114,8 +124,26 @@ impl Tokens {
                 upstreams.iter().find(|known| Some(known.as_str()) == wanted).ok_or(Denial::Unbound)?
             }
         };
-        Ok(Caller::new(name.to_owned(), upstream.clone(), scopes(claims.get(&self.scope_claim)), None))
+        Ok(Caller::new(name.to_owned(), self.label(name), upstream.clone(), scopes(claims.get(&self.scope_claim)), None))
     }
+
+    /// What a caller is called in logs. Some issuers know people by personal numbers or addresses, and those do not stand there;
+    /// but whoever is one person must not look like another.
+    fn label(&self, name: &str) -> String {
+        let masked = mask_personal_data(name);
+        if masked == name {
+            return masked;
+        }
+        let sign = hmac::sign(&self.label_key, name.as_bytes());
+        format!("{masked}#{}", hex::encode(sign.as_ref().get(..6).unwrap_or_default()))
+    }
+}
+
+/// With a secret all replicas give a caller the same label, and after a restart too.
+fn label_key(secret: Option<&Secret>) -> hmac::Key {
+    let random = || Uuid::new_v4().as_bytes().to_vec();
+    let bytes = secret.map_or_else(random, |secret| secret.with(|text| text.as_bytes().to_vec()));
+    hmac::Key::new(hmac::HMAC_SHA256, &bytes)
 }
 
 fn text<'c>(claims: &'c Claims, name: &str) -> Option<&'c str> {

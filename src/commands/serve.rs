@@ -171,7 +171,7 @@ fn authentication(config: &Config, metrics: &Metrics) -> Result<Authentication, 
         AuthMode::ApiKey(clients) => Ok(Authentication::Keys(Keys::new(clients))),
         AuthMode::Jwt(jwt) => {
             let upstreams = config.upstreams.keys().cloned().collect();
-            let tokens = Tokens::try_new(jwt, upstreams, metrics.clone());
+            let tokens = Tokens::try_new(jwt, config.server.secret.as_ref(), upstreams, metrics.clone());
             Ok(Authentication::Tokens(Box::new(tokens.map_err(NoTransport::from)?)))
         }
     }

@@ -42,11 +42,15 @@ impl Auth {
     pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Self {
         let mode = settings.or("auth.mode", Mode::None, mode);
         let allow_unauthenticated = settings.or("auth.allow_unauthenticated", false, boolean);
+        let has_clients = !settings.names_below("auth.clients").is_empty();
         let clients = client::read_all(settings, upstreams);
-        if mode != Mode::ApiKey && !clients.is_empty() {
+        if mode != Mode::ApiKey && has_clients {
             settings.fault("auth.clients", "needs auth.mode = api-key: with another mode no client would be known by its key");
         }
-        if mode == Mode::ApiKey && clients.is_empty() {
+        if mode != Mode::Jwt && settings.drop_below("auth.jwt") {
+            settings.fault("auth.jwt", "needs auth.mode = jwt: with another mode no token would be looked at");
+        }
+        if mode == Mode::ApiKey && !has_clients {
             settings.fault("auth.clients", "has no client, so nobody could call; keygen makes a key and what to write here");
         }
         let mode = match mode {

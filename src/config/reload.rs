@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use secrecy::zeroize::Zeroizing;
@@ -18,6 +18,8 @@ struct Inner<T> {
     files: Vec<NamedFile>,
     parse: Parse<T>,
     state: RwLock<State<T>>,
+    /// What its files held at the last look, when that was something new.
+    candidate: Mutex<Option<Fingerprint>>,
 }
 
 /// A file, and the key that names it.
@@ -60,7 +62,8 @@ pub trait Reload: fmt::Debug + Send + Sync + 'static {
     /// Whether there is any file that it could be read from.
     fn has_files(&self) -> bool;
 
-    /// Reads its files anew. Files that are being written, or cannot be used, change nothing.
+    /// Reads its files anew. What is new in them is used at the second look that finds it, so that files that are being written
+    /// change nothing; nor do files that cannot be used.
     fn reread(&self) -> Reread;
 }
 
@@ -85,14 +88,26 @@ impl<T> Loaded<T> {
     ) -> Result<Self, Misfits> {
         let (contents, seen) = read(&files)?;
         let state = State { value: Arc::new(parse(&contents)?), seen };
-        Ok(Self(Arc::new(Inner { key: key.to_owned(), files, parse: Box::new(parse), state: RwLock::new(state) })))
+        Ok(Self(Arc::new(Inner {
+            key: key.to_owned(),
+            files,
+            parse: Box::new(parse),
+            state: RwLock::new(state),
+            candidate: Mutex::default(),
+        })))
     }
 
     /// A value that was given as it is.
     pub(crate) fn given(key: &str, value: T) -> Self {
         let state = State { value: Arc::new(value), seen: Fingerprint::default() };
         let parse: Parse<T> = Box::new(|_| Err(Misfits::default()));
-        Self(Arc::new(Inner { key: key.to_owned(), files: Vec::new(), parse, state: RwLock::new(state) }))
+        Self(Arc::new(Inner {
+            key: key.to_owned(),
+            files: Vec::new(),
+            parse,
+            state: RwLock::new(state),
+            candidate: Mutex::default(),
+        }))
     }
 
     /// The value as it is now.
@@ -112,7 +127,7 @@ impl<T: Send + Sync + 'static> Reload for Loaded<T> {
     }
 
     fn reread(&self) -> Reread {
-        let Inner { key, files, parse, state } = &*self.0;
+        let Inner { key, files, parse, state, candidate } = &*self.0;
         if files.is_empty() {
             return Reread::Same;
         }
@@ -120,7 +135,10 @@ impl<T: Send + Sync + 'static> Reload for Loaded<T> {
             Ok(read) => read,
             Err(misfits) => return Reread::Unusable(misfits.told_after(key)),
         };
-        if state.read().unwrap_or_else(PoisonError::into_inner).seen == seen {
+        let is_known = state.read().unwrap_or_else(PoisonError::into_inner).seen == seen;
+        // Half of a secret, of a list or of a chain is one too: what is new must stay so until the next look.
+        let mut candidate = candidate.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_known || candidate.replace(seen) != Some(seen) {
             return Reread::Same;
         }
         match parse(&contents) {

@@ -97,6 +97,13 @@ impl Settings {
         parsed.map_err(|misfit| self.fault(key, &misfit)).unwrap_or_default()
     }
 
+    /// Takes out everything below a section that is not read; whether there was anything.
+    pub(super) fn drop_below(&mut self, section: &str) -> bool {
+        let before = self.values.len();
+        self.values.retain(|key, _| !key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.')));
+        self.values.len() < before
+    }
+
     /// A secret that need not be there; see [`Self::secret`].
     pub(super) fn optional_secret(&mut self, key: &str, min_length: usize) -> Option<Secret> {
         let is_given = self.values.contains_key(key) || self.values.contains_key(&format!("{key}_file"));

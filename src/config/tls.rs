@@ -38,7 +38,7 @@ pub(super) fn client(settings: &mut Settings, section: &str, is_plain: bool) -> 
     let given: Vec<_> = keys.iter().filter(|key| settings.is_given(key)).collect();
     if is_plain {
         for key in given {
-            settings.fault(key, &format!("means nothing: {section}.url is plain http"));
+            settings.fault(key, "means nothing: the address is plain http");
         }
         return None;
     }

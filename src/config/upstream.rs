@@ -159,7 +159,10 @@ impl Upstream {
             url: default.url,
             api_user: default.api_user,
         };
-        if upstream.url.scheme() == "http" && !upstream.allow_http && !is_loopback(&upstream.url) {
+        let is_plain = upstream.url.scheme() == "http" && !upstream.allow_http;
+        let leaves_by_proxy =
+            upstream.proxy.as_ref().is_some_and(|proxy| !Url::parse(&proxy.to_string()).is_ok_and(|url| is_loopback(&url)));
+        if is_plain && (!is_loopback(&upstream.url) || leaves_by_proxy) {
             settings.fault(
                 &key("url"),
                 &format!("is plain http to another machine: use https, or say {} = true", key("allow_http")),
@@ -211,7 +214,7 @@ fn local_address(text: &str) -> Result<IpAddr, Misfit> {
 }
 
 /// Whether an address is of this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

@@ -22,6 +22,13 @@ pub(super) struct Expanded {
     problem: Option<(Problem, Occurrence)>,
 }
 
+impl Expanded {
+    /// The order's number, when its details are there.
+    pub(super) fn shown(&self) -> Option<u64> {
+        self.problem.is_none().then(|| self.order.id.get())
+    }
+}
+
 impl ListItem for Expanded {
     fn write(&self, sight: Sight, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         let problem = self.problem.as_ref().map(|(problem, occurrence)| problem.details(occurrence));

@@ -113,6 +113,7 @@ async fn a_key_is_taken_in_either_header_and_nothing_else_is() {
         with("authorization", "old key".to_owned()),
         with("authorization", "Bearer".to_owned()),
         with("x-api-key", String::new()),
+        with("x-api-key", " ".to_owned()),
         with("x-api-key", "k".repeat(8_192)),
         with("x-api-key", "other".to_owned()).header("x-api-key", "other"),
         with("x-api-key", "other".to_owned()).header("authorization", "Bearer other"),
@@ -123,7 +124,33 @@ async fn a_key_is_taken_in_either_header_and_nothing_else_is() {
         assert!(!answer.body.contains("key OLD") && !answer.body.contains("kkkk"), "{}", answer.body);
     }
     assert_eq!(upstream.queries().len(), asked);
-    assert_eq!(gateway.metric("authentication_failures_total{reason=\"invalid\"}").await, 10);
+    assert_eq!(gateway.metric("authentication_failures_total{reason=\"invalid\"}").await, 11);
+}
+
+#[tokio::test]
+async fn hashes_change_while_it_runs_and_a_key_of_two_clients_is_nobodys() {
+    let upstream = Upstream::with_fixtures().await;
+    let files = [tempfile::NamedTempFile::new().expect("a file"), tempfile::NamedTempFile::new().expect("a file")];
+    let write = |index: usize, text: String| std::fs::write(files[index].path(), text).expect("room");
+    write(0, format!("\u{feff}{}\r\n", hash("one")));
+    write(1, hash("two"));
+    let paths = files.each_ref().map(|file| file.path().display().to_string());
+    let settings = [
+        ("AUTH__MODE", "api-key"),
+        ("AUTH__CLIENTS__A__KEY_SHA256_FILE", paths[0].as_str()),
+        ("AUTH__CLIENTS__A__SCOPES", "orders:read"),
+        ("AUTH__CLIENTS__B__KEY_SHA256_FILE", paths[1].as_str()),
+        ("AUTH__CLIENTS__B__SCOPES", ALL_SCOPES),
+    ];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let status = async |key: &str| gateway.send(gateway.request(Method::GET, "/customers/18020").bearer_auth(key)).await.status;
+    assert_eq!((status("one").await, status("two").await), (403, 200));
+    write(1, format!("{}\n{}\n", hash("two"), hash("three")));
+    gateway.look_at_files();
+    assert_eq!((status("two").await, status("three").await), (200, 200));
+    write(1, format!("{}\n{}\n", hash("one"), hash("three")));
+    gateway.look_at_files();
+    assert_eq!((status("one").await, status("two").await, status("three").await), (401, 401, 200));
 }
 
 #[tokio::test]

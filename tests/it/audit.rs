@@ -45,6 +45,9 @@ async fn each_look_at_unmasked_personal_data_is_a_line_and_no_other_read_is() {
         gateway.send(ask(&gateway, "masked", &id, Method::GET, target)).await.ok();
         assert_eq!(audited(&id, 0).await, [""; 0], "{target}");
     }
+    let tag = gateway.send(ask(&gateway, "plain", "audit-tag", Method::GET, "/orders/20417")).await.header("etag").to_owned();
+    let again = ask(&gateway, "plain", "audit-known", Method::GET, "/orders/20417").header("if-none-match", tag);
+    assert_eq!((gateway.send(again).await.status, audited("audit-known", 0).await), (304, Vec::new()));
     for target in ["/orders/20417/status", "/orders?since=2016-03-14", "/orders/1/x"] {
         let id = format!("audit-none-{}", target.len());
         gateway.send(ask(&gateway, "plain", &id, Method::GET, target)).await;

@@ -80,6 +80,60 @@ fn what_is_dangerous_must_be_said_explicitly() {
 }
 
 #[test]
+fn who_may_call_must_be_clear() {
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let key = "0123456789abcdef".repeat(4);
+    let mode = ("GATEWAY__AUTH__MODE", "api-key");
+    let client = [
+        mode,
+        ("GATEWAY__AUTH__CLIENTS__SHOP__KEY_SHA256", key.as_str()),
+        ("GATEWAY__AUTH__CLIENTS__SHOP__SCOPES", "orders:read"),
+    ];
+    load(UPSTREAM, &client).expect("a configuration");
+    let with = |name: &'static str, value: &'static str| faults(UPSTREAM, &[client[0], client[1], client[2], (name, value)]);
+    for (name, value, fault) in [
+        ("GATEWAY__AUTH__CLIENTS__SHOP__SCOPES", "orders:all", "auth.clients.shop.scopes "),
+        ("GATEWAY__AUTH__CLIENTS__SHOP__UPSTREAM", "nowhere", "auth.clients.shop.upstream "),
+        ("GATEWAY__AUTH__CLIENTS__SHOP__KEY_SHA256", "abc", "auth.clients.shop.key_sha256 "),
+        ("GATEWAY__AUTH__CLIENTS__SHOP__KEY_SHA256", nothing, "auth.clients.shop.key_sha256 "),
+        ("GATEWAY__AUTH__CLIENTS__SHOP__RATE", "0", "auth.clients.shop.rate "),
+        ("GATEWAY__AUTH__MODE", "none", "auth.clients "),
+        ("GATEWAY__AUTH__JWT__ISSUER", "https://a.example", "auth.jwt "),
+        ("GATEWAY__SERVER__CORS_ORIGINS", "*", "server.cors_origins "),
+        ("GATEWAY__SERVER__CORS_ORIGINS", "https://a.example/", "server.cors_origins "),
+        ("GATEWAY__SERVER__CORS_ORIGINS", "null", "server.cors_origins "),
+        ("GATEWAY__SERVER__TRUSTED_PROXIES", "10.0.0.0/33", "server.trusted_proxies "),
+    ] {
+        let found = with(name, value);
+        assert!(found.len() == 1 && found[0].starts_with(fault), "{name}={value}: {found:?}");
+    }
+    assert!(faults(UPSTREAM, &[mode])[0].starts_with("auth.clients "));
+    let second = UPSTREAM.to_owned() + &UPSTREAM.replace("default", "other");
+    assert!(faults(&second, &client)[0].starts_with("auth.clients.shop.upstream "));
+    let jwt = [
+        ("GATEWAY__AUTH__MODE", "jwt"),
+        ("GATEWAY__AUTH__JWT__ISSUER", "https://login.example"),
+        ("GATEWAY__AUTH__JWT__AUDIENCE", "orders"),
+    ];
+    load(UPSTREAM, &jwt).expect("a configuration");
+    assert!(faults(&second, &jwt)[0].starts_with("auth.jwt.upstream_claim "));
+    for (name, value) in [
+        ("GATEWAY__AUTH__JWT__ISSUER", "http://login.example"),
+        ("GATEWAY__AUTH__JWT__JWKS_URL", "http://login.example/keys"),
+        ("GATEWAY__AUTH__JWT__ALGORITHMS", "HS256"),
+        ("GATEWAY__AUTH__JWT__ALGORITHMS", "none"),
+        ("GATEWAY__AUTH__JWT__SCOPE_CLAIM", " "),
+    ] {
+        assert_eq!(faults(UPSTREAM, &[jwt[0], jwt[1], jwt[2], (name, value)]).len(), 1, "{name}={value}");
+    }
+    let by_proxy = [
+        ("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://127.0.0.1:1/orders"),
+        ("GATEWAY__UPSTREAMS__DEFAULT__PROXY", "http://proxy.example:3128"),
+    ];
+    assert!(faults(UPSTREAM, &by_proxy)[0].starts_with("upstreams.default.url "));
+}
+
+#[test]
 fn values_must_fit_exactly() {
     for (variable, good, bad) in [
         (
@@ -146,10 +200,12 @@ fn a_secret_for_marks_is_long_also_when_its_file_is_read_anew() {
     let config = load("", &[&upstream[..], &[("GATEWAY__SERVER__SECRET_FILE", &path)]].concat()).expect("a configuration");
     let reload = config.reloads().into_iter().find(|reload| reload.key() == "server.secret").expect("a secret");
     write(short);
+    assert_eq!(reload.reread(), Reread::Same);
     assert!(matches!(reload.reread(), Reread::Unusable(_)));
     let secret = config.server.secret.expect("a secret");
     assert_eq!(secret.with(str::to_owned), "0123456789abcdef");
     write("fedcba9876543210");
+    assert_eq!(reload.reread(), Reread::Same);
     assert_eq!((reload.reread(), secret.with(str::to_owned)), (Reread::Changed, "fedcba9876543210".to_owned()));
 }
 

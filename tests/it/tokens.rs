@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::issuer::{AUDIENCE, Issuer, key_set, keys, sign};
+use crate::support::log::audit;
 use crate::support::{Answer, Gateway, Upstream};
 
 async fn gateway(upstream: &Upstream, issuer: &Issuer, more: &[(&str, &str)]) -> Gateway {
@@ -186,6 +187,25 @@ async fn a_token_that_cannot_be_checked_is_our_trouble_and_not_the_clients() {
     answer.problem(503, "authentication-unavailable");
     assert_eq!(answer.header("retry-after"), "1");
     assert!(upstream.queries().is_empty());
+}
+
+#[tokio::test]
+async fn who_is_known_by_a_personal_number_is_told_from_others_and_not_by_it() {
+    let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
+    let gateway = gateway(&upstream, &issuer, &[("SERVER__SECRET", "0123456789abcdef")]).await;
+    let mut labels = Vec::new();
+    for subject in ["191212121212", "209912121212", "anna@example.com", "bo@example.com", "webshop"] {
+        let id = format!("label-{}", labels.len());
+        let token = issuer.token(&json!({"sub": subject, "scope": "orders:read personal-data:read"}));
+        let request = gateway.request(Method::GET, "/orders/20417").bearer_auth(token).header("x-request-id", &id);
+        gateway.send(request).await.ok();
+        labels.push(audit(&id, 1).await[0]["client"].as_str().expect("a label").to_owned());
+    }
+    assert!(labels.iter().take(4).all(|label| label.starts_with("****#") && label.len() == 17), "{labels:?}");
+    assert_eq!(labels[4], "webshop");
+    labels.sort_unstable();
+    labels.dedup();
+    assert_eq!(labels.len(), 5);
 }
 
 #[tokio::test]

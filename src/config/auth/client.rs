@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use crate::access::hash_of_key;
 use crate::config::reload::{Contents, Loaded};
 use crate::config::server::rate;
 use crate::config::settings::{Misfit, Settings};
@@ -86,11 +87,13 @@ fn parse_lines(contents: &[Contents]) -> Result<Vec<KeyHash>, Misfit> {
 fn parse_all<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Vec<KeyHash>, Misfit> {
     let hashes: Option<Vec<_>> = texts.map(|text| parse_hash(text.trim())).collect();
     let hashes = hashes.filter(|hashes| !hashes.is_empty());
-    hashes.ok_or_else(|| "must be SHA-256 in 64 hexadecimal digits, one for each key".to_owned())
+    hashes.ok_or_else(|| "must be SHA-256 in 64 hexadecimal digits, one for each key, and not that of nothing".to_owned())
 }
 
 fn parse_hash(text: &str) -> Option<KeyHash> {
-    hex::decode(text).ok()?.try_into().ok()
+    let hash: KeyHash = hex::decode(text).ok()?.try_into().ok()?;
+    // What a tool writes that was given no key.
+    (hash != hash_of_key("")).then_some(hash)
 }
 
 fn read_upstream(settings: &mut Settings, key: &str, upstreams: &BTreeSet<String>) -> Option<String> {

@@ -47,7 +47,11 @@ pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Opt
         settings.fault("auth.jwt.audience", "is missing: whom the tokens must be for, as their aud says");
     }
     let algorithms = settings.list("auth.jwt.algorithms", &["RS256", "ES256"]);
-    let algorithms = algorithms.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>, _>>();
+    let algorithms = if algorithms.is_empty() {
+        Err("must not be empty: no token would be good".to_owned())
+    } else {
+        algorithms.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>, _>>()
+    };
     let algorithms = algorithms.map_err(|misfit| settings.fault("auth.jwt.algorithms", &misfit)).ok();
     let upstream_claim = settings.optional("auth.jwt.upstream_claim", claim);
     if upstream_claim.is_none() && upstreams.len() > 1 {

@@ -41,6 +41,10 @@ pub(in crate::rest) async fn get_customer(
 ) -> Result<Response, Problem> {
     let customer = asked.backend.customer_info(&asked.context, path.id).await;
     let customer = customer.map_err(|error| Problem::read(&error, Code::CustomerNotFound))?;
-    asked.trail.has_seen("get_customer", &[path.id.get()]);
-    Ok(json_with_tag(&headers, &wire::Customer::new(&customer, asked.sight())))
+    let response = json_with_tag(&headers, &wire::Customer::new(&customer, asked.sight()));
+    // Whoever has it already is shown nothing.
+    if response.status().is_success() {
+        asked.trail.has_seen("get_customer", &[path.id.get()]);
+    }
+    Ok(response)
 }

@@ -41,6 +41,10 @@ pub(in crate::rest) async fn get_order(
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    asked.trail.has_seen("get_order", &[path.id.get()]);
-    Ok(json_with_tag(&headers, &wire::Order::new(&order, asked.sight())))
+    let response = json_with_tag(&headers, &wire::Order::new(&order, asked.sight()));
+    // Whoever has it already is shown nothing.
+    if response.status().is_success() {
+        asked.trail.has_seen("get_order", &[path.id.get()]);
+    }
+    Ok(response)
 }

@@ -4,7 +4,7 @@ use axum::extract::OriginalUri;
 use axum::response::Response;
 
 use crate::model::Order;
-use crate::rest::expand::expand;
+use crate::rest::expand::{Expanded, expand};
 use crate::rest::extract::{AcceptsList, OrderListQuery};
 use crate::rest::filter::Filter;
 use crate::rest::list;
@@ -58,9 +58,8 @@ pub(in crate::rest) async fn list_orders(
         return Ok(page.respond(accepted.form, asked.sight(), &address));
     }
     let (orders, page) = page.split();
+    let orders = expand(&asked, &context, orders).await;
     let mut seen = asked.trail.clone().list("list_orders");
-    for order in &orders {
-        seen.note(order.id.get());
-    }
-    Ok(page.with(expand(&asked, &context, orders).await).respond(accepted.form, asked.sight(), &address))
+    orders.iter().filter_map(Expanded::shown).for_each(|id| seen.note(id));
+    Ok(page.with(orders).respond(accepted.form, asked.sight(), &address))
 }

@@ -70,9 +70,11 @@ impl Gateway {
         Self { address, ops, client, fresh: Mutex::new(app.fresh), stop, tasks }
     }
 
-    /// Reads its files anew, as it does every second.
+    /// Reads its files anew, as it does every second, until what is new in them is used.
     pub(crate) fn look_at_files(&self) {
-        self.fresh.lock().expect("no test panics inside").look();
+        let mut fresh = self.fresh.lock().expect("no test panics inside");
+        fresh.look();
+        fresh.look();
     }
 
     /// Stops, and waits until no connection can be made any more.
