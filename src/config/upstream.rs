@@ -40,7 +40,7 @@ pub struct Upstream {
     /// How long a write may be on its way there: what clients are told to wait when an outcome is unknown. Default 35s;
     /// `GATEWAY__UPSTREAMS__DEFAULT__SETTLE_TIME`.
     pub settle_time: Duration,
-    /// How many calls it may be working at; a quarter of them is closed to reads, and lists get half of the rest. Default 64;
+    /// How many calls it may be working at; a quarter of them, rounded down, is closed to reads, and lists get half of the rest. Default 64;
     /// `GATEWAY__UPSTREAMS__DEFAULT__MAX_IN_FLIGHT`.
     pub max_in_flight: usize,
     /// When it is no longer asked because it does not answer. `GATEWAY__UPSTREAMS__DEFAULT__BREAKER__ENABLED`, default true;

@@ -126,6 +126,8 @@ impl Login {
             Ok(hash) if Some(hash) != refused => USED_FOR,
             Ok(hash) if hash.is_proven() => PROVEN_STANDS_FOR,
             Ok(_) | Err(Error::CredentialRejected) => STANDS_FOR,
+            // The order system was not asked, and says nothing by that.
+            Err(Error::NotSent { .. } | Error::Overloaded) => Duration::ZERO,
             Err(_) => backoff::longest(self.failures),
         }
     }
@@ -134,6 +136,7 @@ impl Login {
     fn failures(&self) -> u32 {
         match self.outcome {
             Ok(_) | Err(Error::CredentialRejected) => 0,
+            Err(Error::NotSent { .. } | Error::Overloaded) => self.failures,
             Err(_) => self.failures + 1,
         }
     }

@@ -39,8 +39,8 @@ pub(super) struct Connection<S> {
     pub(super) over: CancellationToken,
 }
 
-/// How long, after a stop has begun, a client may take to make the first request of its connection.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// How long, after a stop has begun, a client may take over the head of a request, or the first one of its connection.
+const LAST_HEAD: Duration = Duration::from_secs(1);
 
 impl<S> Connection<S>
 where
@@ -87,11 +87,11 @@ where
             }
         });
         let mut http = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        // hyper resets a connection at its stop that it has read nothing from, and its client may just have made it.
+        // hyper resets a connection at its stop that it has read nothing from, and closes one in the middle of a head.
         let mut last_request = pin!(async {
             stopping.cancelled().await;
-            if !watch.has_had_request() {
-                sleep(FIRST_REQUEST).await;
+            if watch.is_in_head() {
+                sleep(LAST_HEAD).await;
             }
         });
         let mut is_stopping = false;

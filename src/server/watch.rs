@@ -81,6 +81,11 @@ impl Watch {
         self.state().is_said = true;
     }
 
+    /// Whether the head of a request is awaited, or has begun and is not whole.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.state().phase == Phase::Head
+    }
+
     /// Everything is sent that there was. hyper flushes the socket when it holds nothing back itself.
     pub(super) fn flushed(&self) {
         let mut state = self.state();
@@ -100,6 +105,8 @@ impl Watch {
     pub(super) fn read(&self, bytes: &[u8]) {
         let mut state = self.state();
         match state.phase {
+            // Old clients send a line end after a body, which belongs to nothing.
+            Phase::Idle if bytes.iter().all(|byte| b"\r\n".contains(byte)) => {}
             Phase::Idle => state.enter(Phase::Head),
             Phase::Busy { has_body: false } => state.is_more_there = true,
             Phase::Head | Phase::Busy { has_body: true } => {}

@@ -1,5 +1,7 @@
 //! Two tenants with the same order ids and the same keys in one gateway: nothing of one shows at the other.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -49,6 +51,14 @@ fn told_by(name: &'static str) -> impl Fn(&str) -> Reply + Send + Sync + 'static
     }
 }
 
+/// The same message with the same key as the other tenant's, but for the text: the reference that stands for the key.
+async fn write(gateway: &Gateway, name: &'static str, order: u64) -> (&'static str, String, String) {
+    let request = gateway.request(Method::POST, &format!("/orders/{order}/messages")).bearer_auth(name);
+    let request = request.header("content-type", "application/json").header("idempotency-key", "0123456789abcdef");
+    let answer = gateway.send(request.body(json!({"type": "log", "text": format!("hej {name}")}).to_string())).await;
+    (name, "reference".to_owned(), answer.ok()["reference"].as_str().expect("a reference").to_owned())
+}
+
 #[tokio::test]
 async fn in_10_000_interleaved_requests_no_tenant_sees_the_others() {
     let north = Upstream::answering(told_by("north")).await;
@@ -66,6 +76,7 @@ async fn in_10_000_interleaved_requests_no_tenant_sees_the_others() {
                 2 => format!("/customers/{}", id + 1),
                 3 => format!("/orders/{}/messages", id + 1),
                 4 => format!("/orders/{}/status", id + 1),
+                5 => return write(gateway, name, id + 1).await,
                 _ => format!("/orders/{}", id + 1),
             };
             let answer = gateway.send(gateway.request(Method::GET, &target).bearer_auth(name)).await;
@@ -75,11 +86,21 @@ async fn in_10_000_interleaved_requests_no_tenant_sees_the_others() {
         }
     };
     let tags: Vec<_> = stream::iter(0..10_000).map(ask).buffer_unordered(64).collect().await;
-    for (name, target, tag) in tags.iter().filter(|(_, _, tag)| !tag.is_empty()).take(500) {
+    for (name, target, tag) in tags.iter().filter(|(_, target, tag)| !tag.is_empty() && target != "reference").take(500) {
         let others = tags.iter().filter(|(of, at, _)| of != name && at == target);
         assert!(others.take(20).all(|(_, _, other)| other != tag), "{target}");
     }
-    assert!(north.queries().len() > 1_000 && south.queries().len() > 1_000);
+    for (upstream, other) in [(&north, "south"), (&south, "north")] {
+        let writes: Vec<_> = upstream.queries().into_iter().filter(|query| query.contains("method=add_message")).collect();
+        assert!(writes.len() > 100 && writes.iter().all(|query| !query.contains(other)), "{} writes", writes.len());
+    }
+    let of = |name: &str| {
+        tags.iter()
+            .filter(|(of, at, _)| of == &name && at == "reference")
+            .map(|(_, _, tag)| tag.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    assert!(of("north").len() == 4 && of("north").is_disjoint(&of("south")));
 }
 
 #[tokio::test]
