@@ -260,4 +260,12 @@ mod tests {
             prop_assert!(Authorities::parse(cut(&whole).as_bytes()).is_err());
         }
     }
+
+    #[test]
+    fn a_byte_order_mark_hides_nothing() {
+        let key = KeyPair::generate().unwrap();
+        let two = certificate(&key) + &certificate(&KeyPair::generate().unwrap());
+        assert_eq!(certificates(format!("\u{feff}{two}").as_bytes()).map(|all| all.len()).ok(), Some(2));
+        assert!(Key::parse(format!("\u{feff}{}", key.serialize_pem()).as_bytes()).is_ok());
+    }
 }

@@ -120,3 +120,16 @@ async fn a_response_that_is_not_taken_or_takes_for_ever_ends() {
     watch.written::<usize>(&Poll::Pending);
     assert_eq!(seconds(&watch).await, 30);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_end_after_a_request_begins_no_head() {
+    let watch = Watch::new(Limits::default());
+    watch.read(HEAD);
+    watch.request_came(false);
+    watch.response_ended();
+    watch.flushed();
+    watch.read(b"\r\n");
+    assert!(!watch.is_in_head());
+    watch.read(b"G");
+    assert!(watch.is_in_head());
+}
