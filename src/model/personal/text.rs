@@ -1,19 +1,24 @@
 //! Personal data in free text.
 
+use std::ops::Range;
+
 /// What stands in the place of masked data.
 const MASK: &str = "****";
-/// The longest phone number.
-const MAX_DIGITS: usize = 15;
+/// The fewest and the most digits of a phone number.
+const PHONE: std::ops::RangeInclusive<usize> = 7..=15;
+/// The fewest digits in a row that are taken for an identity number, whatever they are.
+const LONG: usize = 10;
+/// How many characters may stand between two groups of digits of one number.
+const MAX_GAP: usize = 3;
 
 /// The text with personal identity numbers, phone numbers and e-mail addresses replaced by `****`.
 ///
-/// Numbers are looked at in groups of digits with one space or hyphen (or `+`, which centenarians have) between them:
-/// 10 digits or more in a row, 6 or 8 digits followed by 4, and 7 to 15 digits in all that begin with `0` or `+` and are
-/// not joined to digits before them.
+/// People write numbers in groups with all kinds of things between them: space, dashes, full stops, slashes, brackets, line
+/// ends. An identity number is ten digits or more in a row, or a date of six or eight digits, in groups of even length, and
+/// then four more. A phone number begins with `0` or `+` and has 7 to 15 digits; it ends where another number begins.
 #[must_use]
 pub fn mask_personal_data(text: &str) -> String {
-    let without_addresses = mask_email_addresses(text);
-    mask_numbers(&without_addresses)
+    mask_numbers(&mask_email_addresses(text))
 }
 
 /// The text with every occurrence of a word replaced by `****`, where it stands alone.
@@ -34,77 +39,147 @@ pub fn mask_word(text: &str, word: &str) -> String {
 }
 
 fn mask_email_addresses(text: &str) -> String {
-    let is_part = |character: char| character.is_alphanumeric() || "._%+-@'".contains(character);
+    let is_part = |character: char| !character.is_whitespace() && !"<>(),;:\"".contains(character);
     let mut masked = String::with_capacity(text.len());
     for piece in split_keeping(text, is_part) {
-        let is_address = piece.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-        masked.push_str(if is_address { MASK } else { piece });
+        let address = piece.trim_matches(['.', '!', '?', '\'']);
+        let is_address = address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+        masked.push_str(&if is_address { piece.replace(address, MASK) } else { piece.to_owned() });
     }
     masked
+}
+
+/// A group of digits in a text.
+#[derive(Debug)]
+struct Group {
+    bytes: Range<usize>,
+    digits: usize,
+    begins_with_zero: bool,
+    /// What stands between it and the group before, when that may be of the same number.
+    gap: Option<Range<usize>>,
+    /// Whether a `+` stands before it.
+    has_plus: bool,
 }
 
 fn mask_numbers(text: &str) -> String {
-    let is_part = |character: char| character.is_ascii_digit() || matches!(character, ' ' | '-' | '+');
+    let groups = groups(text);
     let mut masked = String::with_capacity(text.len());
-    for piece in split_keeping(text, is_part) {
-        if piece.bytes().any(|byte| byte.is_ascii_digit()) {
-            mask_groups(piece, &mut masked);
-        } else {
-            masked.push_str(piece);
+    let (mut done, mut next, mut is_after_number) = (0, 0, true);
+    while let Some(rest) = groups.get(next..).filter(|rest| !rest.is_empty()) {
+        let used =
+            identity_number(rest).or_else(|| if is_after_number || is_apart(text, rest) { phone_number(rest) } else { None });
+        let used = used.map(|count| count + tail(rest.get(count..).unwrap_or_default()));
+        let number = rest.iter().take(used.unwrap_or(1));
+        let (start, end) =
+            number.fold((usize::MAX, 0), |(start, end), group| (start.min(group.bytes.start), end.max(group.bytes.end)));
+        if used.is_some() {
+            let start = start - usize::from(rest.first().is_some_and(|first| first.has_plus));
+            masked.push_str(text.get(done..start).unwrap_or_default());
+            masked.push_str(MASK);
+            done = end;
         }
+        is_after_number = used.is_some();
+        next += used.unwrap_or(1);
     }
+    masked.push_str(text.get(done..).unwrap_or_default());
     masked
 }
 
-/// Masks the numbers in a text of digits, spaces, hyphens and plus signs.
-fn mask_groups(piece: &str, masked: &mut String) {
-    let mut rest = piece;
-    let mut previous = ' ';
-    while let Some(first) = rest.chars().next() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count().max(1);
-        let number = identity_length(rest).or_else(|| (previous == ' ').then(|| phone_length(rest)).flatten());
-        let (used, after) = rest.split_at(number.unwrap_or(digits));
-        masked.push_str(if number.is_some() { MASK } else { used });
-        previous = used.chars().last().unwrap_or(first);
-        rest = after;
-    }
+/// Whether a number may begin with the first group: it is not joined to digits before it.
+fn is_apart(text: &str, groups: &[Group]) -> bool {
+    let gap = groups.first().and_then(|first| first.gap.clone()).and_then(|gap| text.get(gap));
+    gap.is_none_or(|gap| gap.contains(|character: char| character.is_whitespace() || character == '('))
 }
 
-/// How long the identity number is that the text begins with.
-fn identity_length(text: &str) -> Option<usize> {
-    match groups(text).as_slice() {
-        [(_, 6 | 8), (end, 4), ..] | [(end, 10..), ..] => Some(*end),
-        _ => None,
+/// How many groups the identity number has that the text goes on with.
+fn identity_number(groups: &[Group]) -> Option<usize> {
+    if groups.first()?.digits >= LONG {
+        return Some(1);
     }
-}
-
-/// How long the phone number is that the text begins with.
-fn phone_length(text: &str) -> Option<usize> {
-    if !text.starts_with(['0', '+']) {
-        return None;
-    }
-    let totals = groups(text).into_iter().scan(0, |total, (end, digits)| {
-        *total += digits;
-        Some((end, *total))
-    });
-    totals.take_while(|(_, total)| *total <= MAX_DIGITS).filter(|(_, total)| *total >= 7).map(|(end, _)| end).last()
-}
-
-/// The groups of digits that the text begins with, one separator apart: where each ends, and its number of digits. No more
-/// than a number can have, or a long row of digits would be looked at again and again.
-fn groups(text: &str) -> Vec<(usize, usize)> {
-    let bytes = text.as_bytes();
-    let mut groups = Vec::new();
-    let mut at = usize::from(text.starts_with('+'));
-    loop {
-        let digits = bytes.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 || groups.len() > MAX_DIGITS {
-            return groups;
+    let mut date = 0;
+    for (index, group) in joined(groups).enumerate() {
+        match (date, group.digits) {
+            (6 | 8, 4) => return Some(index + 1),
+            (_, digits) if digits % 2 == 0 && date + digits <= 8 => date += digits,
+            _ => return None,
         }
-        at += digits;
-        groups.push((at, digits));
-        at += 1;
     }
+    None
+}
+
+/// How many groups the phone number has that the text goes on with.
+fn phone_number(groups: &[Group]) -> Option<usize> {
+    let first = groups.first().filter(|first| first.begins_with_zero || first.has_plus)?;
+    let (mut digits, mut count) = (first.digits, 1);
+    for (index, group) in joined(groups).enumerate().skip(1) {
+        let is_enough = digits >= *PHONE.start();
+        if is_enough && groups.get(index..).is_some_and(begins_number) || digits + group.digits > *PHONE.end() {
+            break;
+        }
+        digits += group.digits;
+        count += 1;
+    }
+    PHONE.contains(&digits).then_some(count)
+}
+
+/// How many short groups follow a number that may be its end: better one too many than digits of it that stay.
+fn tail(groups: &[Group]) -> usize {
+    let is_tail = |(index, group): &(usize, &Group)| {
+        let rest = groups.get(*index..).unwrap_or_default();
+        group.gap.is_some() && group.digits <= 4 && identity_number(rest).is_none() && phone_number(rest).is_none()
+    };
+    groups.iter().take(*PHONE.end()).enumerate().take_while(is_tail).count()
+}
+
+/// Whether these groups begin a number of their own.
+fn begins_number(groups: &[Group]) -> bool {
+    let begins_phone = groups.first().is_some_and(|first| first.begins_with_zero || first.has_plus);
+    let digits: usize = joined(groups).map(|group| group.digits).sum();
+    identity_number(groups).is_some() || begins_phone && digits >= *PHONE.start()
+}
+
+/// The first group and those that may be of the same number. No more than a number can have, or a long text would be looked at
+/// again and again.
+fn joined(groups: &[Group]) -> impl Iterator<Item = &Group> {
+    groups
+        .iter()
+        .enumerate()
+        .take_while(|(index, group)| *index == 0 || group.gap.is_some())
+        .map(|(_, group)| group)
+        .take(*PHONE.end())
+}
+
+fn groups(text: &str) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut at = 0;
+    for piece in split_keeping(text, is_digit) {
+        let bytes = at..at + piece.len();
+        at = bytes.end;
+        if !piece.starts_with(is_digit) {
+            continue;
+        }
+        let gap =
+            groups.last().map(|before| before.bytes.end..bytes.start).filter(|gap| text.get(gap.clone()).is_some_and(is_gap));
+        let has_plus = text.get(..bytes.start).is_some_and(|before| before.ends_with('+'));
+        let begins_with_zero = piece.starts_with(['0', '\u{ff10}']);
+        groups.push(Group { digits: piece.chars().count(), bytes, begins_with_zero, gap, has_plus });
+    }
+    groups
+}
+
+/// Digits as keyboards write them, those of East Asia too.
+fn is_digit(character: char) -> bool {
+    character.is_ascii_digit() || ('\u{ff10}'..='\u{ff19}').contains(&character)
+}
+
+/// What may stand between the groups of one number.
+fn is_gap(text: &str) -> bool {
+    let may_stand = |character: char| {
+        character.is_whitespace()
+            || "-+./()\u{ad}\u{2212}".contains(character)
+            || ('\u{2010}'..='\u{2015}').contains(&character)
+    };
+    text.chars().count() <= MAX_GAP && text.chars().all(may_stand)
 }
 
 /// Cuts the text where characters begin or end to fit.
@@ -125,23 +200,84 @@ fn split_keeping(text: &str, fits: impl Fn(char) -> bool) -> Vec<&str> {
 mod tests {
     use super::*;
 
+    /// Spellings of one identity number.
+    const IDENTITIES: [&str; 18] = [
+        "191212121212",
+        "1212121212",
+        "19191212121212",
+        "19121212-1212",
+        "19121212 1212",
+        "121212-1212",
+        "121212+1212",
+        "191212\u{2013}1212",
+        "19121212 - 1212",
+        "191212 -1212",
+        "191212\n1212",
+        "1912 1212 1212",
+        "12 12 12-1212",
+        "191212.1212",
+        "191212/1212",
+        "191212\u{a0}1212",
+        "１９１２１２１２１２１２",
+        "1912-12-12-1212",
+    ];
+    /// Spellings of phone numbers.
+    const PHONES: [&str; 18] = [
+        "0701740605",
+        "070-174 06 05",
+        "070-1740605",
+        "+46701740605",
+        "+46 70 174 06 05",
+        "0046701740605",
+        "090-12 34 56",
+        "08-123456",
+        "+46 (0)70-174 06 05",
+        "070) 174 06 05",
+        "070/174 06 05",
+        "070.174.06.05",
+        "070 - 174 06 05",
+        "070-174\t06 05",
+        "070\u{a0}174\u{a0}06\u{a0}05",
+        "070\u{ad}174\u{ad}06\u{ad}05",
+        "070-174 06  05",
+        "070\u{2212}1740605",
+    ];
+
     #[test]
-    fn identity_numbers_are_masked_in_every_spelling() {
-        for number in
-            ["191212121212", "19121212-1212", "19121212 1212", "1212121212", "121212-1212", "121212+1212", "19191212121212"]
+    fn numbers_are_masked_in_every_spelling() {
+        for number in IDENTITIES.iter().chain(&PHONES) {
+            assert_eq!(mask_personal_data(&format!("Kund: {number}, tack")), "Kund: ****, tack", "{number:?}");
+            assert_eq!(mask_personal_data(&format!("Tel-{number}.")), "Tel-****.", "{number:?}");
+        }
+        assert_eq!(mask_personal_data("Kund (191212121212) finns"), "Kund (****) finns");
+        assert_eq!(mask_personal_data("Ring (070) 174 06 05"), "Ring (****");
+    }
+
+    #[test]
+    fn numbers_side_by_side_leave_nothing_of_each_other() {
+        for (first, second) in IDENTITIES
+            .iter()
+            .chain(&PHONES)
+            .flat_map(|first| PHONES.iter().chain(&IDENTITIES).map(move |second| (first, second)))
         {
-            assert_eq!(mask_personal_data(&format!("Kund ({number}) finns")), "Kund (****) finns", "{number}");
+            for gap in [" ", ", ", "\n"] {
+                let masked = mask_personal_data(&format!("{first}{gap}{second}"));
+                assert!(!masked.contains(is_digit), "{first:?}{gap:?}{second:?} {masked:?}");
+            }
         }
     }
 
     #[test]
-    fn phone_numbers_and_addresses_are_masked() {
-        for number in
-            ["0701740605", "070-174 06 05", "070-1740605", "+46701740605", "+46 70 174 06 05", "0046701740605", "090-12 34 56"]
+    fn addresses_are_masked() {
+        for address in
+            ["order@example.net", "tolvan&co@example.com", "a.b+c@x.example", "x@[127.0.0.1]", "o'dotter@example.com"]
         {
-            assert_eq!(mask_personal_data(&format!("Ring {number}.")), "Ring ****.", "{number}");
+            assert_eq!(
+                mask_personal_data(&format!("Mail <{address}>, eller {address}. Tack")),
+                "Mail <****>, eller ****. Tack"
+            );
         }
-        assert_eq!(mask_personal_data("Mail <order@example.net>, tack"), "Mail <****>, tack");
+        assert_eq!(mask_personal_data("2 @ 100 kr, @"), "2 @ 100 kr, @");
     }
 
     #[test]
