@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use jiff::civil::Date;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, DecodeItem};
+use super::answer::{Answer, DecodeItem, presentable};
 use super::call::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS, SET_STATUS};
 use super::caller::Caller;
 use super::drift::Drift;
@@ -259,7 +259,8 @@ impl Credential {
 }
 
 impl Credential {
-    /// The same outcome, should the order system repeat in its refusal what the call was known by.
+    /// The same outcome with the order system's sentence made presentable. It may repeat what the call was known by, which goes
+    /// first: what is masked or cut for other reasons could not be recognised any more.
     fn withheld_from<T>(&self, signature: &Signature, outcome: Result<T>) -> Result<T> {
         let Err(Error::Refused { message: Some(message) }) = outcome else { return outcome };
         let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
@@ -270,7 +271,7 @@ impl Credential {
         if let Signature::Hash { hash, .. } = signature {
             withheld = mask_word(&withheld, hash.as_str());
         }
-        Err(Error::Refused { message: Some(withheld) })
+        Err(Error::Refused { message: presentable(&withheld) })
     }
 }
 

@@ -115,10 +115,12 @@ async fn nothing_that_an_order_system_says_of_people_gets_into_logs_metrics_or_p
 
 #[tokio::test]
 async fn a_key_and_a_hash_get_into_nothing_either() {
-    let refused = "<order_info><status>failed</status><message>User CanaryUser, key CanaryKey, hash CanaryHash: no</message></order_info>";
-    for login in
-        ["<api_login><status>success</status><hash_key>CanaryHash</hash_key></api_login>", "CanaryUser CanaryKey", refused]
-    {
+    let refused = "<order_info><status>failed</status><message>User CanaryUser, key Canary0123456789Key, hash CanaryHash: no</message></order_info>";
+    for login in [
+        "<api_login><status>success</status><hash_key>CanaryHash</hash_key></api_login>",
+        "CanaryUser Canary0123456789Key",
+        refused,
+    ] {
         let login = login.to_owned();
         let upstream =
             Upstream::answering(move |query| Reply::xml(if query.contains("api_login") { &login } else { refused })).await;
@@ -126,7 +128,7 @@ async fn a_key_and_a_hash_get_into_nothing_either() {
         let settings = [
             ("UPSTREAMS__DEFAULT__DIALECT", "provider"),
             ("UPSTREAMS__DEFAULT__API_USER", "CanaryUser"),
-            ("UPSTREAMS__DEFAULT__API_KEY", "CanaryKey"),
+            ("UPSTREAMS__DEFAULT__API_KEY", "Canary0123456789Key"),
             ("SERVER__REQUEST_TIMEOUT", "500ms"),
         ];
         let gateway = Gateway::with(&upstream, &[borrowed(&clients), settings.to_vec()].concat()).await;

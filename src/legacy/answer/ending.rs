@@ -88,13 +88,14 @@ impl Ending {
         } else if call.names_entity && (code == "404" || http_status == 404) {
             Error::NotFound
         } else {
-            Error::Refused { message: presentable(message) }
+            // As it stands: whoever made the call knows what it must not repeat.
+            Error::Refused { message: Some(message.to_owned()) }
         })
     }
 }
 
 /// The order system's own sentence, safe for everybody who calls us.
-fn presentable(message: &str) -> Option<String> {
+pub(in crate::legacy) fn presentable(message: &str) -> Option<String> {
     let spaced = message.replace(['\n', '\t'], " ");
     let visible: String = spaced.chars().filter(|character| !character.is_control()).collect();
     let masked: String = mask_personal_data(visible.trim()).chars().take(MAX_MESSAGE).collect();
