@@ -67,7 +67,7 @@ impl Inner {
         // A write that cannot be settled any more is better not begun.
         let context = &context.sent_by(self.latest_sending(context).ok_or(Error::Overloaded)?);
         // Before it is sent, lest it be forgotten if something goes wrong here.
-        self.messages.remember(owner.clone(), marker.clone(), context.deadline() + self.settings.settle_time);
+        let ticket = self.messages.remember(owner.clone(), marker.clone(), context.deadline() + self.settings.settle_time);
         let write = || self.backend().add_message(context, owner.order, with_marker.clone());
         let done = match self.send(context, "add_message", write).await {
             Ok(at) => Ok(Added { at, reference: Some(marker.reference.clone()), ..Added::default() }),
@@ -81,10 +81,9 @@ impl Inner {
             Err(error) => Err(error.into()),
         };
         if done.as_ref().is_err_and(Refusal::is_open) {
-            self.messages.remember(owner, marker, self.under_way_until(context));
-        } else {
-            self.messages.forget(&owner);
+            self.messages.remember(owner.clone(), marker, self.under_way_until(context));
         }
+        self.messages.forget(&owner, ticket);
         done
     }
 
@@ -101,7 +100,8 @@ impl Inner {
     /// The message as it stands in the log. While one with this key may be under way, nothing is sent if it is not there:
     /// absence proves nothing then.
     async fn look_for(&self, context: &Context, owner: &Owner, message: &NewMessage) -> Result<Option<Added>, Refusal> {
-        let pending = self.messages.get(owner);
+        // Keys have their turns, so there is one at the most.
+        let pending = self.messages.get(owner).pop();
         if pending.as_ref().is_some_and(|pending| !self.settings.markers.is_of(&pending.write, owner, message)) {
             return Err(Refusal::KeyReused);
         }
@@ -114,7 +114,9 @@ impl Inner {
         };
         match self.settings.markers.find(log(&before), owner, message) {
             Found::Same { row, times } => {
-                self.messages.forget(owner);
+                if let Some(pending) = &pending {
+                    self.messages.forget(owner, pending.ticket());
+                }
                 Ok(Some(self.added(row, times)))
             }
             Found::Other => Err(Refusal::KeyReused),

@@ -36,7 +36,7 @@ impl Inner {
 
     /// A change that is sent only if the order is as expected. The order system cannot be asked for that in one step: who
     /// writes between the look and the change is not prevented, but noticed where the order is looked at again. While another
-    /// change of the gateway's may be under way, it is not known what the order is like, unless it has changed since.
+    /// change of the gateway's may be under way, it is not known what the order will be like.
     pub(super) async fn change_status_if(
         &self,
         context: &Context,
@@ -52,13 +52,15 @@ impl Inner {
         let _turn = turn.ok_or(Error::Overloaded)?;
         let mut retry = 0;
         loop {
+            // What is open when the look begins may land during it, and be over when it ends.
+            let mut open = self.changes.get(&id);
             let before = self.look_before(context, id).await?;
-            let pending = self.pending_change(&before);
+            open.extend(self.changes.get(&id));
             if !is_expected(&before) {
                 return Err(Refusal::NotAsExpected(Box::new(before)));
             }
-            if let Some(pending) = pending {
-                return Err(Refusal::Pending(pending.time_left()));
+            if let Some(time_left) = self.time_of_open(&before, open) {
+                return Err(Refusal::Pending(time_left));
             }
             match self.change_from(context, &before, status).await {
                 // What was looked at is old by now.
@@ -68,31 +70,36 @@ impl Inner {
         }
     }
 
-    /// The change that may be under way to an order which shows nothing of it.
-    fn pending_change(&self, order: &Order) -> Option<Pending<Change>> {
+    /// How long any of these changes may still be under way that the order does not show. Whatever else has happened to the
+    /// order says nothing about them.
+    fn time_of_open(&self, order: &Order, open: Vec<Pending<Change>>) -> Option<Duration> {
         let seen = Seen::in_order(order);
-        let pending = self.changes.get(&order.id)?;
-        if pending.write.has_landed_in(&seen) {
-            self.changes.forget(&order.id);
-            return None;
+        let (landed, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|pending| pending.write.has_landed_in(&seen));
+        for pending in landed {
+            self.changes.forget(&order.id, pending.ticket());
         }
-        Some(pending).filter(|pending| pending.write.before.as_ref().is_none_or(|before| seen.is_same_as(before)))
+        open.iter().map(Pending::time_left).max()
     }
 
     /// Sends a change of an order that is like this.
     async fn change_from(&self, context: &Context, before: &Order, status: OrderStatus) -> Result<(), Refusal> {
-        let change = Change { status, before: Some(Seen::in_order(before)) };
+        let change = |order: &Order| Change { status, before: Some(Seen::in_order(order)) };
         // Before it is sent, lest it be forgotten if something goes wrong here.
-        self.changes.remember(before.id, change.clone(), context.deadline() + self.settings.settle_time);
+        let ticket = self.changes.remember(before.id, change(before), context.deadline() + self.settings.settle_time);
         let done = match self.backend().set_status(context, before.id, status).await {
             Err(unknown @ Error::OutcomeUnknown { .. }) => self.settle_change(context, before, status, unknown).await,
             done => done.map_err(Refusal::from),
         };
-        if done.as_ref().is_err_and(Refusal::is_open) {
-            self.changes.remember(before.id, change, self.under_way_until(context));
-        } else {
-            self.changes.forget(&before.id);
+        let open = match &done {
+            // It may still undo what somebody else has done.
+            Err(Refusal::Conflict(after)) => Some(change(after)),
+            Err(refusal) if refusal.is_open() => Some(change(before)),
+            _ => None,
+        };
+        if let Some(open) = open {
+            self.changes.remember(before.id, open, self.under_way_until(context));
         }
+        self.changes.forget(&before.id, ticket);
         done
     }
 
@@ -157,11 +164,6 @@ impl Seen {
 
     fn rows_more_than(&self, before: &Self) -> usize {
         self.rows.zip(before.rows).map_or(0, |(rows, before)| rows.saturating_sub(before))
-    }
-
-    /// Whether nothing shows that the order has changed since.
-    fn is_same_as(&self, before: &Self) -> bool {
-        self.status == before.status && self.rows.zip(before.rows).is_none_or(|(rows, before)| rows == before)
     }
 
     /// Whether the order was given this status since. If it had the same one before, the row that every change adds tells.

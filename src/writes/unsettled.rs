@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Writes by what they are about, the last one of each, until they can no longer happen. It holds as many as become
-/// unsettled in that time; what is over is cleared away.
+/// Writes by what they are about, until they can no longer happen. It holds as many as become unsettled in that time; what is
+/// over is cleared away.
 #[derive(Debug)]
 pub(super) struct Unsettled<K, W>(Mutex<Memory<K, W>>);
 
 #[derive(Debug)]
 struct Memory<K, W> {
-    pending: HashMap<K, Pending<W>>,
+    pending: HashMap<K, Vec<Pending<W>>>,
+    /// How many were remembered so far.
+    count: u64,
     /// How many there may be before those that are over are cleared away.
     sweep_at: usize,
 }
@@ -24,10 +26,20 @@ struct Memory<K, W> {
 pub(super) struct Pending<W> {
     /// What is known of it.
     pub(super) write: W,
+    ticket: Ticket,
     until: Instant,
 }
 
+/// By which a write is forgotten, and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
 impl<W> Pending<W> {
+    /// By which it is forgotten.
+    pub(super) const fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
     /// How long it may still be.
     pub(super) fn time_left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
@@ -39,31 +51,41 @@ const SWEEP_AT: usize = 1_024;
 
 impl<K, W> Default for Unsettled<K, W> {
     fn default() -> Self {
-        Self(Mutex::new(Memory { pending: HashMap::new(), sweep_at: SWEEP_AT }))
+        Self(Mutex::new(Memory { pending: HashMap::new(), count: 0, sweep_at: SWEEP_AT }))
     }
 }
 
 impl<K: Eq + Hash, W: Clone> Unsettled<K, W> {
     /// Remembers a write that may be under way until then.
-    pub(super) fn remember(&self, key: K, write: W, until: Instant) {
+    pub(super) fn remember(&self, key: K, write: W, until: Instant) -> Ticket {
         let mut memory = self.memory();
-        memory.pending.insert(key, Pending { write, until });
+        memory.count += 1;
+        let ticket = Ticket(memory.count);
+        memory.pending.entry(key).or_default().push(Pending { write, ticket, until });
         if memory.pending.len() >= memory.sweep_at {
             let now = Instant::now();
-            memory.pending.retain(|_, pending| pending.until > now);
+            memory.pending.retain(|_, pending| pending.iter().any(|pending| pending.until > now));
             // So that many that are pending cost no search each.
             memory.sweep_at = SWEEP_AT.max(2 * memory.pending.len());
         }
+        ticket
     }
 
-    /// The write that may be under way.
-    pub(super) fn get(&self, key: &K) -> Option<Pending<W>> {
-        self.memory().pending.get(key).filter(|pending| pending.until > Instant::now()).cloned()
+    /// The writes that may be under way.
+    pub(super) fn get(&self, key: &K) -> Vec<Pending<W>> {
+        let now = Instant::now();
+        self.memory().pending.get(key).into_iter().flatten().filter(|pending| pending.until > now).cloned().collect()
     }
 
-    /// Forgets a write of which is known what became of it.
-    pub(super) fn forget(&self, key: &K) {
-        self.memory().pending.remove(key);
+    /// Forgets a write of which is known what became of it, and those about the same that are over.
+    pub(super) fn forget(&self, key: &K, ticket: Ticket) {
+        let now = Instant::now();
+        let mut memory = self.memory();
+        let Some(pending) = memory.pending.get_mut(key) else { return };
+        pending.retain(|pending| pending.ticket != ticket && pending.until > now);
+        if pending.is_empty() {
+            memory.pending.remove(key);
+        }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory<K, W>> {
@@ -80,18 +102,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_write_is_remembered_until_it_can_no_longer_happen() {
         let unsettled = Unsettled::default();
-        let soon = Instant::now() + Duration::from_secs(35);
-        unsettled.remember("a", 1, soon);
-        unsettled.remember("b", 2, soon);
-        unsettled.forget(&"b");
+        let in_seconds = |seconds| Instant::now() + Duration::from_secs(seconds);
+        unsettled.remember("a", 1, in_seconds(35));
+        let ticket = unsettled.remember("b", 2, in_seconds(35));
+        unsettled.forget(&"b", ticket);
         advance(Duration::from_secs(30)).await;
-        let left = |key| unsettled.get(&key).map(|pending| (pending.write, pending.time_left()));
-        assert_eq!((left("a"), left("b"), left("c")), (Some((1, Duration::from_secs(5))), None, None));
-        unsettled.remember("a", 3, Instant::now() + Duration::from_secs(35));
+        let left = |key| {
+            let pending = unsettled.get(&key).into_iter();
+            pending.map(|pending| (pending.write, pending.time_left().as_secs())).collect::<Vec<_>>()
+        };
+        assert_eq!((left("a"), left("b"), left("c")), (vec![(1, 5)], vec![], vec![]));
+        let ticket = unsettled.remember("a", 3, in_seconds(35));
+        assert_eq!(left("a"), [(1, 5), (3, 35)]);
+        unsettled.forget(&"a", ticket);
+        assert_eq!(left("a"), [(1, 5)], "each forgets its own");
         advance(Duration::from_secs(5)).await;
-        assert_eq!(left("a"), Some((3, Duration::from_secs(30))));
-        advance(Duration::from_secs(30)).await;
-        assert_eq!(left("a"), None);
+        assert_eq!(left("a"), []);
     }
 
     #[tokio::test(start_paused = true)]
@@ -111,6 +137,6 @@ mod tests {
         for key in 0..10 * SWEEP_AT {
             unsettled.remember(key, (), Instant::now() + Duration::from_secs(1));
         }
-        assert!((0..10 * SWEEP_AT).all(|key| unsettled.get(&key).is_some()));
+        assert!((0..10 * SWEEP_AT).all(|key| !unsettled.get(&key).is_empty()));
     }
 }

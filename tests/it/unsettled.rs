@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -125,14 +126,37 @@ async fn while_a_change_may_still_land_a_guarded_one_is_not_sent() {
 }
 
 #[tokio::test]
-async fn an_order_that_has_changed_since_is_changed_by_those_who_have_seen_it() {
+async fn what_others_do_does_not_make_an_open_change_harmless() {
     for is_guarded in [true, false] {
-        let book = Book::new();
-        let (upstream, gateway) = after_a_lost_change(&book, is_guarded, &[]).await;
-        book.change("waiting");
-        patch_if(&gateway, "*", "active").await.ok();
-        assert_eq!(writes(&upstream).len(), 2);
+        for do_something in [|book: &Book| book.change("waiting"), |book: &Book| book.add("log", "hej", SignedDuration::ZERO)] {
+            let book = Book::new();
+            let (upstream, gateway) = after_a_lost_change(&book, is_guarded, &[]).await;
+            do_something(&book);
+            still_unknown(&patch_if(&gateway, "*", "active").await);
+            assert_eq!(writes(&upstream).len(), 1);
+        }
     }
+}
+
+#[tokio::test]
+async fn a_change_in_a_conflict_stays_open() {
+    let book = Book::new();
+    let others = book.clone();
+    // Its answer is lost, and somebody else changes the order meanwhile.
+    let upstream = book.behind(move |_| {
+        others.change("waiting");
+        Reply::status(503, "")
+    });
+    let upstream = upstream.await;
+    let gateway = Gateway::with(&upstream, &SHORT_CHANGES).await;
+    patch_if(&gateway, "*", "received").await.problem(409, "write-conflict");
+    still_unknown(&patch_if(&gateway, "*", "active").await);
+    let sent = writes(&upstream);
+    assert_eq!(sent.len(), 1);
+    // It lands after all, and is in nobody's way any more.
+    book.apply(&sent[0]);
+    patch_if(&gateway, "*", "received").await.problem(409, "write-conflict");
+    assert_eq!(writes(&upstream).len(), 2);
 }
 
 #[tokio::test]
