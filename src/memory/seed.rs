@@ -183,7 +183,7 @@ fn row(at: LocalTime, kind: Option<MessageType>, text: String) -> Message {
 
 fn details(number: u64, offer: &Offer) -> Vec<Detail> {
     let fact = |name: &str, value: Option<&str>, monthly_fee: Option<&str>| Detail {
-        name: Some(name.to_owned()),
+        name: Some(name.into()),
         value: value.map(Personal::from),
         monthly_fee: monthly_fee.map(str::to_owned),
     };

@@ -141,7 +141,7 @@ pub struct Provider {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Detail {
     /// What it is.
-    pub name: Option<String>,
+    pub name: Option<Personal<FreeText>>,
     /// Its value.
     pub value: Option<Personal<FreeText>>,
     /// A monthly fee in SEK, as a decimal text.

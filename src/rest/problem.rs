@@ -27,7 +27,7 @@ pub(super) use responses::{
 
 use super::conditional::Tag;
 use crate::backend::Error;
-use crate::model::Order;
+use crate::model::{Order, mask_personal_data};
 use crate::writes::Refusal;
 
 /// Something that went wrong, as it will be told.
@@ -296,7 +296,7 @@ impl Problem {
     }
 
     fn with_current_status(mut self, order: &Order) -> Self {
-        self.0.current_status = order.status.as_ref().map(|status| status.as_str().to_owned());
+        self.0.current_status = order.status.as_ref().map(|status| mask_personal_data(status.as_str()));
         self
     }
 

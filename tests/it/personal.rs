@@ -92,6 +92,7 @@ async fn what_the_document_marks_is_what_is_masked() {
         "Customer.personalIdentityNumber",
         "Customer.phone",
         "Customer.premise",
+        "Detail.name",
         "Detail.value",
         "Message.text",
     ];

@@ -131,7 +131,7 @@ fn decode_detail(element: Element<'_>, reading: Reading<'_>) -> Detail {
 
 fn encode_detail(detail: &Detail, xml: &mut Writer) {
     xml.element("data", |xml| {
-        xml.optional("name", detail.name.as_deref());
+        xml.optional("name", detail.name.as_ref().map(Personal::expose));
         xml.optional("value", detail.value.as_ref().map(Personal::expose));
         xml.optional("monthly", detail.monthly_fee.as_deref());
     });

@@ -129,7 +129,11 @@ fn row() -> impl Strategy<Value = Message> {
 
 fn detail() -> impl Strategy<Value = Detail> {
     let fields = (option::of(text()), option::of(text()), option::of(digits()));
-    fields.prop_map(|(name, value, monthly_fee)| Detail { name, value: value.map(Into::into), monthly_fee })
+    fields.prop_map(|(name, value, monthly_fee)| Detail {
+        name: name.map(Into::into),
+        value: value.map(Into::into),
+        monthly_fee,
+    })
 }
 
 fn detailed_order() -> impl Strategy<Value = Order> {

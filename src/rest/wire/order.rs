@@ -134,8 +134,8 @@ struct Network<'a> {
 struct Detail<'a> {
     /// What it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "invoice type")]
-    name: Option<&'a str>,
+    #[schema(nullable = false)]
+    name: Option<MaskedText<'a>>,
     /// Its value.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -192,7 +192,7 @@ fn provider(provider: &model::Provider) -> Option<Provider<'_>> {
 
 fn detail(detail: &model::Detail, sight: Sight) -> Detail<'_> {
     let model::Detail { name, value, monthly_fee } = detail;
-    Detail { name: name.as_deref(), value: seen(value.as_ref(), sight), monthly_fee: monthly_fee.as_deref() }
+    Detail { name: seen(name.as_ref(), sight), value: seen(value.as_ref(), sight), monthly_fee: monthly_fee.as_deref() }
 }
 
 /// A list of orders. It is written item by item; a list that was broken off is no JSON.
