@@ -30,7 +30,7 @@ Give the key to the client and to nobody else; it is shown only now. The configu
 
   [auth.clients.NAME]
   key_sha256 = [\"{hash}\"]
-  scopes = [\"orders:read\", \"orders:write\", \"customers:read\", \"personal-data:read\"]"
+  scopes = [\"orders:read\"]"
     );
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Who makes a request, or what is said to somebody who is not known.
 
-use http::HeaderMap;
 use std::time::Duration;
 
+use http::HeaderMap;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 
 use crate::access::{Authentication, Caller, Denial};

@@ -1,5 +1,5 @@
-//! A request's line in the log and its part in the metrics. They are told when everything is over: only then is known how long it took, whether the
-//! client got all of it, and how a write ended that the client did not wait for.
+//! A request's line in the log and its part in the metrics. They are told when everything is over: only then is known how long
+//! it took, whether the client got all of it, and how a write ended that the client did not wait for.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
