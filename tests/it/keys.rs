@@ -184,6 +184,8 @@ async fn a_hundred_clients_that_hang_up_during_a_write_leave_a_hundred_messages(
 #[tokio::test(flavor = "multi_thread")]
 async fn of_2000_ambiguous_messages_none_is_doubled_and_none_is_lost() {
     const MESSAGES: u64 = 2_000;
+    /// Three do on a quiet machine. On a busy one most end before anything is sent.
+    const MAX_ATTEMPTS: u64 = 60;
     static SEEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
     let system = System::with_faults(|query| {
         if !is_write(query) {
@@ -216,12 +218,11 @@ async fn of_2000_ambiguous_messages_none_is_doubled_and_none_is_lost() {
             let replicas = &replicas;
             async move {
                 let (order, key) = (FIRST_ORDER + number % 100, format!("key-of-message-{number:06}"));
-                for attempt in 0..8 {
+                for attempt in 0..MAX_ATTEMPTS {
                     let replica = &replicas[usize::try_from((number + attempt) % 3).expect("small")];
                     let answer = post(replica, order, Some(&key), &format!("nummer-{number}-")).await;
                     match answer.status {
                         201 => return true,
-                        // On a busy machine the look before may be too late, and then nothing was sent.
                         _ => assert!(["unknown", "not-applied"].map(Value::from).contains(&answer.json()["outcome"])),
                     }
                     let wait = answer.header("retry-after").parse().unwrap_or(1);
