@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::markers::{Found, Owner};
@@ -42,10 +42,8 @@ impl Inner {
         match self.send(context, "add_message", || self.backend().add_message(context, id, message.clone())).await {
             Ok(at) => Ok(Added { at, ..Added::default() }),
             Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                let sent = context.sent().unwrap_or_else(Sent::now).on;
                 let row = |order: &Order, context: &Context| {
-                    let clock = context.clock().unwrap_or_default();
-                    log(order).iter().find(|row| is_ours(row, &message, sent + clock, now() + clock)).cloned()
+                    log(order).iter().find(|row| is_like(row, &message) && is_since_sent(row, context)).cloned()
                 };
                 let row = self.look_after(context, id, &LOOKS, row).await.ok_or(unknown)?;
                 Ok(Added { at: row.at, ..Added::default() })
@@ -81,9 +79,10 @@ impl Inner {
             Err(error) => Err(error.into()),
         };
         if done.as_ref().is_err_and(Refusal::is_open) {
-            self.messages.remember(owner.clone(), marker, self.under_way_until(context));
+            self.messages.end_at(&owner, ticket, self.under_way_until(context));
+        } else {
+            self.messages.forget(&owner, ticket);
         }
-        self.messages.forget(&owner, ticket);
         done
     }
 
@@ -134,14 +133,21 @@ impl Inner {
     }
 }
 
-fn log(order: &Order) -> &[Message] {
+/// The rows of an order's log.
+pub(super) fn log(order: &Order) -> &[Message] {
     order.messages.as_deref().unwrap_or_default()
 }
 
-/// Whether a row is this message, stamped between these two instants of the order system's clock.
-fn is_ours(row: &Message, message: &NewMessage, sent: Timestamp, seen: Timestamp) -> bool {
-    let is_same = row.kind == Some(Open::Known(message.kind))
-        && row.text.as_ref().is_some_and(|text| text.expose().split_whitespace().eq(message.text.expose().split_whitespace()));
-    let window = sent - SLACK..=seen + SLACK;
-    is_same && row.at.is_some_and(|at| window.contains(&at.earliest()) || window.contains(&at.latest()))
+/// Whether a row has this message's type and text.
+fn is_like(row: &Message, message: &NewMessage) -> bool {
+    row.kind == Some(Open::Known(message.kind))
+        && row.text.as_ref().is_some_and(|text| text.expose().split_whitespace().eq(message.text.expose().split_whitespace()))
+}
+
+/// Whether a row that is seen now was stamped after the write was sent, by the order system's clock.
+pub(super) fn is_since_sent(row: &Message, context: &Context) -> bool {
+    let clock = context.clock().unwrap_or_default();
+    let sent = context.sent().unwrap_or_else(Sent::now).on;
+    let window = sent + clock - SLACK..=now() + clock + SLACK;
+    row.at.is_some_and(|at| window.contains(&at.earliest()) || window.contains(&at.latest()))
 }

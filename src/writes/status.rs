@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::unsettled::Pending;
+use super::message::{is_since_sent, log};
+use super::unsettled::{Pending, Ticket};
 use super::{Inner, Refusal};
-use crate::backend::{Context, Error};
+use crate::backend::{self, Context, Error};
 use crate::model::{Open, Order, OrderId, OrderStatus};
 
 /// What an order must be like for its status to be changed.
@@ -21,16 +22,23 @@ impl Inner {
     pub(super) async fn change_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<(), Refusal> {
         match self.send(context, "set_status", || self.backend().set_status(context, id, status)).await {
             Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                let mut last = None;
-                let has_it = |order: &Order, _: &Context| last.insert(Seen::in_order(order)).has_status(status).then_some(());
-                if self.look_after(context, id, &LOOKS, has_it).await.is_some() {
-                    return Ok(());
-                }
-                let change = Change { status, before: last };
-                self.changes.remember(id, change, self.under_way_until(context));
-                Err(unknown.into())
+                let ticket = self.changes.remember(id, Change { status, before: None }, self.under_way_until(context));
+                let mut had_another = false;
+                let has_it = |order: &Order, context: &Context| {
+                    self.see(id, order.status.as_ref());
+                    if order.status != Some(Open::Known(status)) {
+                        had_another |= order.status.is_some();
+                        return None;
+                    }
+                    // Where no turn was seen, it may have had that status before. The row that every change adds tells.
+                    if !had_another && log(order).iter().any(|row| is_since_sent(row, context)) {
+                        self.changes.forget(&id, ticket);
+                    }
+                    Some(())
+                };
+                Ok(self.look_after(context, id, &LOOKS, has_it).await.ok_or(unknown)?)
             }
-            done => Ok(done?),
+            known => Ok(self.take_over(id, status, known)?),
         }
     }
 
@@ -55,11 +63,13 @@ impl Inner {
             // What is open when the look begins may land during it, and be over when it ends.
             let mut open = self.changes.get(&id);
             let before = self.look_before(context, id).await?;
+            let landed = self.see(id, before.status.as_ref());
             open.extend(self.changes.get(&id));
             if !is_expected(&before) {
                 return Err(Refusal::NotAsExpected(Box::new(before)));
             }
-            if let Some(time_left) = self.time_of_open(&before, open) {
+            let open = open.iter().filter(|change| Some(change.ticket()) != landed);
+            if let Some(time_left) = open.map(Pending::time_left).max() {
                 return Err(Refusal::Pending(time_left));
             }
             match self.change_from(context, &before, status).await {
@@ -70,50 +80,61 @@ impl Inner {
         }
     }
 
-    /// How long any of these changes may still be under way that the order does not show. Whatever else has happened to the
-    /// order says nothing about them.
-    fn time_of_open(&self, order: &Order, open: Vec<Pending<Change>>) -> Option<Duration> {
-        let seen = Seen::in_order(order);
-        let (landed, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|pending| pending.write.has_landed_in(&seen));
-        for pending in landed {
-            self.changes.forget(&order.id, pending.ticket());
+    /// Takes down that the order was seen with this status. Of the changes that may be under way, the one is forgotten which
+    /// this shows: one turn is one change, and nothing else that happens to the order says anything about them.
+    fn see(&self, id: OrderId, status: Option<&Open<OrderStatus>>) -> Option<Ticket> {
+        let open = self.changes.get(&id);
+        let landed = open.iter().find(|change| change.write.is_shown_by(status)).map(Pending::ticket);
+        if let Some(landed) = landed {
+            self.changes.forget(&id, landed);
         }
-        open.iter().map(Pending::time_left).max()
+        self.changes.revise(&id, |change| change.before = status.cloned().or(change.before.take()));
+        landed
+    }
+
+    /// Takes over an answer that tells. The status that a confirmed change gives proves nothing of those that are open.
+    fn take_over(&self, id: OrderId, status: OrderStatus, answer: backend::Result<()>) -> backend::Result<()> {
+        if answer.is_ok() {
+            self.changes.revise(&id, |change| change.before = Some(Open::Known(status)));
+        }
+        answer
     }
 
     /// Sends a change of an order that is like this.
     async fn change_from(&self, context: &Context, before: &Order, status: OrderStatus) -> Result<(), Refusal> {
-        let change = |order: &Order| Change { status, before: Some(Seen::in_order(order)) };
+        let change = Change { status, before: before.status.clone() };
         // Before it is sent, lest it be forgotten if something goes wrong here.
-        let ticket = self.changes.remember(before.id, change(before), context.deadline() + self.settings.settle_time);
-        let done = match self.backend().set_status(context, before.id, status).await {
-            Err(unknown @ Error::OutcomeUnknown { .. }) => self.settle_change(context, before, status, unknown).await,
-            done => done.map_err(Refusal::from),
-        };
-        let open = match &done {
-            // It may still undo what somebody else has done.
-            Err(Refusal::Conflict(after)) => Some(change(after)),
-            Err(refusal) if refusal.is_open() => Some(change(before)),
-            _ => None,
-        };
-        if let Some(open) = open {
-            self.changes.remember(before.id, open, self.under_way_until(context));
+        let ticket = self.changes.remember(before.id, change, context.deadline() + self.settings.settle_time);
+        match self.backend().set_status(context, before.id, status).await {
+            Err(unknown @ Error::OutcomeUnknown { .. }) => {
+                self.changes.end_at(&before.id, ticket, self.under_way_until(context));
+                self.settle_change(context, before, status, unknown, ticket).await
+            }
+            known => {
+                self.changes.forget(&before.id, ticket);
+                Ok(self.take_over(before.id, status, known)?)
+            }
         }
-        self.changes.forget(&before.id, ticket);
-        done
     }
 
+    /// Looks what has become of a change of an order that was like this. In a conflict too it may still land, and undo what
+    /// somebody else has done.
     async fn settle_change(
         &self,
         context: &Context,
         before: &Order,
         status: OrderStatus,
         unknown: Error,
+        ticket: Ticket,
     ) -> Result<(), Refusal> {
         let seen_before = Seen::in_order(before);
         let evidence = |after: &Order, _: &Context| {
+            self.see(after.id, after.status.as_ref());
             let seen = Seen::in_order(after);
             if seen.shows_change_from(&seen_before, status) {
+                if !seen_before.has_another_than(status) {
+                    self.changes.forget(&after.id, ticket);
+                }
                 Some(Ok(seen.rows_more_than(&seen_before)))
             } else if seen.shows_another_change_from(&seen_before, status) {
                 Some(Err(Refusal::Conflict(Box::new(after.clone()))))
@@ -134,18 +155,20 @@ impl Inner {
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     status: OrderStatus,
-    /// What the order was like without it, when it was seen last.
-    before: Option<Seen>,
+    /// The status that the order had without it, when it was seen last.
+    before: Option<Open<OrderStatus>>,
 }
 
 impl Change {
-    fn has_landed_in(&self, seen: &Seen) -> bool {
-        self.before.as_ref().map_or_else(|| seen.has_status(self.status), |before| seen.shows_change_from(before, self.status))
+    /// Whether an order with this status has turned to it.
+    fn is_shown_by(&self, status: Option<&Open<OrderStatus>>) -> bool {
+        let wanted = Open::Known(self.status);
+        status == Some(&wanted) && self.before.as_ref().is_some_and(|before| *before != wanted)
     }
 }
 
 /// What shows whether an order has changed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Seen {
     /// `None` where the answer did not tell.
     status: Option<Open<OrderStatus>>,
@@ -162,18 +185,21 @@ impl Seen {
         self.status == Some(Open::Known(status))
     }
 
+    fn has_another_than(&self, status: OrderStatus) -> bool {
+        self.status.is_some() && !self.has_status(status)
+    }
+
     fn rows_more_than(&self, before: &Self) -> usize {
         self.rows.zip(before.rows).map_or(0, |(rows, before)| rows.saturating_sub(before))
     }
 
     /// Whether the order was given this status since. If it had the same one before, the row that every change adds tells.
     fn shows_change_from(&self, before: &Self, status: OrderStatus) -> bool {
-        let had_another = before.status.is_some() && !before.has_status(status);
-        self.has_status(status) && (had_another || self.rows_more_than(before) > 0)
+        self.has_status(status) && (before.has_another_than(status) || self.rows_more_than(before) > 0)
     }
 
     /// Whether the order was given a status since that is not this one.
     fn shows_another_change_from(&self, before: &Self, status: OrderStatus) -> bool {
-        self.status.is_some() && before.status.is_some() && self.status != before.status && !self.has_status(status)
+        self.has_another_than(status) && before.status.is_some() && self.status != before.status
     }
 }

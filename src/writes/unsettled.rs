@@ -71,10 +71,27 @@ impl<K: Eq + Hash, W: Clone> Unsettled<K, W> {
         ticket
     }
 
-    /// The writes that may be under way.
+    /// Notes how much longer one may be under way at the most, once that is known.
+    pub(super) fn end_at(&self, key: &K, ticket: Ticket, until: Instant) {
+        let mut memory = self.memory();
+        let pending = memory.pending.get_mut(key).into_iter().flatten().find(|pending| pending.ticket == ticket);
+        if let Some(pending) = pending {
+            pending.until = until;
+        }
+    }
+
+    /// Takes down what has become known of those about the same.
+    pub(super) fn revise(&self, key: &K, mut revise: impl FnMut(&mut W)) {
+        self.memory().pending.get_mut(key).into_iter().flatten().for_each(|pending| revise(&mut pending.write));
+    }
+
+    /// The writes that may be under way, those first that end first.
     pub(super) fn get(&self, key: &K) -> Vec<Pending<W>> {
         let now = Instant::now();
-        self.memory().pending.get(key).into_iter().flatten().filter(|pending| pending.until > now).cloned().collect()
+        let mut pending: Vec<_> =
+            self.memory().pending.get(key).into_iter().flatten().filter(|pending| pending.until > now).cloned().collect();
+        pending.sort_by_key(|pending| pending.until);
+        pending
     }
 
     /// Forgets a write of which is known what became of it, and those about the same that are over.
@@ -114,8 +131,11 @@ mod tests {
         assert_eq!((left("a"), left("b"), left("c")), (vec![(1, 5)], vec![], vec![]));
         let ticket = unsettled.remember("a", 3, in_seconds(35));
         assert_eq!(left("a"), [(1, 5), (3, 35)]);
+        unsettled.revise(&"a", |write| *write += 10);
+        unsettled.end_at(&"a", ticket, in_seconds(3));
+        assert_eq!(left("a"), [(13, 3), (11, 5)]);
         unsettled.forget(&"a", ticket);
-        assert_eq!(left("a"), [(1, 5)], "each forgets its own");
+        assert_eq!(left("a"), [(11, 5)], "each forgets its own");
         advance(Duration::from_secs(5)).await;
         assert_eq!(left("a"), []);
     }

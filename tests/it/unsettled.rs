@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
+use tjansteguiden_gateway::model::now;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::support::{Answer, Book, Gateway, Reply, Upstream, is_write, soon};
 
@@ -160,10 +163,119 @@ async fn a_change_in_a_conflict_stays_open() {
 }
 
 #[tokio::test]
-async fn a_change_that_nobody_guards_is_always_sent() {
+async fn a_change_that_nobody_guards_is_always_sent_and_frees_no_other() {
     let (upstream, gateway) = after_a_lost_change(&Book::new(), true, &[]).await;
     gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
     assert_eq!(writes(&upstream).len(), 2);
+    still_unknown(&patch_if(&gateway, "*", "active").await);
+    assert_eq!(writes(&upstream).len(), 2);
+}
+
+#[tokio::test]
+async fn rows_that_come_later_do_not_show_a_change_to_the_status_from_before() {
+    let book = Book::new();
+    book.change("received");
+    let (upstream, gateway) = after_a_lost_change(&book, true, &[]).await;
+    book.add("log", "Ring kunden", SignedDuration::ZERO);
+    still_unknown(&patch_if(&gateway, "*", "active").await);
+    assert_eq!(writes(&upstream).len(), 1);
+}
+
+/// An order system that loses every change to another status than `active`, and the gateway before it.
+async fn losing_changes(book: &Book) -> (Upstream, Gateway) {
+    let written = book.clone();
+    let upstream = book.behind(move |query| {
+        if !query.contains("active") {
+            return Reply::status(503, "");
+        }
+        written.apply(query);
+        Reply::xml("<set_status><status>success</status></set_status>")
+    });
+    let upstream = upstream.await;
+    let gateway = Gateway::with(&upstream, &SHORT_CHANGES).await;
+    (upstream, gateway)
+}
+
+#[tokio::test]
+async fn of_several_changes_of_an_order_each_is_waited_for() {
+    for second in ["waiting", "received"] {
+        let book = Book::new();
+        let (upstream, gateway) = losing_changes(&book).await;
+        for status in ["received", second] {
+            let lost = gateway.patch_status(1, &json!({"status": status}).to_string()).await;
+            lost.problem(504, "outcome-unknown");
+        }
+        let sent = writes(&upstream);
+        book.apply(&sent[0]);
+        // Twice, because what a look has shown is shown to the next one too.
+        still_unknown(&patch_if(&gateway, "*", "active").await);
+        still_unknown(&patch_if(&gateway, "*", "active").await);
+        assert_eq!(writes(&upstream).len(), 2);
+        book.change("cancelled");
+        still_unknown(&patch_if(&gateway, "*", "active").await);
+        book.apply(&sent[1]);
+        patch_if(&gateway, "*", "active").await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_was_there_at_the_first_look_needs_a_row_to_be_the_changes_own() {
+    for lands in [false, true] {
+        let book = Book::new();
+        book.add_at("system", "received", now() - SignedDuration::from_mins(1));
+        book.give("received");
+        let written = book.clone();
+        let upstream = book.behind(move |query| {
+            if lands || query.contains("active") {
+                written.apply(query);
+            }
+            Reply::status(503, "")
+        });
+        let upstream = upstream.await;
+        let gateway = Gateway::with(&upstream, &SHORT_CHANGES).await;
+        gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
+        let guarded = patch_if(&gateway, "*", "active").await;
+        if lands {
+            guarded.ok();
+        } else {
+            still_unknown(&guarded);
+        }
+        assert_eq!(writes(&upstream).len(), if lands { 2 } else { 1 });
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_began_while_a_change_could_land_is_an_old_picture() {
+    const SETTLE_TIME: Duration = Duration::from_secs(4);
+    let (book, latch, is_held) = (Book::new(), Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let (read, held, look) = (book.clone(), Arc::clone(&is_held), Arc::clone(&latch));
+    let upstream = Upstream::answering(move |query| {
+        let document = read.document();
+        match document.split_at(20) {
+            _ if is_write(query) => Reply::status(503, ""),
+            (begin, end) if held.load(Ordering::SeqCst) => Reply::held(&[begin, end], &look),
+            _ => Reply::xml(&document),
+        }
+    });
+    let upstream = upstream.await;
+    let settings = [
+        ("SERVER__REQUEST_TIMEOUT", "20s"),
+        ("UPSTREAMS__DEFAULT__TIMEOUT", "10s"),
+        ("UPSTREAMS__DEFAULT__SETTLE_TIME", &*format!("{}s", SETTLE_TIME.as_secs())),
+    ];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    patch_if(&gateway, "*", "received").await.problem(504, "outcome-unknown");
+    is_held.store(true, Ordering::SeqCst);
+    let looks = upstream.queries().len();
+    let lands_late = async {
+        upstream.asked(looks + 1).await;
+        book.apply(&writes(&upstream)[0]);
+        sleep(SETTLE_TIME).await;
+        latch.notify_one();
+    };
+    let (answer, ()) = tokio::join!(patch_if(&gateway, "*", "active"), lands_late);
+    answer.problem(504, "outcome-unknown");
+    assert_eq!(writes(&upstream).len(), 1);
 }
 
 #[tokio::test]

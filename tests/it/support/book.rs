@@ -52,9 +52,14 @@ impl Book {
         }
     }
 
+    /// Has had this status for long.
+    pub(crate) fn give(&self, status: &str) {
+        self.entry().status = Some(status.to_owned());
+    }
+
     /// Gives the order a status, and its log a row.
     pub(crate) fn change(&self, status: &str) {
-        self.entry().status = Some(status.to_owned());
+        self.give(status);
         self.add("system", status, SignedDuration::ZERO);
     }
 
