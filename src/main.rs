@@ -79,15 +79,15 @@ async fn run(command: Command, log: &mut Option<telemetry::Writer>) -> Result<()
             let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
             let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
             let config = Config::load(config.as_deref(), environment)?;
-            *log = Some(telemetry::init(config.log.format, level.as_deref()));
+            *log = Some(telemetry::init(config.log.format, level.as_deref())?);
             serve::run(config).await
         }
         Command::Demo(options) => {
-            *log = Some(telemetry::init(None, level.as_deref()));
+            *log = Some(telemetry::init(None, level.as_deref())?);
             demo::run(options).await
         }
         Command::Simulate(options) => {
-            *log = Some(telemetry::init(None, level.as_deref()));
+            *log = Some(telemetry::init(None, level.as_deref())?);
             simulate::run(options).await
         }
         Command::Keygen => keygen::run(),

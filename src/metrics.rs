@@ -112,7 +112,10 @@ impl Default for Metrics {
             ),
             lines_dropped: kept(
                 &registry,
-                IntCounter::new("log_lines_dropped_total", "Lines of the log that were lost because nobody read it."),
+                IntCounter::new(
+                    "log_lines_dropped_total",
+                    "Lines of the log that were lost because nobody read it, or it could not be written.",
+                ),
             ),
             lines_told: Arc::default(),
             upstreams: UpstreamVectors {

@@ -74,8 +74,10 @@ async fn a_log_that_nobody_reads_stops_nobody() {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     // More than the pipe and the queue hold.
     let work = async || {
-        for _ in 0..1_000 {
-            let answer = client.request(reqwest::Method::OPTIONS, format!("{api}/orders")).send().await.expect("an answer");
+        for _ in 0..1_500 {
+            let request =
+                client.request(reqwest::Method::OPTIONS, format!("{api}/orders")).header("x-request-id", "x".repeat(128));
+            let answer = request.send().await.expect("an answer");
             assert_eq!(answer.status(), 204);
         }
     };

@@ -1,0 +1,196 @@
+//! Lines on their way out.
+
+use std::io::{self, Write};
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How many bytes may wait to be written.
+const MAX_WAITING: usize = 2 * 1024 * 1024;
+/// How long lines are gathered before they are written together: to wake a thread for each would cost more than the line.
+const GATHERING: Duration = Duration::from_millis(10);
+/// How long the end waits for lines to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
+/// How much memory is kept for the next lines.
+const KEPT: usize = 64 * 1024;
+
+/// Takes lines, and never waits. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(super) struct Lines(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    has_changed: Condvar,
+    lost: AtomicU64,
+}
+
+/// What is not written yet.
+#[derive(Debug, Default)]
+struct Waiting {
+    text: Vec<u8>,
+    lines: u64,
+    /// No more will come.
+    is_closed: bool,
+    /// All was written.
+    is_done: bool,
+}
+
+impl Lines {
+    /// Writes lines to `out`, in a thread of its own.
+    pub(super) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::new(Shared { waiting: Mutex::default(), has_changed: Condvar::new(), lost: AtomicU64::new(0) });
+        let lines = Self(Arc::clone(&shared));
+        thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_all(out))?;
+        Ok(lines)
+    }
+
+    /// How many were lost, because they could not be written, or those before were not yet.
+    pub(super) fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the lines are written that are here, as far as somebody reads them soon.
+    pub(super) fn close(&self) {
+        let Self(shared) = self;
+        shared.waiting().is_closed = true;
+        shared.has_changed.notify_all();
+        let _ = shared.has_changed.wait_timeout_while(shared.waiting(), LAST_LINES, |waiting| !waiting.is_done);
+    }
+}
+
+impl Shared {
+    fn write_all(&self, mut out: impl Write) {
+        let mut text = Vec::new();
+        while let Some(lines) = self.take(&mut text) {
+            if out.write_all(&text).and_then(|()| out.flush()).is_err() {
+                self.lost.fetch_add(lines, Ordering::Relaxed);
+            }
+            text.clear();
+            text.shrink_to(KEPT);
+        }
+        self.waiting().is_done = true;
+        self.has_changed.notify_all();
+    }
+
+    /// Waits for lines and takes them into `text`. Returns how many; `None` when no more will come.
+    fn take(&self, text: &mut Vec<u8>) -> Option<u64> {
+        let is_idle = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.is_closed;
+        let waiting = self.has_changed.wait_while(self.waiting(), is_idle).unwrap_or_else(PoisonError::into_inner);
+        let gathered = self.has_changed.wait_timeout_while(waiting, GATHERING, |waiting| !waiting.is_closed);
+        let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        mem::swap(&mut waiting.text, text);
+        let lines = mem::take(&mut waiting.lines);
+        (lines > 0).then_some(lines)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'w> MakeWriter<'w> for Lines {
+    type Writer = &'w Self;
+
+    fn make_writer(&'w self) -> &'w Self {
+        self
+    }
+}
+
+/// Every call brings a whole line.
+impl Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let Lines(shared) = self;
+        let mut waiting = shared.waiting();
+        if waiting.text.len() + line.len() > MAX_WAITING {
+            shared.lost.fetch_add(1, Ordering::Relaxed);
+            return Ok(line.len());
+        }
+        let is_first = waiting.text.is_empty();
+        waiting.text.extend_from_slice(line);
+        waiting.lines += 1;
+        drop(waiting);
+        if is_first {
+            shared.has_changed.notify_all();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Tells what it was given, one piece at a time, as somebody reads it.
+    struct Reader(mpsc::SyncSender<Vec<u8>>);
+
+    impl Write for Reader {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+            self.0.send(bytes.to_vec()).map(|()| bytes.len()).map_err(gone)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn log(mut lines: &Lines, numbers: std::ops::Range<usize>) -> String {
+        let all: Vec<String> = numbers.map(|number| format!("line {number}\n")).collect();
+        for line in &all {
+            lines.write_all(line.as_bytes()).expect("never fails");
+        }
+        all.concat()
+    }
+
+    #[test]
+    fn every_line_is_written_in_order_also_the_last_ones() {
+        let (out, read) = mpsc::sync_channel(1_000);
+        let lines = Lines::to(Reader(out)).expect("a thread");
+        let mut expected = log(&lines, 0..500);
+        thread::sleep(2 * GATHERING);
+        expected += &log(&lines, 500..1_000);
+        lines.close();
+        let written = String::from_utf8(read.try_iter().collect::<Vec<_>>().concat()).expect("UTF-8");
+        assert_eq!((written == expected, lines.lost()), (true, 0));
+    }
+
+    #[test]
+    fn what_nobody_reads_is_lost_beyond_the_limit_and_counted() {
+        let (out, read) = mpsc::sync_channel(0);
+        let lines = Lines::to(Reader(out)).expect("a thread");
+        log(&lines, 0..1);
+        // The first line is being written from now on.
+        while !lines.0.waiting().text.is_empty() {
+            thread::yield_now();
+        }
+        let line = vec![b'x'; MAX_WAITING / 4];
+        for _ in 0..6 {
+            (&lines).write_all(&line).expect("never fails");
+        }
+        assert_eq!(lines.lost(), 2);
+        assert_eq!(read.recv(), Ok(b"line 0\n".to_vec()));
+        assert_eq!(read.recv().map(|text| text.len()), Ok(MAX_WAITING));
+        assert_eq!(lines.lost(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted() {
+        let (out, read) = mpsc::sync_channel(0);
+        drop(read);
+        let lines = Lines::to(Reader(out)).expect("a thread");
+        log(&lines, 0..3);
+        lines.close();
+        assert_eq!(lines.lost(), 3);
+    }
+}
