@@ -4,23 +4,25 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 
 use super::{Backend, Context, Error, Items, Result};
-use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, OrderedBy, mask_word};
 
-/// A backend that looks after a refused write whether the order exists, because the order system refuses a write to an
-/// unknown order in the same words as a write it does not like.
+/// A backend that looks at the order after a refused write: the order system refuses a write to an unknown order in the same
+/// words as one it does not like, and those words may tell who its customer is.
 #[derive(Debug)]
 pub struct Explained<B>(pub B);
 
 impl<B: Backend> Explained<B> {
-    /// [`Error::NotFound`] instead of a refusal where the order does not exist. A look that fails changes nothing: the
-    /// refusal stays true.
-    async fn explain(&self, context: &Context, id: OrderId, error: Error) -> Error {
-        if matches!(error, Error::Refused { .. })
-            && self.0.order_info(&context.committed().fresh(), id).await == Err(Error::NotFound)
-        {
+    /// [`Error::NotFound`] instead of a refusal where the order does not exist; else the refusal without what is known to be
+    /// about its customer, and without what was written. A look that fails changes nothing: the refusal stays true.
+    async fn explain(&self, context: &Context, id: OrderId, written: Option<&str>, error: Error) -> Error {
+        let Error::Refused { message } = error else { return error };
+        let order = self.0.order_info(&context.committed().fresh(), id).await;
+        if order == Err(Error::NotFound) {
             return Error::NotFound;
         }
-        error
+        let customer = order.ok().and_then(|order| order.customer);
+        let known = customer.iter().filter_map(OrderedBy::customer).flat_map(Customer::identifying_texts).chain(written);
+        Error::Refused { message: message.map(|message| known.fold(message, |text, word| mask_word(&text, word))) }
     }
 }
 
@@ -44,14 +46,15 @@ impl<B: Backend> Backend for Explained<B> {
 
     async fn set_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<()> {
         match self.0.set_status(context, id, status).await {
-            Err(error) => Err(self.explain(context, id, error).await),
+            Err(error) => Err(self.explain(context, id, None, error).await),
             done => done,
         }
     }
 
     async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
+        let written = message.text.clone();
         match self.0.add_message(context, id, message).await {
-            Err(error) => Err(self.explain(context, id, error).await),
+            Err(error) => Err(self.explain(context, id, Some(written.expose()), error).await),
             done => done,
         }
     }

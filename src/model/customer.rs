@@ -56,4 +56,13 @@ impl Customer {
             registered_at: None,
         }
     }
+
+    /// The texts by which the customer or the home can be known.
+    pub fn identifying_texts(&self) -> impl Iterator<Item = &str> {
+        let Self { access_id, first_name, last_name, member_id, .. } = self;
+        let common = [access_id, first_name, last_name, member_id].into_iter().flatten().map(Personal::expose);
+        let Self { email, address, phone, premise, message, .. } = self;
+        let private = [email, address, phone, premise, message].into_iter().flatten().map(Personal::expose);
+        common.chain(private).chain(self.personal_identity_number.iter().map(Personal::expose))
+    }
 }

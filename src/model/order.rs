@@ -104,6 +104,15 @@ impl OrderedBy {
             Self::Customer(customer) => customer.id,
         }
     }
+
+    /// Who it is, where that is told.
+    #[must_use]
+    pub fn customer(&self) -> Option<&Customer> {
+        match self {
+            Self::Id(_) => None,
+            Self::Customer(customer) => Some(customer),
+        }
+    }
 }
 
 /// When an order is to be delivered.

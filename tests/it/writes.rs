@@ -162,6 +162,26 @@ async fn a_refused_write_is_followed_by_a_look_whether_the_order_exists() {
 }
 
 #[tokio::test]
+async fn a_refusal_does_not_tell_who_the_customer_is_nor_what_was_written() {
+    let said = "Tolvan Tolvansson, Exempelgatan 1 (KC0101A06) i Åsele: 'Ring kunden' kan inte sparas, Tolvanssons";
+    let upstream = Upstream::answering(move |query| {
+        Reply::xml(&if query.contains("order_info") {
+            "<order_info><orderinfo><status>new</status></orderinfo><customer><id>1</id><firstname>Tolvan</firstname>\
+             <surname>Tolvansson</surname><address>Exempelgatan 1</address><socket>KC0101A06</socket></customer></order_info>"
+                .to_owned()
+        } else {
+            format!("<add_message><status>failed</status><message>{said}</message></add_message>")
+        })
+    });
+    let upstream = upstream.await;
+    let gateway = Gateway::before(&upstream).await;
+    let problem =
+        gateway.post_message(1, r#"{"type": "log", "text": "Ring kunden"}"#).await.problem(409, "refused-by-upstream");
+    let shown = "**** ****, **** (****) i Åsele: '****' kan inte sparas, ****s";
+    assert_eq!(problem["upstreamMessage"], shown);
+}
+
+#[tokio::test]
 async fn what_a_look_before_a_write_ends_in_is_told_as_of_a_read_and_nothing_is_sent() {
     let refused = "<order_info><status>failed</status><response><message>Nej</message></response></order_info>";
     for (look, status, code) in [

@@ -21,7 +21,7 @@ pub fn mask_personal_data(text: &str) -> String {
     mask_numbers(&mask_email_addresses(text))
 }
 
-/// The text with every occurrence of a word replaced by `****`, where it stands alone.
+/// The text with every occurrence of a word replaced by `****`, where it stands alone; names may be in the genitive.
 #[must_use]
 pub fn mask_word(text: &str, word: &str) -> String {
     let continues = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
@@ -29,7 +29,8 @@ pub fn mask_word(text: &str, word: &str) -> String {
     let mut done = 0;
     for (start, found) in text.match_indices(word).filter(|_| !word.is_empty()) {
         let (before, after) = (&text[done..start], start + found.len());
-        let is_alone = !continues(text[..start].chars().next_back()) && !continues(text[after..].chars().next());
+        let rest = text[after..].strip_prefix('s').unwrap_or(&text[after..]);
+        let is_alone = !continues(text[..start].chars().next_back()) && !continues(rest.chars().next());
         masked.push_str(before);
         masked.push_str(if is_alone { MASK } else { found });
         done = after;
@@ -198,7 +199,53 @@ fn split_keeping(text: &str, fits: impl Fn(char) -> bool) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection;
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What people put between groups of digits.
+    const BETWEEN: &str = "[-+./() \\t\\u{a0}\u{2010}-\u{2015}\u{2212}]{1,3}";
+
+    /// A number in groups of such lengths, after what it begins with.
+    fn in_groups(begin: &'static str, lengths: &'static [usize]) -> impl Strategy<Value = String> {
+        let group = |length: &usize| (BETWEEN, collection::vec(0..10_u8, *length));
+        (begin, lengths.iter().map(group).collect::<Vec<_>>()).prop_map(|(begin, groups)| {
+            groups.iter().fold(begin, |number, (between, digits)| {
+                number + between + &digits.iter().map(u8::to_string).collect::<String>()
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_of_a_number_is_left_wherever_it_stands(
+            number in prop_oneof![
+                in_groups("[0-9]{6}([0-9]{2})?", &[4]),
+                in_groups("[0-9]{2}([0-9]{2})?", &[2, 2, 4]),
+                in_groups("0[0-9]{1,3}", &[3, 2, 2]),
+                in_groups("0[0-9]{1,3}", &[7]),
+                in_groups("\\+46", &[2, 3, 2, 2]),
+                "[0-9]{10}([0-9]{2})?",
+                "0[0-9]{8,9}",
+            ],
+            before in "[a-zåäö,:;!?' ]{0,12}", after in "[a-zåäö,:;!?' ]{0,12}",
+        ) {
+            let masked = mask_personal_data(&format!("{before}{number}{after}"));
+            prop_assert_eq!(masked, format!("{before}****{after}"));
+        }
+
+        #[test]
+        fn a_text_without_numbers_and_addresses_is_left_alone(text in "[^0-9\u{ff10}-\u{ff19}@]{0,60}") {
+            prop_assert_eq!(mask_personal_data(&text), text);
+        }
+
+        #[test]
+        fn what_is_masked_stays_as_it_is(text in "([0-9]{1,8}|[-+./() @a-z\n]{1,3}|\\PC){0,20}") {
+            let masked = mask_personal_data(&text);
+            prop_assert_eq!(mask_personal_data(&masked), masked);
+        }
+    }
 
     /// Spellings of one identity number.
     const IDENTITIES: [&str; 18] = [
@@ -284,6 +331,7 @@ mod tests {
     fn a_word_is_masked_where_it_stands_alone() {
         assert_eq!(mask_word("api_user 1234 (1234) finns inte", "1234"), "api_user **** (****) finns inte");
         assert_eq!(mask_word("Order 12345, 51234, å1234", "1234"), "Order 12345, 51234, å1234");
+        assert_eq!(mask_word("Tolvans beställning, Tolvansson", "Tolvan"), "****s beställning, Tolvansson");
         assert_eq!(mask_word("", "1234"), "");
         assert_eq!(mask_word("hej", ""), "hej");
     }
