@@ -12,6 +12,7 @@
 mod answer;
 mod call;
 mod caller;
+mod credential;
 mod exchange;
 mod list;
 mod login;

@@ -8,13 +8,14 @@ use futures_util::StreamExt;
 use jiff::civil::Date;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, DecodeItem, presentable};
+use super::answer::{Answer, DecodeItem};
 use super::call::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS, SET_STATUS};
 use super::caller::Caller;
+use super::credential::{Credential, Signature};
 use super::drift::Drift;
 use super::exchange::Exchange;
 use super::list::{List, Patience};
-use super::login::{Hash, Session};
+use super::login::Hash;
 use super::profile::Profile;
 use super::reading::Unread;
 use super::request::Request;
@@ -22,9 +23,9 @@ pub use super::transport::NoTransport;
 use super::transport::Transport;
 use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
 use crate::backend::{Backend, Context, Error, Items, Result};
-use crate::config::{Secret, Upstream};
+use crate::config::Upstream;
 use crate::metrics::UpstreamMetrics;
-use crate::model::{Customer, CustomerId, LocalTime, Marker, NewMessage, Order, OrderId, OrderStatus, mask_word};
+use crate::model::{Customer, CustomerId, LocalTime, Marker, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::Budget;
 
 /// The longest first line of a request that every server takes, in bytes.
@@ -38,15 +39,6 @@ pub struct Client {
     caller: Arc<Caller>,
     credential: Credential,
     settle_time: Duration,
-}
-
-/// What calls are known by.
-#[derive(Debug)]
-enum Credential {
-    /// The user alone; the source address is the proof.
-    User(Secret),
-    /// A hash from a login with user and key.
-    Login { api_user: Secret, api_key: Secret, session: Session },
 }
 
 impl Client {
@@ -151,22 +143,12 @@ impl Client {
     async fn signature(&self, call: &Call, request: &Request, deadline: Instant) -> Result<Signature> {
         let Credential::Login { session, .. } = &self.credential else { return Ok(Signature::User) };
         // What cannot be carried is refused before anything is sent, a login included.
-        self.query(call, request, &self.typical_signature())?;
+        self.query(call, request, &self.credential.typical_signature())?;
         let hash = timeout_at(deadline, session.hash(self.login())).await.unwrap_or(Err(Error::Timeout));
         hash.map(|hash| Signature::Hash { hash, is_second: false }).map_err(|error| match error {
             Error::NotSent { .. } | Error::Overloaded => error,
             cause => Error::NotSent { cause: Box::new(cause) },
         })
-    }
-
-    /// As long as those that are known, to see what fits into a request.
-    fn typical_signature(&self) -> Signature {
-        match &self.credential {
-            Credential::User(_) => Signature::User,
-            Credential::Login { .. } => {
-                Signature::Hash { hash: Hash::new("00000000000000000000000000000000"), is_second: false }
-            }
-        }
     }
 
     /// A new login for a call whose credential was refused, which proves that nothing was applied: any call may be sent once
@@ -236,62 +218,6 @@ impl Client {
     }
 }
 
-impl Credential {
-    fn new(upstream: &Upstream) -> Self {
-        let api_user = upstream.api_user.clone();
-        match &upstream.api_key {
-            Some(api_key) => Self::Login { api_user, api_key: api_key.clone(), session: Session::default() },
-            None => Self::User(api_user),
-        }
-    }
-
-    /// Adds what a call is known by. Whether providers' messages are known by the user or by the hash is not documented, so
-    /// both are sent.
-    fn sign(&self, call: &Call, request: Request, signature: &Signature) -> Request {
-        let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
-        let with_user = |request: Request| api_user.with(|api_user| request.with("api_user", api_user));
-        match signature {
-            Signature::User => with_user(request),
-            Signature::Hash { hash, .. } if call == &ADD_MESSAGE => with_user(request.with("hash", hash.as_str())),
-            Signature::Hash { hash, .. } => request.with("hash", hash.as_str()),
-        }
-    }
-}
-
-impl Credential {
-    /// The same outcome with the order system's sentence made presentable. It may repeat what the call was known by, which goes
-    /// first: what is masked or cut for other reasons could not be recognised any more.
-    fn withheld_from<T>(&self, signature: &Signature, outcome: Result<T>) -> Result<T> {
-        let Err(Error::Refused { message: Some(message) }) = outcome else { return outcome };
-        let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
-        let mut withheld = api_user.with(|api_user| mask_word(&message, api_user));
-        if let Self::Login { api_key, .. } = self {
-            withheld = api_key.with(|api_key| mask_word(&withheld, api_key));
-        }
-        if let Signature::Hash { hash, .. } = signature {
-            withheld = mask_word(&withheld, hash.as_str());
-        }
-        Err(Error::Refused { message: presentable(&withheld) })
-    }
-}
-
-/// What one call is known by.
-#[derive(Debug)]
-enum Signature {
-    User,
-    Hash { hash: Hash, is_second: bool },
-}
-
-impl Signature {
-    /// Takes the outcome of its call as a proof that it was accepted, unless it says the contrary or nothing.
-    fn judged_by<T>(&self, outcome: Result<T>) -> Result<T> {
-        if let (Self::Hash { hash, .. }, Ok(_) | Err(Error::NotFound | Error::Refused { .. })) = (self, &outcome) {
-            hash.prove();
-        }
-        outcome
-    }
-}
-
 #[async_trait]
 impl Backend for Client {
     async fn orders(&self, context: &Context, since: Date) -> Result<Items<Order>> {
@@ -322,6 +248,6 @@ impl Backend for Client {
     }
 
     fn check_message(&self, id: OrderId, message: &NewMessage) -> Result<()> {
-        self.query(&ADD_MESSAGE, &add_message::request(id, message), &self.typical_signature()).map(|_| ())
+        self.query(&ADD_MESSAGE, &add_message::request(id, message), &self.credential.typical_signature()).map(|_| ())
     }
 }
