@@ -1,0 +1,130 @@
+//! What failed calls are told as.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::ETAG;
+
+use super::{Code, FieldError, Outcome, Problem};
+use crate::backend::Error;
+use crate::rest::conditional::Tag;
+use crate::writes::Refusal;
+
+/// When to ask again an order system that is out of service and does not say for how long.
+const SOON: Duration = Duration::from_secs(5);
+/// When to come back to a gateway that has too much to do.
+const RETRY_WHEN_OVERLOADED: Duration = Duration::from_secs(1);
+
+impl Problem {
+    /// A failed read of one order or customer; `not_found` is the code for the case that there is none.
+    #[must_use]
+    pub fn read(error: &Error, not_found: Code) -> Self {
+        let mut problem = match error {
+            // What is asked in a read was checked, so what does not fit is of our own making.
+            Error::Unsendable { .. } => Self::new(Code::InternalError, "The gateway cannot ask the order system for this."),
+            error => Self::failed(error, not_found),
+        };
+        if matches!(error, Error::Refused { .. }) {
+            problem.0.status = StatusCode::BAD_GATEWAY;
+        }
+        problem
+    }
+
+    /// A failed read of a list, which is there even when it is empty.
+    #[must_use]
+    pub fn list(error: &Error) -> Self {
+        Self::read(error, Code::UpstreamAnswerInvalid)
+    }
+
+    /// A write to an order of this upstream that was not done.
+    #[must_use]
+    pub fn write(refusal: &Refusal, upstream: &str) -> Self {
+        let not_sent = |code: Code, detail: &'static str| Self::new(code, detail).with_outcome(Outcome::NotApplied);
+        match refusal {
+            Refusal::Failed(error) => Self::failed_write(error),
+            Refusal::NotAsExpected(order) => not_sent(
+                Code::PreconditionFailed,
+                "The order is not as If-Match says: its status has changed, or its log; nothing was sent.",
+            )
+            .with_header(ETAG, Tag::of_status(upstream, order).header())
+            .with_current_status(order),
+            Refusal::Conflict(order) => {
+                let detail = "The write was sent, and then the order had a status of somebody else's.";
+                Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(order)
+            }
+            Refusal::Pending(time) => {
+                let detail = "One that was sent earlier may have been applied, or may still be; nothing was sent this time.";
+                Self::new(Code::OutcomeUnknown, detail).with_outcome(Outcome::Unknown).retry_after(*time)
+            }
+            Refusal::Broken => {
+                Self::new(Code::InternalError, "Something went wrong in the gateway itself, perhaps after the write was sent.")
+                    .with_outcome(Outcome::Unknown)
+            }
+            Refusal::KeyReused => {
+                not_sent(Code::IdempotencyKeyReused, "The key was used for another message; nothing was sent.")
+            }
+            Refusal::KeyInUse => {
+                not_sent(Code::IdempotencyKeyInUse, "Another request with this key has not ended yet; nothing was sent.")
+                    .retry_after(RETRY_WHEN_OVERLOADED)
+            }
+        }
+    }
+
+    fn failed_write(error: &Error) -> Self {
+        let mut problem = Self::failed(error, Code::OrderNotFound);
+        problem.0.outcome = match error {
+            Error::NotSent { .. }
+            | Error::NotFound
+            | Error::Refused { .. }
+            | Error::CredentialRejected
+            | Error::Overloaded
+            | Error::Abandoned
+            | Error::Unreachable => Some(Outcome::NotApplied),
+            // The caller's fault, found before anything was sent: nobody needs to be told that it was not applied.
+            Error::Unsendable { .. } => None,
+            Error::OutcomeUnknown { .. } | Error::Unavailable { .. } | Error::Timeout | Error::AnswerInvalid { .. } => {
+                Some(Outcome::Unknown)
+            }
+        };
+        problem
+    }
+
+    fn failed(error: &Error, not_found: Code) -> Self {
+        match error {
+            // What failed is a read, whatever it was for.
+            Error::NotSent { cause } => Self::read(cause, not_found),
+            Error::NotFound => Self::new(not_found, "The order system has nothing with this id."),
+            Error::Refused { message } => {
+                let mut refused = Self::new(Code::RefusedByUpstream, "The order system refused.");
+                refused.0.upstream_message.clone_from(message);
+                refused
+            }
+            Error::CredentialRejected => Self::new(
+                Code::UpstreamCredentialRejected,
+                "The order system rejects the gateway's credential or IP address; nothing was applied.",
+            ),
+            Error::Unsendable { detail } => Self::values(vec![FieldError::pointer("/text", detail.clone())]),
+            Error::Unreachable => {
+                Self::new(Code::UpstreamUnreachable, "No connection to the order system could be made; nothing was sent.")
+            }
+            Error::Overloaded | Error::Abandoned => {
+                let detail = "Too many calls wait for the order system; nothing was sent.";
+                Self::new(Code::Overloaded, detail).retry_after(RETRY_WHEN_OVERLOADED)
+            }
+            Error::Unavailable { retry_after } => {
+                let detail = "The order system is out of service, or has not answered lately and is not asked for a moment.";
+                Self::new(Code::UpstreamUnavailable, detail).retry_after(retry_after.unwrap_or(SOON))
+            }
+            Error::Timeout => Self::new(Code::UpstreamTimeout, "The order system did not answer in time."),
+            Error::AnswerInvalid { reason } => {
+                let detail = format!("The order system's answer was not recognised: {reason}.");
+                Self::new(Code::UpstreamAnswerInvalid, detail)
+            }
+            Error::OutcomeUnknown { retry_after } => {
+                let detail = "The write was sent, and nothing proves that it was applied or that it was not. Read the order \
+                              before sending it again.";
+                Self::new(Code::OutcomeUnknown, detail).retry_after(*retry_after)
+            }
+        }
+    }
+}
