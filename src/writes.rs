@@ -48,6 +48,8 @@ pub struct Settings {
     pub markers: Markers,
     /// What pays for writes that are sent again.
     pub budget: Arc<Budget>,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
     /// How long an answer may take.
     pub timeout: Duration,
     /// How long a write may be under way after it was sent.
@@ -62,7 +64,7 @@ pub struct Settings {
 
 struct Inner {
     settings: Settings,
-    /// One guarded change of an order's status at a time.
+    /// One guarded change of an order's status at a time, and none of the others meanwhile.
     orders: Turns<OrderId>,
     /// One message with a key at a time.
     keys: Turns<Owner>,
@@ -70,6 +72,13 @@ struct Inner {
     changes: Unsettled<OrderId, Change>,
     /// Messages with a key that may still be under way.
     messages: Unsettled<Owner, Marker>,
+}
+
+/// One look at an order.
+struct Look {
+    context: Context,
+    /// What it shows is not older.
+    began: Instant,
 }
 
 /// Why a write was not done.
@@ -85,8 +94,13 @@ pub enum Refusal {
     KeyReused,
     /// The key is being used. Nothing was sent.
     KeyInUse,
-    /// One that was sent earlier may still happen, for so long. Nothing was sent.
-    Pending(Duration),
+    /// One that was sent earlier may still happen. Nothing was sent.
+    Pending {
+        /// For so long.
+        time_left: Duration,
+        /// Whether it would do the same.
+        is_the_same: bool,
+    },
     /// The gateway broke down in the middle. It may have been sent.
     Broken,
 }
@@ -216,16 +230,17 @@ impl Inner {
         context: &Context,
         id: OrderId,
         times: &[Duration],
-        mut evidence: impl FnMut(&Order, &Context) -> Option<T>,
+        mut evidence: impl FnMut(&Order, &Look) -> Option<T>,
     ) -> Option<T> {
-        let (began, context) = (Instant::now(), context.committed().fresh());
+        let (start, mut look) = (Instant::now(), Look { context: context.committed().fresh(), began: Instant::now() });
         for time in times {
-            if began + *time >= context.deadline() {
+            if start + *time >= context.deadline() {
                 return None;
             }
-            sleep_until(began + *time).await;
-            let order = self.backend().order_info(&context, id).await;
-            if let Some(found) = order.ok().and_then(|order| evidence(&order, &context)) {
+            sleep_until(start + *time).await;
+            look.began = Instant::now();
+            let order = self.backend().order_info(&look.context, id).await;
+            if let Some(found) = order.ok().and_then(|order| evidence(&order, &look)) {
                 return Some(found);
             }
         }
@@ -268,9 +283,11 @@ impl Inner {
         (latest > Instant::now()).then_some(latest)
     }
 
-    /// Until when the write that was sent last may be under way.
+    /// Until when the write that was sent last may be under way, once its answer has told nothing. It left when there was a
+    /// connection.
     fn under_way_until(&self, context: &Context) -> Instant {
-        context.sent().unwrap_or_else(Sent::now).at + self.settings.settle_time
+        let sent = context.sent().unwrap_or_else(Sent::now).at + self.settings.connect_timeout;
+        sent.min(Instant::now()) + self.settings.settle_time
     }
 
     /// Waits for something at most until the request must have ended or its client left.
@@ -284,8 +301,10 @@ impl Inner {
     /// Counts what became of a write, and tells it.
     fn count(&self, call: &str, done: Result<&'static str, &Refusal>, audit: Written) {
         let outcome = done.unwrap_or_else(|refusal| match refusal {
-            Refusal::Failed(Error::OutcomeUnknown { .. }) | Refusal::Pending(_) | Refusal::Broken => "unknown",
-            Refusal::Failed(_) | Refusal::KeyInUse => "not_applied",
+            Refusal::Failed(Error::OutcomeUnknown { .. }) | Refusal::Pending { is_the_same: true, .. } | Refusal::Broken => {
+                "unknown"
+            }
+            Refusal::Failed(_) | Refusal::KeyInUse | Refusal::Pending { .. } => "not_applied",
             Refusal::NotAsExpected(_) => "precondition_failed",
             Refusal::Conflict(_) => "conflict",
             Refusal::KeyReused => "key_reused",

@@ -152,6 +152,7 @@ fn order_system(
         markers: markers(server, upstream),
         budget,
         timeout: upstream.timeout,
+        connect_timeout: upstream.connect_timeout,
         settle_time: upstream.settle_time,
         metrics: metrics.clone(),
         upstream: of_upstream.clone(),

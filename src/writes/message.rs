@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::markers::{Found, Owner};
-use super::{Inner, Refusal};
+use super::{Inner, Look, Refusal};
 use crate::backend::{Context, Error, Sent};
 use crate::model::{LocalTime, Marker, Message, NewMessage, Open, Order, OrderId, Personal, now};
 
@@ -42,8 +42,8 @@ impl Inner {
         match self.send(context, "add_message", || self.backend().add_message(context, id, message.clone())).await {
             Ok(at) => Ok(Added { at, ..Added::default() }),
             Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                let row = |order: &Order, context: &Context| {
-                    log(order).iter().find(|row| is_like(row, &message) && is_since_sent(row, context)).cloned()
+                let row = |order: &Order, look: &Look| {
+                    log(order).iter().find(|row| is_like(row, &message) && is_since_sent(row, &look.context)).cloned()
                 };
                 let row = self.look_after(context, id, &LOOKS, row).await.ok_or(unknown)?;
                 Ok(Added { at: row.at, ..Added::default() })
@@ -70,7 +70,7 @@ impl Inner {
         let done = match self.send(context, "add_message", write).await {
             Ok(at) => Ok(Added { at, reference: Some(marker.reference.clone()), ..Added::default() }),
             Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                let evidence = |order: &Order, _: &Context| match self.settings.markers.find(log(order), &owner, &message) {
+                let evidence = |order: &Order, _: &Look| match self.settings.markers.find(log(order), &owner, &message) {
                     Found::Same { row, times } => Some(self.added(row, times)),
                     Found::Other | Found::Nothing => None,
                 };
@@ -107,19 +107,21 @@ impl Inner {
         let before = match (self.look_into_log(context, owner.order).await, &pending) {
             // What cannot be seen is as unknown as what is not there.
             (Err(refusal), Some(pending)) if refusal != Error::NotFound.into() => {
-                return Err(Refusal::Pending(pending.time_left()));
+                return Err(Refusal::Pending { time_left: pending.time_left(), is_the_same: true });
             }
             (before, _) => before?,
         };
         match self.settings.markers.find(log(&before), owner, message) {
             Found::Same { row, times } => {
                 if let Some(pending) = &pending {
-                    self.messages.forget(owner, pending.ticket());
+                    self.messages.forget(owner, pending.ticket);
                 }
                 Ok(Some(self.added(row, times)))
             }
             Found::Other => Err(Refusal::KeyReused),
-            Found::Nothing => pending.map_or(Ok(None), |pending| Err(Refusal::Pending(pending.time_left()))),
+            Found::Nothing => {
+                pending.map_or(Ok(None), |pending| Err(Refusal::Pending { time_left: pending.time_left(), is_the_same: true }))
+            }
         }
     }
 
@@ -134,7 +136,7 @@ impl Inner {
 }
 
 /// The rows of an order's log.
-pub(super) fn log(order: &Order) -> &[Message] {
+fn log(order: &Order) -> &[Message] {
     order.messages.as_deref().unwrap_or_default()
 }
 
@@ -145,7 +147,7 @@ fn is_like(row: &Message, message: &NewMessage) -> bool {
 }
 
 /// Whether a row that is seen now was stamped after the write was sent, by the order system's clock.
-pub(super) fn is_since_sent(row: &Message, context: &Context) -> bool {
+fn is_since_sent(row: &Message, context: &Context) -> bool {
     let clock = context.clock().unwrap_or_default();
     let sent = context.sent().unwrap_or_else(Sent::now).on;
     let window = sent + clock - SLACK..=now() + clock + SLACK;

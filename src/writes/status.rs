@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::message::{is_since_sent, log};
 use super::unsettled::{Pending, Ticket};
-use super::{Inner, Refusal};
+use super::{Inner, Look, Refusal};
 use crate::backend::{self, Context, Error};
 use crate::model::{Open, Order, OrderId, OrderStatus};
 
@@ -18,27 +17,22 @@ const LOOKS: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 impl Inner {
-    /// One change, also to the status that the order has; nothing is looked at before.
+    /// One change, also to the status that the order has; nothing is looked at before. Several may be sent at once, but none
+    /// while a guarded one is: that would be undone, or its looks would show what is not its own.
     pub(super) async fn change_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<(), Refusal> {
-        match self.send(context, "set_status", || self.backend().set_status(context, id, status)).await {
+        let turn = self.wait(context, context.send_by(), self.orders.share(id)).await?;
+        let _turn = turn.ok_or(Error::Overloaded)?;
+        let ticket = self.begin(context, id, status, None);
+        let answer = self.send(context, "set_status", || self.backend().set_status(context, id, status)).await;
+        match self.answered(context, id, status, ticket, answer) {
             Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                let ticket = self.changes.remember(id, Change { status, before: None }, self.under_way_until(context));
-                let mut had_another = false;
-                let has_it = |order: &Order, context: &Context| {
-                    self.see(id, order.status.as_ref());
-                    if order.status != Some(Open::Known(status)) {
-                        had_another |= order.status.is_some();
-                        return None;
-                    }
-                    // Where no turn was seen, it may have had that status before. The row that every change adds tells.
-                    if !had_another && log(order).iter().any(|row| is_since_sent(row, context)) {
-                        self.changes.forget(&id, ticket);
-                    }
-                    Some(())
+                let has_it = |order: &Order, look: &Look| {
+                    self.see(order, look.began);
+                    (order.status == Some(Open::Known(status))).then_some(())
                 };
                 Ok(self.look_after(context, id, &LOOKS, has_it).await.ok_or(unknown)?)
             }
-            known => Ok(self.take_over(id, status, known)?),
+            known => Ok(known?),
         }
     }
 
@@ -61,16 +55,17 @@ impl Inner {
         let mut retry = 0;
         loop {
             // What is open when the look begins may land during it, and be over when it ends.
-            let mut open = self.changes.get(&id);
+            let (mut open, began) = (self.changes.get(&id), Instant::now());
             let before = self.look_before(context, id).await?;
-            let landed = self.see(id, before.status.as_ref());
-            open.extend(self.changes.get(&id));
+            if let Some(landed) = self.see(&before, began) {
+                open.retain(|change| change.ticket != landed);
+            }
             if !is_expected(&before) {
                 return Err(Refusal::NotAsExpected(Box::new(before)));
             }
-            let open = open.iter().filter(|change| Some(change.ticket()) != landed);
-            if let Some(time_left) = open.map(Pending::time_left).max() {
-                return Err(Refusal::Pending(time_left));
+            if let Some(time_left) = open.iter().map(Pending::time_left).max() {
+                let is_the_same = open.iter().any(|change| change.write.status == status);
+                return Err(Refusal::Pending { time_left, is_the_same });
             }
             match self.change_from(context, &before, status).await {
                 // What was looked at is old by now.
@@ -80,40 +75,66 @@ impl Inner {
         }
     }
 
-    /// Takes down that the order was seen with this status. Of the changes that may be under way, the one is forgotten which
-    /// this shows: one turn is one change, and nothing else that happens to the order says anything about them.
-    fn see(&self, id: OrderId, status: Option<&Open<OrderStatus>>) -> Option<Ticket> {
-        let open = self.changes.get(&id);
-        let landed = open.iter().find(|change| change.write.is_shown_by(status)).map(Pending::ticket);
-        if let Some(landed) = landed {
-            self.changes.forget(&id, landed);
-        }
-        self.changes.revise(&id, |change| change.before = status.cloned().or(change.before.take()));
-        landed
+    /// Remembers a change before it is sent, lest it be forgotten if something goes wrong here.
+    fn begin(&self, context: &Context, id: OrderId, status: OrderStatus, before: Option<Open<OrderStatus>>) -> Ticket {
+        let change = Change { status, awaits_answer: true, before, seen: Instant::now() };
+        self.changes.remember(id, change, context.deadline() + self.settings.settle_time)
     }
 
-    /// Takes over an answer that tells. The status that a confirmed change gives proves nothing of those that are open.
-    fn take_over(&self, id: OrderId, status: OrderStatus, answer: backend::Result<()>) -> backend::Result<()> {
-        if answer.is_ok() {
-            self.changes.revise(&id, |change| change.before = Some(Open::Known(status)));
-        }
+    /// Takes over what was answered to a change. The status that a confirmed one gives proves nothing of those that are open.
+    fn answered(
+        &self,
+        context: &Context,
+        id: OrderId,
+        status: OrderStatus,
+        ticket: Ticket,
+        answer: backend::Result<()>,
+    ) -> backend::Result<()> {
+        let until = self.under_way_until(context);
+        self.changes.edit(&id, |open| match &answer {
+            Err(Error::OutcomeUnknown { .. }) => {
+                for change in open.iter_mut().filter(|change| change.ticket == ticket) {
+                    change.until = until;
+                    change.write.awaits_answer = false;
+                }
+            }
+            known => {
+                open.retain(|change| change.ticket != ticket);
+                if known.is_ok() {
+                    for change in open {
+                        change.write.note(Some(&Open::Known(status)));
+                    }
+                }
+            }
+        });
         answer
+    }
+
+    /// Takes down what a look that began then has shown. Of the changes that may be under way, the one is forgotten that has
+    /// landed: one turn is one change, and nothing else that happens to the order says anything about them.
+    fn see(&self, order: &Order, began: Instant) -> Option<Ticket> {
+        let status = order.status.as_ref();
+        self.changes.edit(&order.id, |open| {
+            // A change that is confirmed later may be the one that is seen.
+            let may_be_confirmed = open.iter().any(|change| change.write.awaits_answer && change.write.is_to(status));
+            let shown = open.iter().filter(|change| !may_be_confirmed && change.write.is_shown_by(status, began));
+            let landed = shown.min_by_key(|change| change.until).map(|change| change.ticket);
+            open.retain(|change| Some(change.ticket) != landed);
+            // What is older than what was seen last says nothing.
+            for change in open.iter_mut().filter(|change| change.write.seen <= began) {
+                change.write.note(status);
+            }
+            landed
+        })
     }
 
     /// Sends a change of an order that is like this.
     async fn change_from(&self, context: &Context, before: &Order, status: OrderStatus) -> Result<(), Refusal> {
-        let change = Change { status, before: before.status.clone() };
-        // Before it is sent, lest it be forgotten if something goes wrong here.
-        let ticket = self.changes.remember(before.id, change, context.deadline() + self.settings.settle_time);
-        match self.backend().set_status(context, before.id, status).await {
-            Err(unknown @ Error::OutcomeUnknown { .. }) => {
-                self.changes.end_at(&before.id, ticket, self.under_way_until(context));
-                self.settle_change(context, before, status, unknown, ticket).await
-            }
-            known => {
-                self.changes.forget(&before.id, ticket);
-                Ok(self.take_over(before.id, status, known)?)
-            }
+        let ticket = self.begin(context, before.id, status, before.status.clone());
+        let answer = self.backend().set_status(context, before.id, status).await;
+        match self.answered(context, before.id, status, ticket, answer) {
+            Err(unknown @ Error::OutcomeUnknown { .. }) => self.settle_change(context, before, status, unknown).await,
+            known => Ok(known?),
         }
     }
 
@@ -125,16 +146,12 @@ impl Inner {
         before: &Order,
         status: OrderStatus,
         unknown: Error,
-        ticket: Ticket,
     ) -> Result<(), Refusal> {
         let seen_before = Seen::in_order(before);
-        let evidence = |after: &Order, _: &Context| {
-            self.see(after.id, after.status.as_ref());
+        let evidence = |after: &Order, look: &Look| {
+            self.see(after, look.began);
             let seen = Seen::in_order(after);
             if seen.shows_change_from(&seen_before, status) {
-                if !seen_before.has_another_than(status) {
-                    self.changes.forget(&after.id, ticket);
-                }
                 Some(Ok(seen.rows_more_than(&seen_before)))
             } else if seen.shows_another_change_from(&seen_before, status) {
                 Some(Err(Refusal::Conflict(Box::new(after.clone()))))
@@ -155,15 +172,28 @@ impl Inner {
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     status: OrderStatus,
+    /// It has only just been sent.
+    awaits_answer: bool,
     /// The status that the order had without it, when it was seen last.
     before: Option<Open<OrderStatus>>,
+    /// When that was.
+    seen: Instant,
 }
 
 impl Change {
-    /// Whether an order with this status has turned to it.
-    fn is_shown_by(&self, status: Option<&Open<OrderStatus>>) -> bool {
-        let wanted = Open::Known(self.status);
-        status == Some(&wanted) && self.before.as_ref().is_some_and(|before| *before != wanted)
+    fn is_to(&self, status: Option<&Open<OrderStatus>>) -> bool {
+        status == Some(&Open::Known(self.status))
+    }
+
+    /// Whether an order that was seen with this status, in a look that began then, has turned to it.
+    fn is_shown_by(&self, status: Option<&Open<OrderStatus>>, began: Instant) -> bool {
+        self.seen <= began && self.is_to(status) && self.before.is_some() && !self.is_to(self.before.as_ref())
+    }
+
+    /// Takes down that the order has this status now, and not by this change.
+    fn note(&mut self, status: Option<&Open<OrderStatus>>) {
+        self.before = status.cloned().or(self.before.take());
+        self.seen = Instant::now();
     }
 }
 

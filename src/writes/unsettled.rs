@@ -26,8 +26,9 @@ struct Memory<K, W> {
 pub(super) struct Pending<W> {
     /// What is known of it.
     pub(super) write: W,
-    ticket: Ticket,
-    until: Instant,
+    pub(super) ticket: Ticket,
+    /// Until when it may be.
+    pub(super) until: Instant,
 }
 
 /// By which a write is forgotten, and no other.
@@ -35,11 +36,6 @@ pub(super) struct Pending<W> {
 pub(super) struct Ticket(u64);
 
 impl<W> Pending<W> {
-    /// By which it is forgotten.
-    pub(super) const fn ticket(&self) -> Ticket {
-        self.ticket
-    }
-
     /// How long it may still be.
     pub(super) fn time_left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
@@ -60,10 +56,11 @@ impl<K: Eq + Hash, W: Clone> Unsettled<K, W> {
     pub(super) fn remember(&self, key: K, write: W, until: Instant) -> Ticket {
         let mut memory = self.memory();
         memory.count += 1;
-        let ticket = Ticket(memory.count);
-        memory.pending.entry(key).or_default().push(Pending { write, ticket, until });
+        let (ticket, now) = (Ticket(memory.count), Instant::now());
+        let pending = memory.pending.entry(key).or_default();
+        pending.retain(|pending| pending.until > now);
+        pending.push(Pending { write, ticket, until });
         if memory.pending.len() >= memory.sweep_at {
-            let now = Instant::now();
             memory.pending.retain(|_, pending| pending.iter().any(|pending| pending.until > now));
             // So that many that are pending cost no search each.
             memory.sweep_at = SWEEP_AT.max(2 * memory.pending.len());
@@ -71,38 +68,33 @@ impl<K: Eq + Hash, W: Clone> Unsettled<K, W> {
         ticket
     }
 
-    /// Notes how much longer one may be under way at the most, once that is known.
+    /// Notes until when one may be under way, once that is known.
     pub(super) fn end_at(&self, key: &K, ticket: Ticket, until: Instant) {
-        let mut memory = self.memory();
-        let pending = memory.pending.get_mut(key).into_iter().flatten().find(|pending| pending.ticket == ticket);
-        if let Some(pending) = pending {
-            pending.until = until;
-        }
+        self.edit(key, |pending| {
+            pending.iter_mut().filter(|pending| pending.ticket == ticket).for_each(|pending| pending.until = until);
+        });
     }
 
-    /// Takes down what has become known of those about the same.
-    pub(super) fn revise(&self, key: &K, mut revise: impl FnMut(&mut W)) {
-        self.memory().pending.get_mut(key).into_iter().flatten().for_each(|pending| revise(&mut pending.write));
-    }
-
-    /// The writes that may be under way, those first that end first.
-    pub(super) fn get(&self, key: &K) -> Vec<Pending<W>> {
-        let now = Instant::now();
-        let mut pending: Vec<_> =
-            self.memory().pending.get(key).into_iter().flatten().filter(|pending| pending.until > now).cloned().collect();
-        pending.sort_by_key(|pending| pending.until);
-        pending
-    }
-
-    /// Forgets a write of which is known what became of it, and those about the same that are over.
+    /// Forgets a write of which is known what became of it.
     pub(super) fn forget(&self, key: &K, ticket: Ticket) {
-        let now = Instant::now();
+        self.edit(key, |pending| pending.retain(|pending| pending.ticket != ticket));
+    }
+
+    /// Takes down what has become known of those about the same, in one step.
+    pub(super) fn edit<R: Default>(&self, key: &K, edit: impl FnOnce(&mut Vec<Pending<W>>) -> R) -> R {
         let mut memory = self.memory();
-        let Some(pending) = memory.pending.get_mut(key) else { return };
-        pending.retain(|pending| pending.ticket != ticket && pending.until > now);
+        let Some(pending) = memory.pending.get_mut(key) else { return R::default() };
+        let edited = edit(pending);
         if pending.is_empty() {
             memory.pending.remove(key);
         }
+        edited
+    }
+
+    /// The writes that may be under way.
+    pub(super) fn get(&self, key: &K) -> Vec<Pending<W>> {
+        let now = Instant::now();
+        self.memory().pending.get(key).into_iter().flatten().filter(|pending| pending.until > now).cloned().collect()
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory<K, W>> {
@@ -131,9 +123,9 @@ mod tests {
         assert_eq!((left("a"), left("b"), left("c")), (vec![(1, 5)], vec![], vec![]));
         let ticket = unsettled.remember("a", 3, in_seconds(35));
         assert_eq!(left("a"), [(1, 5), (3, 35)]);
-        unsettled.revise(&"a", |write| *write += 10);
+        unsettled.edit(&"a", |all| all.iter_mut().for_each(|pending| pending.write += 10));
         unsettled.end_at(&"a", ticket, in_seconds(3));
-        assert_eq!(left("a"), [(13, 3), (11, 5)]);
+        assert_eq!(left("a"), [(11, 5), (13, 3)]);
         unsettled.forget(&"a", ticket);
         assert_eq!(left("a"), [(11, 5)], "each forgets its own");
         advance(Duration::from_secs(5)).await;
@@ -149,6 +141,16 @@ mod tests {
         }
         let memory = unsettled.memory();
         assert!(memory.pending.len() <= SWEEP_AT && memory.sweep_at == SWEEP_AT, "{}", memory.pending.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_over_about_the_same_is_cleared_away() {
+        let unsettled = Unsettled::default();
+        for _ in 0..1_000 {
+            unsettled.remember("a", (), Instant::now() + Duration::from_millis(100));
+            advance(Duration::from_millis(1)).await;
+        }
+        assert_eq!(unsettled.memory().pending["a"].len(), 100);
     }
 
     #[tokio::test(start_paused = true)]

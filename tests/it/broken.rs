@@ -72,6 +72,7 @@ async fn gateway(breaking: &Arc<Breaking>) -> SocketAddr {
         backend: Arc::clone(&backend),
         markers: Markers::new("0123456789abcdef".into(), None),
         budget: Arc::new(resilience::Budget::default()),
+        connect_timeout: Duration::from_secs(1),
         timeout: Duration::from_secs(1),
         settle_time: Duration::from_secs(35),
         metrics: metrics.clone(),
@@ -108,18 +109,21 @@ async fn send(request: RequestBuilder) -> Answer {
 #[tokio::test]
 async fn a_write_in_which_the_gateway_breaks_may_have_happened() {
     let breaking = Arc::new(Breaking { memory: Memory::seeded(10), writes: AtomicUsize::default() });
-    let url = format!("http://{}/orders/{FIRST_ORDER}", gateway(&breaking).await);
+    let address = gateway(&breaking).await;
+    let url = |order: u64| format!("http://{address}/orders/{order}");
     let client = Client::builder().no_proxy().build().expect("a client");
     let (change, message) = (r#"{"status":"received"}"#, r#"{"type":"log","text":"hej"}"#);
-    let patch = || client.patch(format!("{url}/status")).body(change);
-    let post = || client.post(format!("{url}/messages")).body(message);
-    for request in [patch(), post(), patch().header("if-match", "*"), post().header("idempotency-key", "0123456789abcdef")] {
+    let patch = |order| client.patch(format!("{}/status", url(order))).body(change);
+    let patch_if = |order| patch(order).header("if-match", "*");
+    let post = || client.post(format!("{}/messages", url(FIRST_ORDER))).body(message);
+    let post_once = || post().header("idempotency-key", "0123456789abcdef");
+    for request in [patch(FIRST_ORDER), post(), patch_if(FIRST_ORDER + 1), post_once()] {
         let answer = send(request).await;
         assert_eq!(answer.problem(500, "internal-error")["outcome"], "unknown");
         assert!(!answer.body.contains("1212"), "{}", answer.body);
     }
     // Those that promise not to happen twice are not sent again while they may still happen.
-    for request in [patch().header("if-match", "*"), post().header("idempotency-key", "0123456789abcdef")] {
+    for request in [patch_if(FIRST_ORDER), patch_if(FIRST_ORDER + 1), post_once()] {
         send(request).await.problem(504, "outcome-unknown");
     }
     assert_eq!(breaking.writes.load(Ordering::SeqCst), 4);

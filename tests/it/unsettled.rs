@@ -1,13 +1,12 @@
 //! Writes that may still land: while they may, a repetition only looks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
-use tjansteguiden_gateway::model::now;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -33,9 +32,21 @@ fn writes(upstream: &Upstream) -> Vec<String> {
     upstream.queries().into_iter().filter(|query| is_write(query)).collect()
 }
 
+/// Nothing was sent, because the same may still land.
 #[track_caller]
 fn still_unknown(answer: &Answer) {
-    assert_eq!(answer.problem(504, "outcome-unknown")["outcome"], "unknown");
+    not_yet(answer, "unknown");
+}
+
+/// Nothing was sent, because a change to another status may still land.
+#[track_caller]
+fn in_the_way(answer: &Answer) {
+    not_yet(answer, "not-applied");
+}
+
+#[track_caller]
+fn not_yet(answer: &Answer, outcome: &str) {
+    assert_eq!(answer.problem(504, "outcome-unknown")["outcome"], outcome);
     let wait: u64 = answer.header("retry-after").parse().expect("seconds");
     assert!((1..=35).contains(&wait), "{wait}");
 }
@@ -116,7 +127,7 @@ async fn while_a_change_may_still_land_a_guarded_one_is_not_sent() {
         let book = Book::new();
         let (upstream, gateway) = after_a_lost_change(&book, is_guarded, &[]).await;
         still_unknown(&patch_if(&gateway, "*", "received").await);
-        still_unknown(&patch_if(&gateway, "*", "active").await);
+        in_the_way(&patch_if(&gateway, "*", "active").await);
         patch_if(&gateway, "\"another\"", "active").await.problem(412, "precondition-failed");
         let sent = writes(&upstream);
         assert_eq!(sent.len(), 1);
@@ -135,7 +146,7 @@ async fn what_others_do_does_not_make_an_open_change_harmless() {
             let book = Book::new();
             let (upstream, gateway) = after_a_lost_change(&book, is_guarded, &[]).await;
             do_something(&book);
-            still_unknown(&patch_if(&gateway, "*", "active").await);
+            in_the_way(&patch_if(&gateway, "*", "active").await);
             assert_eq!(writes(&upstream).len(), 1);
         }
     }
@@ -153,7 +164,7 @@ async fn a_change_in_a_conflict_stays_open() {
     let upstream = upstream.await;
     let gateway = Gateway::with(&upstream, &SHORT_CHANGES).await;
     patch_if(&gateway, "*", "received").await.problem(409, "write-conflict");
-    still_unknown(&patch_if(&gateway, "*", "active").await);
+    in_the_way(&patch_if(&gateway, "*", "active").await);
     let sent = writes(&upstream);
     assert_eq!(sent.len(), 1);
     // It lands after all, and is in nobody's way any more.
@@ -167,7 +178,7 @@ async fn a_change_that_nobody_guards_is_always_sent_and_frees_no_other() {
     let (upstream, gateway) = after_a_lost_change(&Book::new(), true, &[]).await;
     gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
     assert_eq!(writes(&upstream).len(), 2);
-    still_unknown(&patch_if(&gateway, "*", "active").await);
+    in_the_way(&patch_if(&gateway, "*", "active").await);
     assert_eq!(writes(&upstream).len(), 2);
 }
 
@@ -177,7 +188,7 @@ async fn rows_that_come_later_do_not_show_a_change_to_the_status_from_before() {
     book.change("received");
     let (upstream, gateway) = after_a_lost_change(&book, true, &[]).await;
     book.add("log", "Ring kunden", SignedDuration::ZERO);
-    still_unknown(&patch_if(&gateway, "*", "active").await);
+    in_the_way(&patch_if(&gateway, "*", "active").await);
     assert_eq!(writes(&upstream).len(), 1);
 }
 
@@ -208,40 +219,163 @@ async fn of_several_changes_of_an_order_each_is_waited_for() {
         let sent = writes(&upstream);
         book.apply(&sent[0]);
         // Twice, because what a look has shown is shown to the next one too.
-        still_unknown(&patch_if(&gateway, "*", "active").await);
-        still_unknown(&patch_if(&gateway, "*", "active").await);
+        in_the_way(&patch_if(&gateway, "*", "active").await);
+        in_the_way(&patch_if(&gateway, "*", "active").await);
         assert_eq!(writes(&upstream).len(), 2);
         book.change("cancelled");
-        still_unknown(&patch_if(&gateway, "*", "active").await);
+        in_the_way(&patch_if(&gateway, "*", "active").await);
         book.apply(&sent[1]);
         patch_if(&gateway, "*", "active").await.ok();
     }
 }
 
-#[tokio::test]
-async fn a_status_that_was_there_at_the_first_look_needs_a_row_to_be_the_changes_own() {
-    for lands in [false, true] {
-        let book = Book::new();
-        book.add_at("system", "received", now() - SignedDuration::from_mins(1));
-        book.give("received");
-        let written = book.clone();
-        let upstream = book.behind(move |query| {
-            if lands || query.contains("active") {
-                written.apply(query);
-            }
-            Reply::status(503, "")
-        });
-        let upstream = upstream.await;
-        let gateway = Gateway::with(&upstream, &SHORT_CHANGES).await;
-        gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
-        let guarded = patch_if(&gateway, "*", "active").await;
-        if lands {
-            guarded.ok();
-        } else {
-            still_unknown(&guarded);
+/// What becomes of each write, the first one first, and then of all others: is it applied, is it answered. Somebody else does
+/// something during the first.
+async fn with_outcomes(
+    book: &Book,
+    outcomes: &'static [(bool, bool)],
+    meanwhile: impl Fn(&Book) + Send + Sync + 'static,
+) -> (Upstream, Gateway) {
+    let (written, count) = (book.clone(), AtomicUsize::new(0));
+    let upstream = book.behind(move |query| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        let (is_applied, is_answered) = outcomes.get(number).copied().unwrap_or((true, true));
+        if is_applied {
+            written.apply(query);
         }
-        assert_eq!(writes(&upstream).len(), if lands { 2 } else { 1 });
+        if number == 0 {
+            meanwhile(&written);
+        }
+        if is_answered { Reply::xml("<set_status><status>success</status></set_status>") } else { Reply::status(503, "") }
+    });
+    let upstream = upstream.await;
+    let gateway = Gateway::with(&upstream, &SHORT_CHANGES).await;
+    (upstream, gateway)
+}
+
+async fn patch(gateway: &Gateway, status: &str) -> Answer {
+    gateway.patch_status(1, &json!({"status": status}).to_string()).await
+}
+
+#[tokio::test]
+async fn a_status_that_was_there_at_the_first_look_may_be_the_one_from_before() {
+    for row in [None, Some("log"), Some("system")] {
+        let book = Book::new();
+        book.give("received");
+        let meanwhile = move |book: &Book| row.into_iter().for_each(|kind| book.add(kind, "hej", SignedDuration::ZERO));
+        let (upstream, gateway) = with_outcomes(&book, &[(false, false)], meanwhile).await;
+        patch(&gateway, "received").await.ok();
+        in_the_way(&patch_if(&gateway, "*", "active").await);
+        assert_eq!(writes(&upstream).len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_row_is_evidence_for_an_answer_and_ends_nothing() {
+    let book = Book::new();
+    book.give("received");
+    let meanwhile = |book: &Book| book.add("log", "hej", SignedDuration::ZERO);
+    let (upstream, gateway) = with_outcomes(&book, &[(false, false)], meanwhile).await;
+    patch_if(&gateway, "*", "received").await.ok();
+    in_the_way(&patch_if(&gateway, "*", "active").await);
+    assert_eq!(writes(&upstream).len(), 1);
+}
+
+#[tokio::test]
+async fn a_repetition_that_lands_leaves_the_first_one_open() {
+    for is_guarded in [true, false] {
+        let book = Book::new();
+        let (upstream, gateway) = with_outcomes(&book, &[(false, false), (true, false)], |_| {}).await;
+        let first = if is_guarded { patch_if(&gateway, "*", "received").await } else { patch(&gateway, "received").await };
+        first.problem(504, "outcome-unknown");
+        patch(&gateway, "received").await.ok();
+        in_the_way(&patch_if(&gateway, "*", "active").await);
+        assert_eq!(writes(&upstream).len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_guarded_change_waits_for_the_answers_to_others() {
+    let (book, latch) = (Book::new(), Arc::new(Notify::new()));
+    let (written, answer) = (book.clone(), Arc::clone(&latch));
+    let upstream = book.behind(move |query| {
+        if query.contains("received") {
+            return Reply::held(&["<set", ">"], &answer);
+        }
+        written.apply(query);
+        Reply::xml("<set_status><status>success</status></set_status>")
+    });
+    let upstream = upstream.await;
+    let settings = [("SERVER__REQUEST_TIMEOUT", "20s"), ("UPSTREAMS__DEFAULT__TIMEOUT", "1s")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let guarded = async {
+        upstream.asked(1).await;
+        patch_if(&gateway, "*", "active").await
+    };
+    let (first, guarded) = tokio::join!(patch(&gateway, "received"), guarded);
+    first.problem(504, "outcome-unknown");
+    in_the_way(&guarded);
+    assert_eq!(writes(&upstream).len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_that_is_confirmed_later_is_not_taken_for_an_open_one() {
+    let (book, latch, count) = (Book::new(), Arc::new(Notify::new()), AtomicUsize::new(0));
+    let (written, answer) = (book.clone(), Arc::clone(&latch));
+    let upstream = book.behind(move |query| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        if number == 0 {
+            return Reply::status(503, "");
+        }
+        written.apply(query);
+        let pieces = ["<set_status>", "<status>success</status></set_status>"];
+        if number == 1 { Reply::held(&pieces, &answer) } else { Reply::xml(&pieces.concat()) }
+    });
+    let upstream = upstream.await;
+    let settings = [("SERVER__REQUEST_TIMEOUT", "8s"), ("UPSTREAMS__DEFAULT__TIMEOUT", "3s")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let first = async {
+        let answer = patch(&gateway, "received").await;
+        latch.notify_one();
+        answer
+    };
+    let second = async {
+        soon("the first was sent", async || !writes(&upstream).is_empty()).await;
+        patch(&gateway, "received").await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!((first.status, second.status), (200, 200));
+    in_the_way(&patch_if(&gateway, "*", "active").await);
+    assert_eq!(writes(&upstream).len(), 2);
+}
+
+#[tokio::test]
+async fn an_old_picture_does_not_make_a_status_new_again() {
+    let (book, latch, is_held) = (Book::new(), Arc::new(Notify::new()), AtomicBool::new(true));
+    let (read, look) = (book.clone(), Arc::clone(&latch));
+    let upstream = Upstream::answering(move |query| {
+        let document = read.document();
+        let (begin, end) = document.split_at(20);
+        match is_write(query) {
+            true => Reply::status(503, ""),
+            false if is_held.swap(false, Ordering::SeqCst) => Reply::held(&[begin, end], &look),
+            false => Reply::xml(&document),
+        }
+    });
+    let upstream = upstream.await;
+    let settings = [("SERVER__REQUEST_TIMEOUT", "10s"), ("UPSTREAMS__DEFAULT__TIMEOUT", "6s")];
+    let gateway = Gateway::with(&upstream, &settings).await;
+    let meanwhile = async {
+        upstream.asked(2).await;
+        book.change("received");
+        patch(&gateway, "received").await.ok();
+        latch.notify_one();
+    };
+    let (first, ()) = tokio::join!(patch(&gateway, "waiting"), meanwhile);
+    first.problem(504, "outcome-unknown");
+    book.apply(&writes(&upstream)[0]);
+    in_the_way(&patch_if(&gateway, "*", "active").await);
+    assert_eq!(writes(&upstream).len(), 2);
 }
 
 #[tokio::test]

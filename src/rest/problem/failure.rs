@@ -52,9 +52,10 @@ impl Problem {
                 let detail = "The write was sent, and then the order had a status of somebody else's.";
                 Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(order)
             }
-            Refusal::Pending(time) => {
+            Refusal::Pending { time_left, is_the_same } => {
                 let detail = "One that was sent earlier may have been applied, or may still be; nothing was sent this time.";
-                Self::new(Code::OutcomeUnknown, detail).with_outcome(Outcome::Unknown).retry_after(*time)
+                let outcome = if *is_the_same { Outcome::Unknown } else { Outcome::NotApplied };
+                Self::new(Code::OutcomeUnknown, detail).with_outcome(outcome).retry_after(*time_left)
             }
             Refusal::Broken => {
                 Self::new(Code::InternalError, "Something went wrong in the gateway itself, perhaps after the write was sent.")
