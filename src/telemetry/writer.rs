@@ -33,7 +33,6 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Waiting {
     text: Vec<u8>,
-    lines: u64,
     /// No more will come.
     is_closed: bool,
     /// All was written.
@@ -54,7 +53,7 @@ impl Lines {
         self.0.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until the lines are written that are here, as far as somebody reads them soon.
+    /// Waits until the lines are written that are here, as far as somebody reads them soon. Takes none from then on.
     pub(super) fn close(&self) {
         let Self(shared) = self;
         shared.waiting().is_closed = true;
@@ -66,10 +65,18 @@ impl Lines {
 impl Shared {
     fn write_all(&self, mut out: impl Write) {
         let mut text = Vec::new();
-        while let Some(lines) = self.take(&mut text) {
-            if out.write_all(&text).and_then(|()| out.flush()).is_err() {
-                self.lost.fetch_add(lines, Ordering::Relaxed);
+        // Half a line is there, of one that is lost.
+        let mut is_torn = false;
+        while self.take(&mut text) {
+            let line_end = usize::from(is_torn);
+            if is_torn {
+                text.insert(0, b'\n');
             }
+            let written = write_as_far_as_possible(&mut out, &text);
+            if let Some(last) = text.get(..written).and_then(<[u8]>::last) {
+                is_torn = *last != b'\n';
+            }
+            self.lost.fetch_add(lines_in(text.get(written.max(line_end)..).unwrap_or_default()), Ordering::Relaxed);
             text.clear();
             text.shrink_to(KEPT);
         }
@@ -77,20 +84,40 @@ impl Shared {
         self.has_changed.notify_all();
     }
 
-    /// Waits for lines and takes them into `text`. Returns how many; `None` when no more will come.
-    fn take(&self, text: &mut Vec<u8>) -> Option<u64> {
+    /// Waits for lines and takes them into `text`. `false` when no more will come.
+    fn take(&self, text: &mut Vec<u8>) -> bool {
         let is_idle = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.is_closed;
         let waiting = self.has_changed.wait_while(self.waiting(), is_idle).unwrap_or_else(PoisonError::into_inner);
         let gathered = self.has_changed.wait_timeout_while(waiting, GATHERING, |waiting| !waiting.is_closed);
         let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         mem::swap(&mut waiting.text, text);
-        let lines = mem::take(&mut waiting.lines);
-        (lines > 0).then_some(lines)
+        !text.is_empty()
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns how many bytes were written before something was wrong. Whoever reads may share its end with others that made it one
+/// that does not wait.
+fn write_as_far_as_possible(out: &mut impl Write, text: &[u8]) -> usize {
+    let mut written = 0;
+    while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
+        match out.write(rest) {
+            Ok(0) => break,
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHERING),
+            Err(_) => break,
+        }
+    }
+    let _ = out.flush();
+    written
+}
+
+fn lines_in(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count().try_into().unwrap_or(u64::MAX)
 }
 
 impl<'w> MakeWriter<'w> for Lines {
@@ -106,13 +133,12 @@ impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let Lines(shared) = self;
         let mut waiting = shared.waiting();
-        if waiting.text.len() + line.len() > MAX_WAITING {
+        if waiting.is_closed || waiting.text.len() + line.len() > MAX_WAITING {
             shared.lost.fetch_add(1, Ordering::Relaxed);
             return Ok(line.len());
         }
         let is_first = waiting.text.is_empty();
         waiting.text.extend_from_slice(line);
-        waiting.lines += 1;
         drop(waiting);
         if is_first {
             shared.has_changed.notify_all();
@@ -192,5 +218,61 @@ mod tests {
         log(&lines, 0..3);
         lines.close();
         assert_eq!(lines.lost(), 3);
+    }
+
+    /// Takes so many bytes, is full for a moment or for good, and takes again.
+    struct Narrow {
+        taken: Arc<Mutex<Vec<u8>>>,
+        room: Vec<io::Result<usize>>,
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = if self.room.is_empty() { Ok(bytes.len()) } else { self.room.remove(0) };
+            let count = room?.min(bytes.len());
+            self.taken.lock().unwrap().extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written, and how many lines are lost, of two batches of three lines of seven bytes.
+    fn through(room: Vec<io::Result<usize>>) -> (String, u64) {
+        let taken = Arc::default();
+        let lines = Lines::to(Narrow { taken: Arc::clone(&taken), room }).expect("a thread");
+        log(&lines, 0..3);
+        while !lines.0.waiting().text.is_empty() {
+            thread::sleep(GATHERING);
+        }
+        log(&lines, 3..6);
+        lines.close();
+        let text = String::from_utf8(taken.lock().unwrap().clone()).expect("UTF-8");
+        (text, lines.lost())
+    }
+
+    #[test]
+    fn an_end_that_is_full_for_a_moment_gets_everything() {
+        let full = || Err(io::ErrorKind::WouldBlock.into());
+        let (text, lost) = through(vec![Ok(9), full(), full(), Ok(3)]);
+        assert_eq!((text.lines().count(), lost), (6, 0), "{text}");
+    }
+
+    #[test]
+    fn a_line_that_was_torn_spoils_no_other() {
+        let full = || Err(io::ErrorKind::StorageFull.into());
+        let (text, lost) = through(vec![Ok(9), full()]);
+        assert_eq!((&*text, lost), ("line 0\nli\nline 3\nline 4\nline 5\n", 2));
+        assert_eq!(through(vec![Ok(9), full(), full()]), ("line 0\nli".to_owned(), 5));
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_counted() {
+        let lines = Lines::to(Vec::new()).expect("a thread");
+        lines.close();
+        log(&lines, 0..2);
+        assert_eq!(lines.lost(), 2);
     }
 }
