@@ -131,14 +131,18 @@ impl<T: Send + Sync + 'static> Reload for Loaded<T> {
         if files.is_empty() {
             return Reread::Same;
         }
+        // Half of a secret, of a list or of a chain is one too: what is new must be there at two looks in a row.
+        let mut candidate = candidate.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = candidate.take();
         let (contents, seen) = match read(files) {
             Ok(read) => read,
             Err(misfits) => return Reread::Unusable(misfits.told_after(key)),
         };
-        let is_known = state.read().unwrap_or_else(PoisonError::into_inner).seen == seen;
-        // Half of a secret, of a list or of a chain is one too: what is new must stay so until the next look.
-        let mut candidate = candidate.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_known || candidate.replace(seen) != Some(seen) {
+        if state.read().unwrap_or_else(PoisonError::into_inner).seen == seen {
+            return Reread::Same;
+        }
+        *candidate = Some(seen);
+        if before != Some(seen) {
             return Reread::Same;
         }
         match parse(&contents) {

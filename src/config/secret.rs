@@ -97,4 +97,17 @@ mod tests {
         assert!(matches!(secret.reread(), Reread::Unusable(_)));
         assert_eq!(format!("{secret:?}"), "Secret");
     }
+
+    #[test]
+    fn what_is_new_must_be_there_at_two_looks_in_a_row() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
+        write("first");
+        let secret = Secret::read("server.secret", file.path(), 5).unwrap();
+        for text in ["second", "first", "second"] {
+            write(text);
+            assert_eq!(secret.reread(), Reread::Same, "{text}");
+        }
+        assert_eq!(secret.reread(), Reread::Changed);
+    }
 }

@@ -105,8 +105,8 @@ impl Watch {
     pub(super) fn read(&self, bytes: &[u8]) {
         let mut state = self.state();
         match state.phase {
-            // Old clients send a line end after a body, which belongs to nothing.
-            Phase::Idle if bytes.iter().all(|byte| b"\r\n".contains(byte)) => {}
+            // Old clients send a line end after a request, which belongs to nothing.
+            Phase::Idle | Phase::Busy { has_body: false } if bytes.iter().all(|byte| b"\r\n".contains(byte)) => {}
             Phase::Idle => state.enter(Phase::Head),
             Phase::Busy { has_body: false } => state.is_more_there = true,
             Phase::Head | Phase::Busy { has_body: true } => {}

@@ -133,3 +133,14 @@ async fn a_line_end_after_a_request_begins_no_head() {
     watch.read(b"G");
     assert!(watch.is_in_head());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_end_that_comes_before_the_response_begins_no_head_either() {
+    let watch = Watch::new(Limits::default());
+    watch.read(HEAD);
+    watch.request_came(false);
+    watch.read(b"\r\n");
+    watch.response_ended();
+    watch.flushed();
+    assert!(!watch.is_in_head());
+}
