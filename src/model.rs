@@ -21,7 +21,7 @@ pub use idempotency::{IdempotencyKey, InvalidKey};
 pub use marker::{Marker, base32};
 pub use message::{Message, MessageType, NewMessage};
 pub use order::{Delivery, Detail, Order, OrderStatus, OrderedBy, Provider, Service, ShortText};
-pub use personal::{Common, FreeText, IdentityNumber, Kind, Personal, Private, Sight, mask_personal_data, mask_word};
+pub use personal::{Common, FreeText, IdentityNumber, Kind, Personal, Private, Sentence, Sight, mask_personal_data};
 pub use scope::{Scope, Scopes};
 pub use time::{KnownDays, LocalTime, UnknownZone, Zone, now};
 pub use word::{Open, Word};

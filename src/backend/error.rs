@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::Sentence;
+
 /// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -14,8 +16,8 @@ pub enum Error {
     /// The order system understood and said no.
     #[error("the order system refused")]
     Refused {
-        /// What it said, made safe for showing: no control characters, no personal numbers, at most 500 characters.
-        message: Option<String>,
+        /// What it said.
+        message: Option<Sentence>,
     },
     /// The order system does not accept our credential or our IP address.
     #[error("the order system rejected the gateway's credential or IP address")]

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 
 use super::{Backend, Context, Error, Items, Result};
-use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, OrderedBy, mask_word};
+use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, OrderedBy, Sentence};
 
 /// A backend that looks at the order after a refused write: the order system refuses a write to an unknown order in the same
 /// words as one it does not like, and those words may tell who its customer is.
@@ -13,16 +13,19 @@ pub struct Explained<B>(pub B);
 
 impl<B: Backend> Explained<B> {
     /// [`Error::NotFound`] instead of a refusal where the order does not exist; else the refusal without what is known to be
-    /// about its customer, and without what was written. A look that fails changes nothing: the refusal stays true.
+    /// about its customer, and without what was written. A look that fails leaves a refusal of which nothing can be told.
     async fn explain(&self, context: &Context, id: OrderId, written: Option<&str>, error: Error) -> Error {
         let Error::Refused { message } = error else { return error };
-        let order = self.0.order_info(&context.committed().fresh(), id).await;
-        if order == Err(Error::NotFound) {
-            return Error::NotFound;
-        }
-        let customer = order.ok().and_then(|order| order.customer);
-        let known = customer.iter().filter_map(OrderedBy::customer).flat_map(Customer::identifying_texts).chain(written);
-        Error::Refused { message: message.map(|message| known.fold(message, |text, word| mask_word(&text, word))) }
+        let message = match self.0.order_info(&context.committed().fresh(), id).await {
+            Err(Error::NotFound) => return Error::NotFound,
+            Err(_) => None,
+            Ok(order) => message.map(|sentence| {
+                let customer = order.customer.as_ref().and_then(OrderedBy::customer);
+                let known = customer.into_iter().flat_map(Customer::identifying_texts);
+                written.into_iter().fold(known.fold(sentence, Sentence::without), Sentence::without_parts_of)
+            }),
+        };
+        Error::Refused { message }
     }
 }
 

@@ -15,7 +15,6 @@ mod envelope;
 use std::sync::Arc;
 
 pub(crate) use ending::Ending;
-pub(super) use ending::presentable;
 use envelope::Envelope;
 
 use super::call::Call;

@@ -37,7 +37,7 @@ const MARKER_LENGTH: usize = 24;
 #[derive(Debug)]
 pub struct Client {
     caller: Arc<Caller>,
-    credential: Credential,
+    credential: Arc<Credential>,
     settle_time: Duration,
 }
 
@@ -58,7 +58,7 @@ impl Client {
         let transport = Arc::new(Transport::try_new(upstream)?);
         let Upstream { max_in_flight, breaker, timeout, settle_time, .. } = *upstream;
         let caller = Caller::new(transport, Arc::new(profile), max_in_flight, breaker, timeout, metrics);
-        Ok(Self { caller: Arc::new(caller), credential: Credential::new(upstream), settle_time })
+        Ok(Self { caller: Arc::new(caller), credential: Arc::new(Credential::new(upstream)), settle_time })
     }
 
     /// What pays for calls that are sent again.
@@ -132,8 +132,10 @@ impl Client {
             match opened {
                 Err(Error::CredentialRejected) if self.renew(&mut signature, first_item).await => {}
                 opened => {
-                    let opened = self.credential.withheld_from(&signature, signature.judged_by(opened));
-                    return opened.map(StreamExt::boxed);
+                    let list = self.credential.withheld_from(&signature, signature.judged_by(opened))?;
+                    let credential = Arc::clone(&self.credential);
+                    // It may be refused after its first items too.
+                    return Ok(list.map(move |items| credential.withheld_from(&signature, items)).boxed());
                 }
             }
         }
@@ -141,7 +143,7 @@ impl Client {
 
     /// What the call is known by; a login, if there is none that is good.
     async fn signature(&self, call: &Call, request: &Request, deadline: Instant) -> Result<Signature> {
-        let Credential::Login { session, .. } = &self.credential else { return Ok(Signature::User) };
+        let Credential::Login { session, .. } = &*self.credential else { return Ok(Signature::User) };
         // What cannot be carried is refused before anything is sent, a login included.
         self.query(call, request, &self.credential.typical_signature())?;
         let hash = timeout_at(deadline, session.hash(self.login())).await.unwrap_or(Err(Error::Timeout));
@@ -154,7 +156,7 @@ impl Client {
     /// A new login for a call whose credential was refused, which proves that nothing was applied: any call may be sent once
     /// more then. Returns whether there is something else to try.
     async fn renew(&self, signature: &mut Signature, deadline: Instant) -> bool {
-        let (Signature::Hash { hash, is_second: false }, Credential::Login { session, .. }) = (&*signature, &self.credential)
+        let (Signature::Hash { hash, is_second: false }, Credential::Login { session, .. }) = (&*signature, &*self.credential)
         else {
             return false;
         };
@@ -168,7 +170,7 @@ impl Client {
     /// read; writes wait for it too, so it may have their places. Whatever goes wrong, the call that needed it was not sent.
     fn login(&self) -> impl Future<Output = Result<Hash>> + Send + 'static {
         let caller = Arc::clone(&self.caller);
-        let query = match &self.credential {
+        let query = match &*self.credential {
             Credential::User(_) => Err(Error::CredentialRejected),
             Credential::Login { api_user, api_key, .. } => {
                 let request = Request::default().with("method", API_LOGIN.name);

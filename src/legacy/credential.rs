@@ -1,12 +1,10 @@
 //! What calls are known by to the order system.
 
-use super::answer::presentable;
 use super::call::{ADD_MESSAGE, Call};
 use super::login::{Hash, Session};
 use super::request::Request;
 use crate::backend::{Error, Result};
 use crate::config::{Secret, Upstream};
-use crate::model::mask_word;
 
 /// What calls are known by.
 #[derive(Debug)]
@@ -46,19 +44,18 @@ impl Credential {
         }
     }
 
-    /// The same outcome with the order system's sentence made presentable. It may repeat what the call was known by, which goes
-    /// first: what is masked or cut for other reasons could not be recognised any more.
+    /// The same outcome without what the call was known by, which the order system's sentence may repeat.
     pub(super) fn withheld_from<T>(&self, signature: &Signature, outcome: Result<T>) -> Result<T> {
-        let Err(Error::Refused { message: Some(message) }) = outcome else { return outcome };
+        let Err(Error::Refused { message: Some(sentence) }) = outcome else { return outcome };
         let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
-        let mut withheld = api_user.with(|api_user| mask_word(&message, api_user));
+        let mut sentence = api_user.with(|api_user| sentence.without(api_user));
         if let Self::Login { api_key, .. } = self {
-            withheld = api_key.with(|api_key| mask_word(&withheld, api_key));
+            sentence = api_key.with(|api_key| sentence.without(api_key));
         }
         if let Signature::Hash { hash, .. } = signature {
-            withheld = mask_word(&withheld, hash.as_str());
+            sentence = sentence.without(hash.as_str());
         }
-        Err(Error::Refused { message: presentable(&withheld) })
+        Err(Error::Refused { message: Some(sentence) })
     }
 }
 

@@ -89,7 +89,7 @@ impl From<Error> for Failure {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         match error {
-            Error::Refused { message: Some(message) } => Self { status, message: Some(message) },
+            Error::Refused { message: Some(message) } => Self { status, message: message.shown() },
             other => Self { status, message: Some(other.to_string()) },
         }
     }

@@ -4,13 +4,15 @@
 //! becomes of it. From it follow what callers see who may not see personal data, the mark `x-personal-data` in the OpenAPI
 //! document, and that no log ever shows it: there is no way to its text but [`Personal::expose`], which names itself.
 
+mod sentence;
 mod text;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-pub use text::{mask_personal_data, mask_word};
+pub use sentence::Sentence;
+pub use text::mask_personal_data;
 
 /// Whether somebody may see personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Pages neither lose nor repeat an order, and details fill them.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use reqwest::Method;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::support::{Gateway, Reply, Upstream};
 
@@ -260,4 +261,17 @@ async fn details_share_the_deadline_of_their_list() {
         page["items"].as_array().expect("items").iter().map(|item| item["problem"]["code"].as_str()).collect();
     assert_eq!(codes, BTreeSet::from([Some("upstream-timeout")]), "{page}");
     assert!(upstream.queries().len() <= 1 + 8, "no more than eight at once: {}", upstream.queries().len());
+}
+
+#[tokio::test]
+async fn a_refusal_after_the_first_items_tells_nothing_of_people_or_credentials() {
+    let order = "<order><id>1</id><type>order</type><date>2016-03-14 09:05:00</date><status>new</status></order>";
+    let said = "<message>api_user 1234: kund 191212121212, tolvan@example.com</message>";
+    let end = format!("{said}</response><status>failed</status></orders>");
+    let latch = Arc::new(Notify::new());
+    latch.notify_one();
+    let upstream = Upstream::saying(Reply::held(&[&format!("<orders><response>{order}"), &end], &latch)).await;
+    let gateway = Gateway::before(&upstream).await;
+    let problem = gateway.get("/orders?since=2016-03-14&limit=10").await.problem(502, "refused-by-upstream");
+    assert_eq!(problem["upstreamMessage"], "api_user ****: kund ****, ****");
 }

@@ -3,7 +3,7 @@
 use crate::backend::Error;
 use crate::legacy::call::Call;
 use crate::legacy::profile::Profile;
-use crate::model::mask_personal_data;
+use crate::model::Sentence;
 
 /// What a whole, well-formed answer said besides its data.
 #[derive(Debug, Default)]
@@ -26,9 +26,7 @@ enum Outcome {
     Unclear,
 }
 
-/// The longest text of the order system that is passed on, in characters.
-const MAX_MESSAGE: usize = 500;
-/// How much of its texts is kept until then, in bytes.
+/// How much of the order system's texts is kept, in bytes.
 const MAX_KEPT: usize = 4096;
 
 impl Ending {
@@ -88,29 +86,7 @@ impl Ending {
         } else if call.names_entity && (code == "404" || http_status == 404) {
             Error::NotFound
         } else {
-            // As it stands: whoever made the call knows what it must not repeat.
-            Error::Refused { message: Some(message.to_owned()) }
+            Error::Refused { message: Some(Sentence::new(message)) }
         })
-    }
-}
-
-/// The order system's own sentence, safe for everybody who calls us.
-pub(in crate::legacy) fn presentable(message: &str) -> Option<String> {
-    let spaced = message.replace(['\n', '\t'], " ");
-    let visible: String = spaced.chars().filter(|character| !character.is_control()).collect();
-    let masked: String = mask_personal_data(visible.trim()).chars().take(MAX_MESSAGE).collect();
-    (!masked.is_empty()).then_some(masked)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sentence_of_the_order_system_is_made_presentable() {
-        assert_eq!(presentable("Ordern kan\u{7} inte ändras\n"), Some("Ordern kan inte ändras".to_owned()));
-        assert_eq!(presentable("Kund 19121212-1212 saknas"), Some("Kund **** saknas".to_owned()));
-        assert_eq!(presentable(" \n "), None);
-        assert_eq!(presentable(&"å".repeat(501)).map(|text| text.chars().count()), Some(500));
     }
 }

@@ -8,8 +8,8 @@ const MASK: &str = "****";
 const PHONE: std::ops::RangeInclusive<usize> = 7..=15;
 /// The fewest digits in a row that are taken for an identity number, whatever they are.
 const LONG: usize = 10;
-/// How many characters may stand between two groups of digits of one number.
-const MAX_GAP: usize = 3;
+/// How many marks may stand between two groups of digits of one number.
+const MAX_MARKS: usize = 3;
 
 /// The text with personal identity numbers, phone numbers and e-mail addresses replaced by `****`.
 ///
@@ -18,36 +18,39 @@ const MAX_GAP: usize = 3;
 /// then four more. A phone number begins with `0` or `+` and has 7 to 15 digits; it ends where another number begins.
 #[must_use]
 pub fn mask_personal_data(text: &str) -> String {
-    mask_numbers(&mask_email_addresses(text))
+    mask(text, numbers(text).into_iter().chain(email_addresses(text)).collect())
 }
 
-/// The text with every occurrence of a word replaced by `****`, where it stands alone; names may be in the genitive.
-#[must_use]
-pub fn mask_word(text: &str, word: &str) -> String {
-    let continues = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
+/// The text with these places replaced by `****`; what overlaps becomes one.
+pub(super) fn mask(text: &str, mut places: Vec<Range<usize>>) -> String {
+    places.sort_by_key(|place| place.start);
     let mut masked = String::with_capacity(text.len());
     let mut done = 0;
-    for (start, found) in text.match_indices(word).filter(|_| !word.is_empty()) {
-        let (before, after) = (&text[done..start], start + found.len());
-        let rest = text[after..].strip_prefix('s').unwrap_or(&text[after..]);
-        let is_alone = !continues(text[..start].chars().next_back()) && !continues(rest.chars().next());
-        masked.push_str(before);
-        masked.push_str(if is_alone { MASK } else { found });
-        done = after;
+    for place in places {
+        if place.start >= done && place.start < place.end {
+            masked.push_str(text.get(done..place.start).unwrap_or_default());
+            masked.push_str(MASK);
+        }
+        done = done.max(place.end);
     }
-    masked.push_str(&text[done..]);
+    masked.push_str(text.get(done..).unwrap_or_default());
     masked
 }
 
-fn mask_email_addresses(text: &str) -> String {
+/// Where e-mail addresses stand.
+pub(super) fn email_addresses(text: &str) -> Vec<Range<usize>> {
     let is_part = |character: char| !character.is_whitespace() && !"<>(),;:\"".contains(character);
-    let mut masked = String::with_capacity(text.len());
+    let mut at = 0;
+    let mut places = Vec::new();
     for piece in split_keeping(text, is_part) {
         let address = piece.trim_matches(['.', '!', '?', '\'']);
-        let is_address = address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-        masked.push_str(&if is_address { piece.replace(address, MASK) } else { piece.to_owned() });
+        let before = piece.len() - piece.trim_start_matches(['.', '!', '?', '\'']).len();
+        if address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()) {
+            places.push(at + before..at + before + address.len());
+        }
+        at += piece.len();
     }
-    masked
+    places
 }
 
 /// A group of digits in a text.
@@ -56,40 +59,45 @@ struct Group {
     bytes: Range<usize>,
     digits: usize,
     begins_with_zero: bool,
+    begins_with_zeros: bool,
     /// What stands between it and the group before, when that may be of the same number.
     gap: Option<Range<usize>>,
-    /// Whether a `+` stands before it.
-    has_plus: bool,
+    /// Where a `+` stands before it.
+    plus: Option<usize>,
 }
 
-fn mask_numbers(text: &str) -> String {
+/// Where personal identity numbers and phone numbers stand.
+pub(super) fn numbers(text: &str) -> Vec<Range<usize>> {
     let groups = groups(text);
-    let mut masked = String::with_capacity(text.len());
-    let (mut done, mut next, mut is_after_number) = (0, 0, true);
+    let mut places = Vec::new();
+    // The first group is joined to none.
+    let (mut next, mut is_after_number) = (0, true);
     while let Some(rest) = groups.get(next..).filter(|rest| !rest.is_empty()) {
-        let used =
-            identity_number(rest).or_else(|| if is_after_number || is_apart(text, rest) { phone_number(rest) } else { None });
+        let phone_number = || if is_after_number || is_apart(text, rest) { phone_number(rest) } else { None };
+        let used = identity_number(rest).or_else(phone_number);
         let used = used.map(|count| count + tail(rest.get(count..).unwrap_or_default()));
-        let number = rest.iter().take(used.unwrap_or(1));
-        let (start, end) =
-            number.fold((usize::MAX, 0), |(start, end), group| (start.min(group.bytes.start), end.max(group.bytes.end)));
-        if used.is_some() {
-            let start = start - usize::from(rest.first().is_some_and(|first| first.has_plus));
-            masked.push_str(text.get(done..start).unwrap_or_default());
-            masked.push_str(MASK);
-            done = end;
+        if let Some([first, ..]) = used.and_then(|count| rest.get(..count)) {
+            let end = used.and_then(|count| rest.get(count - 1)).map_or(first.bytes.end, |last| last.bytes.end);
+            places.push(first.plus.unwrap_or(first.bytes.start)..end);
         }
         is_after_number = used.is_some();
         next += used.unwrap_or(1);
     }
-    masked.push_str(text.get(done..).unwrap_or_default());
-    masked
+    places
 }
 
 /// Whether a number may begin with the first group: it is not joined to digits before it.
 fn is_apart(text: &str, groups: &[Group]) -> bool {
     let gap = groups.first().and_then(|first| first.gap.clone()).and_then(|gap| text.get(gap));
-    gap.is_none_or(|gap| gap.contains(|character: char| character.is_whitespace() || character == '('))
+    let parts = |character: char| character.is_whitespace() || "(/+".contains(character);
+    gap.is_none_or(|gap| gap.contains(parts)) || is_long_phone_number(groups)
+}
+
+/// Whether these groups look like a phone number with an area code, and not like what is left of a date.
+fn is_long_phone_number(groups: &[Group]) -> bool {
+    let mut digits = joined(groups).map(|group| group.digits);
+    let is_long = digits.next() >= Some(*PHONE.start()) || digits.next() > Some(2);
+    is_long && groups.first().is_some_and(|first| first.begins_with_zero && !first.begins_with_zeros)
 }
 
 /// How many groups the identity number has that the text goes on with.
@@ -110,11 +118,16 @@ fn identity_number(groups: &[Group]) -> Option<usize> {
 
 /// How many groups the phone number has that the text goes on with.
 fn phone_number(groups: &[Group]) -> Option<usize> {
-    let first = groups.first().filter(|first| first.begins_with_zero || first.has_plus)?;
+    let first = groups.first().filter(|first| begins_phone(first))?;
     let (mut digits, mut count) = (first.digits, 1);
     for (index, group) in joined(groups).enumerate().skip(1) {
         let is_enough = digits >= *PHONE.start();
-        if is_enough && groups.get(index..).is_some_and(begins_number) || digits + group.digits > *PHONE.end() {
+        if is_enough && groups.get(index..).is_some_and(begins_number) {
+            break;
+        }
+        if digits + group.digits > *PHONE.end() {
+            // Another number may have begun among them, and this is its end.
+            count += usize::from(groups.get(1..index).unwrap_or_default().iter().any(begins_phone));
             break;
         }
         digits += group.digits;
@@ -132,11 +145,14 @@ fn tail(groups: &[Group]) -> usize {
     groups.iter().take(*PHONE.end()).enumerate().take_while(is_tail).count()
 }
 
+const fn begins_phone(group: &Group) -> bool {
+    group.begins_with_zero || group.plus.is_some()
+}
+
 /// Whether these groups begin a number of their own.
 fn begins_number(groups: &[Group]) -> bool {
-    let begins_phone = groups.first().is_some_and(|first| first.begins_with_zero || first.has_plus);
     let digits: usize = joined(groups).map(|group| group.digits).sum();
-    identity_number(groups).is_some() || begins_phone && digits >= *PHONE.start()
+    identity_number(groups).is_some() || groups.first().is_some_and(begins_phone) && digits >= *PHONE.start()
 }
 
 /// The first group and those that may be of the same number. No more than a number can have, or a long text would be looked at
@@ -161,9 +177,11 @@ fn groups(text: &str) -> Vec<Group> {
         }
         let gap =
             groups.last().map(|before| before.bytes.end..bytes.start).filter(|gap| text.get(gap.clone()).is_some_and(is_gap));
-        let has_plus = text.get(..bytes.start).is_some_and(|before| before.ends_with('+'));
-        let begins_with_zero = piece.starts_with(['0', '\u{ff10}']);
-        groups.push(Group { digits: piece.chars().count(), bytes, begins_with_zero, gap, has_plus });
+        let before = text.get(..bytes.start).unwrap_or_default().trim_end();
+        let plus = before.strip_suffix(['+', '\u{ff0b}']).map(str::len);
+        let zeros = piece.chars().take_while(|digit| ['0', '\u{ff10}'].contains(digit)).count();
+        let (begins_with_zero, begins_with_zeros) = (zeros > 0, zeros > 1);
+        groups.push(Group { digits: piece.chars().count(), bytes, begins_with_zero, begins_with_zeros, gap, plus });
     }
     groups
 }
@@ -173,14 +191,20 @@ fn is_digit(character: char) -> bool {
     character.is_ascii_digit() || ('\u{ff10}'..='\u{ff19}').contains(&character)
 }
 
-/// What may stand between the groups of one number.
+/// What may stand between the groups of one number: white space, and a few marks.
 fn is_gap(text: &str) -> bool {
-    let may_stand = |character: char| {
-        character.is_whitespace()
-            || "-+./()\u{ad}\u{2212}".contains(character)
-            || ('\u{2010}'..='\u{2015}').contains(&character)
+    let is_mark = |character: char| {
+        "-+./()_\u{2212}\u{2043}\u{fe63}\u{ff0b}\u{ff0d}".contains(character) || ('\u{2010}'..='\u{2015}').contains(&character)
     };
-    text.chars().count() <= MAX_GAP && text.chars().all(may_stand)
+    // Soft hyphens, marks for joining and for the direction of writing: texts that were copied have them, and nobody sees them.
+    let is_invisible = |character: char| {
+        "\u{ad}\u{feff}".contains(character)
+            || ('\u{200b}'..='\u{200f}').contains(&character)
+            || ('\u{202a}'..='\u{202e}').contains(&character)
+            || ('\u{2060}'..='\u{2064}').contains(&character)
+    };
+    let mut marks = text.chars().filter(|character| !character.is_whitespace() && !is_invisible(*character));
+    marks.clone().count() <= MAX_MARKS && marks.all(is_mark)
 }
 
 /// Cuts the text where characters begin or end to fit.
@@ -248,7 +272,7 @@ mod tests {
     }
 
     /// Spellings of one identity number.
-    const IDENTITIES: [&str; 18] = [
+    const IDENTITIES: [&str; 23] = [
         "191212121212",
         "1212121212",
         "19191212121212",
@@ -267,9 +291,14 @@ mod tests {
         "191212\u{a0}1212",
         "１９１２１２１２１２１２",
         "1912-12-12-1212",
+        "121212-\n    1212",
+        "１２１２１２－１２１２",
+        "121212\u{200b}-1212",
+        "19121212_1212",
+        "721272-1212",
     ];
     /// Spellings of phone numbers.
-    const PHONES: [&str; 18] = [
+    const PHONES: [&str; 22] = [
         "0701740605",
         "070-174 06 05",
         "070-1740605",
@@ -288,6 +317,10 @@ mod tests {
         "070\u{ad}174\u{ad}06\u{ad}05",
         "070-174 06  05",
         "070\u{2212}1740605",
+        "+ 46 70 174 06 05",
+        "＋46 70 174 06 05",
+        "070    174 06 05",
+        "070\u{200e}-1740605",
     ];
 
     #[test]
@@ -328,12 +361,19 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_masked_where_it_stands_alone() {
-        assert_eq!(mask_word("api_user 1234 (1234) finns inte", "1234"), "api_user **** (****) finns inte");
-        assert_eq!(mask_word("Order 12345, 51234, å1234", "1234"), "Order 12345, 51234, å1234");
-        assert_eq!(mask_word("Tolvans beställning, Tolvansson", "Tolvan"), "****s beställning, Tolvansson");
-        assert_eq!(mask_word("", "1234"), "");
-        assert_eq!(mask_word("hej", ""), "hej");
+    fn a_number_is_found_behind_others() {
+        for (text, masked) in [
+            ("2016-03-14 09.05.02 070-1740605", "2016-03-14 ****"),
+            ("01234 +46 701740605", "****"),
+            ("0302 12 070-1740605", "****"),
+            ("08-1234 070-1740605", "****"),
+            ("kundnr 18020/070-174 06 05", "kundnr 18020/****"),
+            ("3105-070-1740605", "3105-****"),
+            ("1.070-174 06 05", "1.****"),
+            ("12-+46 70 174 06 05", "12-****"),
+        ] {
+            assert_eq!(mask_personal_data(text), masked, "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::header::ETAG;
 
 use super::{Code, FieldError, Outcome, Problem};
 use crate::backend::Error;
+use crate::model::Sentence;
 use crate::rest::conditional::Tag;
 use crate::writes::Refusal;
 
@@ -97,7 +98,7 @@ impl Problem {
             Error::NotFound => Self::new(not_found, "The order system has nothing with this id."),
             Error::Refused { message } => {
                 let mut refused = Self::new(Code::RefusedByUpstream, "The order system refused.");
-                refused.0.upstream_message.clone_from(message);
+                refused.0.upstream_message = message.as_ref().and_then(Sentence::shown);
                 refused
             }
             Error::CredentialRejected => Self::new(
