@@ -48,6 +48,8 @@ type Fingerprint = [u8; 32];
 pub enum Reread {
     /// They hold what they held, or there are none.
     Same,
+    /// They hold something else. It counts if it is there at the next look too.
+    New,
     /// They hold something else, which is used from now on.
     Changed,
     /// They cannot be used; the value from before stays.
@@ -143,7 +145,7 @@ impl<T: Send + Sync + 'static> Reload for Loaded<T> {
         }
         *candidate = Some(seen);
         if before != Some(seen) {
-            return Reread::Same;
+            return Reread::New;
         }
         match parse(&contents) {
             Ok(value) => {

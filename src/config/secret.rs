@@ -84,14 +84,14 @@ mod tests {
         assert_eq!((secret.with(str::to_owned), secret.reread()), ("first".to_owned(), Reread::Same));
         for unusable in ["", "  \n", "två ord", "four", &"x".repeat(1_001)] {
             write(unusable);
-            assert_eq!(secret.reread(), Reread::Same, "it may be half written");
+            assert_eq!(secret.reread(), Reread::New, "it may be half written");
             assert!(matches!(secret.reread(), Reread::Unusable(_)), "{unusable}");
             assert_eq!(secret.with(str::to_owned), "first");
         }
         write("second_but_more_is_to_co");
-        assert_eq!(secret.reread(), Reread::Same);
+        assert_eq!(secret.reread(), Reread::New);
         write("second\n");
-        assert_eq!(secret.reread(), Reread::Same);
+        assert_eq!(secret.reread(), Reread::New);
         assert_eq!((secret.reread(), other.with(str::to_owned)), (Reread::Changed, "second".to_owned()));
         drop(file);
         assert!(matches!(secret.reread(), Reread::Unusable(_)));
@@ -104,9 +104,9 @@ mod tests {
         let write = |text: &str| std::fs::write(file.path(), text).unwrap();
         write("first");
         let secret = Secret::read("server.secret", file.path(), 5).unwrap();
-        for text in ["second", "first", "second"] {
+        for (text, reread) in [("second", Reread::New), ("first", Reread::Same), ("second", Reread::New)] {
             write(text);
-            assert_eq!(secret.reread(), Reread::Same, "{text}");
+            assert_eq!(secret.reread(), reread, "{text}");
         }
         assert_eq!(secret.reread(), Reread::Changed);
     }
