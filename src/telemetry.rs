@@ -8,7 +8,9 @@
 
 mod writer;
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
@@ -49,7 +51,8 @@ pub fn init(format: Option<LogFormat>, level: Option<&str>) -> io::Result<Writer
     let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     let is_terminal = io::stdout().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    let writer = Lines::to(io::stdout())?;
+    // Without a buffer of its own: what is in one is neither written nor lost.
+    let writer = Lines::to(File::from(io::stdout().as_fd().try_clone_to_owned()?))?;
     // A second call keeps the first subscriber.
     if lines(format, level, is_terminal, writer.clone()).try_init().is_ok() {
         let _ = LINES.set(writer.clone());

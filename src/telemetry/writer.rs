@@ -40,7 +40,7 @@ struct Waiting {
 }
 
 impl Lines {
-    /// Writes lines to `out`, in a thread of its own.
+    /// Writes lines to `out`, which holds nothing back, in a thread of its own.
     pub(super) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared { waiting: Mutex::default(), has_changed: Condvar::new(), lost: AtomicU64::new(0) });
         let lines = Self(Arc::clone(&shared));
@@ -112,7 +112,6 @@ fn write_as_far_as_possible(out: &mut impl Write, text: &[u8]) -> usize {
             Err(_) => break,
         }
     }
-    let _ = out.flush();
     written
 }
 

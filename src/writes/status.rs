@@ -20,7 +20,7 @@ impl Inner {
     /// One change, also to the status that the order has; nothing is looked at before. Several may be sent at once, but none
     /// while a guarded one is: that would be undone, or its looks would show what is not its own.
     pub(super) async fn change_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<(), Refusal> {
-        let turn = self.wait(context, context.send_by(), self.orders.share(id)).await?;
+        let turn = self.wait(context, self.send_change_by(context), self.orders.share(id)).await?;
         let _turn = turn.ok_or(Error::Overloaded)?;
         let ticket = self.begin(context, id, status, None);
         let answer = self.send(context, "set_status", || self.backend().set_status(context, id, status)).await;
@@ -46,10 +46,7 @@ impl Inner {
         status: OrderStatus,
         is_expected: &(dyn Fn(&Order) -> bool + Send + Sync),
     ) -> Result<(), Refusal> {
-        // Where a request is too short to settle it, a change that may have to stay open is better than none.
-        let now = Instant::now();
-        let half = now + context.deadline().saturating_duration_since(now) / 2;
-        let context = &context.sent_by(self.latest_sending(context).map_or(half, |latest| latest.max(half)));
+        let context = &context.sent_by(self.send_change_by(context));
         let turn = self.wait(context, context.send_by(), self.orders.wait(id)).await?;
         let _turn = turn.ok_or(Error::Overloaded)?;
         let mut retry = 0;
@@ -75,13 +72,22 @@ impl Inner {
         }
     }
 
+    /// Until when a change is worth sending. Where a request is too short to settle it, one that may have to stay open is better
+    /// than none.
+    fn send_change_by(&self, context: &Context) -> Instant {
+        let now = Instant::now();
+        let half = now + context.deadline().saturating_duration_since(now) / 2;
+        self.latest_sending(context).map_or(half, |latest| latest.max(half))
+    }
+
     /// Remembers a change before it is sent, lest it be forgotten if something goes wrong here.
     fn begin(&self, context: &Context, id: OrderId, status: OrderStatus, before: Option<Open<OrderStatus>>) -> Ticket {
         let change = Change { status, awaits_answer: true, before, seen: Instant::now() };
         self.changes.remember(id, change, context.deadline() + self.settings.settle_time)
     }
 
-    /// Takes over what was answered to a change. The status that a confirmed one gives proves nothing of those that are open.
+    /// Takes over what was answered to a change. The status that a confirmed one gives proves nothing of those that are open. It
+    /// may be an old one by now, so a change that was seen without since then is told nothing but its own.
     fn answered(
         &self,
         context: &Context,
@@ -91,6 +97,7 @@ impl Inner {
         answer: backend::Result<()>,
     ) -> backend::Result<()> {
         let until = self.under_way_until(context);
+        let sent = context.sent().map_or_else(Instant::now, |sent| sent.at);
         self.changes.edit(&id, |open| match &answer {
             Err(Error::OutcomeUnknown { .. }) => {
                 for change in open.iter_mut().filter(|change| change.ticket == ticket) {
@@ -101,7 +108,8 @@ impl Inner {
             known => {
                 open.retain(|change| change.ticket != ticket);
                 if known.is_ok() {
-                    for change in open {
+                    let is_news = |change: &Change| change.status == status || change.seen <= sent;
+                    for change in open.iter_mut().filter(|change| is_news(&change.write)) {
                         change.write.note(Some(&Open::Known(status)));
                     }
                 }
@@ -124,6 +132,8 @@ impl Inner {
             for change in open.iter_mut().filter(|change| change.write.seen <= began) {
                 change.write.note(status);
             }
+            // Those that are over have had their last chance to be what was seen.
+            open.retain(|change| change.until > began);
             landed
         })
     }

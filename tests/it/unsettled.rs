@@ -420,3 +420,46 @@ async fn a_change_that_can_no_longer_land_is_in_nobodys_way() {
     patch_if(&gateway, "*", "active").await.ok();
     assert_eq!(writes(&upstream).len(), 2);
 }
+
+#[tokio::test]
+async fn a_late_confirmation_does_not_make_a_status_new_again() {
+    let (book, latch) = (Book::new(), Arc::new(Notify::new()));
+    let (written, answer, is_first) = (book.clone(), Arc::clone(&latch), AtomicBool::new(true));
+    let upstream = book.behind(move |query| {
+        if is_first.swap(false, Ordering::SeqCst) {
+            return Reply::status(503, "");
+        }
+        written.apply(query);
+        let pieces = ["<set_status>", "<status>success</status></set_status>"];
+        if query.contains("waiting") { Reply::held(&pieces, &answer) } else { Reply::xml(&pieces.concat()) }
+    });
+    let upstream = upstream.await;
+    let gateway = Gateway::with(&upstream, &SHORT_CHANGES).await;
+    patch(&gateway, "received").await.problem(504, "outcome-unknown");
+    let second = async {
+        soon("the other was sent", async || writes(&upstream).len() == 2).await;
+        patch(&gateway, "received").await.ok();
+        latch.notify_one();
+    };
+    let (slow, ()) = tokio::join!(patch(&gateway, "waiting"), second);
+    slow.ok();
+    in_the_way(&patch_if(&gateway, "*", "active").await);
+    assert_eq!(writes(&upstream).len(), 3);
+}
+
+#[tokio::test]
+async fn a_change_that_is_over_does_not_take_the_place_of_one_that_is_open() {
+    let book = Book::new();
+    let (upstream, _) = losing_changes(&book).await;
+    let settings = [&SHORT_CHANGES[..], &[("UPSTREAMS__DEFAULT__SETTLE_TIME", "6s")]].concat();
+    let gateway = Gateway::with(&upstream, &settings).await;
+    // Each takes a second.
+    patch(&gateway, "received").await.problem(504, "outcome-unknown");
+    sleep(Duration::from_secs(2)).await;
+    patch(&gateway, "received").await.problem(504, "outcome-unknown");
+    sleep(Duration::from_secs(3)).await;
+    // The first can land no more, and is seen not to have.
+    in_the_way(&patch_if(&gateway, "*", "active").await);
+    book.apply(&writes(&upstream)[1]);
+    patch_if(&gateway, "*", "active").await.ok();
+}

@@ -313,7 +313,7 @@ impl Code {
                 "outcome-unknown",
                 StatusCode::GATEWAY_TIMEOUT,
                 "It is not known whether the write happened",
-                "The write was sent to the order system, now or by an earlier request of yours or another's, and nothing proves that it was applied or that it was not. It may even be applied later; while it may, a repetition is not sent but looked for. Wait for the time in `Retry-After`. A message with an `Idempotency-Key` can then be sent again with the same key; for everything else, read the order first and decide: a message that is sent twice stands in the log twice.",
+                "The write was sent to the order system, now or by an earlier request of yours or another's, and nothing proves that it was applied or that it was not. It may even be applied later; while it may, a repetition is not sent but looked for, nor is a change of the same order with `If-Match`; `not-applied` in `outcome` says that yours is another one, which was not sent. Wait for the time in `Retry-After`. A message with an `Idempotency-Key` can then be sent again with the same key; for everything else, read the order first and decide: a message that is sent twice stands in the log twice.",
             ),
             Self::InternalError => (
                 "internal-error",
