@@ -8,6 +8,11 @@ use serde_json::json;
 
 use crate::support::{FIRST_ORDER, Fault, Program, System, random};
 
+/// How many orders are read, the first ones.
+const READ: u32 = 100;
+/// How many are written to.
+const WRITTEN: u32 = 2_000;
+
 /// What the program takes.
 #[derive(Debug, Clone, Copy)]
 struct Taken {
@@ -32,16 +37,19 @@ async fn work(client: u64, url: &str, until: Instant) -> u64 {
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build().expect("a client");
     let mut done = 0;
     while Instant::now() < until {
-        let order = FIRST_ORDER + random(client * 1_000_000 + done) % 100;
+        let dice = random(client * 1_000_000 + done);
+        // What is written to grows, and others would take more with it: nothing to do with the gateway.
+        let (order, written) =
+            (FIRST_ORDER + dice % u64::from(READ), FIRST_ORDER + u64::from(READ) + dice % u64::from(WRITTEN));
         let json = |request: reqwest::RequestBuilder, body: serde_json::Value| {
             request.header("content-type", "application/json").body(body.to_string())
         };
         let request = match done % 10 {
             0 => http.get(format!("{url}/orders?since=2016-03-14")).header("accept-encoding", "gzip"),
             1 => http.get(format!("{url}/orders?since=2016-03-14&limit=20&expand=detail")),
-            2 => json(http.patch(format!("{url}/orders/{order}/status")), json!({"status": "active"})),
+            2 => json(http.patch(format!("{url}/orders/{written}/status")), json!({"status": "active"})),
             3 => json(
-                http.post(format!("{url}/orders/{order}/messages"))
+                http.post(format!("{url}/orders/{written}/messages"))
                     .header("idempotency-key", format!("soak-{client:04}-{done:010}")),
                 json!({"type": "log", "text": "Uthållighet"}),
             ),
@@ -63,7 +71,7 @@ async fn work(client: u64, url: &str, until: Instant) -> u64 {
 async fn a_long_time_with_faults_leaves_nothing_behind() {
     let seconds: u64 = std::env::var("SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(60);
     let calls = std::sync::atomic::AtomicU64::new(0);
-    let system = System::with_faults(move |_| {
+    let system = System::of(READ + WRITTEN, move |_| {
         let number = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         // One in twenty.
         match random(number) % 140 {

@@ -70,7 +70,12 @@ impl Drop for System {
 impl System {
     /// One in which the call with each query string meets a fault.
     pub(crate) async fn with_faults(fault: impl Fn(&str) -> Fault + Send + Sync + 'static) -> Self {
-        let memory = Arc::new(Memory::seeded(200));
+        Self::of(200, fault).await
+    }
+
+    /// The same with so many orders.
+    pub(crate) async fn of(orders: u32, fault: impl Fn(&str) -> Fault + Send + Sync + 'static) -> Self {
+        let memory = Arc::new(Memory::seeded(orders));
         let access = Access {
             dialect: if super::is_provider() { Dialect::Provider } else { Dialect::Network },
             api_user: "1234".into(),
