@@ -4,11 +4,12 @@
 //! read back: what stands there is evidence, and without evidence the outcome is [`Error::OutcomeUnknown`], never a guess.
 //! Two guarantees can be asked for. A message with an *idempotency key* is looked for in the order's log before it is sent
 //! ([`message`], [`markers`]). A change of status with an *expectation* is sent only if the order is as expected ([`status`]).
-//! A write whose outcome stays unknown may land later. While it may, a repetition of it only looks ([`unsettled`]).
+//! A write whose outcome stays unknown may land later. While it may, a repetition of it only looks ([`unsettled`], [`changes`]).
 //! What none of this can promise, because others write to the order system too, stands in `openapi/README.md`.
 //!
 //! A write whose client leaves while it still waits is not sent; once sent it is finished, and a stop waits for it.
 
+mod changes;
 mod markers;
 mod message;
 mod status;
@@ -23,10 +24,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use changes::Changes;
 pub use markers::Markers;
 use markers::Owner;
 pub use message::Added;
-use status::Change;
 pub use status::Expectation;
 use unsettled::Unsettled;
 
@@ -69,7 +70,7 @@ struct Inner {
     /// One message with a key at a time.
     keys: Turns<Owner>,
     /// Changes that may still be under way.
-    changes: Unsettled<OrderId, Change>,
+    changes: Changes,
     /// Messages with a key that may still be under way.
     messages: Unsettled<Owner, Marker>,
 }
@@ -131,7 +132,7 @@ impl Writes {
             settings,
             orders: Turns::default(),
             keys: Turns::default(),
-            changes: Unsettled::default(),
+            changes: Changes::default(),
             messages: Unsettled::default(),
         }))
     }

@@ -22,12 +22,12 @@ impl Inner {
     pub(super) async fn change_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<(), Refusal> {
         let turn = self.wait(context, self.send_change_by(context), self.orders.share(id)).await?;
         let _turn = turn.ok_or(Error::Overloaded)?;
-        let ticket = self.begin(context, id, status, None);
+        let change = self.begin(context, id, status, None);
         let answer = self.send(context, "set_status", || self.backend().set_status(context, id, status)).await;
-        match self.answered(context, id, status, ticket, answer) {
+        match self.end(context, id, change, answer) {
             Err(unknown @ Error::OutcomeUnknown { .. }) => {
                 let has_it = |order: &Order, look: &Look| {
-                    self.see(order, look.began);
+                    self.changes.see(order, look.began);
                     (order.status == Some(Open::Known(status))).then_some(())
                 };
                 Ok(self.look_after(context, id, &LOOKS, has_it).await.ok_or(unknown)?)
@@ -52,9 +52,9 @@ impl Inner {
         let mut retry = 0;
         loop {
             // What is open when the look begins may land during it, and be over when it ends.
-            let (mut open, began) = (self.changes.get(&id), Instant::now());
+            let (mut open, began) = (self.changes.open(id), Instant::now());
             let before = self.look_before(context, id).await?;
-            if let Some(landed) = self.see(&before, began) {
+            if let Some(landed) = self.changes.see(&before, began) {
                 open.retain(|change| change.ticket != landed);
             }
             if !is_expected(&before) {
@@ -82,67 +82,21 @@ impl Inner {
 
     /// Remembers a change before it is sent, lest it be forgotten if something goes wrong here.
     fn begin(&self, context: &Context, id: OrderId, status: OrderStatus, before: Option<Open<OrderStatus>>) -> Ticket {
-        let change = Change { status, awaits_answer: true, before, seen: Instant::now() };
-        self.changes.remember(id, change, context.deadline() + self.settings.settle_time)
+        self.changes.begin(id, status, before, context.deadline() + self.settings.settle_time)
     }
 
-    /// Takes over what was answered to a change. The status that a confirmed one gives proves nothing of those that are open. It
-    /// may be an old one by now, so a change that was seen without since then is told nothing but its own.
-    fn answered(
-        &self,
-        context: &Context,
-        id: OrderId,
-        status: OrderStatus,
-        ticket: Ticket,
-        answer: backend::Result<()>,
-    ) -> backend::Result<()> {
-        let until = self.under_way_until(context);
+    /// Takes over what was answered to a change.
+    fn end(&self, context: &Context, id: OrderId, change: Ticket, answer: backend::Result<()>) -> backend::Result<()> {
         let sent = context.sent().map_or_else(Instant::now, |sent| sent.at);
-        self.changes.edit(&id, |open| match &answer {
-            Err(Error::OutcomeUnknown { .. }) => {
-                for change in open.iter_mut().filter(|change| change.ticket == ticket) {
-                    change.until = until;
-                    change.write.awaits_answer = false;
-                }
-            }
-            known => {
-                open.retain(|change| change.ticket != ticket);
-                if known.is_ok() {
-                    let is_news = |change: &Change| change.status == status || change.seen <= sent;
-                    for change in open.iter_mut().filter(|change| is_news(&change.write)) {
-                        change.write.note(Some(&Open::Known(status)));
-                    }
-                }
-            }
-        });
+        self.changes.end(id, change, &answer, sent, self.under_way_until(context));
         answer
-    }
-
-    /// Takes down what a look that began then has shown. Of the changes that may be under way, the one is forgotten that has
-    /// landed: one turn is one change, and nothing else that happens to the order says anything about them.
-    fn see(&self, order: &Order, began: Instant) -> Option<Ticket> {
-        let status = order.status.as_ref();
-        self.changes.edit(&order.id, |open| {
-            // A change that is confirmed later may be the one that is seen.
-            let may_be_confirmed = open.iter().any(|change| change.write.awaits_answer && change.write.is_to(status));
-            let shown = open.iter().filter(|change| !may_be_confirmed && change.write.is_shown_by(status, began));
-            let landed = shown.min_by_key(|change| change.until).map(|change| change.ticket);
-            open.retain(|change| Some(change.ticket) != landed);
-            // What is older than what was seen last says nothing.
-            for change in open.iter_mut().filter(|change| change.write.seen <= began) {
-                change.write.note(status);
-            }
-            // Those that are over have had their last chance to be what was seen.
-            open.retain(|change| change.until > began);
-            landed
-        })
     }
 
     /// Sends a change of an order that is like this.
     async fn change_from(&self, context: &Context, before: &Order, status: OrderStatus) -> Result<(), Refusal> {
-        let ticket = self.begin(context, before.id, status, before.status.clone());
+        let change = self.begin(context, before.id, status, before.status.clone());
         let answer = self.backend().set_status(context, before.id, status).await;
-        match self.answered(context, before.id, status, ticket, answer) {
+        match self.end(context, before.id, change, answer) {
             Err(unknown @ Error::OutcomeUnknown { .. }) => self.settle_change(context, before, status, unknown).await,
             known => Ok(known?),
         }
@@ -159,7 +113,7 @@ impl Inner {
     ) -> Result<(), Refusal> {
         let seen_before = Seen::in_order(before);
         let evidence = |after: &Order, look: &Look| {
-            self.see(after, look.began);
+            self.changes.see(after, look.began);
             let seen = Seen::in_order(after);
             if seen.shows_change_from(&seen_before, status) {
                 Some(Ok(seen.rows_more_than(&seen_before)))
@@ -175,35 +129,6 @@ impl Inner {
             self.settings.metrics.conflict();
         }
         found.map_or(Err(unknown.into()), |done| done.map(|_| ()))
-    }
-}
-
-/// A change that may be under way.
-#[derive(Debug, Clone)]
-pub(super) struct Change {
-    status: OrderStatus,
-    /// It has only just been sent.
-    awaits_answer: bool,
-    /// The status that the order had without it, when it was seen last.
-    before: Option<Open<OrderStatus>>,
-    /// When that was.
-    seen: Instant,
-}
-
-impl Change {
-    fn is_to(&self, status: Option<&Open<OrderStatus>>) -> bool {
-        status == Some(&Open::Known(self.status))
-    }
-
-    /// Whether an order that was seen with this status, in a look that began then, has turned to it.
-    fn is_shown_by(&self, status: Option<&Open<OrderStatus>>, began: Instant) -> bool {
-        self.seen <= began && self.is_to(status) && self.before.is_some() && !self.is_to(self.before.as_ref())
-    }
-
-    /// Takes down that the order has this status now, and not by this change.
-    fn note(&mut self, status: Option<&Open<OrderStatus>>) {
-        self.before = status.cloned().or(self.before.take());
-        self.seen = Instant::now();
     }
 }
 

@@ -28,6 +28,10 @@ async fn patch_if(gateway: &Gateway, tags: &str, status: &str) -> Answer {
     gateway.send(request.header("if-match", tags).body(json!({"status": status}).to_string())).await
 }
 
+async fn patch(gateway: &Gateway, status: &str) -> Answer {
+    gateway.patch_status(1, &json!({"status": status}).to_string()).await
+}
+
 fn writes(upstream: &Upstream) -> Vec<String> {
     upstream.queries().into_iter().filter(|query| is_write(query)).collect()
 }
@@ -99,24 +103,35 @@ async fn who_left_before_an_answer_and_comes_back_doubles_nothing() {
     assert_eq!(post(&gateway, "Ring kunden").await.header("idempotency-replayed"), "true");
 }
 
-/// An order system that loses the first change, and the gateway after it.
-async fn after_a_lost_change(book: &Book, is_guarded: bool, settings: &[(&str, &str)]) -> (Upstream, Gateway) {
-    let is_lost = AtomicBool::new(true);
-    let written = book.clone();
+/// What becomes of each change, the first one first, and then of all others: is it applied, is it answered. Somebody else does
+/// something during the first.
+async fn with_outcomes(
+    book: &Book,
+    settings: &[(&str, &str)],
+    outcomes: &'static [(bool, bool)],
+    meanwhile: impl Fn(&Book) + Send + Sync + 'static,
+) -> (Upstream, Gateway) {
+    let (written, count) = (book.clone(), AtomicUsize::new(0));
     let upstream = book.behind(move |query| {
-        if is_lost.swap(false, Ordering::SeqCst) {
-            return Reply::status(503, "");
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        let (is_applied, is_answered) = outcomes.get(number).copied().unwrap_or((true, true));
+        if is_applied {
+            written.apply(query);
         }
-        written.apply(query);
-        Reply::xml("<set_status><status>success</status></set_status>")
+        if number == 0 {
+            meanwhile(&written);
+        }
+        if is_answered { Reply::xml("<set_status><status>success</status></set_status>") } else { Reply::status(503, "") }
     });
     let upstream = upstream.await;
     let gateway = Gateway::with(&upstream, &[&SHORT_CHANGES, settings].concat()).await;
-    let lost = if is_guarded {
-        patch_if(&gateway, "*", "received").await
-    } else {
-        gateway.patch_status(1, r#"{"status":"received"}"#).await
-    };
+    (upstream, gateway)
+}
+
+/// An order system that loses the first change, and the gateway after it.
+async fn after_a_lost_change(book: &Book, is_guarded: bool, settings: &[(&str, &str)]) -> (Upstream, Gateway) {
+    let (upstream, gateway) = with_outcomes(book, settings, &[(false, false)], |_| {}).await;
+    let lost = if is_guarded { patch_if(&gateway, "*", "received").await } else { patch(&gateway, "received").await };
     assert_eq!(lost.problem(504, "outcome-unknown")["outcome"], "unknown");
     (upstream, gateway)
 }
@@ -176,7 +191,7 @@ async fn a_change_in_a_conflict_stays_open() {
 #[tokio::test]
 async fn a_change_that_nobody_guards_is_always_sent_and_frees_no_other() {
     let (upstream, gateway) = after_a_lost_change(&Book::new(), true, &[]).await;
-    gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
+    patch(&gateway, "received").await.ok();
     assert_eq!(writes(&upstream).len(), 2);
     in_the_way(&patch_if(&gateway, "*", "active").await);
     assert_eq!(writes(&upstream).len(), 2);
@@ -192,29 +207,13 @@ async fn rows_that_come_later_do_not_show_a_change_to_the_status_from_before() {
     assert_eq!(writes(&upstream).len(), 1);
 }
 
-/// An order system that loses every change to another status than `active`, and the gateway before it.
-async fn losing_changes(book: &Book) -> (Upstream, Gateway) {
-    let written = book.clone();
-    let upstream = book.behind(move |query| {
-        if !query.contains("active") {
-            return Reply::status(503, "");
-        }
-        written.apply(query);
-        Reply::xml("<set_status><status>success</status></set_status>")
-    });
-    let upstream = upstream.await;
-    let gateway = Gateway::with(&upstream, &SHORT_CHANGES).await;
-    (upstream, gateway)
-}
-
 #[tokio::test]
 async fn of_several_changes_of_an_order_each_is_waited_for() {
     for second in ["waiting", "received"] {
         let book = Book::new();
-        let (upstream, gateway) = losing_changes(&book).await;
+        let (upstream, gateway) = with_outcomes(&book, &[], &[(false, false), (false, false)], |_| {}).await;
         for status in ["received", second] {
-            let lost = gateway.patch_status(1, &json!({"status": status}).to_string()).await;
-            lost.problem(504, "outcome-unknown");
+            patch(&gateway, status).await.problem(504, "outcome-unknown");
         }
         let sent = writes(&upstream);
         book.apply(&sent[0]);
@@ -229,41 +228,13 @@ async fn of_several_changes_of_an_order_each_is_waited_for() {
     }
 }
 
-/// What becomes of each write, the first one first, and then of all others: is it applied, is it answered. Somebody else does
-/// something during the first.
-async fn with_outcomes(
-    book: &Book,
-    outcomes: &'static [(bool, bool)],
-    meanwhile: impl Fn(&Book) + Send + Sync + 'static,
-) -> (Upstream, Gateway) {
-    let (written, count) = (book.clone(), AtomicUsize::new(0));
-    let upstream = book.behind(move |query| {
-        let number = count.fetch_add(1, Ordering::SeqCst);
-        let (is_applied, is_answered) = outcomes.get(number).copied().unwrap_or((true, true));
-        if is_applied {
-            written.apply(query);
-        }
-        if number == 0 {
-            meanwhile(&written);
-        }
-        if is_answered { Reply::xml("<set_status><status>success</status></set_status>") } else { Reply::status(503, "") }
-    });
-    let upstream = upstream.await;
-    let gateway = Gateway::with(&upstream, &SHORT_CHANGES).await;
-    (upstream, gateway)
-}
-
-async fn patch(gateway: &Gateway, status: &str) -> Answer {
-    gateway.patch_status(1, &json!({"status": status}).to_string()).await
-}
-
 #[tokio::test]
 async fn a_status_that_was_there_at_the_first_look_may_be_the_one_from_before() {
     for row in [None, Some("log"), Some("system")] {
         let book = Book::new();
         book.give("received");
         let meanwhile = move |book: &Book| row.into_iter().for_each(|kind| book.add(kind, "hej", SignedDuration::ZERO));
-        let (upstream, gateway) = with_outcomes(&book, &[(false, false)], meanwhile).await;
+        let (upstream, gateway) = with_outcomes(&book, &[], &[(false, false)], meanwhile).await;
         patch(&gateway, "received").await.ok();
         in_the_way(&patch_if(&gateway, "*", "active").await);
         assert_eq!(writes(&upstream).len(), 1);
@@ -275,7 +246,7 @@ async fn a_row_is_evidence_for_an_answer_and_ends_nothing() {
     let book = Book::new();
     book.give("received");
     let meanwhile = |book: &Book| book.add("log", "hej", SignedDuration::ZERO);
-    let (upstream, gateway) = with_outcomes(&book, &[(false, false)], meanwhile).await;
+    let (upstream, gateway) = with_outcomes(&book, &[], &[(false, false)], meanwhile).await;
     patch_if(&gateway, "*", "received").await.ok();
     in_the_way(&patch_if(&gateway, "*", "active").await);
     assert_eq!(writes(&upstream).len(), 1);
@@ -285,7 +256,7 @@ async fn a_row_is_evidence_for_an_answer_and_ends_nothing() {
 async fn a_repetition_that_lands_leaves_the_first_one_open() {
     for is_guarded in [true, false] {
         let book = Book::new();
-        let (upstream, gateway) = with_outcomes(&book, &[(false, false), (true, false)], |_| {}).await;
+        let (upstream, gateway) = with_outcomes(&book, &[], &[(false, false), (true, false)], |_| {}).await;
         let first = if is_guarded { patch_if(&gateway, "*", "received").await } else { patch(&gateway, "received").await };
         first.problem(504, "outcome-unknown");
         patch(&gateway, "received").await.ok();
@@ -445,21 +416,4 @@ async fn a_late_confirmation_does_not_make_a_status_new_again() {
     slow.ok();
     in_the_way(&patch_if(&gateway, "*", "active").await);
     assert_eq!(writes(&upstream).len(), 3);
-}
-
-#[tokio::test]
-async fn a_change_that_is_over_does_not_take_the_place_of_one_that_is_open() {
-    let book = Book::new();
-    let (upstream, _) = losing_changes(&book).await;
-    let settings = [&SHORT_CHANGES[..], &[("UPSTREAMS__DEFAULT__SETTLE_TIME", "6s")]].concat();
-    let gateway = Gateway::with(&upstream, &settings).await;
-    // Each takes a second.
-    patch(&gateway, "received").await.problem(504, "outcome-unknown");
-    sleep(Duration::from_secs(2)).await;
-    patch(&gateway, "received").await.problem(504, "outcome-unknown");
-    sleep(Duration::from_secs(3)).await;
-    // The first can land no more, and is seen not to have.
-    in_the_way(&patch_if(&gateway, "*", "active").await);
-    book.apply(&writes(&upstream)[1]);
-    patch_if(&gateway, "*", "active").await.ok();
 }
