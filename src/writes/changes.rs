@@ -213,6 +213,8 @@ mod tests {
         changes.look(Received).await;
         assert_eq!(changes.see(&order(New), began), None);
         assert_eq!((changes.look(Received).await, changes.tickets()), (None, vec![lost]));
+        changes.look(New).await;
+        assert_eq!((changes.see(&order(Received), began), changes.tickets()), (None, vec![lost]));
     }
 
     #[tokio::test(start_paused = true)]
