@@ -43,10 +43,12 @@ pub(super) fn email_addresses(text: &str) -> Vec<Range<usize>> {
     let mut at = 0;
     let mut places = Vec::new();
     for piece in split_keeping(text, is_part) {
-        let address = piece.trim_matches(['.', '!', '?', '\'']);
-        let before = piece.len() - piece.trim_start_matches(['.', '!', '?', '\'']).len();
+        const AROUND: [char; 4] = ['.', '!', '?', '\''];
+        let address = piece.trim_start_matches(AROUND);
+        let start = at + piece.len() - address.len();
+        let address = address.trim_end_matches(AROUND);
         if address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()) {
-            places.push(at + before..at + before + address.len());
+            places.push(start..start + address.len());
         }
         at += piece.len();
     }
@@ -58,8 +60,8 @@ pub(super) fn email_addresses(text: &str) -> Vec<Range<usize>> {
 struct Group {
     bytes: Range<usize>,
     digits: usize,
-    begins_with_zero: bool,
-    begins_with_zeros: bool,
+    /// How many zeros it begins with.
+    zeros: usize,
     /// What stands between it and the group before, when that may be of the same number.
     gap: Option<Range<usize>>,
     /// Where a `+` stands before it.
@@ -70,15 +72,14 @@ struct Group {
 pub(super) fn numbers(text: &str) -> Vec<Range<usize>> {
     let groups = groups(text);
     let mut places = Vec::new();
-    // The first group is joined to none.
-    let (mut next, mut is_after_number) = (0, true);
+    let (mut next, mut is_after_number) = (0, false);
     while let Some(rest) = groups.get(next..).filter(|rest| !rest.is_empty()) {
         let phone_number = || if is_after_number || is_apart(text, rest) { phone_number(rest) } else { None };
         let used = identity_number(rest).or_else(phone_number);
         let used = used.map(|count| count + tail(rest.get(count..).unwrap_or_default()));
-        if let Some([first, ..]) = used.and_then(|count| rest.get(..count)) {
-            let end = used.and_then(|count| rest.get(count - 1)).map_or(first.bytes.end, |last| last.bytes.end);
-            places.push(first.plus.unwrap_or(first.bytes.start)..end);
+        let number = rest.get(..used.unwrap_or(0)).unwrap_or_default();
+        if let (Some(first), Some(last)) = (number.first(), number.last()) {
+            places.push(first.plus.unwrap_or(first.bytes.start)..last.bytes.end);
         }
         is_after_number = used.is_some();
         next += used.unwrap_or(1);
@@ -97,7 +98,7 @@ fn is_apart(text: &str, groups: &[Group]) -> bool {
 fn is_long_phone_number(groups: &[Group]) -> bool {
     let mut digits = joined(groups).map(|group| group.digits);
     let is_long = digits.next() >= Some(*PHONE.start()) || digits.next() > Some(2);
-    is_long && groups.first().is_some_and(|first| first.begins_with_zero && !first.begins_with_zeros)
+    is_long && groups.first().is_some_and(|first| first.zeros == 1)
 }
 
 /// How many groups the identity number has that the text goes on with.
@@ -146,7 +147,7 @@ fn tail(groups: &[Group]) -> usize {
 }
 
 const fn begins_phone(group: &Group) -> bool {
-    group.begins_with_zero || group.plus.is_some()
+    group.zeros > 0 || group.plus.is_some()
 }
 
 /// Whether these groups begin a number of their own.
@@ -180,8 +181,7 @@ fn groups(text: &str) -> Vec<Group> {
         let before = text.get(..bytes.start).unwrap_or_default().trim_end();
         let plus = before.strip_suffix(['+', '\u{ff0b}']).map(str::len);
         let zeros = piece.chars().take_while(|digit| ['0', '\u{ff10}'].contains(digit)).count();
-        let (begins_with_zero, begins_with_zeros) = (zeros > 0, zeros > 1);
-        groups.push(Group { digits: piece.chars().count(), bytes, begins_with_zero, begins_with_zeros, gap, plus });
+        groups.push(Group { digits: piece.chars().count(), bytes, zeros, gap, plus });
     }
     groups
 }
