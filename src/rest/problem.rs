@@ -26,8 +26,6 @@ pub(super) use responses::{
     StatusProblems, WriteProblems,
 };
 
-use crate::model::{Order, mask_personal_data};
-
 /// Something that went wrong, as it will be told.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Facts>);
@@ -169,16 +167,6 @@ impl Problem {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
-        self
-    }
-
-    fn with_outcome(mut self, outcome: Outcome) -> Self {
-        self.0.outcome = Some(outcome);
-        self
-    }
-
-    fn with_current_status(mut self, order: &Order) -> Self {
-        self.0.current_status = order.status.as_ref().map(|status| mask_personal_data(status.as_str()));
         self
     }
 

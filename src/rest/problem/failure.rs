@@ -7,7 +7,7 @@ use http::header::ETAG;
 
 use super::{Code, FieldError, Outcome, Problem};
 use crate::backend::Error;
-use crate::model::Sentence;
+use crate::model::{Order, Sentence, mask_personal_data};
 use crate::rest::conditional::Tag;
 use crate::writes::Refusal;
 
@@ -128,5 +128,15 @@ impl Problem {
                 Self::new(Code::OutcomeUnknown, detail).retry_after(*retry_after)
             }
         }
+    }
+
+    fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = Some(outcome);
+        self
+    }
+
+    fn with_current_status(mut self, order: &Order) -> Self {
+        self.0.current_status = order.status.as_ref().map(|status| mask_personal_data(status.as_str()));
+        self
     }
 }
