@@ -278,9 +278,11 @@ async fn where_clients_only_write_one_read_finds_out_that_it_answers_again() {
     let gateway = Gateway::with(&upstream, &settings).await;
     let write = || gateway.patch_status(1, r#"{"status":"new"}"#);
     gateway.get("/orders/1").await;
+    // A retry of this read that had to wait for the processor may have been one that tries.
+    let asked = upstream.queries().len();
     let tries = async || {
         write().await.problem(503, "upstream-unavailable");
-        upstream.queries().len() == 3
+        upstream.queries().len() > asked
     };
     soon("it tries", tries).await;
     assert!(upstream.queries().iter().all(|query| query.contains("order_info")), "a write does not try");
