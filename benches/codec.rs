@@ -148,7 +148,7 @@ fn list(criterion: &mut Criterion) {
     group.sample_size(20).throughput(Throughput::Bytes(document.len() as u64));
     group.bench_function("ours", |bencher| {
         bencher.iter(|| {
-            let see = |item| assert!(matches!(black_box(item), Item::Read(_)));
+            let see = |item| assert!(matches!(black_box(item), Item::Decoded(_)));
             assert_eq!(decoder.orders(document.as_bytes(), see), Ok(100_000));
         });
     });
@@ -156,7 +156,7 @@ fn list(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut encoder = Encoder::new(Form::Json, Sight::Plain);
             let see = |item| {
-                let Item::Read(order) = item else { return };
+                let Item::Decoded(order) = item else { return };
                 encoder.item(&order).expect("an order");
                 if encoder.len() > PIECE {
                     black_box(encoder.take());

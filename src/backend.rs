@@ -6,23 +6,23 @@
 //! reads share a call, [`Explained`] finds out what a refused write was about, [`Disturbed`] makes a simulated system slow and
 //! faulty.
 
-mod coalesced;
-mod context;
-mod disturbed;
+mod coalescing;
 mod error;
-mod explained;
-mod observed;
+mod fault_injection;
+mod instrumented;
+mod refusal_check;
+mod request_context;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use jiff::civil::Date;
 
-pub use coalesced::Coalesced;
-pub use context::{CallRecord, Context, Sent};
-pub use disturbed::Disturbed;
+pub use coalescing::Coalescing;
 pub use error::{Error, Result};
-pub use explained::Explained;
-pub use observed::Observed;
+pub use fault_injection::FaultInjection;
+pub use instrumented::Instrumented;
+pub use refusal_check::RefusalCheck;
+pub use request_context::{CallLog, RequestContext, Sent};
 
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
 
@@ -33,38 +33,38 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// Before the first item; later faults are the last item of the stream.
-    async fn orders(&self, context: &Context, since: Date) -> Result<Items<Order>>;
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>>;
 
     /// One order with its log and details. Read.
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is none, and any other.
-    async fn order_info(&self, context: &Context, id: OrderId) -> Result<Order>;
+    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Order>;
 
     /// The customers that are new or were edited on or after a date. Read.
     ///
     /// # Errors
     /// Before the first item; later faults are the last item of the stream.
-    async fn customers(&self, context: &Context, since: Date) -> Result<Items<Customer>>;
+    async fn customers(&self, context: &RequestContext, since: Date) -> Result<Items<Customer>>;
 
     /// One customer. Read.
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is none, and any other.
-    async fn customer_info(&self, context: &Context, id: CustomerId) -> Result<Customer>;
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer>;
 
     /// Gives an order a status and adds a row to its log, also when the status is the one it has. Repeating it ends in
     /// the same status.
     ///
     /// # Errors
     /// [`Error::OutcomeUnknown`] where the write may or may not have happened; after every other error it has not.
-    async fn set_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<()>;
+    async fn set_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> Result<()>;
 
     /// Adds a row to an order's log; repeating it adds another. Returns when the row was stamped, where that is known.
     ///
     /// # Errors
     /// [`Error::OutcomeUnknown`] where the write may or may not have happened; after every other error it has not.
-    async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>>;
+    async fn add_message(&self, context: &RequestContext, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>>;
 
     /// Whether a message can be carried to the order system. Nothing is sent.
     ///
@@ -80,14 +80,14 @@ pub type Items<T> = BoxStream<'static, Result<Vec<Item<T>>>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item<T> {
     /// An item that could be read.
-    Read(T),
+    Decoded(T),
     /// An item that could not; the others are not spoiled by it.
-    Unreadable(Unreadable),
+    Undecodable(UndecodableItem),
 }
 
 /// An item of a list that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
+pub struct UndecodableItem {
     /// Its place in the order system's list, from 1.
     pub position: u64,
     /// Its id, where that much was readable.

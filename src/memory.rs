@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use jiff::civil::Date;
 
-use crate::backend::{Backend, Context, Error, Item, Items, Result};
+use crate::backend::{Backend, Error, Item, Items, RequestContext, Result};
 use crate::model::{
     Customer, CustomerId, LocalTime, Message, MessageType, NewMessage, Open, Order, OrderId, OrderStatus, OrderedBy, Provider,
     Service, Word, Zone, now,
@@ -63,7 +63,7 @@ impl Memory {
             let piece: Vec<_> = entries(&data).range((after, Bound::Unbounded)).take(PIECE).collect();
             let next = piece.last().map(|(id, _)| Bound::Excluded(**id));
             let items: Vec<_> =
-                piece.into_iter().filter(|(_, entry)| wanted(entry)).map(|(_, entry)| Item::Read(told(entry))).collect();
+                piece.into_iter().filter(|(_, entry)| wanted(entry)).map(|(_, entry)| Item::Decoded(told(entry))).collect();
             std::future::ready(next.map(|next| (Ok(items), (next, wanted))))
         });
         pieces.boxed()
@@ -83,25 +83,25 @@ impl Memory {
 
 #[async_trait]
 impl Backend for Memory {
-    async fn orders(&self, _: &Context, since: Date) -> Result<Items<Order>> {
+    async fn orders(&self, _: &RequestContext, since: Date) -> Result<Items<Order>> {
         let is_since = move |order: &Order| order.ordered_at.is_some_and(|at| at.wall().date() >= since);
         Ok(self.list(|data| &data.orders, is_since, in_list))
     }
 
-    async fn order_info(&self, _: &Context, id: OrderId) -> Result<Order> {
+    async fn order_info(&self, _: &RequestContext, id: OrderId) -> Result<Order> {
         self.data().orders.get(&id).map(in_detail).ok_or(Error::NotFound)
     }
 
-    async fn customers(&self, _: &Context, since: Date) -> Result<Items<Customer>> {
+    async fn customers(&self, _: &RequestContext, since: Date) -> Result<Items<Customer>> {
         let is_since = move |customer: &Customer| customer.registered_at.is_some_and(|at| at.wall().date() >= since);
         Ok(self.list(|data| &data.customers, is_since, Customer::clone))
     }
 
-    async fn customer_info(&self, _: &Context, id: CustomerId) -> Result<Customer> {
+    async fn customer_info(&self, _: &RequestContext, id: CustomerId) -> Result<Customer> {
         self.data().customers.get(&id).cloned().ok_or(Error::NotFound)
     }
 
-    async fn set_status(&self, _: &Context, id: OrderId, status: OrderStatus) -> Result<()> {
+    async fn set_status(&self, _: &RequestContext, id: OrderId, status: OrderStatus) -> Result<()> {
         let changed = self.change(id, |order| {
             order.status = Some(Open::Known(status));
             (MessageType::System, format!("Status changed to {}", status.as_str()))
@@ -109,7 +109,7 @@ impl Backend for Memory {
         changed.map(|_| ())
     }
 
-    async fn add_message(&self, _: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
+    async fn add_message(&self, _: &RequestContext, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
         self.change(id, |_| (message.kind, message.text.expose().to_owned())).map(Some)
     }
 

@@ -32,7 +32,7 @@ pub use status::Expectation;
 use unsettled::Unsettled;
 
 use crate::audit::Written;
-use crate::backend::{self, Backend, Context, Error, Sent};
+use crate::backend::{self, Backend, Error, RequestContext, Sent};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::model::{IdempotencyKey, Marker, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::{Budget, Turns, backoff};
@@ -77,7 +77,7 @@ struct Inner {
 
 /// One look at an order.
 struct Look {
-    context: Context,
+    context: RequestContext,
     /// What it shows is not older.
     began: Instant,
 }
@@ -143,7 +143,7 @@ impl Writes {
     /// Why it was not done.
     pub async fn set_status(
         &self,
-        context: &Context,
+        context: &RequestContext,
         id: OrderId,
         status: OrderStatus,
         expected: Option<Expectation>,
@@ -167,7 +167,7 @@ impl Writes {
     /// Why it was not done.
     pub async fn add_message(
         &self,
-        context: &Context,
+        context: &RequestContext,
         client: &str,
         id: OrderId,
         message: NewMessage,
@@ -192,13 +192,17 @@ impl Writes {
     }
 
     /// Runs a write as a task of its own: a write that is cut off in the middle leaves nobody who knows what became of it.
-    async fn finish<T, F>(&self, context: &Context, write: impl FnOnce(Arc<Inner>, Context) -> F) -> Result<T, Refusal>
+    async fn finish<T, F>(
+        &self,
+        context: &RequestContext,
+        write: impl FnOnce(Arc<Inner>, RequestContext) -> F,
+    ) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Refusal>> + Send + 'static,
     {
         let departure = CancellationToken::new();
-        let write = write(Arc::clone(&self.0), context.until(departure.clone()));
+        let write = write(Arc::clone(&self.0), context.with_cancellation(departure.clone()));
         // Whoever waits here and leaves says so by it.
         let _present = departure.drop_guard();
         match self.0.settings.tasks.spawn(write).await {
@@ -215,25 +219,25 @@ impl Inner {
     }
 
     /// The order as it is now, for a decision about a write that was not sent yet.
-    async fn look_before(&self, context: &Context, id: OrderId) -> Result<Order, Refusal> {
-        let order = self.backend().order_info(&context.fresh(), id).await;
+    async fn look_before(&self, context: &RequestContext, id: OrderId) -> Result<Order, Refusal> {
+        let order = self.backend().order_info(&context.uncached(), id).await;
         let order = order.map_err(|error| match error {
             // Known not to have happened, whatever the read ended in.
-            Error::NotFound | Error::NotSent { .. } | Error::Overloaded | Error::Abandoned => error,
+            Error::NotFound | Error::NotSent { .. } | Error::Overloaded | Error::ClientDisconnected => error,
             cause => Error::NotSent { cause: Box::new(cause) },
         })?;
-        if context.is_abandoned() { Err(Error::Abandoned.into()) } else { Ok(order) }
+        if context.is_client_disconnected() { Err(Error::ClientDisconnected.into()) } else { Ok(order) }
     }
 
     /// Looks at an order until it shows what became of a write, at these times from now on.
     async fn look_after<T>(
         &self,
-        context: &Context,
+        context: &RequestContext,
         id: OrderId,
         times: &[Duration],
         mut evidence: impl FnMut(&Order, &Look) -> Option<T>,
     ) -> Option<T> {
-        let (start, mut look) = (Instant::now(), Look { context: context.committed().fresh(), began: Instant::now() });
+        let (start, mut look) = (Instant::now(), Look { context: context.uncancellable().uncached(), began: Instant::now() });
         for time in times {
             if start + *time >= context.deadline() {
                 return None;
@@ -249,7 +253,7 @@ impl Inner {
     }
 
     /// Sends a write; where it never left, again.
-    async fn send<T, F>(&self, context: &Context, call: &'static str, write: impl Fn() -> F) -> backend::Result<T>
+    async fn send<T, F>(&self, context: &RequestContext, call: &'static str, write: impl Fn() -> F) -> backend::Result<T>
     where
         F: Future<Output = backend::Result<T>>,
     {
@@ -263,38 +267,43 @@ impl Inner {
     }
 
     /// Waits before a write that never left is sent again. `false` when it is not.
-    async fn sends_again(&self, context: &Context, call: &'static str, error: &Error, retry: u32) -> bool {
+    async fn sends_again(&self, context: &RequestContext, call: &'static str, error: &Error, retry: u32) -> bool {
         let pause = backoff::pause(retry);
         let is_worth_it = *error == Error::Unreachable && retry < MAX_RETRIES && Instant::now() + pause < context.deadline();
         if !is_worth_it || !self.settings.budget.pay_out() {
             return false;
         }
         self.settings.upstream.retry(call);
-        context.note_retry();
+        context.record_retry();
         tokio::select! {
             () = sleep(pause) => true,
-            () = context.abandoned() => false,
+            () = context.client_disconnected() => false,
         }
     }
 
     /// Until when a write is worth sending that must be settled within the request. `None` when the request is too short for
     /// that.
-    fn latest_sending(&self, context: &Context) -> Option<Instant> {
+    fn latest_sending(&self, context: &RequestContext) -> Option<Instant> {
         let latest = context.deadline().checked_sub(self.settings.timeout + TIME_TO_LOOK)?;
         (latest > Instant::now()).then_some(latest)
     }
 
     /// Until when the write that was sent last may be under way, once its answer has told nothing. It left when there was a
     /// connection.
-    fn under_way_until(&self, context: &Context) -> Instant {
+    fn under_way_until(&self, context: &RequestContext) -> Instant {
         let sent = context.sent().unwrap_or_else(Sent::now).at + self.settings.connect_timeout;
         sent.min(Instant::now()) + self.settings.settle_time
     }
 
     /// Waits for something at most until the request must have ended or its client left.
-    async fn wait<T>(&self, context: &Context, deadline: Instant, what: impl Future<Output = T>) -> Result<Option<T>, Refusal> {
+    async fn wait<T>(
+        &self,
+        context: &RequestContext,
+        deadline: Instant,
+        what: impl Future<Output = T>,
+    ) -> Result<Option<T>, Refusal> {
         tokio::select! {
-            () = context.abandoned() => Err(Error::Abandoned.into()),
+            () = context.client_disconnected() => Err(Error::ClientDisconnected.into()),
             got = timeout_at(deadline.min(context.deadline()), what) => Ok(got.ok()),
         }
     }

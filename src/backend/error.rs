@@ -24,7 +24,7 @@ pub enum Error {
     CredentialRejected,
     /// A value cannot be carried to the order system; nothing was sent.
     #[error("{detail}")]
-    Unsendable {
+    UnencodableInput {
         /// What cannot be carried, for the caller who gave it.
         detail: String,
     },
@@ -42,7 +42,7 @@ pub enum Error {
     Overloaded,
     /// Whoever asked for a write left while it still waited, so it was not sent.
     #[error("the client left before the write was sent")]
-    Abandoned,
+    ClientDisconnected,
     /// The order system says that it is out of service, or it was not asked because it did not answer lately.
     #[error("the order system is not available")]
     Unavailable {
@@ -54,7 +54,7 @@ pub enum Error {
     Timeout,
     /// A read had an answer that is not one the order system gives.
     #[error("the order system's answer was not recognised: {reason}")]
-    AnswerInvalid {
+    InvalidResponse {
         /// What is wrong with it; never text from it.
         reason: &'static str,
     },
@@ -75,13 +75,13 @@ impl Error {
             Self::NotFound => "not_found",
             Self::Refused { .. } => "refused",
             Self::CredentialRejected => "credential_rejected",
-            Self::Unsendable { .. } => "unsendable",
+            Self::UnencodableInput { .. } => "unsendable",
             Self::Unreachable => "unreachable",
             Self::Overloaded => "overloaded",
-            Self::Abandoned => "abandoned",
+            Self::ClientDisconnected => "abandoned",
             Self::Unavailable { .. } => "unavailable",
             Self::Timeout => "timeout",
-            Self::AnswerInvalid { .. } => "answer_invalid",
+            Self::InvalidResponse { .. } => "answer_invalid",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
         }
     }

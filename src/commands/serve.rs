@@ -12,7 +12,7 @@ use super::Failure;
 use super::fresh::Fresh;
 use super::signal::StopSignals;
 use crate::access::{Authentication, Caller, Keys, Tokens};
-use crate::backend::{Backend, Coalesced, Explained, Observed};
+use crate::backend::{Backend, Coalescing, Instrumented, RefusalCheck};
 use crate::config::{self, AuthMode, Config, Secret};
 use crate::legacy::client::{Client, NoTransport};
 use crate::metrics::{Metrics, UpstreamMetrics};
@@ -145,8 +145,9 @@ fn order_system(
 ) -> OrderSystem {
     warn_of_short_requests(server, upstream, of_upstream.name());
     let budget = client.budget();
-    let observed = Observed::new(client, of_upstream.clone());
-    let backend: Arc<dyn Backend> = Arc::new(Explained(Coalesced::new(observed, server.request_timeout, of_upstream.clone())));
+    let observed = Instrumented::new(client, of_upstream.clone());
+    let backend: Arc<dyn Backend> =
+        Arc::new(RefusalCheck(Coalescing::new(observed, server.request_timeout, of_upstream.clone())));
     let writes = Writes::new(writes::Settings {
         backend: Arc::clone(&backend),
         markers: markers(server, upstream),

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Failure;
 use super::signal::StopSignals;
-use crate::backend::Disturbed;
+use crate::backend::FaultInjection;
 use crate::config::Dialect;
 use crate::legacy::server::{Access, router};
 use crate::memory::Memory;
@@ -49,7 +49,7 @@ impl Options {
     /// # Errors
     /// When the address cannot be taken.
     pub async fn bind(&self) -> Result<Server, Failure> {
-        let backend = Disturbed::new(Memory::seeded(self.orders), self.latency, self.failure_rate);
+        let backend = FaultInjection::new(Memory::seeded(self.orders), self.latency, self.failure_rate);
         let access = Access {
             dialect: self.dialect,
             api_user: self.api_user.clone().into(),

@@ -23,7 +23,7 @@ use super::profile::Profile;
 use super::reading::{Reading, Unread};
 use super::wire::Decoded;
 use super::xml::{Element, Malformed, Oddity, Shapes, Token, Tokenizer, Tree};
-use crate::backend::{Error, Item, Unreadable};
+use crate::backend::{Error, Item, UndecodableItem};
 use crate::charset::Charset;
 use crate::model::KnownDays;
 
@@ -144,12 +144,12 @@ impl Answer {
     /// Makes an item of the part that came last, adds it to the run, and makes room for the next. Items are large, so they go
     /// where they stay.
     pub(crate) fn decode_item<T>(&mut self, position: u64, decode: DecodeItem<T>, run: &mut Vec<Item<T>>) -> Result<(), Error> {
-        let part = self.part().ok_or(Error::AnswerInvalid { reason: "one of its items cannot be found again" })?;
+        let part = self.part().ok_or(Error::InvalidResponse { reason: "one of its items cannot be found again" })?;
         match decode(part, self.reading()) {
-            Ok(item) => run.push(Item::Read(item)),
+            Ok(item) => run.push(Item::Decoded(item)),
             Err(unreadable) => {
                 self.profile.drift.count(self.call, Kind::UnreadableItem, part.name());
-                run.push(Item::Unreadable(Unreadable { position, ..unreadable }));
+                run.push(Item::Undecodable(UndecodableItem { position, ..unreadable }));
             }
         }
         self.forget_parts();
@@ -163,9 +163,9 @@ impl Answer {
         if let Some(failure) = self.failure(OK) {
             Err(failure)
         } else if !self.ending.may_be_success() {
-            Err(Error::AnswerInvalid { reason: "its status is neither success nor failed" })
+            Err(Error::InvalidResponse { reason: "its status is neither success nor failed" })
         } else if items == 0 && self.ending.has_explanation() {
-            Err(Error::AnswerInvalid { reason: "it is neither a list nor an empty one" })
+            Err(Error::InvalidResponse { reason: "it is neither a list nor an empty one" })
         } else {
             Ok(())
         }
@@ -173,17 +173,17 @@ impl Answer {
 
     /// The one entity of a whole answer that may be a success.
     pub(crate) fn into_entity<T>(mut self, decode: impl FnOnce(&Self) -> Result<Option<T>, Unread>) -> Result<T, Error> {
-        let entity = decode(&self).map_err(|Unread(reason)| Error::AnswerInvalid { reason })?;
+        let entity = decode(&self).map_err(|Unread(reason)| Error::InvalidResponse { reason })?;
         let has_text = self.parts().any(|part| part.text().is_some())
             || self.tree.oddities().any(|(oddity, _)| oddity == Oddity::MixedText);
         if entity.is_none() && has_text {
-            return Err(Error::AnswerInvalid { reason: "it has text where none should be" });
+            return Err(Error::InvalidResponse { reason: "it has text where none should be" });
         }
         self.forget_parts();
         match entity {
             Some(entity) => Ok(entity),
             None if self.ending.has_explanation() => {
-                Err(Error::AnswerInvalid { reason: "it does not hold what was asked for" })
+                Err(Error::InvalidResponse { reason: "it does not hold what was asked for" })
             }
             None => Err(Error::NotFound),
         }

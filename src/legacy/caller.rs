@@ -14,7 +14,7 @@ use super::call::{Call, Effect, Method};
 use super::exchange::{Exchange, Passing};
 use super::profile::Profile;
 use super::transport::{Response, Transport};
-use crate::backend::{Context, Error, Result};
+use crate::backend::{Error, RequestContext, Result};
 use crate::metrics::UpstreamMetrics;
 use crate::resilience::{Breaker, BreakerSettings, Budget, Ending, Gate, Limit, Passage, Refusal, State, Use, backoff};
 
@@ -83,7 +83,7 @@ impl Caller {
     /// When it was not sent at all.
     pub(crate) async fn exchange(
         &self,
-        context: &Context,
+        context: &RequestContext,
         call: &'static Call,
         query: &str,
         deadline: Instant,
@@ -99,7 +99,7 @@ impl Caller {
             place.passage.ended(ending(&exchange));
             drop(place);
             // Of interest only to those who look for a row that has just been stamped.
-            if let Some(ahead) = Some(&exchange).filter(|_| context.is_fresh()).and_then(Exchange::clock) {
+            if let Some(ahead) = Some(&exchange).filter(|_| context.is_uncached()).and_then(Exchange::clock) {
                 context.note_clock(ahead);
             }
             if !self.sends_again(call, exchange.trouble(), &mut retries, deadline).await {
@@ -114,7 +114,7 @@ impl Caller {
     /// Whatever else came of the call.
     pub(crate) async fn begin_list(
         &self,
-        context: &Context,
+        context: &RequestContext,
         call: &'static Call,
         query: &str,
         deadline: Instant,
@@ -132,23 +132,23 @@ impl Caller {
             drop(place);
             if !self.sends_again(call, exchange.trouble(), &mut retries, deadline).await {
                 let reason = "its HTTP status is no success";
-                return Err(exchange.into_read().err().unwrap_or(Error::AnswerInvalid { reason }));
+                return Err(exchange.into_read().err().unwrap_or(Error::InvalidResponse { reason }));
             }
         }
     }
 
     /// Waits until the call may be sent, be it for another time, and whoever asked is still there.
-    async fn pass(&self, context: &Context, call: &Call, retries: u32, deadline: Instant) -> Result<InFlight> {
+    async fn pass(&self, context: &RequestContext, call: &Call, retries: u32, deadline: Instant) -> Result<InFlight> {
         let what = match (call.effect, call.method) {
             (Effect::WriteRepeatable | Effect::WriteOnce, _) => Use::Write,
             (Effect::Read, Method::Orders | Method::Customers) => Use::List,
             // What must see how things are now is asked for the sake of a write.
-            (Effect::Read, _) if context.is_fresh() => Use::ReadForWrite,
+            (Effect::Read, _) if context.is_uncached() => Use::ReadForWrite,
             (Effect::Read, _) => Use::Read,
         };
         let passed = tokio::select! {
             biased;
-            () = context.abandoned() => return Err(Error::Abandoned),
+            () = context.client_disconnected() => return Err(Error::ClientDisconnected),
             passed = self.gate.pass(what, deadline) => passed,
         };
         match passed {
@@ -157,7 +157,7 @@ impl Caller {
                     self.budget.pay_in();
                 } else {
                     self.metrics.retry(call.name);
-                    context.note_retry();
+                    context.record_retry();
                 }
                 self.metrics.in_flight.inc();
                 Ok(InFlight { passage, gauge: self.metrics.in_flight.clone() })
@@ -168,8 +168,8 @@ impl Caller {
     }
 
     /// The same for a write, which is not sent any more when it is too late for that.
-    async fn pass_to_write(&self, context: &Context, call: &Call, deadline: Instant) -> Result<InFlight> {
-        let latest = context.send_by();
+    async fn pass_to_write(&self, context: &RequestContext, call: &Call, deadline: Instant) -> Result<InFlight> {
+        let latest = context.send_deadline();
         let place = timeout_at(latest, self.pass(context, call, 0, deadline)).await.unwrap_or(Err(Error::Overloaded))?;
         // A free place is had without a look at the clock.
         if Instant::now() >= latest {
@@ -181,7 +181,7 @@ impl Caller {
 
     /// When the answer must be there. A write gets its full time however long it waited: one that is given up early leaves
     /// nobody the wiser.
-    fn end_of_answer(&self, context: &Context, call: &Call, deadline: Instant) -> Instant {
+    fn end_of_answer(&self, context: &RequestContext, call: &Call, deadline: Instant) -> Instant {
         match call.effect {
             Effect::Read => deadline,
             Effect::WriteRepeatable | Effect::WriteOnce => context.deadline().min(Instant::now() + self.timeout),
@@ -209,7 +209,7 @@ impl InFlight {
     pub(crate) fn began<T>(&mut self, first: &Result<T>) {
         self.passage.judged(match first {
             Err(Error::Timeout) => Ending::CutOff,
-            Err(Error::AnswerInvalid { .. }) => Ending::Badly,
+            Err(Error::InvalidResponse { .. }) => Ending::Badly,
             Ok(_) | Err(_) => Ending::Well,
         });
     }

@@ -22,7 +22,7 @@ use super::request::Request;
 pub use super::transport::NoTransport;
 use super::transport::Transport;
 use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
-use crate::backend::{Backend, Context, Error, Items, Result};
+use crate::backend::{Backend, Error, Items, RequestContext, Result};
 use crate::config::Upstream;
 use crate::metrics::UpstreamMetrics;
 use crate::model::{Customer, CustomerId, LocalTime, Marker, NewMessage, Order, OrderId, OrderStatus};
@@ -76,7 +76,7 @@ impl Client {
     /// Reads an answer that is no list.
     async fn read<T>(
         &self,
-        context: &Context,
+        context: &RequestContext,
         call: &'static Call,
         request: Request,
         decode: impl FnOnce(&Answer) -> std::result::Result<Option<T>, Unread> + Send,
@@ -85,10 +85,10 @@ impl Client {
         answer.into_entity(decode)
     }
 
-    async fn write(&self, context: &Context, call: &'static Call, order: OrderId, request: Request) -> Result<()> {
+    async fn write(&self, context: &RequestContext, call: &'static Call, order: OrderId, request: Request) -> Result<()> {
         if self.caller.awaits_read() {
             // Where clients only write, nobody else would ever find out. What the order is like does not matter here.
-            let _ = self.order_info(&context.fresh(), order).await;
+            let _ = self.order_info(&context.uncached(), order).await;
         }
         self.call(context, call, &request, |exchange| exchange.into_write(self.settle_time)).await
     }
@@ -96,7 +96,7 @@ impl Client {
     /// Makes a call whose answer is taken in as a whole.
     async fn call<T>(
         &self,
-        context: &Context,
+        context: &RequestContext,
         call: &'static Call,
         request: &Request,
         meaning: impl Fn(Exchange) -> Result<T> + Send,
@@ -115,7 +115,7 @@ impl Client {
     /// Makes a call whose answer is a list.
     async fn list<T: Send + 'static>(
         &self,
-        context: &Context,
+        context: &RequestContext,
         call: &'static Call,
         request: Request,
         decode: DecodeItem<T>,
@@ -179,13 +179,13 @@ impl Client {
             }
         };
         async move {
-            let context = Context::within(caller.timeout()).fresh();
+            let context = RequestContext::within(caller.timeout()).uncached();
             let exchange = caller.exchange(&context, &API_LOGIN, &query?, context.deadline()).await?;
             let answer = match exchange.into_read() {
                 Err(Error::Refused { .. } | Error::NotFound) => return Err(Error::CredentialRejected),
                 answer => answer?,
             };
-            api_login::decode(answer.parts()).ok_or(Error::AnswerInvalid { reason: "a login gave no hash" })
+            api_login::decode(answer.parts()).ok_or(Error::InvalidResponse { reason: "a login gave no hash" })
         }
     }
 
@@ -198,7 +198,7 @@ impl Client {
         let marker = if call == &ADD_MESSAGE && !is_marked { MARKER_LENGTH } else { 0 };
         let length = self.caller.transport().request_line_length(&query) + marker;
         if length > MAX_REQUEST_LINE {
-            return Err(Error::Unsendable {
+            return Err(Error::UnencodableInput {
                 detail: format!(
                     "is too long for the order system: with everything percent-encoded the request would have \
                      {length} bytes and may have {MAX_REQUEST_LINE}"
@@ -210,42 +210,42 @@ impl Client {
 
     fn encode(&self, request: &Request) -> Result<String> {
         let charset = self.caller.profile().charset;
-        request.encode(charset).map_err(|character| Error::Unsendable {
+        request.encode(charset).map_err(|character| Error::UnencodableInput {
             detail: format!("has a character that the order system cannot take: {character:?} is not in {}", charset.name()),
         })
     }
 
-    fn deadline(&self, context: &Context) -> Instant {
+    fn deadline(&self, context: &RequestContext) -> Instant {
         context.deadline().min(Instant::now() + self.caller.timeout())
     }
 }
 
 #[async_trait]
 impl Backend for Client {
-    async fn orders(&self, context: &Context, since: Date) -> Result<Items<Order>> {
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
         self.list(context, &ORDERS, orders::request(since), orders::decode).await
     }
 
-    async fn order_info(&self, context: &Context, id: OrderId) -> Result<Order> {
+    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Order> {
         let decode = |answer: &Answer| order_info::decode(id, answer.parts(), answer.reading());
         self.read(context, &ORDER_INFO, order_info::request(id), decode).await
     }
 
-    async fn customers(&self, context: &Context, since: Date) -> Result<Items<Customer>> {
+    async fn customers(&self, context: &RequestContext, since: Date) -> Result<Items<Customer>> {
         self.list(context, &CUSTOMERS, customers::request(since), customers::decode).await
     }
 
-    async fn customer_info(&self, context: &Context, id: CustomerId) -> Result<Customer> {
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
         let decode = |answer: &Answer| customer_info::decode(id, answer.parts(), answer.reading());
         self.read(context, &CUSTOMER_INFO, customer_info::request(id), decode).await
     }
 
-    async fn set_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<()> {
+    async fn set_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> Result<()> {
         self.write(context, &SET_STATUS, id, set_status::request(id, status)).await
     }
 
     /// The order system does not tell when it stamped the row.
-    async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
+    async fn add_message(&self, context: &RequestContext, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
         self.write(context, &ADD_MESSAGE, id, add_message::request(id, &message)).await.map(|()| None)
     }
 

@@ -108,7 +108,7 @@ impl Exchange {
         let (status, retry_after, answer) = match self {
             Self::NotSent => return Err(Error::Unreachable),
             Self::TimedOut => return Err(Error::Timeout),
-            Self::Broken => return Err(Error::AnswerInvalid { reason: "the connection broke before it was whole" }),
+            Self::Broken => return Err(Error::InvalidResponse { reason: "the connection broke before it was whole" }),
             Self::Answered { status, retry_after, answer, .. } => (status, retry_after, answer),
         };
         let stated = answer.as_ref().ok().and_then(|answer| answer.failure(status));
@@ -117,9 +117,9 @@ impl Exchange {
             (Some(failure), _, _) => Err(failure),
             (None, 503, _) => Err(Error::Unavailable { retry_after }),
             (None, 200..=299, Ok(answer)) if answer.ending().may_be_success() => Ok(answer),
-            (None, 200..=299, Ok(_)) => Err(Error::AnswerInvalid { reason: "its status is neither success nor failed" }),
-            (None, 200..=299, Err(Malformed(reason))) => Err(Error::AnswerInvalid { reason }),
-            (None, _, _) => Err(Error::AnswerInvalid { reason: "its HTTP status is no success" }),
+            (None, 200..=299, Ok(_)) => Err(Error::InvalidResponse { reason: "its status is neither success nor failed" }),
+            (None, 200..=299, Err(Malformed(reason))) => Err(Error::InvalidResponse { reason }),
+            (None, _, _) => Err(Error::InvalidResponse { reason: "its HTTP status is no success" }),
         }
     }
 

@@ -86,7 +86,7 @@ impl<T: 'static> List<T> {
             match timeout_at(limit, self.body.next()).await {
                 Err(_) => return Err(Error::Timeout),
                 Ok(Some(Ok(bytes))) => self.answer.push(&bytes),
-                Ok(Some(Err(_))) => return Err(Error::AnswerInvalid { reason: "the connection broke before it was whole" }),
+                Ok(Some(Err(_))) => return Err(Error::InvalidResponse { reason: "the connection broke before it was whole" }),
                 Ok(None) => return self.answer.finish_list(self.position).map(|()| None),
             }
         }

@@ -21,7 +21,7 @@ use super::call::{Call, Method};
 use super::request::{BadRequest, Request};
 use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
 use super::xml::Writer;
-use crate::backend::{Backend, Context, Error, Item, Items};
+use crate::backend::{Backend, Error, Item, Items, RequestContext};
 use crate::charset::Charset;
 use crate::config::Dialect;
 use crate::model::Customer;
@@ -84,7 +84,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let status = match error {
             Error::NotFound => StatusCode::NOT_FOUND,
-            Error::Unsendable { .. } => StatusCode::BAD_REQUEST,
+            Error::UnencodableInput { .. } => StatusCode::BAD_REQUEST,
             Error::OutcomeUnknown { .. } => return Self { status: StatusCode::GATEWAY_TIMEOUT, message: None },
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -142,7 +142,7 @@ impl Endpoint {
     }
 
     async fn run(&self, call: &Call, request: &Request) -> Result<Response, Failure> {
-        let context = &Context::within(DEADLINE);
+        let context = &RequestContext::within(DEADLINE);
         let (backend, dialect) = (&self.backend, self.access.dialect);
         match call.method {
             Method::ApiLogin if dialect == Dialect::Network => Err(Failure::new(StatusCode::NOT_FOUND, "method is not valid")),
@@ -270,9 +270,9 @@ async fn list<T: Send + 'static>(
         let mut xml = Writer::default();
         for item in items? {
             match item {
-                Item::Read(item) => encode(&item, &mut xml),
+                Item::Decoded(item) => encode(&item, &mut xml),
                 // The protocol has no way to tell, so the list must not look complete.
-                Item::Unreadable(_) => return Err(Error::AnswerInvalid { reason: "one of its items cannot be read" }),
+                Item::Undecodable(_) => return Err(Error::InvalidResponse { reason: "one of its items cannot be read" }),
             }
         }
         Ok::<_, Error>(xml.into_string())

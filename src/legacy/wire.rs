@@ -19,13 +19,13 @@ mod tests;
 use jiff::civil::{Date, DateTime};
 
 use super::request::{BadRequest, Request};
-use crate::backend::Unreadable;
+use crate::backend::UndecodableItem;
 
 /// An item that could not be read, as far as it could; its position is not known here.
-pub(in crate::legacy) type Decoded<T> = Result<T, Unreadable>;
+pub(in crate::legacy) type Decoded<T> = Result<T, UndecodableItem>;
 
-fn unreadable(id: Option<u64>, detail: &'static str) -> Unreadable {
-    Unreadable { position: 0, id, detail }
+fn unreadable(id: Option<u64>, detail: &'static str) -> UndecodableItem {
+    UndecodableItem { position: 0, id, detail }
 }
 
 /// The request of both lists.

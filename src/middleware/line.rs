@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Caller;
-use crate::backend::{CallRecord, Context};
+use crate::backend::{CallLog, RequestContext};
 use crate::metrics::Metrics;
 
 /// What is logged of a request besides the calls that were made for it.
@@ -80,7 +80,7 @@ enum End {
 impl Line {
     /// Writes the line in a task of its own: the end of a response is noticed just before its last bytes leave, and they need
     /// not wait for the log.
-    pub(super) fn write_soon(self, calls: CallRecord, tasks: &TaskTracker) {
+    pub(super) fn write_soon(self, calls: CallLog, tasks: &TaskTracker) {
         match Handle::try_current() {
             Ok(runtime) => drop(tasks.spawn_on(async move { self.write(calls) }, &runtime)),
             Err(_) => self.write(calls),
@@ -88,7 +88,7 @@ impl Line {
     }
 
     /// Writes the line and counts the request.
-    fn write(&self, calls: CallRecord) {
+    fn write(&self, calls: CallLog) {
         let Progress { caller, status, end, over } = self.response.progress().clone();
         let time = over.unwrap_or_else(Instant::now) - self.started;
         self.metrics.request(self.route.as_str(), known(&self.method), status, time);
@@ -150,11 +150,17 @@ pub(super) struct WatchedBody {
     body: Body,
     response: Arc<ResponseState>,
     /// The line is written when this is the last.
-    _context: Context,
+    _context: RequestContext,
 }
 
 impl WatchedBody {
-    pub(super) fn new(body: Body, status: StatusCode, method: &Method, response: Arc<ResponseState>, context: Context) -> Self {
+    pub(super) fn new(
+        body: Body,
+        status: StatusCode,
+        method: &Method,
+        response: Arc<ResponseState>,
+        context: RequestContext,
+    ) -> Self {
         response.progress().status = Some(status.as_u16());
         // The answer to HEAD ends before its body.
         if body.is_end_stream() || method == Method::HEAD {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Settings;
 use super::line::{Line, ResponseState, Route, WatchedBody};
 use crate::access::Caller;
-use crate::backend::Context;
+use crate::backend::RequestContext;
 use crate::rest;
 use crate::rest::problem::{self, Occurrence};
 
@@ -26,7 +26,7 @@ pub(super) struct Tracked {
     uri: Uri,
     route: Route,
     state: Arc<ResponseState>,
-    context: Context,
+    context: RequestContext,
 }
 
 impl Tracked {
@@ -46,7 +46,8 @@ impl Tracked {
             metrics: settings.metrics.clone(),
         };
         let tasks = settings.tasks.clone();
-        let context = Context::telling(settings.request_timeout, move |calls| line.write_soon(calls, &tasks));
+        let context =
+            RequestContext::with_completion_hook(settings.request_timeout, move |calls| line.write_soon(calls, &tasks));
         let uri = original(request).clone();
         request.extensions_mut().insert(context.clone());
         Self { id, method, uri, route, state, context }

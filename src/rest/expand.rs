@@ -7,7 +7,7 @@ use super::list::ListItem;
 use super::problem::{Code, Occurrence, Problem};
 use super::router::Asked;
 use super::wire;
-use crate::backend::Context;
+use crate::backend::RequestContext;
 use crate::model::{Order, OrderedBy, Sight};
 
 /// The greatest page that can be filled.
@@ -37,7 +37,7 @@ impl ListItem for Expanded {
 }
 
 /// The same orders in the same order. The deadline of `context` is for all of them; what it leaves no time for fails.
-pub(super) async fn expand(asked: &Asked, context: &Context, orders: Vec<Order>) -> Vec<Expanded> {
+pub(super) async fn expand(asked: &Asked, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
     let details = |order: Order| async move {
         match asked.backend.order_info(context, order.id).await {
             Ok(details) => Expanded { order: merge(order, details), problem: None },

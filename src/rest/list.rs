@@ -70,9 +70,9 @@ impl<T: ListItem, K: FnMut(&T) -> bool> List<T, K> {
     fn write(&mut self, run: &[Item<T>]) -> Result<(), BoxError> {
         for item in run {
             match item {
-                Item::Read(item) if (self.keep)(item) => self.encoder.item(item)?,
-                Item::Read(_) => {}
-                Item::Unreadable(item) => self.encoder.unreadable(item.clone())?,
+                Item::Decoded(item) if (self.keep)(item) => self.encoder.item(item)?,
+                Item::Decoded(_) => {}
+                Item::Undecodable(item) => self.encoder.unreadable(item.clone())?,
             }
         }
         if self.encoder.kept() > MAX_UNREADABLE { Err("too many items are unreadable".into()) } else { Ok(()) }

@@ -15,7 +15,7 @@ use super::cursor::{Cursor, Position};
 use super::extract::decode;
 use super::list::{Encoder, Form, ListItem, MAX_UNREADABLE};
 use super::problem::{Code, Problem};
-use crate::backend::{Item, Items, Unreadable};
+use crate::backend::{Item, Items, UndecodableItem};
 use crate::model::{Customer, Order, Sight};
 
 /// Which page is asked for.
@@ -60,7 +60,7 @@ impl Placed for Customer {
 pub(super) struct Page<T> {
     items: Vec<T>,
     /// What could not be read in the list that the page was chosen from.
-    unreadable: Vec<Unreadable>,
+    unreadable: Vec<UndecodableItem>,
     /// Leads to the next page, when there is one.
     next: Option<Cursor>,
 }
@@ -74,7 +74,7 @@ impl<T: Placed> Page<T> {
         while let Some(run) = list.try_next().await.map_err(|error| Problem::list(&error))? {
             for item in run {
                 match item {
-                    Item::Read(item) => {
+                    Item::Decoded(item) => {
                         let position = item.position();
                         let is_after = query.after.is_none_or(|after| position > after);
                         let is_full = chosen.len() > query.limit;
@@ -86,8 +86,8 @@ impl<T: Placed> Page<T> {
                             chosen.pop_last();
                         }
                     }
-                    Item::Unreadable(item) if unreadable.len() < MAX_UNREADABLE => unreadable.push(item),
-                    Item::Unreadable(_) => return Err(Problem::new(Code::UpstreamAnswerInvalid, TOO_MANY_UNREADABLE)),
+                    Item::Undecodable(item) if unreadable.len() < MAX_UNREADABLE => unreadable.push(item),
+                    Item::Undecodable(_) => return Err(Problem::new(Code::UpstreamAnswerInvalid, TOO_MANY_UNREADABLE)),
                 }
             }
         }

@@ -23,7 +23,7 @@ use super::routes::{
 };
 use crate::access::Caller;
 use crate::audit::Trail;
-use crate::backend::{Backend, Context};
+use crate::backend::{Backend, RequestContext};
 use crate::model::{Scope, Sight, Zone};
 use crate::writes::Writes;
 
@@ -85,14 +85,14 @@ pub(super) struct Asked {
     pub(super) zone: Zone,
     /// Who asks.
     pub(super) trail: Trail,
-    pub(super) context: Context,
+    pub(super) context: RequestContext,
     list_timeout: Duration,
     base_path: Arc<str>,
 }
 
 impl Asked {
     /// The same request with the time that a list may take.
-    pub(super) fn for_list(&self) -> Context {
+    pub(super) fn for_list(&self) -> RequestContext {
         self.context.with_deadline(Instant::now() + self.list_timeout)
     }
 
@@ -118,13 +118,13 @@ impl FromRequestParts<Gateway> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
         let (trail, OrderSystem { backend, writes, zone }) = gateway.asked(parts)?;
-        let context = parts.extensions.get::<Context>().cloned();
+        let context = parts.extensions.get::<RequestContext>().cloned();
         Ok(Self {
             backend: Arc::clone(backend),
             writes: writes.clone(),
             zone: zone.clone(),
             trail: trail.clone(),
-            context: context.unwrap_or_else(|| Context::within(gateway.timeouts.request)),
+            context: context.unwrap_or_else(|| RequestContext::within(gateway.timeouts.request)),
             list_timeout: gateway.timeouts.list,
             base_path: Arc::clone(&gateway.base_path),
         })

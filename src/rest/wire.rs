@@ -35,8 +35,8 @@ pub(super) struct Unreadable {
     detail: &'static str,
 }
 
-impl From<backend::Unreadable> for Unreadable {
-    fn from(item: backend::Unreadable) -> Self {
+impl From<backend::UndecodableItem> for Unreadable {
+    fn from(item: backend::UndecodableItem) -> Self {
         Self { position: item.position, id: item.id, detail: item.detail }
     }
 }

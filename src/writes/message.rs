@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::markers::{Found, Owner};
 use super::{Inner, Look, Refusal};
-use crate::backend::{Context, Error, Sent};
+use crate::backend::{Error, RequestContext, Sent};
 use crate::model::{LocalTime, Marker, Message, NewMessage, Open, Order, OrderId, Personal, now};
 
 /// A message that is in the log.
@@ -38,7 +38,7 @@ const SLACK: SignedDuration = SignedDuration::from_secs(2);
 
 impl Inner {
     /// A message that is sent once and looked for only when its answer told nothing.
-    pub(super) async fn add_once(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Added, Refusal> {
+    pub(super) async fn add_once(&self, context: &RequestContext, id: OrderId, message: NewMessage) -> Result<Added, Refusal> {
         match self.send(context, "add_message", || self.backend().add_message(context, id, message.clone())).await {
             Ok(at) => Ok(Added { at, ..Added::default() }),
             Err(unknown @ Error::OutcomeUnknown { .. }) => {
@@ -53,7 +53,12 @@ impl Inner {
     }
 
     /// A message that is looked for in the log before it is sent, and marked so that it can be found there.
-    pub(super) async fn add_with_key(&self, context: &Context, owner: Owner, message: NewMessage) -> Result<Added, Refusal> {
+    pub(super) async fn add_with_key(
+        &self,
+        context: &RequestContext,
+        owner: Owner,
+        message: NewMessage,
+    ) -> Result<Added, Refusal> {
         let marker = self.settings.markers.mark(&owner, &message);
         let with_marker = NewMessage { text: format!("{marker} {}", message.text.expose()).into(), ..message.clone() };
         self.backend().check_message(owner.order, &with_marker)?;
@@ -63,7 +68,7 @@ impl Inner {
             return Ok(Added { is_replayed: true, ..added });
         }
         // A write that cannot be settled any more is better not begun.
-        let context = &context.sent_by(self.latest_sending(context).ok_or(Error::Overloaded)?);
+        let context = &context.with_send_deadline(self.latest_sending(context).ok_or(Error::Overloaded)?);
         // Before it is sent, lest it be forgotten if something goes wrong here.
         let ticket = self.messages.remember(owner.clone(), marker.clone(), context.deadline() + self.settings.settle_time);
         let write = || self.backend().add_message(context, owner.order, with_marker.clone());
@@ -87,18 +92,18 @@ impl Inner {
     }
 
     /// The order as it is now, with its log: one that is not told is not known to lack anything.
-    async fn look_into_log(&self, context: &Context, id: OrderId) -> Result<Order, Refusal> {
+    async fn look_into_log(&self, context: &RequestContext, id: OrderId) -> Result<Order, Refusal> {
         let order = self.look_before(context, id).await?;
         if order.messages.is_some() {
             return Ok(order);
         }
-        let cause = Box::new(Error::AnswerInvalid { reason: "it has no log, which tells whether the message is there" });
+        let cause = Box::new(Error::InvalidResponse { reason: "it has no log, which tells whether the message is there" });
         Err(Error::NotSent { cause }.into())
     }
 
     /// The message as it stands in the log. While one with this key may be under way, nothing is sent if it is not there:
     /// absence proves nothing then.
-    async fn look_for(&self, context: &Context, owner: &Owner, message: &NewMessage) -> Result<Option<Added>, Refusal> {
+    async fn look_for(&self, context: &RequestContext, owner: &Owner, message: &NewMessage) -> Result<Option<Added>, Refusal> {
         // Keys have their turns, so there is one at the most.
         let pending = self.messages.get(owner).pop();
         if pending.as_ref().is_some_and(|pending| !self.settings.markers.is_of(&pending.write, owner, message)) {
@@ -147,8 +152,8 @@ fn is_like(row: &Message, message: &NewMessage) -> bool {
 }
 
 /// Whether a row that is seen now was stamped after the write was sent, by the order system's clock.
-fn is_since_sent(row: &Message, context: &Context) -> bool {
-    let clock = context.clock().unwrap_or_default();
+fn is_since_sent(row: &Message, context: &RequestContext) -> bool {
+    let clock = context.server_clock_skew().unwrap_or_default();
     let sent = context.sent().unwrap_or_else(Sent::now).on;
     let window = sent + clock - SLACK..=now() + clock + SLACK;
     row.at.is_some_and(|at| window.contains(&at.earliest()) || window.contains(&at.latest()))

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::unsettled::{Pending, Ticket};
 use super::{Inner, Look, Refusal};
-use crate::backend::{self, Context, Error};
+use crate::backend::{self, Error, RequestContext};
 use crate::model::{Open, Order, OrderId, OrderStatus};
 
 /// What an order must be like for its status to be changed.
@@ -19,7 +19,12 @@ const LOOKS: [Duration; 4] =
 impl Inner {
     /// One change, also to the status that the order has; nothing is looked at before. Several may be sent at once, but none
     /// while a guarded one is: that would be undone, or its looks would show what is not its own.
-    pub(super) async fn change_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<(), Refusal> {
+    pub(super) async fn change_status(
+        &self,
+        context: &RequestContext,
+        id: OrderId,
+        status: OrderStatus,
+    ) -> Result<(), Refusal> {
         let turn = self.wait(context, self.send_change_by(context), self.orders.share(id)).await?;
         let _turn = turn.ok_or(Error::Overloaded)?;
         let change = self.begin(context, id, status, None);
@@ -41,13 +46,13 @@ impl Inner {
     /// change of the gateway's may be under way, it is not known what the order will be like.
     pub(super) async fn change_status_if(
         &self,
-        context: &Context,
+        context: &RequestContext,
         id: OrderId,
         status: OrderStatus,
         is_expected: &(dyn Fn(&Order) -> bool + Send + Sync),
     ) -> Result<(), Refusal> {
-        let context = &context.sent_by(self.send_change_by(context));
-        let turn = self.wait(context, context.send_by(), self.orders.wait(id)).await?;
+        let context = &context.with_send_deadline(self.send_change_by(context));
+        let turn = self.wait(context, context.send_deadline(), self.orders.wait(id)).await?;
         let _turn = turn.ok_or(Error::Overloaded)?;
         let mut retry = 0;
         loop {
@@ -74,26 +79,26 @@ impl Inner {
 
     /// Until when a change is worth sending. Where a request is too short to settle it, one that may have to stay open is better
     /// than none.
-    fn send_change_by(&self, context: &Context) -> Instant {
+    fn send_change_by(&self, context: &RequestContext) -> Instant {
         let now = Instant::now();
         let half = now + context.deadline().saturating_duration_since(now) / 2;
         self.latest_sending(context).map_or(half, |latest| latest.max(half))
     }
 
     /// Remembers a change before it is sent, lest it be forgotten if something goes wrong here.
-    fn begin(&self, context: &Context, id: OrderId, status: OrderStatus, before: Option<Open<OrderStatus>>) -> Ticket {
+    fn begin(&self, context: &RequestContext, id: OrderId, status: OrderStatus, before: Option<Open<OrderStatus>>) -> Ticket {
         self.changes.begin(id, status, before, context.deadline() + self.settings.settle_time)
     }
 
     /// Takes over what was answered to a change.
-    fn end(&self, context: &Context, id: OrderId, change: Ticket, answer: backend::Result<()>) -> backend::Result<()> {
+    fn end(&self, context: &RequestContext, id: OrderId, change: Ticket, answer: backend::Result<()>) -> backend::Result<()> {
         let sent = context.sent().map_or_else(Instant::now, |sent| sent.at);
         self.changes.end(id, change, &answer, sent, self.under_way_until(context));
         answer
     }
 
     /// Sends a change of an order that is like this.
-    async fn change_from(&self, context: &Context, before: &Order, status: OrderStatus) -> Result<(), Refusal> {
+    async fn change_from(&self, context: &RequestContext, before: &Order, status: OrderStatus) -> Result<(), Refusal> {
         let change = self.begin(context, before.id, status, before.status.clone());
         let answer = self.backend().set_status(context, before.id, status).await;
         match self.end(context, before.id, change, answer) {
@@ -106,7 +111,7 @@ impl Inner {
     /// somebody else has done.
     async fn settle_change(
         &self,
-        context: &Context,
+        context: &RequestContext,
         before: &Order,
         status: OrderStatus,
         unknown: Error,

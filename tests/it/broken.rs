@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 use reqwest::{Client, RequestBuilder};
 use tjansteguiden_gateway::access::{Authentication, Caller};
-use tjansteguiden_gateway::backend::{Backend, Context, Items, Result};
+use tjansteguiden_gateway::backend::{Backend, Items, RequestContext, Result};
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::metrics::Metrics;
 use tjansteguiden_gateway::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, Zone};
@@ -37,27 +37,27 @@ impl Breaking {
 
 #[async_trait]
 impl Backend for Breaking {
-    async fn orders(&self, context: &Context, since: Date) -> Result<Items<Order>> {
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
         self.memory.orders(context, since).await
     }
 
-    async fn order_info(&self, context: &Context, id: OrderId) -> Result<Order> {
+    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Order> {
         self.memory.order_info(context, id).await
     }
 
-    async fn customers(&self, context: &Context, since: Date) -> Result<Items<Customer>> {
+    async fn customers(&self, context: &RequestContext, since: Date) -> Result<Items<Customer>> {
         self.memory.customers(context, since).await
     }
 
-    async fn customer_info(&self, context: &Context, id: CustomerId) -> Result<Customer> {
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
         self.memory.customer_info(context, id).await
     }
 
-    async fn set_status(&self, _: &Context, _: OrderId, _: OrderStatus) -> Result<()> {
+    async fn set_status(&self, _: &RequestContext, _: OrderId, _: OrderStatus) -> Result<()> {
         self.write()
     }
 
-    async fn add_message(&self, _: &Context, _: OrderId, _: NewMessage) -> Result<Option<LocalTime>> {
+    async fn add_message(&self, _: &RequestContext, _: OrderId, _: NewMessage) -> Result<Option<LocalTime>> {
         self.write()
     }
 

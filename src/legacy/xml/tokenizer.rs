@@ -14,7 +14,7 @@ pub(crate) struct Malformed(pub(crate) &'static str);
 
 impl From<Malformed> for Error {
     fn from(Malformed(reason): Malformed) -> Self {
-        Self::AnswerInvalid { reason }
+        Self::InvalidResponse { reason }
     }
 }
 

@@ -94,7 +94,7 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`ListItem::write`].
-    pub fn unreadable(&mut self, item: backend::Unreadable) -> Result<(), serde_json::Error> {
+    pub fn unreadable(&mut self, item: backend::UndecodableItem) -> Result<(), serde_json::Error> {
         let unreadable = Unreadable::from(item);
         match self.form {
             Form::Json => self.unreadable.push(unreadable),

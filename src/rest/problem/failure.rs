@@ -22,7 +22,9 @@ impl Problem {
     pub fn read(error: &Error, not_found: Code) -> Self {
         let mut problem = match error {
             // What is asked in a read was checked, so what does not fit is of our own making.
-            Error::Unsendable { .. } => Self::new(Code::InternalError, "The gateway cannot ask the order system for this."),
+            Error::UnencodableInput { .. } => {
+                Self::new(Code::InternalError, "The gateway cannot ask the order system for this.")
+            }
             error => Self::failed(error, not_found),
         };
         if matches!(error, Error::Refused { .. }) {
@@ -80,11 +82,11 @@ impl Problem {
             | Error::Refused { .. }
             | Error::CredentialRejected
             | Error::Overloaded
-            | Error::Abandoned
+            | Error::ClientDisconnected
             | Error::Unreachable => Some(Outcome::NotApplied),
             // The caller's fault, found before anything was sent: nobody needs to be told that it was not applied.
-            Error::Unsendable { .. } => None,
-            Error::OutcomeUnknown { .. } | Error::Unavailable { .. } | Error::Timeout | Error::AnswerInvalid { .. } => {
+            Error::UnencodableInput { .. } => None,
+            Error::OutcomeUnknown { .. } | Error::Unavailable { .. } | Error::Timeout | Error::InvalidResponse { .. } => {
                 Some(Outcome::Unknown)
             }
         };
@@ -105,11 +107,11 @@ impl Problem {
                 Code::UpstreamCredentialRejected,
                 "The order system rejects the gateway's credential or IP address; nothing was applied.",
             ),
-            Error::Unsendable { detail } => Self::values(vec![FieldError::pointer("/text", detail.clone())]),
+            Error::UnencodableInput { detail } => Self::values(vec![FieldError::pointer("/text", detail.clone())]),
             Error::Unreachable => {
                 Self::new(Code::UpstreamUnreachable, "No connection to the order system could be made; nothing was sent.")
             }
-            Error::Overloaded | Error::Abandoned => {
+            Error::Overloaded | Error::ClientDisconnected => {
                 let detail = "Too many calls wait for the order system; nothing was sent.";
                 Self::new(Code::Overloaded, detail).retry_after(RETRY_WHEN_OVERLOADED)
             }
@@ -118,7 +120,7 @@ impl Problem {
                 Self::new(Code::UpstreamUnavailable, detail).retry_after(retry_after.unwrap_or(SOON))
             }
             Error::Timeout => Self::new(Code::UpstreamTimeout, "The order system did not answer in time."),
-            Error::AnswerInvalid { reason } => {
+            Error::InvalidResponse { reason } => {
                 let detail = format!("The order system's answer was not recognised: {reason}.");
                 Self::new(Code::UpstreamAnswerInvalid, detail)
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tjansteguiden_gateway::backend::{Backend, Context};
+use tjansteguiden_gateway::backend::{Backend, RequestContext};
 use tjansteguiden_gateway::config::Dialect;
 use tjansteguiden_gateway::legacy::server::{Access, router};
 use tjansteguiden_gateway::memory::Memory;
@@ -125,7 +125,7 @@ impl System {
     /// An order as it really is.
     pub(crate) async fn order(&self, id: u64) -> Order {
         let id = OrderId::parse(&id.to_string()).expect("an id");
-        self.memory.order_info(&Context::within(Duration::from_secs(1)), id).await.expect("an order")
+        self.memory.order_info(&RequestContext::within(Duration::from_secs(1)), id).await.expect("an order")
     }
 
     /// The texts in an order's log that contain this one.
@@ -137,7 +137,7 @@ impl System {
     /// Changes an order from the side.
     pub(crate) async fn change(&self, id: u64, status: OrderStatus) {
         let id = OrderId::parse(&id.to_string()).expect("an id");
-        let changed = self.memory.set_status(&Context::within(Duration::from_secs(1)), id, status).await;
+        let changed = self.memory.set_status(&RequestContext::within(Duration::from_secs(1)), id, status).await;
         changed.expect("an order");
     }
 

@@ -12,7 +12,7 @@ use crate::model::now;
 
 /// The deadline of a request and the record of the calls made for it. Cheap to clone; sub-calls share both.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub struct RequestContext {
     deadline: Instant,
     /// When a write must have been sent.
     send_by: Option<Instant>,
@@ -24,12 +24,12 @@ pub struct Context {
 
 /// The record, which is told when the request is over and the last call for it has ended, be it after the client left.
 struct Record {
-    calls: Mutex<CallRecord>,
+    calls: Mutex<CallLog>,
     /// By how much the order system's clock is ahead of ours.
     clock: Mutex<Option<SignedDuration>>,
     /// When a write was sent last.
     sent: Mutex<Option<Sent>>,
-    tell: Option<Box<dyn FnOnce(CallRecord) + Send + Sync>>,
+    tell: Option<Box<dyn FnOnce(CallLog) + Send + Sync>>,
 }
 
 /// When a write was sent.
@@ -66,7 +66,7 @@ impl fmt::Debug for Record {
 
 /// What the request log tells about the calls that were made for a request.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CallRecord {
+pub struct CallLog {
     /// The first call made, by the name of its legacy method; `None` while there was none.
     pub call: Option<&'static str>,
     /// How that call ended: `success`, or the kind of the error.
@@ -75,16 +75,16 @@ pub struct CallRecord {
     pub retries: u32,
 }
 
-impl Context {
+impl RequestContext {
     /// A request that must have ended after `time`.
     #[must_use]
     pub fn within(time: Duration) -> Self {
-        Self::telling(time, |_| {})
+        Self::with_completion_hook(time, |_| {})
     }
 
     /// The same, and the record is told when the last clone is gone.
     #[must_use]
-    pub fn telling(time: Duration, tell: impl FnOnce(CallRecord) + Send + Sync + 'static) -> Self {
+    pub fn with_completion_hook(time: Duration, tell: impl FnOnce(CallLog) + Send + Sync + 'static) -> Self {
         let tell = Some(Box::new(tell) as Box<_>);
         let record = Record { calls: Mutex::default(), clock: Mutex::default(), sent: Mutex::default(), tell };
         let deadline = Instant::now() + time;
@@ -99,42 +99,42 @@ impl Context {
 
     /// The same request, whose writes are worth sending until then.
     #[must_use]
-    pub fn sent_by(&self, latest: Instant) -> Self {
+    pub fn with_send_deadline(&self, latest: Instant) -> Self {
         Self { send_by: Some(latest), ..self.clone() }
     }
 
     /// Until when a write is worth sending.
     #[must_use]
-    pub fn send_by(&self) -> Instant {
+    pub fn send_deadline(&self) -> Instant {
         self.send_by.unwrap_or(self.deadline)
     }
 
     /// The same request, for reads that must see what is there now: they do not share an answer with others.
     #[must_use]
-    pub fn fresh(&self) -> Self {
+    pub fn uncached(&self) -> Self {
         Self { is_fresh: true, ..self.clone() }
     }
 
     /// Whether reads must see what is there now.
     #[must_use]
-    pub const fn is_fresh(&self) -> bool {
+    pub const fn is_uncached(&self) -> bool {
         self.is_fresh
     }
 
     /// The same request, which nobody waits for any more when `departure` is told.
     #[must_use]
-    pub fn until(&self, departure: CancellationToken) -> Self {
+    pub fn with_cancellation(&self, departure: CancellationToken) -> Self {
         Self { departure: Some(departure), ..self.clone() }
     }
 
     /// The same request after it was decided to finish it, whoever leaves.
     #[must_use]
-    pub fn committed(&self) -> Self {
+    pub fn uncancellable(&self) -> Self {
         Self { departure: None, ..self.clone() }
     }
 
     /// Waits until whoever asked has left.
-    pub async fn abandoned(&self) {
+    pub async fn client_disconnected(&self) {
         match &self.departure {
             Some(departure) => departure.cancelled().await,
             None => std::future::pending().await,
@@ -143,7 +143,7 @@ impl Context {
 
     /// Whether whoever asked has left.
     #[must_use]
-    pub fn is_abandoned(&self) -> bool {
+    pub fn is_client_disconnected(&self) -> bool {
         self.departure.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
@@ -154,7 +154,7 @@ impl Context {
     }
 
     /// Notes how a call ended. The first call stays the one that is told about; a later word on it replaces the first.
-    pub(super) fn note(&self, call: &'static str, outcome: &'static str) {
+    pub(super) fn record_call(&self, call: &'static str, outcome: &'static str) {
         let mut record = self.record();
         if *record.call.get_or_insert(call) == call {
             record.outcome = Some(outcome);
@@ -162,15 +162,15 @@ impl Context {
     }
 
     /// Notes calls that were made for others too.
-    pub(super) fn note_all(&self, calls: CallRecord) {
+    pub(super) fn merge_call_log(&self, calls: CallLog) {
         if let (Some(call), Some(outcome)) = (calls.call, calls.outcome) {
-            self.note(call, outcome);
+            self.record_call(call, outcome);
         }
         self.record().retries += calls.retries;
     }
 
     /// Notes that a call was sent again.
-    pub(crate) fn note_retry(&self) {
+    pub(crate) fn record_retry(&self) {
         self.record().retries += 1;
     }
 
@@ -192,16 +192,16 @@ impl Context {
 
     /// By how much the order system's clock is ahead of ours, if an answer told.
     #[must_use]
-    pub fn clock(&self) -> Option<SignedDuration> {
+    pub fn server_clock_skew(&self) -> Option<SignedDuration> {
         *self.record.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was noted so far.
-    pub(super) fn calls(&self) -> CallRecord {
+    pub(super) fn call_log(&self) -> CallLog {
         *self.record()
     }
 
-    fn record(&self) -> MutexGuard<'_, CallRecord> {
+    fn record(&self) -> MutexGuard<'_, CallLog> {
         self.record.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

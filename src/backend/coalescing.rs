@@ -17,42 +17,42 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use jiff::civil::Date;
 use tokio::time::timeout_at;
 
-use super::{Backend, CallRecord, Context, Error, Items, Result};
+use super::{Backend, CallLog, Error, Items, RequestContext, Result};
 use crate::metrics::UpstreamMetrics;
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
 
 /// A backend of which identical reads at the same time are one.
 #[derive(Debug)]
-pub struct Coalesced<B> {
+pub struct Coalescing<B> {
     inner: Arc<B>,
     /// How long a call may take, whoever waits for it.
     timeout: Duration,
-    orders: Flights<OrderId, Order>,
-    customers: Flights<CustomerId, Customer>,
+    orders: InFlightReads<OrderId, Order>,
+    customers: InFlightReads<CustomerId, Customer>,
     metrics: UpstreamMetrics,
 }
 
-impl<B: Backend> Coalesced<B> {
+impl<B: Backend> Coalescing<B> {
     /// Reads of `inner`, none of which takes longer than `timeout`.
     #[must_use]
     pub fn new(inner: B, timeout: Duration, metrics: UpstreamMetrics) -> Self {
-        Self { inner: Arc::new(inner), timeout, orders: Flights::default(), customers: Flights::default(), metrics }
+        Self { inner: Arc::new(inner), timeout, orders: InFlightReads::default(), customers: InFlightReads::default(), metrics }
     }
 
     /// Waits for a read together with everybody else who does.
-    async fn join<K, T, C>(&self, context: &Context, flights: &Flights<K, T>, id: K, call: C) -> Result<T>
+    async fn join<K, T, C>(&self, context: &RequestContext, flights: &InFlightReads<K, T>, id: K, call: C) -> Result<T>
     where
         K: Copy + Eq + Hash + Send + 'static,
         T: Clone + Send + Sync + 'static,
-        C: FnOnce(Arc<B>, Context) -> BoxFuture<'static, Result<T>>,
+        C: FnOnce(Arc<B>, RequestContext) -> BoxFuture<'static, Result<T>>,
     {
-        let (flight, is_joined) = flights.join_or_begin(id, || {
-            let own = Context::within(self.timeout);
+        let (flight, is_joined) = flights.join_or_start(id, || {
+            let own = RequestContext::within(self.timeout);
             let answer = call(Arc::clone(&self.inner), own.clone());
-            async move { (answer.await.map(Arc::new), own.calls()) }.boxed()
+            async move { (answer.await.map(Arc::new), own.call_log()) }.boxed()
         });
         let (answer, calls) = timeout_at(context.deadline(), flight).await.map_err(|_| Error::Timeout)?;
-        context.note_all(calls);
+        context.merge_call_log(calls);
         if is_joined {
             self.metrics.coalesced(calls.call.unwrap_or_default());
         }
@@ -61,39 +61,39 @@ impl<B: Backend> Coalesced<B> {
 }
 
 #[async_trait]
-impl<B: Backend> Backend for Coalesced<B> {
-    async fn orders(&self, context: &Context, since: Date) -> Result<Items<Order>> {
+impl<B: Backend> Backend for Coalescing<B> {
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
         self.inner.orders(context, since).await
     }
 
-    async fn order_info(&self, context: &Context, id: OrderId) -> Result<Order> {
-        if context.is_fresh() {
-            let _seen = self.orders.let_go_after(id);
+    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Order> {
+        if context.is_uncached() {
+            let _seen = self.orders.invalidate_on_drop(id);
             return self.inner.order_info(context, id).await;
         }
         let call = move |inner: Arc<B>, context| async move { inner.order_info(&context, id).await }.boxed();
         self.join(context, &self.orders, id, call).await
     }
 
-    async fn customers(&self, context: &Context, since: Date) -> Result<Items<Customer>> {
+    async fn customers(&self, context: &RequestContext, since: Date) -> Result<Items<Customer>> {
         self.inner.customers(context, since).await
     }
 
-    async fn customer_info(&self, context: &Context, id: CustomerId) -> Result<Customer> {
-        if context.is_fresh() {
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
+        if context.is_uncached() {
             return self.inner.customer_info(context, id).await;
         }
         let call = move |inner: Arc<B>, context| async move { inner.customer_info(&context, id).await }.boxed();
         self.join(context, &self.customers, id, call).await
     }
 
-    async fn set_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<()> {
-        let _written = self.orders.let_go_after(id);
+    async fn set_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> Result<()> {
+        let _written = self.orders.invalidate_on_drop(id);
         self.inner.set_status(context, id, status).await
     }
 
-    async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
-        let _written = self.orders.let_go_after(id);
+    async fn add_message(&self, context: &RequestContext, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
+        let _written = self.orders.invalidate_on_drop(id);
         self.inner.add_message(context, id, message).await
     }
 
@@ -103,11 +103,11 @@ impl<B: Backend> Backend for Coalesced<B> {
 }
 
 /// The answer that all get, and what was called for it.
-type Answer<T> = (Result<Arc<T>>, CallRecord);
+type Answer<T> = (Result<Arc<T>>, CallLog);
 type Flight<T> = Shared<BoxFuture<'static, Answer<T>>>;
 
 /// The reads that are on their way.
-struct Flights<K, T>(Arc<Mutex<HashMap<K, Entry<T>>>>);
+struct InFlightReads<K, T>(Arc<Mutex<HashMap<K, Entry<T>>>>);
 
 /// A read that can be joined as long as somebody waits for it.
 struct Entry<T> {
@@ -116,31 +116,31 @@ struct Entry<T> {
     ticket: Arc<()>,
 }
 
-impl<K, T> Default for Flights<K, T> {
+impl<K, T> Default for InFlightReads<K, T> {
     fn default() -> Self {
         Self(Arc::default())
     }
 }
 
-impl<K, T> fmt::Debug for Flights<K, T> {
+impl<K, T> fmt::Debug for InFlightReads<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} flights", lock(&self.0).len())
     }
 }
 
-impl<K, T> Flights<K, T>
+impl<K, T> InFlightReads<K, T>
 where
     K: Copy + Eq + Hash + Send + 'static,
     T: Send + Sync + 'static,
 {
     /// The read of `id` that is on its way, or a new one; and whether somebody else began it.
-    fn join_or_begin(&self, id: K, begin: impl FnOnce() -> BoxFuture<'static, Answer<T>>) -> (Flight<T>, bool) {
+    fn join_or_start(&self, id: K, begin: impl FnOnce() -> BoxFuture<'static, Answer<T>>) -> (Flight<T>, bool) {
         let mut flights = lock(&self.0);
         if let Some(flight) = flights.get(&id).and_then(|entry| entry.flight.upgrade()) {
             return (flight, true);
         }
         let ticket = Arc::new(());
-        let landing = Landing { flights: Arc::clone(&self.0), id, ticket: Some(Arc::clone(&ticket)) };
+        let landing = InFlightGuard { flights: Arc::clone(&self.0), id, ticket: Some(Arc::clone(&ticket)) };
         let read = begin();
         let flight = async move {
             let _landing = landing;
@@ -154,20 +154,20 @@ where
     }
 
     /// When what is returned goes, nobody can join a read any more that began before.
-    fn let_go_after(&self, id: K) -> Landing<K, T> {
-        Landing { flights: Arc::clone(&self.0), id, ticket: None }
+    fn invalidate_on_drop(&self, id: K) -> InFlightGuard<K, T> {
+        InFlightGuard { flights: Arc::clone(&self.0), id, ticket: None }
     }
 }
 
 /// Takes a read out of those that can be joined, when it goes.
-struct Landing<K: Copy + Eq + Hash, T> {
+struct InFlightGuard<K: Copy + Eq + Hash, T> {
     flights: Arc<Mutex<HashMap<K, Entry<T>>>>,
     id: K,
     /// Whose; `None` for anybody's.
     ticket: Option<Arc<()>>,
 }
 
-impl<K: Copy + Eq + Hash, T> Drop for Landing<K, T> {
+impl<K: Copy + Eq + Hash, T> Drop for InFlightGuard<K, T> {
     fn drop(&mut self) {
         let mut flights = lock(&self.flights);
         let is_meant = |entry: &Entry<T>| self.ticket.as_ref().is_none_or(|ticket| Arc::ptr_eq(ticket, &entry.ticket));

@@ -6,20 +6,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::civil::Date;
 
-use super::{Backend, Context, Error, Items, Result};
+use super::{Backend, Error, Items, RequestContext, Result};
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, Sentence};
 
 /// A backend that takes its time and refuses a share of the calls before they reach the one inside. Which calls fail
 /// depends on nothing but their number, so that a run can be repeated.
 #[derive(Debug)]
-pub struct Disturbed<B> {
+pub struct FaultInjection<B> {
     inner: B,
     latency: Duration,
     failure_rate: f64,
     calls: AtomicU64,
 }
 
-impl<B> Disturbed<B> {
+impl<B> FaultInjection<B> {
     /// Every call takes `latency` longer; the share `failure_rate` (0 to 1) of them fails and applies nothing.
     #[must_use]
     pub const fn new(inner: B, latency: Duration, failure_rate: f64) -> Self {
@@ -48,33 +48,33 @@ fn share(call: u64) -> f64 {
 }
 
 #[async_trait]
-impl<B: Backend> Backend for Disturbed<B> {
-    async fn orders(&self, context: &Context, since: Date) -> Result<Items<Order>> {
+impl<B: Backend> Backend for FaultInjection<B> {
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
         self.disturb().await?;
         self.inner.orders(context, since).await
     }
 
-    async fn order_info(&self, context: &Context, id: OrderId) -> Result<Order> {
+    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Order> {
         self.disturb().await?;
         self.inner.order_info(context, id).await
     }
 
-    async fn customers(&self, context: &Context, since: Date) -> Result<Items<Customer>> {
+    async fn customers(&self, context: &RequestContext, since: Date) -> Result<Items<Customer>> {
         self.disturb().await?;
         self.inner.customers(context, since).await
     }
 
-    async fn customer_info(&self, context: &Context, id: CustomerId) -> Result<Customer> {
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
         self.disturb().await?;
         self.inner.customer_info(context, id).await
     }
 
-    async fn set_status(&self, context: &Context, id: OrderId, status: OrderStatus) -> Result<()> {
+    async fn set_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> Result<()> {
         self.disturb().await?;
         self.inner.set_status(context, id, status).await
     }
 
-    async fn add_message(&self, context: &Context, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
+    async fn add_message(&self, context: &RequestContext, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
         self.disturb().await?;
         self.inner.add_message(context, id, message).await
     }
