@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::access::Caller;
+use crate::auth::Principal;
 use crate::model::Sight;
 
 /// The target of these lines, by which they are told from others.
@@ -14,37 +14,37 @@ pub const TARGET: &str = "audit";
 
 /// Who makes a request. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Trail {
+pub struct AuditContext {
     /// The id of the request.
     pub request_id: Arc<str>,
     /// Who makes it.
-    pub caller: Caller,
+    pub caller: Principal,
     /// Where it comes from.
     pub address: Option<IpAddr>,
 }
 
-impl Trail {
+impl AuditContext {
     /// Tells that personal data of these orders or customers were handed out, if they were.
-    pub fn has_seen(&self, action: &'static str, ids: &[u64]) {
+    pub fn log_disclosure(&self, action: &'static str, ids: &[u64]) {
         if self.caller.scopes().sight() == Sight::Plain && !ids.is_empty() {
             let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
-            self.tell(action, &ids.join(","), "seen");
+            self.emit(action, &ids.join(","), "seen");
         }
     }
 
     /// Tells one by one what a list hands out.
     #[must_use]
-    pub const fn list(self, action: &'static str) -> Listed {
-        Listed { trail: self, action, ids: Vec::new() }
+    pub const fn list(self, action: &'static str) -> DisclosureBatch {
+        DisclosureBatch { trail: self, action, ids: Vec::new() }
     }
 
     /// A write that has begun.
     #[must_use]
-    pub const fn writes(self, action: &'static str, id: u64) -> Written {
-        Written { trail: self, action, id, outcome: "unknown" }
+    pub const fn writes(self, action: &'static str, id: u64) -> WriteAudit {
+        WriteAudit { trail: self, action, id, outcome: "unknown" }
     }
 
-    fn tell(&self, action: &str, ids: &str, outcome: &str) {
+    fn emit(&self, action: &str, ids: &str, outcome: &str) {
         let address = self.address.map(tracing::field::display);
         tracing::info!(
             target: TARGET,
@@ -64,13 +64,13 @@ impl Trail {
 
 /// A list of which is told what it hands out, so many at a time.
 #[derive(Debug)]
-pub struct Listed {
-    trail: Trail,
+pub struct DisclosureBatch {
+    trail: AuditContext,
     action: &'static str,
     ids: Vec<u64>,
 }
 
-impl Listed {
+impl DisclosureBatch {
     /// How many ids stand in a line.
     const IN_A_LINE: usize = 500;
 
@@ -78,35 +78,35 @@ impl Listed {
     pub fn note(&mut self, id: u64) {
         self.ids.push(id);
         if self.ids.len() == Self::IN_A_LINE {
-            self.trail.has_seen(self.action, &std::mem::take(&mut self.ids));
+            self.trail.log_disclosure(self.action, &std::mem::take(&mut self.ids));
         }
     }
 }
 
-impl Drop for Listed {
+impl Drop for DisclosureBatch {
     fn drop(&mut self) {
-        self.trail.has_seen(self.action, &self.ids);
+        self.trail.log_disclosure(self.action, &self.ids);
     }
 }
 
 /// A write that is told when it has ended; one that never tells its outcome has an unknown one.
 #[derive(Debug)]
-pub struct Written {
-    trail: Trail,
+pub struct WriteAudit {
+    trail: AuditContext,
     action: &'static str,
     id: u64,
     outcome: &'static str,
 }
 
-impl Written {
+impl WriteAudit {
     /// It has ended like this.
     pub fn ended(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }
 }
 
-impl Drop for Written {
+impl Drop for WriteAudit {
     fn drop(&mut self) {
-        self.trail.tell(self.action, &self.id.to_string(), self.outcome);
+        self.trail.emit(self.action, &self.id.to_string(), self.outcome);
     }
 }

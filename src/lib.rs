@@ -25,8 +25,8 @@
 //! A write takes another way: [`writes`] sends it once, finishes it whoever leaves, and looks at the order when its answer told
 //! nothing. Every call of the order system passes [`resilience`]'s gate, in `legacy/caller.rs`.
 
-pub mod access;
 pub mod audit;
+pub mod auth;
 pub mod backend;
 pub mod charset;
 pub mod commands;

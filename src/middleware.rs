@@ -27,8 +27,8 @@ use browser::Page;
 use compression::Coding;
 use request::Tracked;
 
-use crate::access::Authentication;
-use crate::audit::Trail;
+use crate::audit::AuditContext;
+use crate::auth::Authentication;
 use crate::metrics::Metrics;
 use crate::resilience::Rate;
 use crate::rest::problem::Problem;
@@ -94,7 +94,7 @@ async fn admit(request: &mut Request, tracked: &Tracked, settings: &Settings) ->
         let caller = authentication::caller(&settings.authentication, request.headers(), &settings.metrics).await?;
         tracked.note_caller(&caller);
         limits::check_rate_of(&caller)?;
-        request.extensions_mut().insert(Trail { request_id: tracked.id(), caller, address });
+        request.extensions_mut().insert(AuditContext { request_id: tracked.id(), caller, address });
     }
     limits::check(request)
 }

@@ -31,7 +31,7 @@ pub use message::Added;
 pub use status::Expectation;
 use unsettled::Unsettled;
 
-use crate::audit::Written;
+use crate::audit::WriteAudit;
 use crate::backend::{self, Backend, Error, RequestContext, Sent};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::model::{IdempotencyKey, Marker, NewMessage, Order, OrderId, OrderStatus};
@@ -147,7 +147,7 @@ impl Writes {
         id: OrderId,
         status: OrderStatus,
         expected: Option<Expectation>,
-        audit: Written,
+        audit: WriteAudit,
     ) -> Result<(), Refusal> {
         let write = |inner: Arc<Inner>, context| async move {
             let done = match expected {
@@ -172,7 +172,7 @@ impl Writes {
         id: OrderId,
         message: NewMessage,
         key: Option<IdempotencyKey>,
-        audit: Written,
+        audit: WriteAudit,
     ) -> Result<Added, Refusal> {
         let upstream = self.0.settings.upstream.name().to_owned();
         let owner = key.map(|key| Owner { client: client.to_owned(), upstream, order: id, key });
@@ -309,7 +309,7 @@ impl Inner {
     }
 
     /// Counts what became of a write, and tells it.
-    fn count(&self, call: &str, done: Result<&'static str, &Refusal>, audit: Written) {
+    fn count(&self, call: &str, done: Result<&'static str, &Refusal>, audit: WriteAudit) {
         let outcome = done.unwrap_or_else(|refusal| match refusal {
             Refusal::Failed(Error::OutcomeUnknown { .. }) | Refusal::Pending { is_the_same: true, .. } | Refusal::Broken => {
                 "unknown"

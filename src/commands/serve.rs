@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::Failure;
 use super::fresh::Fresh;
 use super::signal::StopSignals;
-use crate::access::{Authentication, Caller, Keys, Tokens};
+use crate::auth::{ApiKeys, Authentication, JwtVerifier, Principal};
 use crate::backend::{Backend, Coalescing, Instrumented, RefusalCheck};
 use crate::config::{self, AuthMode, Config, Secret};
 use crate::legacy::client::{Client, NoTransport};
@@ -168,13 +168,13 @@ fn authentication(config: &Config, metrics: &Metrics) -> Result<Authentication, 
         AuthMode::None => {
             // The configuration has exactly one, or it would not have been accepted.
             let upstream = config.upstreams.keys().next().ok_or(Failure::NoUpstream)?;
-            Ok(Authentication::Nobody(Caller::anonymous(upstream)))
+            Ok(Authentication::Anonymous(Principal::anonymous(upstream)))
         }
-        AuthMode::ApiKey(clients) => Ok(Authentication::Keys(Keys::new(clients))),
+        AuthMode::ApiKey(clients) => Ok(Authentication::ApiKeys(ApiKeys::new(clients))),
         AuthMode::Jwt(jwt) => {
             let upstreams = config.upstreams.keys().cloned().collect();
-            let tokens = Tokens::try_new(jwt, config.server.secret.as_ref(), upstreams, metrics.clone());
-            Ok(Authentication::Tokens(Box::new(tokens.map_err(NoTransport::from)?)))
+            let tokens = JwtVerifier::try_new(jwt, config.server.secret.as_ref(), upstreams, metrics.clone());
+            Ok(Authentication::Jwt(Box::new(tokens.map_err(NoTransport::from)?)))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 
-use crate::access::{Authentication, Caller, Denial};
+use crate::auth::{AuthError, Authentication, Principal};
 use crate::metrics::Metrics;
 use crate::rest::problem::{Code, Problem};
 
@@ -13,20 +13,24 @@ use crate::rest::problem::{Code, Problem};
 const SOON: Duration = Duration::from_secs(1);
 
 /// The caller, when there is one.
-pub(super) async fn caller(authentication: &Authentication, headers: &HeaderMap, metrics: &Metrics) -> Result<Caller, Problem> {
-    authentication.caller(headers).await.map_err(|denial| {
+pub(super) async fn caller(
+    authentication: &Authentication,
+    headers: &HeaderMap,
+    metrics: &Metrics,
+) -> Result<Principal, Problem> {
+    authentication.authenticate(headers).await.map_err(|denial| {
         metrics.denied(denial.kind());
         problem(denial)
     })
 }
 
 /// The challenges are RFC 6750's, section 3: one who sent nothing is not told of an error.
-fn problem(denial: Denial) -> Problem {
+fn problem(denial: AuthError) -> Problem {
     let (challenge, detail) = match denial {
-        Denial::Missing => ("Bearer realm=\"orders\"", "The request has no credential."),
-        Denial::Invalid(detail) => ("Bearer realm=\"orders\", error=\"invalid_token\"", detail),
-        Denial::Unbound => return Problem::new(Code::Forbidden, "The token names no upstream of this gateway."),
-        Denial::Unavailable => {
+        AuthError::Missing => ("Bearer realm=\"orders\"", "The request has no credential."),
+        AuthError::Invalid(detail) => ("Bearer realm=\"orders\", error=\"invalid_token\"", detail),
+        AuthError::Unbound => return Problem::new(Code::Forbidden, "The token names no upstream of this gateway."),
+        AuthError::Unavailable => {
             let detail = "The keys of the token's issuer cannot be had at the moment, so the token cannot be checked.";
             return Problem::new(Code::AuthenticationUnavailable, detail).retry_after(SOON);
         }

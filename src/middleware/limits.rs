@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri, Version};
 
-use crate::access::Caller;
+use crate::auth::Principal;
 use crate::resilience::Rate;
 use crate::rest::problem::{Code, FieldError, Problem};
 
@@ -66,9 +66,9 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 /// Whether the caller, from wherever, may make one more request.
-pub(super) fn check_rate_of(caller: &Caller) -> Result<(), Problem> {
+pub(super) fn check_rate_of(caller: &Principal) -> Result<(), Problem> {
     caller
-        .take_turn()
+        .acquire_rate_permit()
         .map_err(|wait| Problem::new(Code::TooManyRequests, "You make more requests than you may.").retry_after(wait))
 }
 

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::access::Caller;
+use crate::auth::Principal;
 use crate::backend::{CallLog, RequestContext};
 use crate::metrics::Metrics;
 
@@ -57,7 +57,7 @@ pub(super) struct ResponseState(Mutex<Progress>);
 #[derive(Debug, Default, Clone)]
 struct Progress {
     /// Who made the request; `None` for one who is not known.
-    caller: Option<Caller>,
+    caller: Option<Principal>,
     /// `None` while there is no response.
     status: Option<u16>,
     end: End,
@@ -98,8 +98,8 @@ impl Line {
             route = self.route.as_str(),
             status,
             duration_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-            client = caller.as_ref().map(Caller::label),
-            upstream = caller.as_ref().map(Caller::upstream),
+            client = caller.as_ref().map(Principal::label),
+            upstream = caller.as_ref().map(Principal::upstream),
             legacy.call = calls.call,
             legacy.outcome = calls.outcome,
             retries = calls.retries,
@@ -119,7 +119,7 @@ impl ResponseState {
     }
 
     /// Notes who made the request.
-    pub(super) fn made_by(&self, caller: Caller) {
+    pub(super) fn made_by(&self, caller: Principal) {
         self.progress().caller = Some(caller);
     }
 

@@ -26,7 +26,7 @@ mod tests {
     use tokio_util::task::TaskTracker;
     use tower::ServiceExt;
 
-    use crate::access::{Authentication, Caller};
+    use crate::auth::{Authentication, Principal};
     use crate::metrics::Metrics;
     use crate::middleware::{Settings, apply};
 
@@ -39,7 +39,7 @@ mod tests {
         let settings = Settings {
             base_path: "/".into(),
             request_timeout: Duration::from_secs(1),
-            authentication: Authentication::Nobody(Caller::anonymous("default")),
+            authentication: Authentication::Anonymous(Principal::anonymous("default")),
             metrics: Metrics::default(),
             rate: None,
             trusted_proxies: Vec::new(),

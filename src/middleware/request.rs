@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Settings;
 use super::line::{Line, ResponseState, Route, WatchedBody};
-use crate::access::Caller;
+use crate::auth::Principal;
 use crate::backend::RequestContext;
 use crate::rest;
 use crate::rest::problem::{self, Occurrence};
@@ -64,7 +64,7 @@ impl Tracked {
     }
 
     /// Notes who makes the request.
-    pub(super) fn note_caller(&self, caller: &Caller) {
+    pub(super) fn note_caller(&self, caller: &Principal) {
         self.state.made_by(caller.clone());
     }
 

@@ -11,7 +11,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::problem::{AccessProblems, Code, Problem};
-use crate::audit::Trail;
+use crate::audit::AuditContext;
 use crate::model::{Scope, Word};
 
 /// The names of the security schemes in the document.
@@ -40,7 +40,7 @@ fn describe(scope: Scope, operation: &mut Operation) {
 }
 
 async fn check(State(scope): State<Scope>, request: Request, next: Next) -> Result<Response, Problem> {
-    let has_scope = request.extensions().get::<Trail>().is_some_and(|trail| trail.caller.scopes().has(scope));
+    let has_scope = request.extensions().get::<AuditContext>().is_some_and(|trail| trail.caller.scopes().has(scope));
     if has_scope { Ok(next.run(request).await) } else { Err(forbidden(scope)) }
 }
 

@@ -21,8 +21,8 @@ use super::routes::{
     add_order_message, change_order_status, get_customer, get_order, get_order_status, list_customers, list_order_messages,
     list_orders,
 };
-use crate::access::Caller;
-use crate::audit::Trail;
+use crate::audit::AuditContext;
+use crate::auth::Principal;
 use crate::backend::{Backend, RequestContext};
 use crate::model::{Scope, Sight, Zone};
 use crate::writes::Writes;
@@ -66,8 +66,8 @@ impl Gateway {
     }
 
     /// Who makes the request, and the order system that it is for. Nobody is let through by default.
-    pub(super) fn asked<'p>(&self, parts: &'p Parts) -> Result<(&'p Trail, &OrderSystem), Problem> {
-        let trail = parts.extensions.get::<Trail>();
+    pub(super) fn asked<'p>(&self, parts: &'p Parts) -> Result<(&'p AuditContext, &OrderSystem), Problem> {
+        let trail = parts.extensions.get::<AuditContext>();
         let known = trail.and_then(|trail| Some((trail, self.order_systems.get(trail.caller.upstream())?)));
         known.ok_or_else(|| Problem::new(Code::InternalError, "The request has come without a caller."))
     }
@@ -84,7 +84,7 @@ pub(super) struct Asked {
     pub(super) writes: Writes,
     pub(super) zone: Zone,
     /// Who asks.
-    pub(super) trail: Trail,
+    pub(super) trail: AuditContext,
     pub(super) context: RequestContext,
     list_timeout: Duration,
     base_path: Arc<str>,
@@ -97,7 +97,7 @@ impl Asked {
     }
 
     /// Who asks.
-    pub(super) const fn caller(&self) -> &Caller {
+    pub(super) const fn caller(&self) -> &Principal {
         &self.trail.caller
     }
 

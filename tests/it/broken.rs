@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::civil::Date;
 use reqwest::{Client, RequestBuilder};
-use tjansteguiden_gateway::access::{Authentication, Caller};
+use tjansteguiden_gateway::auth::{Authentication, Principal};
 use tjansteguiden_gateway::backend::{Backend, Items, RequestContext, Result};
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::metrics::Metrics;
@@ -86,7 +86,7 @@ async fn gateway(breaking: &Arc<Breaking>) -> SocketAddr {
     let settings = middleware::Settings {
         base_path: "/".into(),
         request_timeout: time,
-        authentication: Authentication::Nobody(Caller::anonymous("default")),
+        authentication: Authentication::Anonymous(Principal::anonymous("default")),
         metrics,
         tasks: TaskTracker::new(),
         rate: None,

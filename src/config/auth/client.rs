@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use crate::access::hash_of_key;
+use crate::auth::hash_of_key;
 use crate::config::reload::{Contents, Loaded};
 use crate::config::server::rate;
 use crate::config::settings::{Misfit, Settings};

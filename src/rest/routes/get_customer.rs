@@ -44,7 +44,7 @@ pub(in crate::rest) async fn get_customer(
     let response = json_with_tag(&headers, &wire::Customer::new(&customer, asked.sight()));
     // Whoever has it already is shown nothing.
     if response.status().is_success() {
-        asked.trail.has_seen("get_customer", &[path.id.get()]);
+        asked.trail.log_disclosure("get_customer", &[path.id.get()]);
     }
     Ok(response)
 }

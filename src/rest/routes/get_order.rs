@@ -44,7 +44,7 @@ pub(in crate::rest) async fn get_order(
     let response = json_with_tag(&headers, &wire::Order::new(&order, asked.sight()));
     // Whoever has it already is shown nothing.
     if response.status().is_success() {
-        asked.trail.has_seen("get_order", &[path.id.get()]);
+        asked.trail.log_disclosure("get_order", &[path.id.get()]);
     }
     Ok(response)
 }

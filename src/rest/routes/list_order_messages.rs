@@ -31,6 +31,6 @@ pub(in crate::rest) async fn list_order_messages(
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    asked.trail.has_seen("list_order_messages", &[path.id.get()]);
+    asked.trail.log_disclosure("list_order_messages", &[path.id.get()]);
     Ok(json(&wire::MessageList::new(order.messages.as_deref().unwrap_or_default(), asked.sight())))
 }

@@ -8,35 +8,35 @@ use std::collections::BTreeMap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::{Caller, Denial};
+use super::{AuthError, Principal};
 use crate::config::{self, KeyHash, Loaded};
 use crate::resilience::Rate;
 
 /// Callers with keys.
 #[derive(Debug)]
-pub struct Keys(Vec<Holder>);
+pub struct ApiKeys(Vec<ApiClient>);
 
 /// A caller and the keys that are good for them: several, while they change from one to another.
 #[derive(Debug)]
-struct Holder {
-    caller: Caller,
+struct ApiClient {
+    caller: Principal,
     hashes: Loaded<Vec<KeyHash>>,
 }
 
-impl Keys {
+impl ApiKeys {
     /// The clients of the configuration.
     #[must_use]
     pub fn new(clients: &BTreeMap<String, config::Client>) -> Self {
         let holder = |(name, client): (&String, &config::Client)| {
             let config::Client { upstream, scopes, rate, key_sha256 } = client;
-            let caller = Caller::new(name.clone(), name.clone(), upstream.clone(), *scopes, rate.map(Rate::new));
-            Holder { caller, hashes: key_sha256.clone() }
+            let caller = Principal::new(name.clone(), name.clone(), upstream.clone(), *scopes, rate.map(Rate::new));
+            ApiClient { caller, hashes: key_sha256.clone() }
         };
         Self(clients.iter().map(holder).collect())
     }
 
     /// Whose key this is. How long that takes does not depend on the key: every hash is looked at, whichever fits.
-    pub(super) fn caller(&self, key: &str) -> Result<Caller, Denial> {
+    pub(super) fn authenticate(&self, key: &str) -> Result<Principal, AuthError> {
         let hash = hash_of_key(key);
         let mut callers = Vec::new();
         for holder in &self.0 {
@@ -48,11 +48,11 @@ impl Keys {
         }
         match callers.as_slice() {
             [caller] => Ok((*caller).clone()),
-            [] => Err(Denial::Invalid("The key is not known.")),
+            [] => Err(AuthError::Invalid("The key is not known.")),
             // Files of hashes change, and then nobody compares them: whose rights are meant cannot be told.
             [one, other, ..] => {
                 tracing::error!(client = one.name(), other = other.name(), "two clients have the same key, which is refused");
-                Err(Denial::Invalid("The key is that of more than one client."))
+                Err(AuthError::Invalid("The key is that of more than one client."))
             }
         }
     }

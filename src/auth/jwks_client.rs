@@ -11,13 +11,13 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use url::Url;
 
-use super::keyset::KeySet;
+use super::jwks::Jwks;
 use crate::config::{Jwt, is_loopback};
 use crate::outbound::{Connector, NoAuthorities, Route, connector};
 
 /// Where an issuer's keys are.
 #[derive(Debug, Clone)]
-pub(super) struct Issuer {
+pub(super) struct JwksClient {
     name: String,
     jwks_url: Option<Url>,
     client: Client<Connector, Empty<Bytes>>,
@@ -35,7 +35,7 @@ struct Metadata {
     jwks_uri: String,
 }
 
-impl Issuer {
+impl JwksClient {
     /// The issuer of the configuration.
     #[expect(clippy::disallowed_methods, reason = "nothing is written by it")]
     pub(super) fn try_new(jwt: &Jwt) -> Result<Self, NoAuthorities> {
@@ -46,7 +46,7 @@ impl Issuer {
     }
 
     /// Its keys; `None` when they cannot be had, which is logged.
-    pub(super) async fn keys(&self) -> Option<KeySet> {
+    pub(super) async fn keys(&self) -> Option<Jwks> {
         let keys = self.try_keys().await;
         if let Err(reason) = keys {
             tracing::error!(reason, "the keys of the tokens' issuer cannot be had; those that are known stay in use");
@@ -54,13 +54,13 @@ impl Issuer {
         keys.ok()
     }
 
-    async fn try_keys(&self) -> Result<KeySet, &'static str> {
+    async fn try_keys(&self) -> Result<Jwks, &'static str> {
         let url = match &self.jwks_url {
             Some(url) => url.as_str().to_owned(),
             None => self.discover().await?,
         };
         let document = self.get(&url).await?;
-        KeySet::parse(&document).ok_or("its set of keys cannot be read")
+        Jwks::parse(&document).ok_or("its set of keys cannot be read")
     }
 
     async fn discover(&self) -> Result<String, &'static str> {

@@ -5,19 +5,19 @@
 //! token. A caller is bound to one upstream and has scopes; both come from the configuration or from whoever signed the
 //! token, never from the request itself.
 
-mod caller;
+mod api_keys;
 mod credential;
-mod issuer;
-mod keycache;
-mod keys;
-mod keyset;
-mod tokens;
+mod jwks;
+mod jwks_cache;
+mod jwks_client;
+mod jwt;
+mod principal;
 
 use http::HeaderMap;
 
-pub use caller::Caller;
-pub use keys::{Keys, hash_of_key};
-pub use tokens::Tokens;
+pub use api_keys::{ApiKeys, hash_of_key};
+pub use jwt::JwtVerifier;
+pub use principal::Principal;
 
 use credential::Credential;
 
@@ -25,16 +25,16 @@ use credential::Credential;
 #[derive(Debug)]
 pub enum Authentication {
     /// Not at all: whoever can connect is this one.
-    Nobody(Caller),
+    Anonymous(Principal),
     /// By keys that they were given.
-    Keys(Keys),
+    ApiKeys(ApiKeys),
     /// By tokens that an issuer signed.
-    Tokens(Box<Tokens>),
+    Jwt(Box<JwtVerifier>),
 }
 
 /// Why a request has no caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denial {
+pub enum AuthError {
     /// It has no credential.
     Missing,
     /// It has one that is not good, in words for whoever sent it.
@@ -45,7 +45,7 @@ pub enum Denial {
     Unavailable,
 }
 
-impl Denial {
+impl AuthError {
     /// Its name in metrics.
     #[must_use]
     pub const fn kind(self) -> &'static str {
@@ -63,15 +63,15 @@ impl Authentication {
     ///
     /// # Errors
     /// When it has no credential that is good.
-    pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Denial> {
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
         match self {
-            Self::Nobody(caller) => Ok(caller.clone()),
-            Self::Keys(keys) => match Credential::read(headers)? {
-                Credential::Bearer(key) | Credential::ApiKey(key) => keys.caller(key),
+            Self::Anonymous(caller) => Ok(caller.clone()),
+            Self::ApiKeys(keys) => match Credential::read(headers)? {
+                Credential::Bearer(key) | Credential::ApiKey(key) => keys.authenticate(key),
             },
-            Self::Tokens(tokens) => match Credential::read(headers)? {
-                Credential::Bearer(token) => tokens.caller(token).await,
-                Credential::ApiKey(_) => Err(Denial::Invalid("There are no keys here: send a token in Authorization.")),
+            Self::Jwt(tokens) => match Credential::read(headers)? {
+                Credential::Bearer(token) => tokens.authenticate(token).await,
+                Credential::ApiKey(_) => Err(AuthError::Invalid("There are no keys here: send a token in Authorization.")),
             },
         }
     }

@@ -10,9 +10,9 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::issuer::Issuer;
-use super::keycache::{KeyCache, NoKey};
-use super::{Caller, Denial};
+use super::jwks_cache::{JwksCache, KeyLookupError};
+use super::jwks_client::JwksClient;
+use super::{AuthError, Principal};
 use crate::config::{Jwt, Secret};
 use crate::metrics::Metrics;
 use crate::model::{Scope, Scopes, Word, mask_personal_data};
@@ -20,12 +20,12 @@ use crate::outbound::NoAuthorities;
 
 /// Callers with tokens of one issuer.
 #[derive(Debug)]
-pub struct Tokens {
-    keys: KeyCache,
+pub struct JwtVerifier {
+    keys: JwksCache,
     algorithms: Vec<Algorithm>,
     /// Without the algorithm, which is that of the token once it is known to be allowed.
     validation: Validation,
-    upstream: UpstreamOf,
+    upstream: UpstreamBinding,
     scope_claim: String,
     /// What labels of callers are made with.
     label_key: hmac::Key,
@@ -33,7 +33,7 @@ pub struct Tokens {
 
 /// Which upstream a caller belongs to.
 #[derive(Debug)]
-enum UpstreamOf {
+enum UpstreamBinding {
     /// The only one.
     All(String),
     /// The one that this claim names, out of these.
@@ -49,9 +49,9 @@ const MAX_SUBJECT: usize = 255;
 /// How much the issuer's clock may differ from ours, in seconds.
 const LEEWAY: u64 = 5;
 
-const MALFORMED: Denial = Denial::Invalid("The token is no signed JWT.");
+const MALFORMED: AuthError = AuthError::Invalid("The token is no signed JWT.");
 
-impl Tokens {
+impl JwtVerifier {
     /// Tokens as the configuration wants them, for these upstreams; the secret is for labels in logs. Fetches the issuer's keys in the background.
     ///
     /// # Errors
@@ -62,8 +62,8 @@ impl Tokens {
         upstreams: Vec<String>,
         metrics: Metrics,
     ) -> Result<Self, NoAuthorities> {
-        let issuer = Issuer::try_new(jwt)?;
-        let keys = KeyCache::new(Box::new(move || {
+        let issuer = JwksClient::try_new(jwt)?;
+        let keys = JwksCache::new(Box::new(move || {
             let (issuer, metrics) = (issuer.clone(), metrics.clone());
             async move {
                 let keys = issuer.keys().await;
@@ -72,7 +72,7 @@ impl Tokens {
             }
             .boxed()
         }));
-        keys.warm_up();
+        keys.refresh_in_background();
         let mut validation = Validation::default();
         validation.algorithms.clear();
         validation.leeway = LEEWAY;
@@ -81,50 +81,50 @@ impl Tokens {
         validation.set_audience(&jwt.audience);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let upstream = match &jwt.upstream_claim {
-            Some(claim) => UpstreamOf::Claim { claim: claim.clone(), upstreams },
+            Some(claim) => UpstreamBinding::Claim { claim: claim.clone(), upstreams },
             // The configuration has exactly one then, or it would not have been accepted.
-            None => UpstreamOf::All(upstreams.into_iter().next().unwrap_or_default()),
+            None => UpstreamBinding::All(upstreams.into_iter().next().unwrap_or_default()),
         };
         let (algorithms, scope_claim) = (jwt.algorithms.clone(), jwt.scope_claim.clone());
         Ok(Self { keys, algorithms, validation, upstream, scope_claim, label_key: label_key(secret) })
     }
 
     /// Who this token is about.
-    pub(super) async fn caller(&self, token: &str) -> Result<Caller, Denial> {
+    pub(super) async fn authenticate(&self, token: &str) -> Result<Principal, AuthError> {
         if token.len() > MAX_TOKEN {
-            return Err(Denial::Invalid("The token has more than 8192 bytes."));
+            return Err(AuthError::Invalid("The token has more than 8192 bytes."));
         }
         let header = decode_header(token).map_err(|_| MALFORMED)?;
         if !self.algorithms.contains(&header.alg) {
-            return Err(Denial::Invalid("The token is signed with an algorithm that is not allowed."));
+            return Err(AuthError::Invalid("The token is signed with an algorithm that is not allowed."));
         }
         // Whoever does not understand what is critical must not accept it (RFC 7515, section 4.1.11).
         if header.crit.is_some() {
-            return Err(Denial::Invalid("The token has critical extensions, and none is known here."));
+            return Err(AuthError::Invalid("The token has critical extensions, and none is known here."));
         }
         let key = self.keys.find(header.kid.as_deref(), header.alg).await.map_err(|missing| match missing {
-            NoKey::Unknown => Denial::Invalid("The token is signed with a key that its issuer does not have."),
-            NoKey::Unavailable => Denial::Unavailable,
+            KeyLookupError::Unknown => AuthError::Invalid("The token is signed with a key that its issuer does not have."),
+            KeyLookupError::Unavailable => AuthError::Unavailable,
         })?;
         let mut validation = self.validation.clone();
         validation.algorithms = vec![header.alg];
-        let token = decode::<Claims>(token, &key, &validation).map_err(|error| Denial::Invalid(in_words(error.kind())))?;
+        let token = decode::<Claims>(token, &key, &validation).map_err(|error| AuthError::Invalid(describe(error.kind())))?;
         self.caller_of(&token.claims)
     }
 
-    fn caller_of(&self, claims: &Claims) -> Result<Caller, Denial> {
+    fn caller_of(&self, claims: &Claims) -> Result<Principal, AuthError> {
         let name = text(claims, "sub").filter(|name| !name.trim().is_empty() && name.len() <= MAX_SUBJECT);
-        let name = name.ok_or(Denial::Invalid("The token's sub is empty or too long."))?;
+        let name = name.ok_or(AuthError::Invalid("The token's sub is empty or too long."))?;
         // The library takes a list with the right issuer in it, too.
-        text(claims, "iss").ok_or(Denial::Invalid("The token is of another issuer."))?;
+        text(claims, "iss").ok_or(AuthError::Invalid("The token is of another issuer."))?;
         let upstream = match &self.upstream {
-            UpstreamOf::All(upstream) => upstream,
-            UpstreamOf::Claim { claim, upstreams } => {
+            UpstreamBinding::All(upstream) => upstream,
+            UpstreamBinding::Claim { claim, upstreams } => {
                 let wanted = text(claims, claim);
-                upstreams.iter().find(|known| Some(known.as_str()) == wanted).ok_or(Denial::Unbound)?
+                upstreams.iter().find(|known| Some(known.as_str()) == wanted).ok_or(AuthError::Unbound)?
             }
         };
-        Ok(Caller::new(name.to_owned(), self.label(name), upstream.clone(), scopes(claims.get(&self.scope_claim)), None))
+        Ok(Principal::new(name.to_owned(), self.label(name), upstream.clone(), scopes(claims.get(&self.scope_claim)), None))
     }
 
     /// What a caller is called in logs. Some issuers know people by personal numbers or addresses, and those do not stand there;
@@ -160,7 +160,7 @@ fn scopes(claim: Option<&Value>) -> Scopes {
     }
 }
 
-fn in_words(error: &jsonwebtoken::errors::ErrorKind) -> &'static str {
+fn describe(error: &jsonwebtoken::errors::ErrorKind) -> &'static str {
     use jsonwebtoken::errors::ErrorKind;
     match error {
         ErrorKind::ExpiredSignature => "The token has expired.",

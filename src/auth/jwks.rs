@@ -7,10 +7,10 @@ use serde_json::Value;
 
 /// The keys that signatures are checked with.
 #[derive(Debug, Default)]
-pub(super) struct KeySet(Vec<Key>);
+pub(super) struct Jwks(Vec<JwksKey>);
 
 #[derive(Debug)]
-struct Key {
+struct JwksKey {
     id: Option<String>,
     /// The one algorithm that it may be used with, where the set says so.
     algorithm: Option<Algorithm>,
@@ -22,12 +22,12 @@ struct Document {
     keys: Vec<Value>,
 }
 
-impl KeySet {
+impl Jwks {
     /// Reads a set. Keys that are of no use here, be they for encryption or of a kind that nobody has seen before, are left
     /// out. A set may be empty: so an issuer takes all of its keys back.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let Document { keys } = serde_json::from_slice(text).ok()?;
-        Some(Self(keys.into_iter().filter_map(|key| Key::read(&serde_json::from_value(key).ok()?)).collect()))
+        Some(Self(keys.into_iter().filter_map(|key| JwksKey::read(&serde_json::from_value(key).ok()?)).collect()))
     }
 
     /// The key that a token names. One that names none is meant for the only key that fits.
@@ -41,7 +41,7 @@ impl KeySet {
     }
 }
 
-impl Key {
+impl JwksKey {
     fn read(jwk: &Jwk) -> Option<Self> {
         let common = &jwk.common;
         let is_for_signatures = common.public_key_use.as_ref().is_none_or(|use_of_key| *use_of_key == PublicKeyUse::Signature);

@@ -8,7 +8,7 @@ use crate::resilience::Rate;
 
 /// Somebody who is known, and what they may do. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Caller(Arc<Facts>);
+pub struct Principal(Arc<Facts>);
 
 #[derive(Debug)]
 struct Facts {
@@ -19,7 +19,7 @@ struct Facts {
     rate: Option<Rate<()>>,
 }
 
-impl Caller {
+impl Principal {
     /// Somebody with this name, who is called by a label in logs, bound to an upstream. With a rate, all of their requests
     /// together keep to it.
     #[must_use]
@@ -61,7 +61,7 @@ impl Caller {
     ///
     /// # Errors
     /// When they have made too many: the time until there is another.
-    pub fn take_turn(&self) -> Result<(), Duration> {
+    pub fn acquire_rate_permit(&self) -> Result<(), Duration> {
         self.0.rate.as_ref().map_or(Ok(()), |rate| rate.take(&()))
     }
 }
