@@ -14,8 +14,8 @@ use serde::Deserialize;
 use tjansteguiden_gateway::backend::Item;
 use tjansteguiden_gateway::legacy::document::Decoder;
 use tjansteguiden_gateway::model::OrderId;
-use tjansteguiden_gateway::model::Sight;
-use tjansteguiden_gateway::rest::list::{Encoder, Form};
+use tjansteguiden_gateway::model::PiiAccess;
+use tjansteguiden_gateway::rest::list::{Encoder, ListFormat};
 
 /// What one read from a socket brings.
 const PIECE: usize = 64 * 1024;
@@ -154,7 +154,7 @@ fn list(criterion: &mut Criterion) {
     });
     group.bench_function("ours, to JSON", |bencher| {
         bencher.iter(|| {
-            let mut encoder = Encoder::new(Form::Json, Sight::Plain);
+            let mut encoder = Encoder::new(ListFormat::Json, PiiAccess::Full);
             let see = |item| {
                 let Item::Decoded(order) = item else { return };
                 encoder.item(&order).expect("an order");

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::Principal;
-use crate::model::Sight;
+use crate::model::PiiAccess;
 
 /// The target of these lines, by which they are told from others.
 pub const TARGET: &str = "audit";
@@ -26,7 +26,7 @@ pub struct AuditContext {
 impl AuditContext {
     /// Tells that personal data of these orders or customers were handed out, if they were.
     pub fn log_disclosure(&self, action: &'static str, ids: &[u64]) {
-        if self.caller.scopes().sight() == Sight::Plain && !ids.is_empty() {
+        if self.caller.scopes().pii_access() == PiiAccess::Full && !ids.is_empty() {
             let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
             self.emit(action, &ids.join(","), "seen");
         }
@@ -35,13 +35,13 @@ impl AuditContext {
     /// Tells one by one what a list hands out.
     #[must_use]
     pub const fn list(self, action: &'static str) -> DisclosureBatch {
-        DisclosureBatch { trail: self, action, ids: Vec::new() }
+        DisclosureBatch { audit: self, action, ids: Vec::new() }
     }
 
     /// A write that has begun.
     #[must_use]
     pub const fn writes(self, action: &'static str, id: u64) -> WriteAudit {
-        WriteAudit { trail: self, action, id, outcome: "unknown" }
+        WriteAudit { audit: self, action, id, outcome: "unknown" }
     }
 
     fn emit(&self, action: &str, ids: &str, outcome: &str) {
@@ -65,7 +65,7 @@ impl AuditContext {
 /// A list of which is told what it hands out, so many at a time.
 #[derive(Debug)]
 pub struct DisclosureBatch {
-    trail: AuditContext,
+    audit: AuditContext,
     action: &'static str,
     ids: Vec<u64>,
 }
@@ -78,21 +78,21 @@ impl DisclosureBatch {
     pub fn note(&mut self, id: u64) {
         self.ids.push(id);
         if self.ids.len() == Self::IN_A_LINE {
-            self.trail.log_disclosure(self.action, &std::mem::take(&mut self.ids));
+            self.audit.log_disclosure(self.action, &std::mem::take(&mut self.ids));
         }
     }
 }
 
 impl Drop for DisclosureBatch {
     fn drop(&mut self) {
-        self.trail.log_disclosure(self.action, &self.ids);
+        self.audit.log_disclosure(self.action, &self.ids);
     }
 }
 
 /// A write that is told when it has ended; one that never tells its outcome has an unknown one.
 #[derive(Debug)]
 pub struct WriteAudit {
-    trail: AuditContext,
+    audit: AuditContext,
     action: &'static str,
     id: u64,
     outcome: &'static str,
@@ -107,6 +107,6 @@ impl WriteAudit {
 
 impl Drop for WriteAudit {
     fn drop(&mut self) {
-        self.trail.emit(self.action, &self.id.to_string(), self.outcome);
+        self.audit.emit(self.action, &self.id.to_string(), self.outcome);
     }
 }

@@ -1,19 +1,19 @@
 //! The commands: composition only.
 
 pub mod demo;
-pub mod fresh;
 pub mod keygen;
 pub mod openapi;
+pub mod reload_task;
 pub mod serve;
 pub mod simulate;
 
-mod signal;
+mod shutdown_signal;
 
 use std::process::ExitCode;
 
 /// Why a command ends early.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CommandError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Configuration(#[from] crate::config::Faults),
@@ -22,13 +22,13 @@ pub enum Failure {
     NoUpstream,
     /// The order system could never be connected to.
     #[error(transparent)]
-    Transport(#[from] crate::legacy::client::NoTransport),
+    Transport(#[from] crate::legacy::client::TransportError),
     /// A socket or a file does not do what it should.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
-impl Failure {
+impl CommandError {
     /// 2 for what the configuration is to blame for, else 1.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {

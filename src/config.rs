@@ -19,7 +19,7 @@ use std::path::Path;
 
 pub use auth::{Auth, AuthMode, Client, Jwt, KeyHash};
 pub use log::{Log, LogFormat};
-pub use reload::{Contents, Loaded, Reload, Reread};
+pub use reload::{Contents, Loaded, Reload, ReloadOutcome};
 pub use secret::Secret;
 pub use server::Server;
 pub(crate) use upstream::is_loopback;

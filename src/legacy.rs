@@ -10,20 +10,20 @@
 //! name of their element; words that nobody knows are passed on.
 
 mod answer;
-mod call;
-mod caller;
-mod credential;
-mod exchange;
-mod list;
-mod login;
-mod profile;
-mod reading;
-mod request;
+mod attempt;
+mod call_auth;
+mod codec;
+mod decode_settings;
+mod field_reader;
+mod item_stream;
+mod methods;
+mod query;
+mod resilient_transport;
+mod session;
 mod transport;
-mod wire;
 mod xml;
 
 pub mod client;
 pub mod document;
-pub mod drift;
+pub mod schema_drift;
 pub mod server;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use tjansteguiden_gateway::commands::{Failure, demo, keygen, openapi, serve, simulate};
+use tjansteguiden_gateway::commands::{CommandError, demo, keygen, openapi, serve, simulate};
 use tjansteguiden_gateway::config::Config;
 use tjansteguiden_gateway::telemetry;
 use tokio::runtime::{Builder, Runtime};
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command;
     // Goes last, when nothing is left that might say something.
     let mut log = None;
-    let ended = runtime().map_err(Failure::Io).and_then(|runtime| {
+    let ended = runtime().map_err(CommandError::Io).and_then(|runtime| {
         let ended = runtime.block_on(run(command, &mut log));
         // A name that nobody resolves keeps its thread for as long as the resolver likes.
         runtime.shutdown_timeout(LAST_TASKS);
@@ -71,7 +71,7 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and handed to the configuration")]
-async fn run(command: Command, log: &mut Option<telemetry::Writer>) -> Result<(), Failure> {
+async fn run(command: Command, log: &mut Option<telemetry::Writer>) -> Result<(), CommandError> {
     let level = std::env::var("RUST_LOG").ok();
     match command {
         Command::Serve { config } => {

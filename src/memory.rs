@@ -15,8 +15,8 @@ use jiff::civil::Date;
 
 use crate::backend::{Backend, Error, Item, Items, RequestContext, Result};
 use crate::model::{
-    Customer, CustomerId, LocalTime, Message, MessageType, NewMessage, Open, Order, OrderId, OrderStatus, OrderedBy, Provider,
-    Service, Word, Zone, now,
+    Customer, CustomerId, Extensible, LocalTime, Message, MessageType, NewMessage, Order, OrderId, OrderStatus, OrderedBy,
+    Provider, Service, StrEnum, Zone, now,
 };
 
 /// An order system that forgets everything when it goes.
@@ -75,7 +75,7 @@ impl Memory {
         let order = data.orders.get_mut(&id).ok_or(Error::NotFound)?;
         let at = self.zone.at(now());
         let (kind, text) = change(order);
-        let row = Message { at: Some(at), kind: Some(Open::Known(kind)), text: Some(text.into()) };
+        let row = Message { at: Some(at), kind: Some(Extensible::Known(kind)), text: Some(text.into()) };
         order.messages.get_or_insert_default().push(row);
         Ok(at)
     }
@@ -103,7 +103,7 @@ impl Backend for Memory {
 
     async fn set_status(&self, _: &RequestContext, id: OrderId, status: OrderStatus) -> Result<()> {
         let changed = self.change(id, |order| {
-            order.status = Some(Open::Known(status));
+            order.status = Some(Extensible::Known(status));
             (MessageType::System, format!("Status changed to {}", status.as_str()))
         });
         changed.map(|_| ())

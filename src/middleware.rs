@@ -1,13 +1,13 @@
 //! What every request passes, in one function: [`serve`].
 
-mod address;
+mod access_log;
 mod authentication;
-mod browser;
+mod catch_panic;
+mod client_ip;
 mod compression;
-mod limits;
-mod line;
-mod panics;
-mod request;
+mod cors;
+mod request_limits;
+mod request_scope;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 use tower::util::MapResponse;
 
-use browser::Page;
 use compression::Coding;
-use request::Tracked;
+use cors::CorsRequest;
+use request_scope::RequestScope;
 
 use crate::audit::AuditContext;
 use crate::auth::Authentication;
 use crate::metrics::Metrics;
-use crate::resilience::Rate;
+use crate::resilience::RateLimit;
 use crate::rest::problem::Problem;
 
 /// What requests are told by.
@@ -47,7 +47,7 @@ pub struct Settings {
     /// Where the lines of the log are written; a stop waits for them.
     pub tasks: TaskTracker,
     /// How many each client address may make.
-    pub rate: Option<Rate<IpAddr>>,
+    pub rate: Option<RateLimit<IpAddr>>,
     /// The proxies whose word on where a request comes from is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may read the API.
@@ -68,9 +68,9 @@ pub fn apply(router: Router, settings: Settings) -> Inbound {
 /// The way of a request, outermost first.
 async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next: Next) -> Response {
     // Its id, its deadline and its line in the log come first and last, so that whatever happens in between is told.
-    let tracked = Tracked::begin(&mut request, &settings);
+    let tracked = RequestScope::begin(&mut request, &settings);
     let coding = Coding::preferred(request.headers());
-    let page = Page::of(request.method(), request.headers(), &settings.cors_origins);
+    let page = CorsRequest::of(request.method(), request.headers(), &settings.cors_origins);
     let admitted = admit(&mut request, &tracked, &settings).await;
     let response = match admitted {
         // Who is not known, asks for too much or too often is refused before any handler looks at it.
@@ -78,25 +78,25 @@ async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next
         // It is about no path, so no route knows it.
         Ok(()) if request.method() == Method::OPTIONS && request.uri().path() == "*" => StatusCode::NO_CONTENT.into_response(),
         // A handler that panics answers a problem.
-        Ok(()) => panics::catch(next.run(request)).await,
+        Ok(()) => catch_panic::catch(next.run(request)).await,
     };
     // Whether a response was sent whole is seen behind the compression.
     let mut response = tracked.finish(compression::apply(response, coding), &settings);
-    page.tell(&mut response, &settings.cors_origins, settings.is_tls);
+    page.add_headers(&mut response, &settings.cors_origins, settings.is_tls);
     response
 }
 
 /// Lets a request in: from an address that does not ask too often, by a caller that is known, in a form that can be served.
-async fn admit(request: &mut Request, tracked: &Tracked, settings: &Settings) -> Result<(), Problem> {
-    let address = address::of(request, &settings.trusted_proxies);
-    limits::check_rate(address, settings.rate.as_ref())?;
+async fn admit(request: &mut Request, tracked: &RequestScope, settings: &Settings) -> Result<(), Problem> {
+    let address = client_ip::of(request, &settings.trusted_proxies);
+    request_limits::check_rate(address, settings.rate.as_ref())?;
     if !tracked.is_public() {
         let caller = authentication::caller(&settings.authentication, request.headers(), &settings.metrics).await?;
-        tracked.note_caller(&caller);
-        limits::check_rate_of(&caller)?;
+        tracked.record_principal(&caller);
+        request_limits::check_principal_rate(&caller)?;
         request.extensions_mut().insert(AuditContext { request_id: tracked.id(), caller, address });
     }
-    limits::check(request)
+    request_limits::check(request)
 }
 
 /// Every route has `OPTIONS`. The router, which writes `Allow` last of all, does not know that.
@@ -105,7 +105,7 @@ fn allow_options(mut response: Response) -> Response {
         && let Ok(all) = HeaderValue::try_from(format!("{allow},OPTIONS").replace(',', ", "))
     {
         response.headers_mut().insert(ALLOW, all);
-        Page::tell_methods(response.headers_mut());
+        CorsRequest::add_allowed_methods(response.headers_mut());
     }
     response
 }

@@ -13,7 +13,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 
-use crate::legacy::drift::{Drift, Row};
+use crate::legacy::schema_drift::{Row, SchemaDrift};
 use crate::metrics::{self, Metrics};
 use crate::telemetry;
 
@@ -33,7 +33,7 @@ impl Readiness {
 }
 
 /// `/livez`, `/readyz`, `/metrics`, and `/diagnostics/drift` with what was counted by each of `drift`.
-pub fn router(readiness: Readiness, metrics: Metrics, drift: Vec<Arc<Drift>>) -> Router {
+pub fn router(readiness: Readiness, metrics: Metrics, drift: Vec<Arc<SchemaDrift>>) -> Router {
     let drift = move || {
         let items: Vec<Row> = drift.iter().flat_map(|drift| drift.rows()).collect();
         async move { ([(CONTENT_TYPE, "application/json")], json!({ "items": items }).to_string()) }

@@ -4,17 +4,17 @@
 //! that waited for a place is told how things are *then*. What may be sent again waits for [`backoff`] and is paid for from
 //! the [`Budget`]. [`Turns`] lets callers do one thing at a time, [`Rate`] holds each to so many requests a second.
 
+mod admission;
 pub mod backoff;
-mod breaker;
-mod budget;
-mod gate;
-mod limit;
-mod rate;
-mod turns;
+mod circuit_breaker;
+mod concurrency_limit;
+mod keyed_lock;
+mod rate_limit;
+mod retry_budget;
 
-pub use breaker::{Breaker, BreakerSettings, State};
-pub use budget::Budget;
-pub use gate::{Ending, Gate, Passage, Refusal, Use};
-pub use limit::{Limit, Permit};
-pub use rate::Rate;
-pub use turns::{Turn, Turns};
+pub use admission::{Admission, Outcome, Permit, Priority, Rejected};
+pub use circuit_breaker::{BreakerSettings, BreakerState, CircuitBreaker};
+pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyPermit};
+pub use keyed_lock::{KeyedGuard, KeyedRwLock};
+pub use rate_limit::RateLimit;
+pub use retry_budget::RetryBudget;

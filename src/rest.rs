@@ -11,21 +11,21 @@
 
 mod conditional;
 mod cursor;
-mod document;
+mod docs;
+mod dto;
 mod expand;
 mod extract;
 mod filter;
 mod json;
 pub mod list;
 mod negotiate;
-mod page;
-mod permission;
+mod pagination;
+mod require_scope;
 mod router;
 mod routes;
-mod wire;
 
 pub mod openapi;
 pub mod problem;
 
-pub use document::is_public;
-pub use router::{Gateway, OrderSystem, Timeouts, router};
+pub use docs::is_public;
+pub use router::{AppState, Timeouts, UpstreamHandle, router};

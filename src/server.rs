@@ -11,8 +11,8 @@
 
 mod accept;
 mod connection;
-mod stream;
-mod watch;
+mod connection_timeouts;
+mod monitored_io;
 
 use std::convert::Infallible;
 use std::io;
@@ -46,7 +46,7 @@ pub struct Server<S = Router> {
     service: S,
     tls: Option<Loaded<ServerConfig>>,
     limits: Limits,
-    closing: Closing,
+    drain_signal: DrainSignal,
 }
 
 /// What connections are held to.
@@ -69,9 +69,9 @@ pub struct Limits {
 
 /// Whether every response ends its connection. Clones are the same one.
 #[derive(Debug, Clone, Default)]
-pub struct Closing(Arc<AtomicBool>);
+pub struct DrainSignal(Arc<AtomicBool>);
 
-impl Closing {
+impl DrainSignal {
     /// From now on it does.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
@@ -113,12 +113,12 @@ where
         };
         let listener = TcpListener::bind(address).await.map_err(in_words)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, service, tls: None, limits, closing: Closing::default() })
+        Ok(Self { listener, address, service, tls: None, limits, drain_signal: DrainSignal::default() })
     }
 
     /// The same with encrypted connections, when it is said how: each by what is valid when it opens.
     #[must_use]
-    pub fn encrypted(self, tls: Option<Loaded<ServerConfig>>) -> Self {
+    pub fn with_tls(self, tls: Option<Loaded<ServerConfig>>) -> Self {
         Self { tls, ..self }
     }
 
@@ -130,8 +130,8 @@ where
 
     /// By which responses are made to end their connections.
     #[must_use]
-    pub fn closing(&self) -> Closing {
-        self.closing.clone()
+    pub fn drain_signal(&self) -> DrainSignal {
+        self.drain_signal.clone()
     }
 
     /// Serves until `stop` resolves, and then until the open requests have ended or the time for that is over. Returns when
@@ -144,9 +144,9 @@ where
                 service: self.service.clone(),
                 tls: self.tls.as_ref().map(Loaded::get),
                 limits: self.limits,
-                closing: self.closing.clone(),
+                drain_signal: self.drain_signal.clone(),
                 stopping: stopping.clone(),
-                over: over.clone(),
+                force_close: over.clone(),
             };
             let (places, over) = (Arc::clone(&places), over.clone());
             tasks.spawn(async move {
@@ -168,7 +168,7 @@ where
         for (stream, peer) in accept::rest(self.listener) {
             serve(stream, peer, None);
         }
-        self.closing.begin();
+        self.drain_signal.begin();
         stopping.cancel();
         tasks.close();
         let deadline = Instant::now() + self.limits.drain_timeout;

@@ -21,16 +21,16 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use self::writer::Lines;
+use self::writer::LogQueue;
 use crate::audit;
 use crate::config::LogFormat;
 
-static LINES: OnceLock<Lines> = OnceLock::new();
+static LINES: OnceLock<LogQueue> = OnceLock::new();
 
 /// What writes the log. When it goes, the lines that wait are written, as far as somebody reads them soon.
 #[must_use]
 #[derive(Debug)]
-pub struct Writer(Lines);
+pub struct Writer(LogQueue);
 
 impl Drop for Writer {
     fn drop(&mut self) {
@@ -40,7 +40,7 @@ impl Drop for Writer {
 
 /// How many lines were lost, because they could not be written, or those before were not yet.
 pub fn lines_dropped() -> u64 {
-    LINES.get().map_or(0, Lines::lost)
+    LINES.get().map_or(0, LogQueue::dropped)
 }
 
 /// Starts logging to standard output. `level` is a level such as `debug` for this crate's own messages.
@@ -52,7 +52,7 @@ pub fn init(format: Option<LogFormat>, level: Option<&str>) -> io::Result<Writer
     let is_terminal = io::stdout().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
     // Without a buffer of its own: what is in one is neither written nor lost.
-    let writer = Lines::to(File::from(io::stdout().as_fd().try_clone_to_owned()?))?;
+    let writer = LogQueue::to(File::from(io::stdout().as_fd().try_clone_to_owned()?))?;
     // A second call keeps the first subscriber.
     if lines(format, level, is_terminal, writer.clone()).try_init().is_ok() {
         let _ = LINES.set(writer.clone());

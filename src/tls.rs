@@ -17,7 +17,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion
 
 /// What is wrong with a file: a sentence that follows the key. Nothing of the file stands in it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Fault {
+pub enum TlsError {
     /// It is empty, or holds other things.
     #[error("names a file without a certificate")]
     NoCertificate,
@@ -40,7 +40,7 @@ pub enum Fault {
 
 /// A certificate with those that lead to its authority.
 #[derive(Debug, Clone)]
-pub struct Chain(Vec<CertificateDer<'static>>);
+pub struct CertChain(Vec<CertificateDer<'static>>);
 
 /// A private key.
 #[derive(Debug, Clone)]
@@ -48,11 +48,11 @@ pub struct Key(Arc<dyn SigningKey>);
 
 /// A certificate and its key: what somebody shows to be known by.
 #[derive(Debug, Clone)]
-pub struct Identity(Arc<CertifiedKey>);
+pub struct ClientIdentity(Arc<CertifiedKey>);
 
 /// Those whose certificates are trusted.
 #[derive(Debug, Clone)]
-pub struct Authorities(Arc<RootCertStore>);
+pub struct TrustStore(Arc<RootCertStore>);
 
 /// The oldest version of TLS that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,15 +64,15 @@ pub enum MinVersion {
     Tls13,
 }
 
-impl Chain {
+impl CertChain {
     /// Reads the certificates of a PEM file, that of the holder first.
     ///
     /// # Errors
     /// When there is none, or one that cannot be read.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, TlsError> {
         let chain = certificates(bytes)?;
         for certificate in &chain {
-            ParsedCertificate::try_from(certificate).map_err(|_| Fault::BadCertificate)?;
+            ParsedCertificate::try_from(certificate).map_err(|_| TlsError::BadCertificate)?;
         }
         Ok(Self(chain))
     }
@@ -83,23 +83,23 @@ impl Key {
     ///
     /// # Errors
     /// When there is none, or one that cannot be used.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, TlsError> {
         let key = PrivateKeyDer::from_pem_slice(without_mark(bytes)).map_err(|error| match error {
-            PemError::NoItemsFound => Fault::NoKey,
-            _ => Fault::BadKey,
+            PemError::NoItemsFound => TlsError::NoKey,
+            _ => TlsError::BadKey,
         })?;
-        provider().key_provider.load_private_key(key).map(Self).map_err(|_| Fault::BadKey)
+        provider().key_provider.load_private_key(key).map(Self).map_err(|_| TlsError::BadKey)
     }
 }
 
-impl Identity {
+impl ClientIdentity {
     /// A certificate with its key.
     ///
     /// # Errors
     /// When the key is that of another certificate.
-    pub fn try_new(chain: Chain, key: Key) -> Result<Self, Fault> {
+    pub fn try_new(chain: CertChain, key: Key) -> Result<Self, TlsError> {
         let identity = CertifiedKey::new(chain.0, key.0);
-        identity.keys_match().map_err(|_| Fault::OtherKey)?;
+        identity.keys_match().map_err(|_| TlsError::OtherKey)?;
         Ok(Self(Arc::new(identity)))
     }
 
@@ -108,15 +108,15 @@ impl Identity {
     }
 }
 
-impl Authorities {
+impl TrustStore {
     /// Reads the certificates of a PEM file, each of which is an authority.
     ///
     /// # Errors
     /// When there is none, or one that cannot be read.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, TlsError> {
         let mut store = RootCertStore::empty();
         for authority in certificates(bytes)? {
-            store.add(authority).map_err(|_| Fault::BadCertificate)?;
+            store.add(authority).map_err(|_| TlsError::BadCertificate)?;
         }
         Ok(Self(Arc::new(store)))
     }
@@ -136,12 +136,12 @@ impl MinVersion {
 ///
 /// # Errors
 /// When rustls does not take it.
-pub fn server(identity: Identity, clients: Option<Authorities>) -> Result<ServerConfig, Fault> {
+pub fn server(identity: ClientIdentity, clients: Option<TrustStore>) -> Result<ServerConfig, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider());
     let builder = builder.with_protocol_versions(MinVersion::default().versions())?;
     let builder = match clients {
         None => builder.with_no_client_auth(),
-        Some(Authorities(store)) => {
+        Some(TrustStore(store)) => {
             let verifier = WebPkiClientVerifier::builder_with_provider(store, provider()).build();
             builder.with_client_cert_verifier(verifier.map_err(|error| rustls::Error::General(error.to_string()))?)
         }
@@ -155,10 +155,14 @@ pub fn server(identity: Identity, clients: Option<Authorities>) -> Result<Server
 ///
 /// # Errors
 /// When those of this machine are needed and there are none.
-pub fn client(authorities: Option<Authorities>, identity: Option<Identity>, oldest: MinVersion) -> Result<ClientConfig, Fault> {
+pub fn client(
+    authorities: Option<TrustStore>,
+    identity: Option<ClientIdentity>,
+    oldest: MinVersion,
+) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(oldest.versions())?;
     let builder = match authorities {
-        Some(Authorities(store)) => builder.with_root_certificates(store),
+        Some(TrustStore(store)) => builder.with_root_certificates(store),
         None => builder.try_with_platform_verifier()?,
     };
     Ok(match identity {
@@ -167,12 +171,12 @@ pub fn client(authorities: Option<Authorities>, identity: Option<Identity>, olde
     })
 }
 
-fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
+fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(bytes)).collect();
     match certificates {
-        Ok(certificates) if certificates.is_empty() => Err(Fault::NoCertificate),
+        Ok(certificates) if certificates.is_empty() => Err(TlsError::NoCertificate),
         Ok(certificates) => Ok(certificates),
-        Err(_) => Err(Fault::BadCertificate),
+        Err(_) => Err(TlsError::BadCertificate),
     }
 }
 
@@ -196,8 +200,8 @@ mod tests {
         CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(key).unwrap().pem()
     }
 
-    fn identity(certificate: &str, key: &str) -> Result<Identity, Fault> {
-        Identity::try_new(Chain::parse(certificate.as_bytes())?, Key::parse(key.as_bytes())?)
+    fn identity(certificate: &str, key: &str) -> Result<ClientIdentity, TlsError> {
+        ClientIdentity::try_new(CertChain::parse(certificate.as_bytes())?, Key::parse(key.as_bytes())?)
     }
 
     fn pem(label: &str, der: &[u8]) -> String {
@@ -217,7 +221,7 @@ mod tests {
         identity(&certificate(&rsa), &pem("RSA PRIVATE KEY", &unwrapped(&rsa, 26))).unwrap();
         identity(&certificate(&ecdsa), &ecdsa.serialize_pem()).unwrap();
         identity(&certificate(&ecdsa), &pem("EC PRIVATE KEY", &unwrapped(&ecdsa, 29))).unwrap();
-        assert_eq!(identity(&certificate(&rsa), &ecdsa.serialize_pem()).unwrap_err(), Fault::OtherKey);
+        assert_eq!(identity(&certificate(&rsa), &ecdsa.serialize_pem()).unwrap_err(), TlsError::OtherKey);
     }
 
     #[test]
@@ -227,22 +231,22 @@ mod tests {
         let cut = &good[..good.len() - 40];
         let no_der = pem("CERTIFICATE", b"no DER");
         for (certificates, fault) in [
-            ("", Fault::NoCertificate),
-            (&*key, Fault::NoCertificate),
-            (cut, Fault::BadCertificate),
-            (&no_der, Fault::BadCertificate),
-            (&(good.clone() + cut), Fault::BadCertificate),
-            (&(good.clone() + &no_der), Fault::BadCertificate),
+            ("", TlsError::NoCertificate),
+            (&*key, TlsError::NoCertificate),
+            (cut, TlsError::BadCertificate),
+            (&no_der, TlsError::BadCertificate),
+            (&(good.clone() + cut), TlsError::BadCertificate),
+            (&(good.clone() + &no_der), TlsError::BadCertificate),
         ] {
-            assert_eq!(Chain::parse(certificates.as_bytes()).unwrap_err(), fault);
-            assert_eq!(Authorities::parse(certificates.as_bytes()).unwrap_err(), fault);
+            assert_eq!(CertChain::parse(certificates.as_bytes()).unwrap_err(), fault);
+            assert_eq!(TrustStore::parse(certificates.as_bytes()).unwrap_err(), fault);
         }
         for (keys, fault) in [
-            ("", Fault::NoKey),
-            (&*good, Fault::NoKey),
-            (&key[..key.len() - 40], Fault::BadKey),
-            (&pem("ENCRYPTED PRIVATE KEY", b"..."), Fault::NoKey),
-            (&pem("PRIVATE KEY", b"no DER"), Fault::BadKey),
+            ("", TlsError::NoKey),
+            (&*good, TlsError::NoKey),
+            (&key[..key.len() - 40], TlsError::BadKey),
+            (&pem("ENCRYPTED PRIVATE KEY", b"..."), TlsError::NoKey),
+            (&pem("PRIVATE KEY", b"no DER"), TlsError::BadKey),
         ] {
             assert_eq!(identity(&good, keys).unwrap_err(), fault, "{keys}");
         }
@@ -257,7 +261,7 @@ mod tests {
             let cut = |text: &str| text[..place.index(text.trim_end().len())].to_owned();
             prop_assert!(identity(&cut(&whole), &key).is_err());
             prop_assert!(identity(&whole, &cut(&key)).is_err());
-            prop_assert!(Authorities::parse(cut(&whole).as_bytes()).is_err());
+            prop_assert!(TrustStore::parse(cut(&whole).as_bytes()).is_err());
         }
     }
 

@@ -9,11 +9,11 @@
 //!
 //! A write whose client leaves while it still waits is not sent; once sent it is finished, and a stop waits for it.
 
-mod changes;
-mod markers;
-mod message;
-mod status;
-mod unsettled;
+mod add_message;
+mod change_status;
+mod in_doubt;
+mod in_doubt_status;
+mod marker_signer;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,31 +24,31 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use changes::Changes;
-pub use markers::Markers;
-use markers::Owner;
-pub use message::Added;
-pub use status::Expectation;
-use unsettled::Unsettled;
+pub use add_message::MessageReceipt;
+pub use change_status::Precondition;
+use in_doubt::InDoubtWrites;
+use in_doubt_status::InDoubtStatusChanges;
+use marker_signer::KeyScope;
+pub use marker_signer::MarkerSigner;
 
 use crate::audit::WriteAudit;
 use crate::backend::{self, Backend, Error, RequestContext, Sent};
 use crate::metrics::{Metrics, UpstreamMetrics};
-use crate::model::{IdempotencyKey, Marker, NewMessage, Order, OrderId, OrderStatus};
-use crate::resilience::{Budget, Turns, backoff};
+use crate::model::{IdempotencyKey, IdempotencyMarker, NewMessage, Order, OrderId, OrderStatus};
+use crate::resilience::{KeyedRwLock, RetryBudget, backoff};
 
 /// Writes to one order system. Cheap to clone.
 #[derive(Clone)]
-pub struct Writes(Arc<Inner>);
+pub struct WriteCoordinator(Arc<Inner>);
 
 /// What writes need.
 pub struct Settings {
     /// The order system.
     pub backend: Arc<dyn Backend>,
     /// What its marks are made with.
-    pub markers: Markers,
+    pub markers: MarkerSigner,
     /// What pays for writes that are sent again.
-    pub budget: Arc<Budget>,
+    pub budget: Arc<RetryBudget>,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How long an answer may take.
@@ -66,17 +66,17 @@ pub struct Settings {
 struct Inner {
     settings: Settings,
     /// One guarded change of an order's status at a time, and none of the others meanwhile.
-    orders: Turns<OrderId>,
+    orders: KeyedRwLock<OrderId>,
     /// One message with a key at a time.
-    keys: Turns<Owner>,
+    keys: KeyedRwLock<KeyScope>,
     /// Changes that may still be under way.
-    changes: Changes,
+    changes: InDoubtStatusChanges,
     /// Messages with a key that may still be under way.
-    messages: Unsettled<Owner, Marker>,
+    messages: InDoubtWrites<KeyScope, IdempotencyMarker>,
 }
 
 /// One look at an order.
-struct Look {
+struct ReadBack {
     context: RequestContext,
     /// What it shows is not older.
     began: Instant,
@@ -84,11 +84,11 @@ struct Look {
 
 /// Why a write was not done.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Refusal {
+pub enum WriteFailure {
     /// The call failed; [`Error::OutcomeUnknown`] leaves open whether it happened.
     Failed(Error),
     /// The order is not as expected, but like this. Nothing was sent.
-    NotAsExpected(Box<Order>),
+    PreconditionFailed(Box<Order>),
     /// It was sent, and then the order had a status that is neither the one before nor the one wanted.
     Conflict(Box<Order>),
     /// The key was used for another message. Nothing was sent.
@@ -96,24 +96,24 @@ pub enum Refusal {
     /// The key is being used. Nothing was sent.
     KeyInUse,
     /// One that was sent earlier may still happen. Nothing was sent.
-    Pending {
+    InDoubt {
         /// For so long.
         time_left: Duration,
         /// Whether it would do the same.
         is_the_same: bool,
     },
     /// The gateway broke down in the middle. It may have been sent.
-    Broken,
+    Panicked,
 }
 
-impl Refusal {
+impl WriteFailure {
     /// Whether what was sent may have happened, or may still happen.
     const fn is_open(&self) -> bool {
         matches!(self, Self::Failed(Error::OutcomeUnknown { .. }))
     }
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for WriteFailure {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
@@ -122,18 +122,18 @@ impl From<Error> for Refusal {
 /// How often a write is sent again that never left.
 const MAX_RETRIES: u32 = 2;
 /// What must be left besides the time for an answer when a write is sent, so that the order can be looked at afterwards.
-pub const TIME_TO_LOOK: Duration = Duration::from_secs(1);
+pub const VERIFY_MARGIN: Duration = Duration::from_secs(1);
 
-impl Writes {
+impl WriteCoordinator {
     /// Writes with these settings.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Inner {
             settings,
-            orders: Turns::default(),
-            keys: Turns::default(),
-            changes: Changes::default(),
-            messages: Unsettled::default(),
+            orders: KeyedRwLock::default(),
+            keys: KeyedRwLock::default(),
+            changes: InDoubtStatusChanges::default(),
+            messages: InDoubtWrites::default(),
         }))
     }
 
@@ -146,15 +146,15 @@ impl Writes {
         context: &RequestContext,
         id: OrderId,
         status: OrderStatus,
-        expected: Option<Expectation>,
+        expected: Option<Precondition>,
         audit: WriteAudit,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), WriteFailure> {
         let write = |inner: Arc<Inner>, context| async move {
             let done = match expected {
-                None => caught(inner.change_status(&context, id, status)).await,
-                Some(expected) => caught(inner.change_status_if(&context, id, status, &*expected)).await,
+                None => catch_panic(inner.change_status(&context, id, status)).await,
+                Some(expected) => catch_panic(inner.change_status_if(&context, id, status, &*expected)).await,
             };
-            inner.count("set_status", done.as_ref().map(|()| "applied"), audit);
+            inner.record_outcome("set_status", done.as_ref().map(|()| "applied"), audit);
             done
         };
         self.finish(context, write).await
@@ -173,15 +173,15 @@ impl Writes {
         message: NewMessage,
         key: Option<IdempotencyKey>,
         audit: WriteAudit,
-    ) -> Result<Added, Refusal> {
+    ) -> Result<MessageReceipt, WriteFailure> {
         let upstream = self.0.settings.upstream.name().to_owned();
-        let owner = key.map(|key| Owner { client: client.to_owned(), upstream, order: id, key });
+        let owner = key.map(|key| KeyScope { client: client.to_owned(), upstream, order: id, key });
         let write = |inner: Arc<Inner>, context| async move {
             let done = match owner {
-                None => caught(inner.add_once(&context, id, message)).await,
-                Some(owner) => caught(inner.add_with_key(&context, owner, message)).await,
+                None => catch_panic(inner.add_once(&context, id, message)).await,
+                Some(owner) => catch_panic(inner.add_with_key(&context, owner, message)).await,
             };
-            inner.count(
+            inner.record_outcome(
                 "add_message",
                 done.as_ref().map(|added| if added.is_replayed { "replayed" } else { "applied" }),
                 audit,
@@ -196,10 +196,10 @@ impl Writes {
         &self,
         context: &RequestContext,
         write: impl FnOnce(Arc<Inner>, RequestContext) -> F,
-    ) -> Result<T, Refusal>
+    ) -> Result<T, WriteFailure>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+        F: Future<Output = Result<T, WriteFailure>> + Send + 'static,
     {
         let departure = CancellationToken::new();
         let write = write(Arc::clone(&self.0), context.with_cancellation(departure.clone()));
@@ -219,7 +219,7 @@ impl Inner {
     }
 
     /// The order as it is now, for a decision about a write that was not sent yet.
-    async fn look_before(&self, context: &RequestContext, id: OrderId) -> Result<Order, Refusal> {
+    async fn preflight_read(&self, context: &RequestContext, id: OrderId) -> Result<Order, WriteFailure> {
         let order = self.backend().order_info(&context.uncached(), id).await;
         let order = order.map_err(|error| match error {
             // Known not to have happened, whatever the read ended in.
@@ -230,14 +230,15 @@ impl Inner {
     }
 
     /// Looks at an order until it shows what became of a write, at these times from now on.
-    async fn look_after<T>(
+    async fn verify_by_read_back<T>(
         &self,
         context: &RequestContext,
         id: OrderId,
         times: &[Duration],
-        mut evidence: impl FnMut(&Order, &Look) -> Option<T>,
+        mut evidence: impl FnMut(&Order, &ReadBack) -> Option<T>,
     ) -> Option<T> {
-        let (start, mut look) = (Instant::now(), Look { context: context.uncancellable().uncached(), began: Instant::now() });
+        let (start, mut look) =
+            (Instant::now(), ReadBack { context: context.uncancellable().uncached(), began: Instant::now() });
         for time in times {
             if start + *time >= context.deadline() {
                 return None;
@@ -260,17 +261,17 @@ impl Inner {
         let mut retry = 0;
         loop {
             match write().await {
-                Err(error) if self.sends_again(context, call, &error, retry).await => retry += 1,
+                Err(error) if self.should_retry(context, call, &error, retry).await => retry += 1,
                 done => return done,
             }
         }
     }
 
     /// Waits before a write that never left is sent again. `false` when it is not.
-    async fn sends_again(&self, context: &RequestContext, call: &'static str, error: &Error, retry: u32) -> bool {
-        let pause = backoff::pause(retry);
+    async fn should_retry(&self, context: &RequestContext, call: &'static str, error: &Error, retry: u32) -> bool {
+        let pause = backoff::jittered(retry);
         let is_worth_it = *error == Error::Unreachable && retry < MAX_RETRIES && Instant::now() + pause < context.deadline();
-        if !is_worth_it || !self.settings.budget.pay_out() {
+        if !is_worth_it || !self.settings.budget.withdraw() {
             return false;
         }
         self.settings.upstream.retry(call);
@@ -283,14 +284,14 @@ impl Inner {
 
     /// Until when a write is worth sending that must be settled within the request. `None` when the request is too short for
     /// that.
-    fn latest_sending(&self, context: &RequestContext) -> Option<Instant> {
-        let latest = context.deadline().checked_sub(self.settings.timeout + TIME_TO_LOOK)?;
+    fn send_deadline(&self, context: &RequestContext) -> Option<Instant> {
+        let latest = context.deadline().checked_sub(self.settings.timeout + VERIFY_MARGIN)?;
         (latest > Instant::now()).then_some(latest)
     }
 
     /// Until when the write that was sent last may be under way, once its answer has told nothing. It left when there was a
     /// connection.
-    fn under_way_until(&self, context: &RequestContext) -> Instant {
+    fn in_doubt_until(&self, context: &RequestContext) -> Instant {
         let sent = context.sent().unwrap_or_else(Sent::now).at + self.settings.connect_timeout;
         sent.min(Instant::now()) + self.settings.settle_time
     }
@@ -301,7 +302,7 @@ impl Inner {
         context: &RequestContext,
         deadline: Instant,
         what: impl Future<Output = T>,
-    ) -> Result<Option<T>, Refusal> {
+    ) -> Result<Option<T>, WriteFailure> {
         tokio::select! {
             () = context.client_disconnected() => Err(Error::ClientDisconnected.into()),
             got = timeout_at(deadline.min(context.deadline()), what) => Ok(got.ok()),
@@ -309,15 +310,15 @@ impl Inner {
     }
 
     /// Counts what became of a write, and tells it.
-    fn count(&self, call: &str, done: Result<&'static str, &Refusal>, audit: WriteAudit) {
+    fn record_outcome(&self, call: &str, done: Result<&'static str, &WriteFailure>, audit: WriteAudit) {
         let outcome = done.unwrap_or_else(|refusal| match refusal {
-            Refusal::Failed(Error::OutcomeUnknown { .. }) | Refusal::Pending { is_the_same: true, .. } | Refusal::Broken => {
-                "unknown"
-            }
-            Refusal::Failed(_) | Refusal::KeyInUse | Refusal::Pending { .. } => "not_applied",
-            Refusal::NotAsExpected(_) => "precondition_failed",
-            Refusal::Conflict(_) => "conflict",
-            Refusal::KeyReused => "key_reused",
+            WriteFailure::Failed(Error::OutcomeUnknown { .. })
+            | WriteFailure::InDoubt { is_the_same: true, .. }
+            | WriteFailure::Panicked => "unknown",
+            WriteFailure::Failed(_) | WriteFailure::KeyInUse | WriteFailure::InDoubt { .. } => "not_applied",
+            WriteFailure::PreconditionFailed(_) => "precondition_failed",
+            WriteFailure::Conflict(_) => "conflict",
+            WriteFailure::KeyReused => "key_reused",
         });
         self.settings.metrics.write(call, outcome);
         audit.ended(outcome);
@@ -325,7 +326,7 @@ impl Inner {
 }
 
 /// What becomes of a write if a panic ends it. Where that was, the hook of the process has written.
-async fn caught<T>(write: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+async fn catch_panic<T>(write: impl Future<Output = Result<T, WriteFailure>>) -> Result<T, WriteFailure> {
     // Nothing is shared with it but what locks protect, and those survive a panic.
-    AssertUnwindSafe(write).catch_unwind().await.unwrap_or(Err(Refusal::Broken))
+    AssertUnwindSafe(write).catch_unwind().await.unwrap_or(Err(WriteFailure::Panicked))
 }

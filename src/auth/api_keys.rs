@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{AuthError, Principal};
 use crate::config::{self, KeyHash, Loaded};
-use crate::resilience::Rate;
+use crate::resilience::RateLimit;
 
 /// Callers with keys.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl ApiKeys {
     pub fn new(clients: &BTreeMap<String, config::Client>) -> Self {
         let holder = |(name, client): (&String, &config::Client)| {
             let config::Client { upstream, scopes, rate, key_sha256 } = client;
-            let caller = Principal::new(name.clone(), name.clone(), upstream.clone(), *scopes, rate.map(Rate::new));
+            let caller = Principal::new(name.clone(), name.clone(), upstream.clone(), *scopes, rate.map(RateLimit::new));
             ApiClient { caller, hashes: key_sha256.clone() }
         };
         Self(clients.iter().map(holder).collect())

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::jwks::Jwks;
 use crate::config::{Jwt, is_loopback};
-use crate::outbound::{Connector, NoAuthorities, Route, connector};
+use crate::http_client::{ConnectConfig, Connector, TrustStoreError, connector};
 
 /// Where an issuer's keys are.
 #[derive(Debug, Clone)]
@@ -38,9 +38,9 @@ struct Metadata {
 impl JwksClient {
     /// The issuer of the configuration.
     #[expect(clippy::disallowed_methods, reason = "nothing is written by it")]
-    pub(super) fn try_new(jwt: &Jwt) -> Result<Self, NoAuthorities> {
-        let straight = Route::direct(&jwt.keys_from).trusting(jwt.tls.as_ref());
-        let route = Route { proxy: jwt.proxy.clone(), ..straight };
+    pub(super) fn try_new(jwt: &Jwt) -> Result<Self, TrustStoreError> {
+        let straight = ConnectConfig::direct(&jwt.keys_from).with_roots(jwt.tls.as_ref());
+        let route = ConnectConfig { proxy: jwt.proxy.clone(), ..straight };
         let client = Client::builder(TokioExecutor::new()).build(connector(&route, TIMEOUT)?);
         Ok(Self { name: jwt.issuer.clone(), jwks_url: jwt.jwks_url.clone(), client })
     }

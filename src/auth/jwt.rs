@@ -14,9 +14,9 @@ use super::jwks_cache::{JwksCache, KeyLookupError};
 use super::jwks_client::JwksClient;
 use super::{AuthError, Principal};
 use crate::config::{Jwt, Secret};
+use crate::http_client::TrustStoreError;
 use crate::metrics::Metrics;
-use crate::model::{Scope, Scopes, Word, mask_personal_data};
-use crate::outbound::NoAuthorities;
+use crate::model::{Scope, Scopes, StrEnum, mask_personal_data};
 
 /// Callers with tokens of one issuer.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl JwtVerifier {
         secret: Option<&Secret>,
         upstreams: Vec<String>,
         metrics: Metrics,
-    ) -> Result<Self, NoAuthorities> {
+    ) -> Result<Self, TrustStoreError> {
         let issuer = JwksClient::try_new(jwt)?;
         let keys = JwksCache::new(Box::new(move || {
             let (issuer, metrics) = (issuer.clone(), metrics.clone());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::Scopes;
-use crate::resilience::Rate;
+use crate::resilience::RateLimit;
 
 /// Somebody who is known, and what they may do. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -16,14 +16,14 @@ struct Facts {
     label: String,
     upstream: String,
     scopes: Scopes,
-    rate: Option<Rate<()>>,
+    rate: Option<RateLimit<()>>,
 }
 
 impl Principal {
     /// Somebody with this name, who is called by a label in logs, bound to an upstream. With a rate, all of their requests
     /// together keep to it.
     #[must_use]
-    pub fn new(name: String, label: String, upstream: String, scopes: Scopes, rate: Option<Rate<()>>) -> Self {
+    pub fn new(name: String, label: String, upstream: String, scopes: Scopes, rate: Option<RateLimit<()>>) -> Self {
         Self(Arc::new(Facts { name, label, upstream, scopes, rate }))
     }
 
@@ -62,6 +62,6 @@ impl Principal {
     /// # Errors
     /// When they have made too many: the time until there is another.
     pub fn acquire_rate_permit(&self) -> Result<(), Duration> {
-        self.0.rate.as_ref().map_or(Ok(()), |rate| rate.take(&()))
+        self.0.rate.as_ref().map_or(Ok(()), |rate| rate.acquire(&()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::Sentence;
+use crate::model::UpstreamMessage;
 
 /// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -17,7 +17,7 @@ pub enum Error {
     #[error("the order system refused")]
     Refused {
         /// What it said.
-        message: Option<Sentence>,
+        message: Option<UpstreamMessage>,
     },
     /// The order system does not accept our credential or our IP address.
     #[error("the order system rejected the gateway's credential or IP address")]

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 
 use super::{Backend, Error, Items, RequestContext, Result};
-use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, Sentence};
+use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, UpstreamMessage};
 
 /// A backend that takes its time and refuses a share of the calls before they reach the one inside. Which calls fail
 /// depends on nothing but their number, so that a run can be repeated.
@@ -32,7 +32,7 @@ impl<B> FaultInjection<B> {
             tokio::time::sleep(self.latency).await;
         }
         if share(call) < self.failure_rate {
-            return Err(Error::Refused { message: Some(Sentence::new("Simulerat fel")) });
+            return Err(Error::Refused { message: Some(UpstreamMessage::new("Simulerat fel")) });
         }
         Ok(())
     }

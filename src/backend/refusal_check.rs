@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 
 use super::{Backend, Error, Items, RequestContext, Result};
-use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, OrderedBy, Sentence};
+use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, OrderedBy, UpstreamMessage};
 
 /// A backend that looks at the order after a refused write: the order system refuses a write to an unknown order in the same
 /// words as one it does not like, and those words may tell who its customer is.
@@ -22,7 +22,7 @@ impl<B: Backend> RefusalCheck<B> {
             Ok(order) => message.map(|sentence| {
                 let customer = order.customer.as_ref().and_then(OrderedBy::customer);
                 let known = customer.into_iter().flat_map(Customer::identifying_texts);
-                written.into_iter().fold(known.fold(sentence, Sentence::without), Sentence::without_parts_of)
+                written.into_iter().fold(known.fold(sentence, UpstreamMessage::redact), UpstreamMessage::redact_parts_of)
             }),
         };
         Error::Refused { message }

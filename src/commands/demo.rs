@@ -7,7 +7,7 @@ use clap::Args;
 use url::Url;
 
 use super::serve::App;
-use super::{Failure, simulate};
+use super::{CommandError, simulate};
 use crate::config::{Auth, Config, Dialect, Log, Server, Upstream};
 
 /// A gateway with everything behind it. The data are invented and gone when it stops.
@@ -31,7 +31,7 @@ const LEGACY_PATH: &str = "/admin/edit/services/plain/orders";
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(options: Options) -> Result<(), Failure> {
+pub async fn run(options: Options) -> Result<(), CommandError> {
     let legacy = simulate::Options {
         listen: options.legacy_listen,
         path: LEGACY_PATH.to_owned(),
@@ -52,7 +52,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     ended
 }
 
-fn configuration(options: &Options, legacy_url: &str) -> Result<Config, Failure> {
+fn configuration(options: &Options, legacy_url: &str) -> Result<Config, CommandError> {
     let url = Url::parse(legacy_url).map_err(std::io::Error::other)?;
     let server = Server {
         listen: options.listen,

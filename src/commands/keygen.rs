@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand;
 
-use super::Failure;
+use super::CommandError;
 use crate::auth::hash_of_key;
 
 /// What every key begins with, so that one that got lost is known for what it is.
@@ -14,7 +14,7 @@ const LENGTH: usize = 32;
 ///
 /// # Errors
 /// When the system has no random numbers.
-pub fn run() -> Result<(), Failure> {
+pub fn run() -> Result<(), CommandError> {
     let mut bytes = [0; LENGTH];
     rand::fill(&mut bytes).map_err(|_| std::io::Error::other("the system gives no random numbers"))?;
     let key = format!("{PREFIX}{}", hex::encode(bytes));

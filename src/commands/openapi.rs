@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 
-use super::Failure;
+use super::CommandError;
 use crate::rest::openapi::{document, to_json, to_yaml};
 
 /// The form of the document.
@@ -20,7 +20,7 @@ pub enum Format {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn run(format: Format) -> Result<(), Failure> {
+pub fn run(format: Format) -> Result<(), CommandError> {
     let document = document("/");
     let text = match format {
         Format::Json => to_json(&document),

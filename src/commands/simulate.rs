@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Failure;
-use super::signal::StopSignals;
+use super::CommandError;
+use super::shutdown_signal::StopSignals;
 use crate::backend::FaultInjection;
 use crate::config::Dialect;
 use crate::legacy::server::{Access, router};
@@ -48,7 +48,7 @@ impl Options {
     ///
     /// # Errors
     /// When the address cannot be taken.
-    pub async fn bind(&self) -> Result<Server, Failure> {
+    pub async fn bind(&self) -> Result<Server, CommandError> {
         let backend = FaultInjection::new(Memory::seeded(self.orders), self.latency, self.failure_rate);
         let access = Access {
             dialect: self.dialect,
@@ -92,7 +92,7 @@ Stop it with Ctrl-C.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(options: Options) -> Result<(), Failure> {
+pub async fn run(options: Options) -> Result<(), CommandError> {
     let server = options.bind().await?;
     let mut signals = StopSignals::try_new()?;
     let stop = async move { signals.next().await };

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use client::{Client, KeyHash};
 pub use jwt::Jwt;
 
-use super::settings::{Misfit, Settings, boolean};
+use super::settings::{ConfigError, Settings, boolean};
 
 /// Who may call.
 #[derive(Debug, Clone, Default)]
@@ -40,8 +40,8 @@ enum Mode {
 
 impl Auth {
     pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Self {
-        let mode = settings.or("auth.mode", Mode::None, mode);
-        let allow_unauthenticated = settings.or("auth.allow_unauthenticated", false, boolean);
+        let mode = settings.or_default("auth.mode", Mode::None, mode);
+        let allow_unauthenticated = settings.or_default("auth.allow_unauthenticated", false, boolean);
         let has_clients = !settings.names_below("auth.clients").is_empty();
         let clients = client::read_all(settings, upstreams);
         if mode != Mode::ApiKey && has_clients {
@@ -63,7 +63,7 @@ impl Auth {
     }
 }
 
-fn mode(text: &str) -> Result<Mode, Misfit> {
+fn mode(text: &str) -> Result<Mode, ConfigError> {
     match text {
         "none" => Ok(Mode::None),
         "api-key" => Ok(Mode::ApiKey),

@@ -1,6 +1,6 @@
 //! Section `log`.
 
-use super::settings::{Misfit, Settings};
+use super::settings::{ConfigError, Settings};
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,7 +24,7 @@ impl Log {
     }
 }
 
-fn format(text: &str) -> Result<LogFormat, Misfit> {
+fn format(text: &str) -> Result<LogFormat, ConfigError> {
     match text {
         "json" => Ok(LogFormat::Json),
         "text" => Ok(LogFormat::Text),

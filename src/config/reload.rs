@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use aws_lc_rs::digest::{Context, SHA256};
 use secrecy::zeroize::Zeroizing;
 
-use super::settings::Misfit;
+use super::settings::ConfigError;
 
 /// A value that is made of files, or was given as it is. Clones are the same one, also when its files have changed.
 pub struct Loaded<T>(Arc<Inner<T>>);
@@ -15,7 +15,7 @@ pub struct Loaded<T>(Arc<Inner<T>>);
 struct Inner<T> {
     /// The key that it is configured by.
     key: String,
-    files: Vec<NamedFile>,
+    files: Vec<WatchedFile>,
     parse: Parse<T>,
     state: RwLock<State<T>>,
     /// What its files held at the last look, when that was something new.
@@ -24,13 +24,13 @@ struct Inner<T> {
 
 /// A file, and the key that names it.
 #[derive(Debug, Clone)]
-pub(super) struct NamedFile {
+pub(super) struct WatchedFile {
     pub(super) key: String,
     pub(super) path: PathBuf,
 }
 
 /// Makes the value of what stands in the files.
-type Parse<T> = Box<dyn Fn(&[Contents]) -> Result<T, Misfits> + Send + Sync>;
+type Parse<T> = Box<dyn Fn(&[Contents]) -> Result<T, ConfigErrors> + Send + Sync>;
 
 /// What stands in a file. It may be secret.
 pub type Contents = Zeroizing<Vec<u8>>;
@@ -45,15 +45,15 @@ type Fingerprint = [u8; 32];
 
 /// What came of reading files anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reread {
+pub enum ReloadOutcome {
     /// They hold what they held, or there are none.
-    Same,
+    Unchanged,
     /// They hold something else. It counts if it is there at the next look too.
-    New,
+    Pending,
     /// They hold something else, which is used from now on.
-    Changed,
+    Reloaded,
     /// They cannot be used; the value from before stays.
-    Unusable(String),
+    Rejected(String),
 }
 
 /// Something that can be read anew.
@@ -66,7 +66,7 @@ pub trait Reload: fmt::Debug + Send + Sync + 'static {
 
     /// Reads its files anew. What is new in them is used at the second look that finds it, so that files that are being written
     /// change nothing; nor do files that cannot be used.
-    fn reread(&self) -> Reread;
+    fn reload(&self) -> ReloadOutcome;
 }
 
 impl<T> Loaded<T> {
@@ -74,20 +74,20 @@ impl<T> Loaded<T> {
     pub(super) fn read(
         key: &str,
         files: Vec<PathBuf>,
-        parse: impl Fn(&[Contents]) -> Result<T, Misfit> + Send + Sync + 'static,
-    ) -> Result<Self, Misfit> {
-        let files = files.into_iter().map(|path| NamedFile { key: key.to_owned(), path }).collect();
+        parse: impl Fn(&[Contents]) -> Result<T, ConfigError> + Send + Sync + 'static,
+    ) -> Result<Self, ConfigError> {
+        let files = files.into_iter().map(|path| WatchedFile { key: key.to_owned(), path }).collect();
         let name = key.to_owned();
-        let parse = move |contents: &[Contents]| parse(contents).map_err(|misfit| Misfits::one(&name, misfit));
+        let parse = move |contents: &[Contents]| parse(contents).map_err(|misfit| ConfigErrors::one(&name, misfit));
         Self::read_all(key, files, parse).map_err(|misfits| misfits.told_after(key))
     }
 
     /// The same for files that have keys of their own.
     pub(super) fn read_all(
         key: &str,
-        files: Vec<NamedFile>,
-        parse: impl Fn(&[Contents]) -> Result<T, Misfits> + Send + Sync + 'static,
-    ) -> Result<Self, Misfits> {
+        files: Vec<WatchedFile>,
+        parse: impl Fn(&[Contents]) -> Result<T, ConfigErrors> + Send + Sync + 'static,
+    ) -> Result<Self, ConfigErrors> {
         let (contents, seen) = read(&files)?;
         let state = State { value: Arc::new(parse(&contents)?), seen };
         Ok(Self(Arc::new(Inner {
@@ -102,7 +102,7 @@ impl<T> Loaded<T> {
     /// A value that was given as it is.
     pub(crate) fn given(key: &str, value: T) -> Self {
         let state = State { value: Arc::new(value), seen: Fingerprint::default() };
-        let parse: Parse<T> = Box::new(|_| Err(Misfits::default()));
+        let parse: Parse<T> = Box::new(|_| Err(ConfigErrors::default()));
         Self(Arc::new(Inner {
             key: key.to_owned(),
             files: Vec::new(),
@@ -128,31 +128,31 @@ impl<T: Send + Sync + 'static> Reload for Loaded<T> {
         !self.0.files.is_empty()
     }
 
-    fn reread(&self) -> Reread {
+    fn reload(&self) -> ReloadOutcome {
         let Inner { key, files, parse, state, candidate } = &*self.0;
         if files.is_empty() {
-            return Reread::Same;
+            return ReloadOutcome::Unchanged;
         }
         // Half of a secret, of a list or of a chain is one too: what is new must be there at two looks in a row.
         let mut candidate = candidate.lock().unwrap_or_else(PoisonError::into_inner);
         let before = candidate.take();
         let (contents, seen) = match read(files) {
             Ok(read) => read,
-            Err(misfits) => return Reread::Unusable(misfits.told_after(key)),
+            Err(misfits) => return ReloadOutcome::Rejected(misfits.told_after(key)),
         };
         if state.read().unwrap_or_else(PoisonError::into_inner).seen == seen {
-            return Reread::Same;
+            return ReloadOutcome::Unchanged;
         }
         *candidate = Some(seen);
         if before != Some(seen) {
-            return Reread::New;
+            return ReloadOutcome::Pending;
         }
         match parse(&contents) {
             Ok(value) => {
                 *state.write().unwrap_or_else(PoisonError::into_inner) = State { value: Arc::new(value), seen };
-                Reread::Changed
+                ReloadOutcome::Reloaded
             }
-            Err(misfits) => Reread::Unusable(misfits.told_after(key)),
+            Err(misfits) => ReloadOutcome::Rejected(misfits.told_after(key)),
         }
     }
 }
@@ -172,10 +172,10 @@ impl<T> fmt::Debug for Loaded<T> {
 
 /// What does not fit, each by the key of its file: all of it is told at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Misfits(Vec<(String, Misfit)>);
+pub(super) struct ConfigErrors(Vec<(String, ConfigError)>);
 
-impl Misfits {
-    pub(super) fn one(key: &str, misfit: Misfit) -> Self {
+impl ConfigErrors {
+    pub(super) fn one(key: &str, misfit: ConfigError) -> Self {
         Self(vec![(key.to_owned(), misfit)])
     }
 
@@ -190,22 +190,23 @@ impl Misfits {
     }
 
     /// Each as it is told at start.
-    pub(super) fn into_faults(self) -> impl Iterator<Item = (String, Misfit)> {
+    pub(super) fn into_faults(self) -> impl Iterator<Item = (String, ConfigError)> {
         self.0.into_iter()
     }
 
     /// All of them as they are told after this key.
     fn told_after(&self, key: &str) -> String {
-        let told = |(other, misfit): &(String, Misfit)| if other == key { misfit.clone() } else { format!("{other} {misfit}") };
+        let told =
+            |(other, misfit): &(String, ConfigError)| if other == key { misfit.clone() } else { format!("{other} {misfit}") };
         self.0.iter().map(told).collect::<Vec<_>>().join("; ")
     }
 }
 
-fn read(files: &[NamedFile]) -> Result<(Vec<Contents>, Fingerprint), Misfits> {
+fn read(files: &[WatchedFile]) -> Result<(Vec<Contents>, Fingerprint), ConfigErrors> {
     let mut digest = Context::new(&SHA256);
     let mut contents = Vec::with_capacity(files.len());
-    let mut misfits = Misfits::default();
-    for NamedFile { key, path } in files {
+    let mut misfits = ConfigErrors::default();
+    for WatchedFile { key, path } in files {
         let bytes = std::fs::read(path).map_err(|error| format!("names a file that cannot be read: {error}"));
         let Some(bytes) = misfits.note(key, bytes) else { continue };
         digest.update(&(bytes.len() as u64).to_be_bytes());

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::reload::{Loaded, Reload, Reread};
-use super::settings::Misfit;
+use super::reload::{Loaded, Reload, ReloadOutcome};
+use super::settings::ConfigError;
 
 /// A secret. Clones are the same one, also when its file has changed. Never shown.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ const MAX_LENGTH: usize = 1_000;
 
 impl Secret {
     /// The secret in a file, of so many characters at least, also when it is read anew.
-    pub(super) fn read(key: &str, file: &Path, min_length: usize) -> Result<Self, Misfit> {
+    pub(super) fn read(key: &str, file: &Path, min_length: usize) -> Result<Self, ConfigError> {
         let secret = Loaded::read(key, vec![file.to_owned()], move |contents| {
             let text = contents.first().and_then(|bytes| std::str::from_utf8(bytes).ok());
             parse(text.unwrap_or_default(), min_length)
@@ -26,7 +26,7 @@ impl Secret {
     }
 
     /// A secret that was given as it is, of so many characters at least.
-    pub(super) fn parse(key: &str, text: &str, min_length: usize) -> Result<Self, Misfit> {
+    pub(super) fn parse(key: &str, text: &str, min_length: usize) -> Result<Self, ConfigError> {
         parse(text, min_length).map(|secret| Self(Loaded::given(key, secret)))
     }
 
@@ -45,8 +45,8 @@ impl Reload for Secret {
         self.0.has_files()
     }
 
-    fn reread(&self) -> Reread {
-        self.0.reread()
+    fn reload(&self) -> ReloadOutcome {
+        self.0.reload()
     }
 }
 
@@ -64,7 +64,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Editors leave a byte order mark before a secret, and a line end after it. Credentials travel in lines of a request.
-fn parse(text: &str, min_length: usize) -> Result<SecretString, Misfit> {
+fn parse(text: &str, min_length: usize) -> Result<SecretString, ConfigError> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let fits = (min_length..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| text.into()).ok_or_else(|| format!("must be {min_length} to {MAX_LENGTH} visible ASCII characters"))
@@ -81,20 +81,20 @@ mod tests {
         write("\u{feff}first\r\n");
         let secret = Secret::read("server.secret", file.path(), 5).unwrap();
         let other = secret.clone();
-        assert_eq!((secret.with(str::to_owned), secret.reread()), ("first".to_owned(), Reread::Same));
+        assert_eq!((secret.with(str::to_owned), secret.reload()), ("first".to_owned(), ReloadOutcome::Unchanged));
         for unusable in ["", "  \n", "två ord", "four", &"x".repeat(1_001)] {
             write(unusable);
-            assert_eq!(secret.reread(), Reread::New, "it may be half written");
-            assert!(matches!(secret.reread(), Reread::Unusable(_)), "{unusable}");
+            assert_eq!(secret.reload(), ReloadOutcome::Pending, "it may be half written");
+            assert!(matches!(secret.reload(), ReloadOutcome::Rejected(_)), "{unusable}");
             assert_eq!(secret.with(str::to_owned), "first");
         }
         write("second_but_more_is_to_co");
-        assert_eq!(secret.reread(), Reread::New);
+        assert_eq!(secret.reload(), ReloadOutcome::Pending);
         write("second\n");
-        assert_eq!(secret.reread(), Reread::New);
-        assert_eq!((secret.reread(), other.with(str::to_owned)), (Reread::Changed, "second".to_owned()));
+        assert_eq!(secret.reload(), ReloadOutcome::Pending);
+        assert_eq!((secret.reload(), other.with(str::to_owned)), (ReloadOutcome::Reloaded, "second".to_owned()));
         drop(file);
-        assert!(matches!(secret.reread(), Reread::Unusable(_)));
+        assert!(matches!(secret.reload(), ReloadOutcome::Rejected(_)));
         assert_eq!(format!("{secret:?}"), "Secret");
     }
 
@@ -104,10 +104,12 @@ mod tests {
         let write = |text: &str| std::fs::write(file.path(), text).unwrap();
         write("first");
         let secret = Secret::read("server.secret", file.path(), 5).unwrap();
-        for (text, reread) in [("second", Reread::New), ("first", Reread::Same), ("second", Reread::New)] {
+        for (text, reread) in
+            [("second", ReloadOutcome::Pending), ("first", ReloadOutcome::Unchanged), ("second", ReloadOutcome::Pending)]
+        {
             write(text);
-            assert_eq!(secret.reread(), reread, "{text}");
+            assert_eq!(secret.reload(), reread, "{text}");
         }
-        assert_eq!(secret.reread(), Reread::Changed);
+        assert_eq!(secret.reload(), ReloadOutcome::Reloaded);
     }
 }

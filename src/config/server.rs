@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use rustls::ServerConfig;
 use url::Url;
 
-use super::settings::{Misfit, Settings, any_duration, duration, parsed, whole};
+use super::settings::{ConfigError, Settings, any_duration, duration, parsed, whole};
 use super::{Loaded, Secret, tls};
 
 /// The gateway's own sockets and times.
@@ -99,26 +99,26 @@ impl Server {
     pub(super) fn read(settings: &mut Settings) -> Self {
         let default = Self::default();
         let address = || parsed("an IP address and a port, such as 127.0.0.1:8080");
-        let has_secret = settings.has("server.secret") || settings.has("server.secret_file");
+        let has_secret = settings.is_pending("server.secret") || settings.is_pending("server.secret_file");
         let server = Self {
-            listen: settings.or("server.listen", default.listen, address()),
-            ops_listen: settings.or("server.ops_listen", default.ops_listen, address()),
-            base_path: settings.or("server.base_path", default.base_path, base_path),
+            listen: settings.or_default("server.listen", default.listen, address()),
+            ops_listen: settings.or_default("server.ops_listen", default.ops_listen, address()),
+            base_path: settings.or_default("server.base_path", default.base_path, base_path),
             tls: tls::server(settings),
-            request_timeout: settings.or("server.request_timeout", default.request_timeout, duration),
-            list_timeout: settings.or("server.list_timeout", default.list_timeout, duration),
-            drain_delay: settings.or("server.drain_delay", default.drain_delay, any_duration),
-            drain_timeout: settings.or("server.drain_timeout", default.drain_timeout, duration),
-            header_timeout: settings.or("server.header_timeout", default.header_timeout, duration),
-            idle_timeout: settings.or("server.idle_timeout", default.idle_timeout, duration),
-            write_stall_timeout: settings.or("server.write_stall_timeout", default.write_stall_timeout, duration),
+            request_timeout: settings.or_default("server.request_timeout", default.request_timeout, duration),
+            list_timeout: settings.or_default("server.list_timeout", default.list_timeout, duration),
+            drain_delay: settings.or_default("server.drain_delay", default.drain_delay, any_duration),
+            drain_timeout: settings.or_default("server.drain_timeout", default.drain_timeout, duration),
+            header_timeout: settings.or_default("server.header_timeout", default.header_timeout, duration),
+            idle_timeout: settings.or_default("server.idle_timeout", default.idle_timeout, duration),
+            write_stall_timeout: settings.or_default("server.write_stall_timeout", default.write_stall_timeout, duration),
             cors_origins: settings.list_of("server.cors_origins", origin),
             trusted_proxies: settings.list_of("server.trusted_proxies", network),
             rate_per_client: settings.optional("server.rate_per_client", rate),
-            body_timeout: settings.or("server.body_timeout", default.body_timeout, duration),
+            body_timeout: settings.or_default("server.body_timeout", default.body_timeout, duration),
             secret: settings.optional_secret("server.secret", MIN_SECRET),
             previous_secret: settings.optional_secret("server.previous_secret", MIN_SECRET),
-            max_connections: settings.or("server.max_connections", default.max_connections, whole(1..=1_000_000)),
+            max_connections: settings.or_default("server.max_connections", default.max_connections, whole(1..=1_000_000)),
         };
         if server.previous_secret.is_some() && !has_secret {
             settings.fault("server.previous_secret", "needs server.secret, the one after it");
@@ -134,26 +134,26 @@ impl Server {
 }
 
 /// Reads an origin as browsers write it (RFC 6454, section 6.2): nothing else would ever be equal to it.
-fn origin(text: &str) -> Result<HeaderValue, Misfit> {
+fn origin(text: &str) -> Result<HeaderValue, ConfigError> {
     let is_exact = Url::parse(text)
         .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text);
     let value = HeaderValue::from_str(text).ok().filter(|_| is_exact);
     value.ok_or_else(|| "must be origins such as https://intranet.example: lower-case, without a path, a slash at the end or the scheme's own port; never * or null".to_owned())
 }
 
-fn network(text: &str) -> Result<IpNet, Misfit> {
+fn network(text: &str) -> Result<IpNet, ConfigError> {
     let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
     let network = text.parse::<IpNet>().ok().or_else(address);
     network.ok_or_else(|| "must be addresses or networks such as 10.0.0.0/8".to_owned())
 }
 
 /// Reads a number of requests a second.
-pub(super) fn rate(text: &str) -> Result<NonZeroU32, Misfit> {
+pub(super) fn rate(text: &str) -> Result<NonZeroU32, ConfigError> {
     let number = whole(1..=1_000_000)(text)?;
     NonZeroU32::new(number).ok_or_else(String::new)
 }
 
-fn base_path(text: &str) -> Result<String, Misfit> {
+fn base_path(text: &str) -> Result<String, ConfigError> {
     let is_segment = |segment: &str| {
         !segment.is_empty()
             && !matches!(segment, "." | "..")

@@ -22,7 +22,7 @@ enum Value {
 }
 
 /// Why a value does not fit: a sentence that follows the key.
-pub(super) type Misfit = String;
+pub(super) type ConfigError = String;
 
 const PREFIX: &str = "GATEWAY__";
 
@@ -42,7 +42,7 @@ impl Settings {
     }
 
     /// Whether a key was given and not read yet.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(super) fn is_pending(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }
 
@@ -57,7 +57,7 @@ impl Settings {
     }
 
     /// The value of a key that need not be there.
-    pub(super) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, Misfit>) -> Option<T> {
+    pub(super) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, ConfigError>) -> Option<T> {
         let parsed = match self.values.remove(key)? {
             Value::One(text) => parse(&text),
             Value::Many(_) => Err("must be one value, not a list".to_owned()),
@@ -66,12 +66,17 @@ impl Settings {
     }
 
     /// The value of a key, or its default.
-    pub(super) fn or<T>(&mut self, key: &str, default: T, parse: impl FnOnce(&str) -> Result<T, Misfit>) -> T {
+    pub(super) fn or_default<T>(&mut self, key: &str, default: T, parse: impl FnOnce(&str) -> Result<T, ConfigError>) -> T {
         self.optional(key, parse).unwrap_or(default)
     }
 
     /// The value of a key that must be there.
-    pub(super) fn required<T>(&mut self, key: &str, what: &str, parse: impl FnOnce(&str) -> Result<T, Misfit>) -> Option<T> {
+    pub(super) fn required<T>(
+        &mut self,
+        key: &str,
+        what: &str,
+        parse: impl FnOnce(&str) -> Result<T, ConfigError>,
+    ) -> Option<T> {
         if !self.values.contains_key(key) {
             self.fault(key, &format!("is missing: {what}"));
         }
@@ -92,7 +97,7 @@ impl Settings {
     }
 
     /// The values of a list that need not be there, each of which must fit.
-    pub(super) fn list_of<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, Misfit>) -> Vec<T> {
+    pub(super) fn list_of<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, ConfigError>) -> Vec<T> {
         let parsed = self.list(key, &[]).iter().map(|value| parse(value)).collect::<Result<Vec<_>, _>>();
         parsed.map_err(|misfit| self.fault(key, &misfit)).unwrap_or_default()
     }
@@ -181,23 +186,23 @@ fn scalar(value: toml::Value) -> String {
 }
 
 /// Reads anything that has a text form.
-pub(super) fn parsed<T: std::str::FromStr>(what: &'static str) -> impl Fn(&str) -> Result<T, Misfit> {
+pub(super) fn parsed<T: std::str::FromStr>(what: &'static str) -> impl Fn(&str) -> Result<T, ConfigError> {
     move |text| text.trim().parse().map_err(|_| format!("must be {what}"))
 }
 
 /// Reads `true` or `false`.
-pub(super) fn boolean(text: &str) -> Result<bool, Misfit> {
+pub(super) fn boolean(text: &str) -> Result<bool, ConfigError> {
     parsed("true or false")(text)
 }
 
 /// Reads a time with its unit, from a millisecond to a day.
-pub(super) fn duration(text: &str) -> Result<Duration, Misfit> {
+pub(super) fn duration(text: &str) -> Result<Duration, ConfigError> {
     let time = any_duration(text)?;
     if time.is_zero() { Err("must be longer than 0s".to_owned()) } else { Ok(time) }
 }
 
 /// Reads a time with its unit; none at all is allowed too.
-pub(super) fn any_duration(text: &str) -> Result<Duration, Misfit> {
+pub(super) fn any_duration(text: &str) -> Result<Duration, ConfigError> {
     const DAY: Duration = Duration::from_hours(24);
     let parsed = text.trim().parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
     parsed
@@ -208,7 +213,7 @@ pub(super) fn any_duration(text: &str) -> Result<Duration, Misfit> {
 /// Reads a whole number within bounds.
 pub(super) fn whole<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
     bounds: std::ops::RangeInclusive<T>,
-) -> impl Fn(&str) -> Result<T, Misfit> {
+) -> impl Fn(&str) -> Result<T, ConfigError> {
     move |text| {
         let number = text.trim().parse().ok().filter(|number| bounds.contains(number));
         number.ok_or_else(|| format!("must be a whole number from {} to {}", bounds.start(), bounds.end()))
@@ -216,7 +221,7 @@ pub(super) fn whole<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
 }
 
 /// Reads a number of bytes from 1 KiB to 1 GiB.
-pub(super) fn size(text: &str) -> Result<u64, Misfit> {
+pub(super) fn size(text: &str) -> Result<u64, ConfigError> {
     let size = text.trim().parse().ok().filter(|size| (1024..=1024 * 1024 * 1024).contains(size));
     size.ok_or_else(|| "must be a number of bytes from 1024 to 1073741824".to_owned())
 }

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use rustls::{ClientConfig, ServerConfig};
 
-use super::reload::{Contents, Loaded, Misfits, NamedFile};
-use super::settings::{Misfit, Settings};
-use crate::tls::{self, Authorities, Chain, Fault, Identity, Key, MinVersion};
+use super::reload::{ConfigErrors, Contents, Loaded, WatchedFile};
+use super::settings::{ConfigError, Settings};
+use crate::tls::{self, CertChain, ClientIdentity, Key, MinVersion, TlsError, TrustStore};
 
 /// How the API is encrypted; `None` when nothing is said about it.
 pub(super) fn server(settings: &mut Settings) -> Option<Loaded<ServerConfig>> {
@@ -22,7 +22,7 @@ pub(super) fn server(settings: &mut Settings) -> Option<Loaded<ServerConfig>> {
     }
     let files = pair?.into_iter().chain(clients).collect();
     read(settings, CERTIFICATE, files, |Parts { authorities, identity }| {
-        tls::server(identity.ok_or(Fault::NoCertificate)?, authorities)
+        tls::server(identity.ok_or(TlsError::NoCertificate)?, authorities)
     })
 }
 
@@ -57,23 +57,23 @@ enum Role {
 /// What stands in files.
 #[derive(Debug, Default)]
 struct Parts {
-    authorities: Option<Authorities>,
-    identity: Option<Identity>,
+    authorities: Option<TrustStore>,
+    identity: Option<ClientIdentity>,
 }
 
 impl Parts {
-    fn parse<'a>(files: impl Iterator<Item = (&'a (Role, NamedFile), &'a Contents)>) -> Result<Self, Misfits> {
-        let mut misfits = Misfits::default();
+    fn parse<'a>(files: impl Iterator<Item = (&'a (Role, WatchedFile), &'a Contents)>) -> Result<Self, ConfigErrors> {
+        let mut misfits = ConfigErrors::default();
         let (mut authorities, mut chain, mut key) = (None, None, None);
         for ((role, file), contents) in files {
             match role {
-                Role::Certificate => chain = misfits.note(&file.key, Chain::parse(contents)),
+                Role::Certificate => chain = misfits.note(&file.key, CertChain::parse(contents)),
                 Role::Key => key = misfits.note(&file.key, Key::parse(contents)).map(|key| (key, &file.key)),
-                Role::Authorities => authorities = misfits.note(&file.key, Authorities::parse(contents)),
+                Role::Authorities => authorities = misfits.note(&file.key, TrustStore::parse(contents)),
             }
         }
         let pair = chain.zip(key);
-        let identity = pair.and_then(|(chain, (key, name))| misfits.note(name, Identity::try_new(chain, key)));
+        let identity = pair.and_then(|(chain, (key, name))| misfits.note(name, ClientIdentity::try_new(chain, key)));
         misfits.or(Self { authorities, identity })
     }
 }
@@ -82,20 +82,20 @@ impl Parts {
 fn read<T>(
     settings: &mut Settings,
     key: &str,
-    files: Vec<(Role, NamedFile)>,
-    make: impl Fn(Parts) -> Result<T, Fault> + Send + Sync + 'static,
+    files: Vec<(Role, WatchedFile)>,
+    make: impl Fn(Parts) -> Result<T, TlsError> + Send + Sync + 'static,
 ) -> Option<Loaded<T>> {
     let named = files.iter().map(|(_, file)| file.clone()).collect();
     let name = key.to_owned();
     let loaded = Loaded::read_all(key, named, move |contents| {
-        make(Parts::parse(files.iter().zip(contents))?).map_err(|fault| Misfits::one(&name, fault.to_string()))
+        make(Parts::parse(files.iter().zip(contents))?).map_err(|fault| ConfigErrors::one(&name, fault.to_string()))
     });
-    let tell = |misfits: Misfits| misfits.into_faults().for_each(|(key, misfit)| settings.fault(&key, &misfit));
+    let tell = |misfits: ConfigErrors| misfits.into_faults().for_each(|(key, misfit)| settings.fault(&key, &misfit));
     loaded.map_err(tell).ok()
 }
 
 /// A certificate and its key: both or neither.
-fn pair(settings: &mut Settings, certificate: &str, key: &str) -> Option<[(Role, NamedFile); 2]> {
+fn pair(settings: &mut Settings, certificate: &str, key: &str) -> Option<[(Role, WatchedFile); 2]> {
     match (settings.is_given(certificate), settings.is_given(key)) {
         (true, false) => settings.fault(key, &format!("is missing: the private key of the certificate in {certificate}")),
         (false, true) => settings.fault(certificate, &format!("is missing: the certificate of the key in {key}")),
@@ -105,12 +105,12 @@ fn pair(settings: &mut Settings, certificate: &str, key: &str) -> Option<[(Role,
     certificate.zip(key).map(|(certificate, key)| [certificate, key])
 }
 
-fn file(settings: &mut Settings, key: &str, role: Role) -> Option<(Role, NamedFile)> {
+fn file(settings: &mut Settings, key: &str, role: Role) -> Option<(Role, WatchedFile)> {
     let path = settings.optional(key, |path| Ok(PathBuf::from(path)))?;
-    Some((role, NamedFile { key: key.to_owned(), path }))
+    Some((role, WatchedFile { key: key.to_owned(), path }))
 }
 
-fn min_version(text: &str) -> Result<MinVersion, Misfit> {
+fn min_version(text: &str) -> Result<MinVersion, ConfigError> {
     match text {
         "1.2" => Ok(MinVersion::Tls12),
         "1.3" => Ok(MinVersion::Tls13),

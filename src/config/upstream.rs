@@ -8,7 +8,7 @@ use http::Uri;
 use rustls::ClientConfig;
 use url::{Host, Url};
 
-use super::settings::{Misfit, Settings, boolean, duration, parsed, size, whole};
+use super::settings::{ConfigError, Settings, boolean, duration, parsed, size, whole};
 use super::{Loaded, Secret, tls};
 use crate::charset::Charset;
 use crate::model::Zone;
@@ -127,12 +127,12 @@ impl Upstream {
         let key = |name_of_field: &str| format!("upstreams.{name}.{name_of_field}");
         let url = settings.required(&key("url"), "the address of the order system", url);
         let api_user = settings.secret(&key("api_user"), "the user that the order system knows the gateway by", 1);
-        let allow_http = settings.or(&key("allow_http"), false, boolean);
+        let allow_http = settings.or_default(&key("allow_http"), false, boolean);
         // The other fields are read although these are missing, so that all faults are told at once.
         let placeholder = Url::parse("https://placeholder.invalid/").ok()?;
         let is_complete = url.is_some() && api_user.is_some();
         let default = Self::new(url.unwrap_or(placeholder), api_user.unwrap_or_else(|| Secret::from("")));
-        let dialect = settings.or(&key("dialect"), default.dialect, dialect);
+        let dialect = settings.or_default(&key("dialect"), default.dialect, dialect);
         let api_key = (dialect == Dialect::Provider)
             .then(|| settings.secret(&key("api_key"), "the key that the dialect provider logs in with", 1))
             .flatten();
@@ -142,15 +142,15 @@ impl Upstream {
         let upstream = Self {
             dialect,
             api_key,
-            charset: settings.or(&key("charset"), default.charset, charset),
-            time_zone: settings.or(&key("time_zone"), default.time_zone, zone),
-            connect_timeout: settings.or(&key("connect_timeout"), default.connect_timeout, duration),
-            timeout: settings.or(&key("timeout"), default.timeout, duration),
-            settle_time: settings.or(&key("settle_time"), default.settle_time, duration),
-            max_in_flight: settings.or(&key("max_in_flight"), default.max_in_flight, whole(1..=100_000)),
+            charset: settings.or_default(&key("charset"), default.charset, charset),
+            time_zone: settings.or_default(&key("time_zone"), default.time_zone, zone),
+            connect_timeout: settings.or_default(&key("connect_timeout"), default.connect_timeout, duration),
+            timeout: settings.or_default(&key("timeout"), default.timeout, duration),
+            settle_time: settings.or_default(&key("settle_time"), default.settle_time, duration),
+            max_in_flight: settings.or_default(&key("max_in_flight"), default.max_in_flight, whole(1..=100_000)),
             breaker: breaker(settings, &key("breaker")),
-            max_response_bytes: settings.or(&key("max_response_bytes"), default.max_response_bytes, size),
-            max_item_bytes: settings.or(&key("max_item_bytes"), default.max_item_bytes, size),
+            max_response_bytes: settings.or_default(&key("max_response_bytes"), default.max_response_bytes, size),
+            max_item_bytes: settings.or_default(&key("max_item_bytes"), default.max_item_bytes, size),
             credential_refusal_words: words.iter().map(|word| word.to_lowercase()).collect(),
             tls: tls::client(settings, &format!("upstreams.{name}"), default.url.scheme() == "http"),
             proxy: settings.optional(&key("proxy"), proxy),
@@ -176,14 +176,14 @@ fn breaker(settings: &mut Settings, section: &str) -> BreakerSettings {
     let default = BreakerSettings::default();
     let key = |name: &str| format!("{section}.{name}");
     BreakerSettings {
-        enabled: settings.or(&key("enabled"), default.enabled, boolean),
-        min_calls: settings.or(&key("min_calls"), default.min_calls, whole(1..=1_000_000)),
-        failure_percent: settings.or(&key("failure_percent"), default.failure_percent, whole(1..=100)),
-        max_open: settings.or(&key("max_open"), default.max_open, duration),
+        enabled: settings.or_default(&key("enabled"), default.enabled, boolean),
+        min_calls: settings.or_default(&key("min_calls"), default.min_calls, whole(1..=1_000_000)),
+        failure_percent: settings.or_default(&key("failure_percent"), default.failure_percent, whole(1..=100)),
+        max_open: settings.or_default(&key("max_open"), default.max_open, duration),
     }
 }
 
-fn url(text: &str) -> Result<Url, Misfit> {
+fn url(text: &str) -> Result<Url, ConfigError> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or("must be an address that begins with https://")?;
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
@@ -196,7 +196,7 @@ fn url(text: &str) -> Result<Url, Misfit> {
 }
 
 /// Reads the address of a proxy.
-pub(super) fn proxy(text: &str) -> Result<Uri, Misfit> {
+pub(super) fn proxy(text: &str) -> Result<Uri, ConfigError> {
     let url = Url::parse(text.trim()).ok().filter(|url| {
         let has_more = url.query().is_some() || url.fragment().is_some() || url.path() != "/";
         let has_user = !url.username().is_empty() || url.password().is_some();
@@ -208,7 +208,7 @@ pub(super) fn proxy(text: &str) -> Result<Uri, Misfit> {
     })
 }
 
-fn local_address(text: &str) -> Result<IpAddr, Misfit> {
+fn local_address(text: &str) -> Result<IpAddr, ConfigError> {
     let address: IpAddr = parsed("an IP address of this machine")(text)?;
     if address.is_unspecified() { Err("must be one address, not all of them".to_owned()) } else { Ok(address) }
 }
@@ -223,7 +223,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn dialect(text: &str) -> Result<Dialect, Misfit> {
+fn dialect(text: &str) -> Result<Dialect, ConfigError> {
     match text {
         "network" => Ok(Dialect::Network),
         "provider" => Ok(Dialect::Provider),
@@ -231,10 +231,10 @@ fn dialect(text: &str) -> Result<Dialect, Misfit> {
     }
 }
 
-fn charset(text: &str) -> Result<Charset, Misfit> {
+fn charset(text: &str) -> Result<Charset, ConfigError> {
     Charset::parse(text).map_err(|error| error.to_string())
 }
 
-fn zone(text: &str) -> Result<Zone, Misfit> {
+fn zone(text: &str) -> Result<Zone, ConfigError> {
     Zone::parse(text).map_err(|error| error.to_string())
 }

@@ -17,24 +17,24 @@ use std::sync::Arc;
 pub(crate) use ending::Ending;
 use envelope::Envelope;
 
-use super::call::Call;
-use super::drift::Kind;
-use super::profile::Profile;
-use super::reading::{Reading, Unread};
-use super::wire::Decoded;
+use super::codec::Decoded;
+use super::decode_settings::DecodeSettings;
+use super::field_reader::{DecodeError, FieldReader};
+use super::methods::MethodSpec;
+use super::schema_drift::Kind;
 use super::xml::{Element, Malformed, Oddity, Shapes, Token, Tokenizer, Tree};
 use crate::backend::{Error, Item, UndecodableItem};
 use crate::charset::Charset;
-use crate::model::KnownDays;
+use crate::model::OffsetCache;
 
 /// Reads one item of a list.
-pub(crate) type DecodeItem<T> = fn(Element<'_>, Reading<'_>) -> Decoded<T>;
+pub(crate) type DecodeItem<T> = fn(Element<'_>, FieldReader<'_>) -> Decoded<T>;
 
 /// An answer as it arrives.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    call: &'static Call,
-    profile: Arc<Profile>,
+    call: &'static MethodSpec,
+    profile: Arc<DecodeSettings>,
     /// The label in the HTTP header, if there was one.
     http_charset: Option<String>,
     charset: Option<Charset>,
@@ -48,12 +48,17 @@ pub(crate) struct Answer {
     /// Where the part that is being read began.
     part_start: Option<u64>,
     ending: Ending,
-    known_days: KnownDays,
+    known_days: OffsetCache,
 }
 
 impl Answer {
     /// An answer to `call` of which nothing came yet. No part may be larger than `max_part` bytes.
-    pub(crate) fn new(call: &'static Call, profile: Arc<Profile>, http_charset: Option<String>, max_part: u64) -> Self {
+    pub(crate) fn new(
+        call: &'static MethodSpec,
+        profile: Arc<DecodeSettings>,
+        http_charset: Option<String>,
+        max_part: u64,
+    ) -> Self {
         Self {
             call,
             profile,
@@ -66,7 +71,7 @@ impl Answer {
             envelope: Envelope::default(),
             part_start: None,
             ending: Ending::default(),
-            known_days: KnownDays::default(),
+            known_days: OffsetCache::default(),
         }
     }
 
@@ -76,8 +81,8 @@ impl Answer {
     }
 
     /// What reads the values of this answer.
-    pub(crate) fn reading(&self) -> Reading<'_> {
-        Reading::new(self.call, &self.profile, &self.known_days)
+    pub(crate) fn reading(&self) -> FieldReader<'_> {
+        FieldReader::new(self.call, &self.profile, &self.known_days)
     }
 
     /// Takes the next bytes of the document.
@@ -172,8 +177,8 @@ impl Answer {
     }
 
     /// The one entity of a whole answer that may be a success.
-    pub(crate) fn into_entity<T>(mut self, decode: impl FnOnce(&Self) -> Result<Option<T>, Unread>) -> Result<T, Error> {
-        let entity = decode(&self).map_err(|Unread(reason)| Error::InvalidResponse { reason })?;
+    pub(crate) fn into_entity<T>(mut self, decode: impl FnOnce(&Self) -> Result<Option<T>, DecodeError>) -> Result<T, Error> {
+        let entity = decode(&self).map_err(|DecodeError(reason)| Error::InvalidResponse { reason })?;
         let has_text = self.parts().any(|part| part.text().is_some())
             || self.tree.oddities().any(|(oddity, _)| oddity == Oddity::MixedText);
         if entity.is_none() && has_text {
@@ -273,7 +278,7 @@ impl Answer {
                 self.envelope.meet_status(self.tokenizer.depth(), &mut self.ending);
             }
             "status" if part.trimmed().is_some_and(|text| text.eq_ignore_ascii_case("failed")) => self.ending.doubt_outcome(),
-            name if self.call.parts.contains(&name) => return true,
+            name if self.call.elements.contains(&name) => return true,
             "message" => self.ending.read_message(part.text()),
             "code" => self.ending.code = part.trimmed().map(str::to_owned),
             "log" => {

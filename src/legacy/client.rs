@@ -9,24 +9,24 @@ use jiff::civil::Date;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, DecodeItem};
-use super::call::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS, SET_STATUS};
-use super::caller::Caller;
-use super::credential::{Credential, Signature};
-use super::drift::Drift;
-use super::exchange::Exchange;
-use super::list::{List, Patience};
-use super::login::Hash;
-use super::profile::Profile;
-use super::reading::Unread;
-use super::request::Request;
-pub use super::transport::NoTransport;
+use super::attempt::Attempt;
+use super::call_auth::{CallAuth, UpstreamCredential};
+use super::codec::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
+use super::decode_settings::DecodeSettings;
+use super::field_reader::DecodeError;
+use super::item_stream::{ItemStream, StreamTimeouts};
+use super::methods::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, MethodSpec, ORDER_INFO, ORDERS, SET_STATUS};
+use super::query::QueryParams;
+use super::resilient_transport::ResilientTransport;
+use super::schema_drift::SchemaDrift;
+use super::session::SessionHash;
 use super::transport::Transport;
-use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
+pub use super::transport::TransportError;
 use crate::backend::{Backend, Error, Items, RequestContext, Result};
 use crate::config::Upstream;
 use crate::metrics::UpstreamMetrics;
-use crate::model::{Customer, CustomerId, LocalTime, Marker, NewMessage, Order, OrderId, OrderStatus};
-use crate::resilience::Budget;
+use crate::model::{Customer, CustomerId, IdempotencyMarker, LocalTime, NewMessage, Order, OrderId, OrderStatus};
+use crate::resilience::RetryBudget;
 
 /// The longest first line of a request that every server takes, in bytes.
 const MAX_REQUEST_LINE: usize = 8_000;
@@ -36,8 +36,8 @@ const MARKER_LENGTH: usize = 24;
 /// A client of one order system.
 #[derive(Debug)]
 pub struct Client {
-    caller: Arc<Caller>,
-    credential: Arc<Credential>,
+    caller: Arc<ResilientTransport>,
+    credential: Arc<UpstreamCredential>,
     settle_time: Duration,
 }
 
@@ -46,30 +46,30 @@ impl Client {
     ///
     /// # Errors
     /// When no connection to it could ever be made.
-    pub fn try_new(upstream: &Upstream, metrics: UpstreamMetrics) -> std::result::Result<Self, NoTransport> {
-        let profile = Profile {
+    pub fn try_new(upstream: &Upstream, metrics: UpstreamMetrics) -> std::result::Result<Self, TransportError> {
+        let profile = DecodeSettings {
             zone: upstream.time_zone.clone(),
             charset: upstream.charset,
             credential_refusal_words: upstream.credential_refusal_words.clone(),
             max_response_bytes: upstream.max_response_bytes,
             max_item_bytes: upstream.max_item_bytes,
-            drift: Arc::new(Drift::new(metrics.clone())),
+            drift: Arc::new(SchemaDrift::new(metrics.clone())),
         };
         let transport = Arc::new(Transport::try_new(upstream)?);
         let Upstream { max_in_flight, breaker, timeout, settle_time, .. } = *upstream;
-        let caller = Caller::new(transport, Arc::new(profile), max_in_flight, breaker, timeout, metrics);
-        Ok(Self { caller: Arc::new(caller), credential: Arc::new(Credential::new(upstream)), settle_time })
+        let caller = ResilientTransport::new(transport, Arc::new(profile), max_in_flight, breaker, timeout, metrics);
+        Ok(Self { caller: Arc::new(caller), credential: Arc::new(UpstreamCredential::new(upstream)), settle_time })
     }
 
     /// What pays for calls that are sent again.
     #[must_use]
-    pub fn budget(&self) -> Arc<Budget> {
+    pub fn budget(&self) -> Arc<RetryBudget> {
         Arc::clone(self.caller.budget())
     }
 
     /// Where it counts how answers differ from what is known.
     #[must_use]
-    pub fn drift(&self) -> Arc<Drift> {
+    pub fn drift(&self) -> Arc<SchemaDrift> {
         Arc::clone(&self.caller.profile().drift)
     }
 
@@ -77,37 +77,43 @@ impl Client {
     async fn read<T>(
         &self,
         context: &RequestContext,
-        call: &'static Call,
-        request: Request,
-        decode: impl FnOnce(&Answer) -> std::result::Result<Option<T>, Unread> + Send,
+        call: &'static MethodSpec,
+        request: QueryParams,
+        decode: impl FnOnce(&Answer) -> std::result::Result<Option<T>, DecodeError> + Send,
     ) -> Result<T> {
-        let answer = self.call(context, call, &request, Exchange::into_read).await?;
+        let answer = self.call(context, call, &request, Attempt::read_result).await?;
         answer.into_entity(decode)
     }
 
-    async fn write(&self, context: &RequestContext, call: &'static Call, order: OrderId, request: Request) -> Result<()> {
-        if self.caller.awaits_read() {
+    async fn write(
+        &self,
+        context: &RequestContext,
+        call: &'static MethodSpec,
+        order: OrderId,
+        request: QueryParams,
+    ) -> Result<()> {
+        if self.caller.awaits_probe() {
             // Where clients only write, nobody else would ever find out. What the order is like does not matter here.
             let _ = self.order_info(&context.uncached(), order).await;
         }
-        self.call(context, call, &request, |exchange| exchange.into_write(self.settle_time)).await
+        self.call(context, call, &request, |exchange| exchange.write_result(self.settle_time)).await
     }
 
     /// Makes a call whose answer is taken in as a whole.
     async fn call<T>(
         &self,
         context: &RequestContext,
-        call: &'static Call,
-        request: &Request,
-        meaning: impl Fn(Exchange) -> Result<T> + Send,
+        call: &'static MethodSpec,
+        request: &QueryParams,
+        meaning: impl Fn(Attempt) -> Result<T> + Send,
     ) -> Result<T> {
         let deadline = self.deadline(context);
-        let mut signature = self.signature(call, request, deadline).await?;
+        let mut signature = self.call_auth(call, request, deadline).await?;
         loop {
             let query = self.query(call, request, &signature)?;
-            match meaning(self.caller.exchange(context, call, &query, deadline).await?) {
+            match meaning(self.caller.call(context, call, &query, deadline).await?) {
                 Err(Error::CredentialRejected) if self.renew(&mut signature, deadline).await => {}
-                outcome => return self.credential.withheld_from(&signature, signature.judged_by(outcome)),
+                outcome => return self.credential.redact(&signature, signature.record_result(outcome)),
             }
         }
     }
@@ -116,38 +122,40 @@ impl Client {
     async fn list<T: Send + 'static>(
         &self,
         context: &RequestContext,
-        call: &'static Call,
-        request: Request,
+        call: &'static MethodSpec,
+        request: QueryParams,
         decode: DecodeItem<T>,
     ) -> Result<Items<T>> {
         let first_item = self.deadline(context);
-        let patience = Patience { first_item, silence: self.caller.timeout(), whole: context.deadline() };
-        let mut signature = self.signature(call, &request, first_item).await?;
+        let patience = StreamTimeouts { first_item, silence: self.caller.timeout(), whole: context.deadline() };
+        let mut signature = self.call_auth(call, &request, first_item).await?;
         loop {
             let query = self.query(call, &request, &signature)?;
-            let opened = match self.caller.begin_list(context, call, &query, first_item).await {
-                Ok((response, place)) => List::new(call, self.caller.profile(), decode, response, patience).open(place).await,
+            let opened = match self.caller.open_list(context, call, &query, first_item).await {
+                Ok((response, place)) => {
+                    ItemStream::new(call, self.caller.profile(), decode, response, patience).open(place).await
+                }
                 Err(error) => Err(error),
             };
             match opened {
                 Err(Error::CredentialRejected) if self.renew(&mut signature, first_item).await => {}
                 opened => {
-                    let list = self.credential.withheld_from(&signature, signature.judged_by(opened))?;
+                    let list = self.credential.redact(&signature, signature.record_result(opened))?;
                     let credential = Arc::clone(&self.credential);
                     // It may be refused after its first items too.
-                    return Ok(list.map(move |items| credential.withheld_from(&signature, items)).boxed());
+                    return Ok(list.map(move |items| credential.redact(&signature, items)).boxed());
                 }
             }
         }
     }
 
     /// What the call is known by; a login, if there is none that is good.
-    async fn signature(&self, call: &Call, request: &Request, deadline: Instant) -> Result<Signature> {
-        let Credential::Login { session, .. } = &*self.credential else { return Ok(Signature::User) };
+    async fn call_auth(&self, call: &MethodSpec, request: &QueryParams, deadline: Instant) -> Result<CallAuth> {
+        let UpstreamCredential::Login { session, .. } = &*self.credential else { return Ok(CallAuth::User) };
         // What cannot be carried is refused before anything is sent, a login included.
-        self.query(call, request, &self.credential.typical_signature())?;
+        self.query(call, request, &self.credential.placeholder_auth())?;
         let hash = timeout_at(deadline, session.hash(self.login())).await.unwrap_or(Err(Error::Timeout));
-        hash.map(|hash| Signature::Hash { hash, is_second: false }).map_err(|error| match error {
+        hash.map(|hash| CallAuth::Hash { hash, is_second: false }).map_err(|error| match error {
             Error::NotSent { .. } | Error::Overloaded => error,
             cause => Error::NotSent { cause: Box::new(cause) },
         })
@@ -155,33 +163,34 @@ impl Client {
 
     /// A new login for a call whose credential was refused, which proves that nothing was applied: any call may be sent once
     /// more then. Returns whether there is something else to try.
-    async fn renew(&self, signature: &mut Signature, deadline: Instant) -> bool {
-        let (Signature::Hash { hash, is_second: false }, Credential::Login { session, .. }) = (&*signature, &*self.credential)
+    async fn renew(&self, signature: &mut CallAuth, deadline: Instant) -> bool {
+        let (CallAuth::Hash { hash, is_second: false }, UpstreamCredential::Login { session, .. }) =
+            (&*signature, &*self.credential)
         else {
             return false;
         };
         let renewed = timeout_at(deadline, session.renew(hash, self.login())).await;
         let Some(hash) = renewed.ok().flatten() else { return false };
-        *signature = Signature::Hash { hash, is_second: true };
+        *signature = CallAuth::Hash { hash, is_second: true };
         true
     }
 
     /// Logs in, in its own time: whoever waits for it, its outcome is for all. It is let through and sent again like any other
     /// read; writes wait for it too, so it may have their places. Whatever goes wrong, the call that needed it was not sent.
-    fn login(&self) -> impl Future<Output = Result<Hash>> + Send + 'static {
+    fn login(&self) -> impl Future<Output = Result<SessionHash>> + Send + 'static {
         let caller = Arc::clone(&self.caller);
         let query = match &*self.credential {
-            Credential::User(_) => Err(Error::CredentialRejected),
-            Credential::Login { api_user, api_key, .. } => {
-                let request = Request::default().with("method", API_LOGIN.name);
+            UpstreamCredential::User(_) => Err(Error::CredentialRejected),
+            UpstreamCredential::Login { api_user, api_key, .. } => {
+                let request = QueryParams::default().with("method", API_LOGIN.name);
                 let login = api_user.with(|api_user| api_key.with(|api_key| api_login::request(api_user, api_key)));
                 self.encode(&request.and(login))
             }
         };
         async move {
             let context = RequestContext::within(caller.timeout()).uncached();
-            let exchange = caller.exchange(&context, &API_LOGIN, &query?, context.deadline()).await?;
-            let answer = match exchange.into_read() {
+            let exchange = caller.call(&context, &API_LOGIN, &query?, context.deadline()).await?;
+            let answer = match exchange.read_result() {
                 Err(Error::Refused { .. } | Error::NotFound) => return Err(Error::CredentialRejected),
                 answer => answer?,
             };
@@ -190,11 +199,11 @@ impl Client {
     }
 
     /// The query string of a call, once it is certain that it can be sent.
-    fn query(&self, call: &Call, request: &Request, signature: &Signature) -> Result<String> {
-        let method = Request::default().with("method", call.name);
-        let query = self.encode(&self.credential.sign(call, method, signature).and(request.clone()))?;
+    fn query(&self, call: &MethodSpec, request: &QueryParams, signature: &CallAuth) -> Result<String> {
+        let method = QueryParams::default().with("method", call.name);
+        let query = self.encode(&self.credential.authorize(call, method, signature).and(request.clone()))?;
         // A text must not fit or not depending on whether it has a key.
-        let is_marked = request.get("message").is_ok_and(|text| Marker::split(text).is_some());
+        let is_marked = request.get("message").is_ok_and(|text| IdempotencyMarker::split(text).is_some());
         let marker = if call == &ADD_MESSAGE && !is_marked { MARKER_LENGTH } else { 0 };
         let length = self.caller.transport().request_line_length(&query) + marker;
         if length > MAX_REQUEST_LINE {
@@ -208,7 +217,7 @@ impl Client {
         Ok(query)
     }
 
-    fn encode(&self, request: &Request) -> Result<String> {
+    fn encode(&self, request: &QueryParams) -> Result<String> {
         let charset = self.caller.profile().charset;
         request.encode(charset).map_err(|character| Error::UnencodableInput {
             detail: format!("has a character that the order system cannot take: {character:?} is not in {}", charset.name()),
@@ -250,6 +259,6 @@ impl Backend for Client {
     }
 
     fn check_message(&self, id: OrderId, message: &NewMessage) -> Result<()> {
-        self.query(&ADD_MESSAGE, &add_message::request(id, message), &self.credential.typical_signature()).map(|_| ())
+        self.query(&ADD_MESSAGE, &add_message::request(id, message), &self.credential.placeholder_auth()).map(|_| ())
     }
 }

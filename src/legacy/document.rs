@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, DecodeItem};
-use super::call::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, Call, ORDER_INFO, ORDERS, SET_STATUS};
-use super::drift::Drift;
-use super::exchange::Exchange;
-use super::profile::Profile;
-use super::wire::{api_login, customer_info, customers, order_info, orders};
+use super::attempt::Attempt;
+use super::codec::{api_login, customer_info, customers, order_info, orders};
+use super::decode_settings::DecodeSettings;
+use super::methods::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, MethodSpec, ORDER_INFO, ORDERS, SET_STATUS};
+use super::schema_drift::SchemaDrift;
 use super::xml::Malformed;
 use crate::backend::{Error, Item};
 use crate::charset::Charset;
@@ -17,7 +17,7 @@ use crate::model::{Customer, CustomerId, Order, OrderId, Zone};
 /// Reads documents as the client of an order system with default settings would.
 #[derive(Debug)]
 pub struct Decoder {
-    profile: Arc<Profile>,
+    profile: Arc<DecodeSettings>,
     /// How many bytes are taken at once, as they would come over a network.
     piece: usize,
 }
@@ -26,13 +26,13 @@ impl Decoder {
     /// A decoder that takes so many bytes at once.
     #[must_use]
     pub fn new(piece: usize) -> Self {
-        let profile = Profile {
+        let profile = DecodeSettings {
             zone: Zone::stockholm(),
             charset: Charset::UTF_8,
             credential_refusal_words: Vec::new(),
             max_response_bytes: 67_108_864,
             max_item_bytes: 262_144,
-            drift: Arc::new(Drift::new(Metrics::default().upstream("document"))),
+            drift: Arc::new(SchemaDrift::new(Metrics::default().upstream("document"))),
         };
         Self { profile: Arc::new(profile), piece: piece.max(1) }
     }
@@ -58,7 +58,7 @@ impl Decoder {
     /// # Errors
     /// When the document holds no order.
     pub fn order_info(&self, id: OrderId, document: &[u8]) -> Result<Order, Error> {
-        let answer = self.exchange(&ORDER_INFO, document).into_read()?;
+        let answer = self.exchange(&ORDER_INFO, document).read_result()?;
         answer.into_entity(|answer| order_info::decode(id, answer.parts(), answer.reading()))
     }
 
@@ -67,7 +67,7 @@ impl Decoder {
     /// # Errors
     /// When the document holds no customer.
     pub fn customer_info(&self, id: CustomerId, document: &[u8]) -> Result<Customer, Error> {
-        let answer = self.exchange(&CUSTOMER_INFO, document).into_read()?;
+        let answer = self.exchange(&CUSTOMER_INFO, document).read_result()?;
         answer.into_entity(|answer| customer_info::decode(id, answer.parts(), answer.reading()))
     }
 
@@ -76,7 +76,7 @@ impl Decoder {
     /// # Errors
     /// When the document does not confirm the write.
     pub fn set_status(&self, document: &[u8]) -> Result<(), Error> {
-        self.exchange(&SET_STATUS, document).into_write(std::time::Duration::ZERO)
+        self.exchange(&SET_STATUS, document).write_result(std::time::Duration::ZERO)
     }
 
     /// Reads an answer to `add_message`.
@@ -84,7 +84,7 @@ impl Decoder {
     /// # Errors
     /// When the document does not confirm the write.
     pub fn add_message(&self, document: &[u8]) -> Result<(), Error> {
-        self.exchange(&ADD_MESSAGE, document).into_write(std::time::Duration::ZERO)
+        self.exchange(&ADD_MESSAGE, document).write_result(std::time::Duration::ZERO)
     }
 
     /// Reads an answer to `api_login`. Returns whether there is a hash in it.
@@ -92,13 +92,13 @@ impl Decoder {
     /// # Errors
     /// When the document is no answer to a login.
     pub fn api_login(&self, document: &[u8]) -> Result<bool, Error> {
-        let answer = self.exchange(&API_LOGIN, document).into_read()?;
+        let answer = self.exchange(&API_LOGIN, document).read_result()?;
         Ok(api_login::decode(answer.parts()).is_some())
     }
 
     fn list<T>(
         &self,
-        call: &'static Call,
+        call: &'static MethodSpec,
         document: &[u8],
         decode: DecodeItem<T>,
         mut see: impl FnMut(Item<T>),
@@ -116,11 +116,11 @@ impl Decoder {
         answer.finish_list(count).map(|()| count)
     }
 
-    fn exchange(&self, call: &'static Call, document: &[u8]) -> Exchange {
-        Exchange::Answered { status: 200, retry_after: None, clock: None, answer: self.whole(call, document).map(Box::new) }
+    fn exchange(&self, call: &'static MethodSpec, document: &[u8]) -> Attempt {
+        Attempt::Answered { status: 200, retry_after: None, clock: None, answer: self.whole(call, document).map(Box::new) }
     }
 
-    fn whole(&self, call: &'static Call, document: &[u8]) -> Result<Answer, Malformed> {
+    fn whole(&self, call: &'static MethodSpec, document: &[u8]) -> Result<Answer, Malformed> {
         let mut answer = Answer::new(call, Arc::clone(&self.profile), None, self.profile.max_response_bytes);
         for piece in document.chunks(self.piece) {
             answer.push(piece);

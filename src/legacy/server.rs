@@ -17,9 +17,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::{Call, Method};
-use super::request::{BadRequest, Request};
-use super::wire::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
+use super::codec::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
+use super::methods::{Method, MethodSpec};
+use super::query::{BadRequest, QueryParams};
 use super::xml::Writer;
 use crate::backend::{Backend, Error, Item, Items, RequestContext};
 use crate::charset::Charset;
@@ -89,7 +89,7 @@ impl From<Error> for Failure {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         match error {
-            Error::Refused { message: Some(message) } => Self { status, message: message.shown() },
+            Error::Refused { message: Some(message) } => Self { status, message: message.to_display() },
             other => Self { status, message: Some(other.to_string()) },
         }
     }
@@ -100,8 +100,8 @@ async fn answer(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let request = Request::decode(query.as_deref().unwrap_or_default(), Charset::UTF_8);
-    let Some(call) = request.get("method").ok().and_then(Call::parse) else {
+    let request = QueryParams::decode(query.as_deref().unwrap_or_default(), Charset::UTF_8);
+    let Some(call) = request.get("method").ok().and_then(MethodSpec::parse) else {
         return failed("error", &Failure::new(StatusCode::NOT_FOUND, "method is not valid"));
     };
     let answered = if (endpoint.access.allows)(peer.ip()) && endpoint.knows_caller(call, &request) {
@@ -115,7 +115,7 @@ async fn answer(
 }
 
 impl Endpoint {
-    fn knows_caller(&self, call: &Call, request: &Request) -> bool {
+    fn knows_caller(&self, call: &MethodSpec, request: &QueryParams) -> bool {
         let is = |name, expected: &SecretString| request.get(name).is_ok_and(|value| value == expected.expose_secret());
         match (self.access.dialect, call.method) {
             (Dialect::Network, _) => is("api_user", &self.access.api_user),
@@ -141,7 +141,7 @@ impl Endpoint {
         hash
     }
 
-    async fn run(&self, call: &Call, request: &Request) -> Result<Response, Failure> {
+    async fn run(&self, call: &MethodSpec, request: &QueryParams) -> Result<Response, Failure> {
         let context = &RequestContext::within(DEADLINE);
         let (backend, dialect) = (&self.backend, self.access.dialect);
         match call.method {
@@ -193,7 +193,7 @@ fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-fn read(call: &Call, dialect: Dialect, inside: impl FnOnce(&mut Writer)) -> Response {
+fn read(call: &MethodSpec, dialect: Dialect, inside: impl FnOnce(&mut Writer)) -> Response {
     match dialect {
         Dialect::Provider => written(call, inside),
         Dialect::Network => {
@@ -205,7 +205,7 @@ fn read(call: &Call, dialect: Dialect, inside: impl FnOnce(&mut Writer)) -> Resp
 }
 
 /// An answer that tells its outcome.
-fn written(call: &Call, response: impl FnOnce(&mut Writer)) -> Response {
+fn written(call: &MethodSpec, response: impl FnOnce(&mut Writer)) -> Response {
     let mut xml = Writer::default();
     xml.element(call.name, |xml| {
         xml.element("response", response);
@@ -248,7 +248,7 @@ impl Envelope {
 /// A list that is written as its items come. It begins with the first, so that a fault before it can be told; one that
 /// cannot be completed breaks off the connection.
 async fn list<T: Send + 'static>(
-    call: &Call,
+    call: &MethodSpec,
     envelope: Envelope,
     mut items: Items<T>,
     encode: impl Fn(&T, &mut Writer) + Send + 'static,

@@ -16,10 +16,10 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::SignedDuration;
 
-use super::call::{Call, Effect};
+use super::methods::{Idempotency, MethodSpec};
 use crate::config::Upstream;
+use crate::http_client::{self, ConnectConfig, Connector, TrustStoreError};
 use crate::model::now;
-use crate::outbound::{self, Connector, NoAuthorities, Route};
 
 /// Sends calls to one order system.
 #[derive(Debug)]
@@ -37,18 +37,18 @@ pub(crate) enum SendError {
     /// No connection could be made, so nothing was sent.
     NotSent,
     /// The request may have arrived.
-    Broken,
+    ConnectionLost,
 }
 
 /// Why there is no transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoTransport {
+pub enum TransportError {
     /// An address that no request can be sent to.
     #[error("the address of the order system has no host that can be connected to")]
     Address,
     /// The order system's certificate could not be checked.
     #[error(transparent)]
-    Authorities(#[from] NoAuthorities),
+    Authorities(#[from] TrustStoreError),
 }
 
 /// A response whose head has arrived.
@@ -59,7 +59,7 @@ pub(crate) struct Response {
     /// When the order system wants to be asked again, at most a minute from now.
     pub(crate) retry_after: Option<Duration>,
     /// By how much the server's clock was ahead of ours when the head arrived.
-    pub(crate) clock: Option<SignedDuration>,
+    pub(crate) clock_skew: Option<SignedDuration>,
     pub(crate) body: Body,
 }
 
@@ -68,29 +68,29 @@ pub(crate) struct Response {
 pub(crate) struct Body(Incoming);
 
 /// How long a connection is kept for the next read: less than any server keeps it.
-const KEEP_IDLE: Duration = Duration::from_secs(3);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest time that an order system may ask us to wait.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// How much of a response is taken from the kernel at once: more makes lists no faster and every one of them larger.
-const MAX_PIECE: usize = 64 * 1024;
+const READ_BUFFER_BYTES: usize = 64 * 1024;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION")));
 
 impl Transport {
     /// A transport to an order system. Connects at the first call.
     #[expect(clippy::disallowed_methods, reason = "this is a transport")]
-    pub(crate) fn try_new(upstream: &Upstream) -> Result<Self, NoTransport> {
+    pub(crate) fn try_new(upstream: &Upstream) -> Result<Self, TransportError> {
         // A write that has no connection when its whole time is over may have been sent, for all that is known.
         let connect_timeout = upstream.connect_timeout.min(upstream.timeout / 2);
-        let connector = outbound::connector(&route(upstream), connect_timeout)?;
+        let connector = http_client::connector(&route(upstream), connect_timeout)?;
         let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).http1_max_buf_size(MAX_PIECE);
-        let uri: Uri = upstream.url.as_str().parse().map_err(|_| NoTransport::Address)?;
+        builder.pool_timer(TokioTimer::new()).http1_max_buf_size(READ_BUFFER_BYTES);
+        let uri: Uri = upstream.url.as_str().parse().map_err(|_| TransportError::Address)?;
         let parts = uri.into_parts();
         Ok(Self {
-            scheme: parts.scheme.ok_or(NoTransport::Address)?,
-            authority: parts.authority.ok_or(NoTransport::Address)?,
+            scheme: parts.scheme.ok_or(TransportError::Address)?,
+            authority: parts.authority.ok_or(TransportError::Address)?,
             path: upstream.url.path().to_owned(),
-            reads: builder.pool_idle_timeout(KEEP_IDLE).build(connector.clone()),
+            reads: builder.pool_idle_timeout(POOL_IDLE_TIMEOUT).build(connector.clone()),
             writes: builder.pool_max_idle_per_host(0).retry_canceled_requests(false).build(connector),
         })
     }
@@ -102,10 +102,10 @@ impl Transport {
 
     /// Sends a call once and waits for the head of its response.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that sends")]
-    pub(crate) async fn send(&self, call: &Call, query: &str) -> Result<Response, SendError> {
-        let client = match call.effect {
-            Effect::Read => &self.reads,
-            Effect::WriteRepeatable | Effect::WriteOnce => &self.writes,
+    pub(crate) async fn send(&self, call: &MethodSpec, query: &str) -> Result<Response, SendError> {
+        let client = match call.idempotency {
+            Idempotency::Safe => &self.reads,
+            Idempotency::Idempotent | Idempotency::NonIdempotent => &self.writes,
         };
         let request = self.request(query).map_err(|_| SendError::NotSent)?;
         let (head, body) = client.request(request).await.map_err(|error| classify(&error))?.into_parts();
@@ -114,7 +114,7 @@ impl Transport {
             status: head.status.as_u16(),
             charset: text_of(CONTENT_TYPE).and_then(charset_label).map(str::to_owned),
             retry_after: text_of(RETRY_AFTER).and_then(|text| retry_after(text, text_of(DATE))),
-            clock: clock(&head.headers),
+            clock_skew: clock(&head.headers),
             body: Body(body),
         })
     }
@@ -131,7 +131,7 @@ impl Body {
     /// The next piece, `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
         loop {
-            let Ok(frame) = self.0.frame().await? else { return Some(Err(SendError::Broken)) };
+            let Ok(frame) = self.0.frame().await? else { return Some(Err(SendError::ConnectionLost)) };
             // Trailers say nothing that is read.
             if let Ok(bytes) = frame.into_data() {
                 return Some(Ok(bytes));
@@ -141,13 +141,13 @@ impl Body {
 }
 
 /// The way to an order system, as the configuration wants it.
-fn route(upstream: &Upstream) -> Route {
-    let straight = Route::direct(&upstream.url).trusting(upstream.tls.as_ref());
-    Route { proxy: upstream.proxy.clone(), local_address: upstream.local_address, ..straight }
+fn route(upstream: &Upstream) -> ConnectConfig {
+    let straight = ConnectConfig::direct(&upstream.url).with_roots(upstream.tls.as_ref());
+    ConnectConfig { proxy: upstream.proxy.clone(), local_address: upstream.local_address, ..straight }
 }
 
 fn classify(error: &Error) -> SendError {
-    if outbound::is_unsent(error) { SendError::NotSent } else { SendError::Broken }
+    if http_client::is_unsent(error) { SendError::NotSent } else { SendError::ConnectionLost }
 }
 
 /// By how much the clock of a server is ahead of ours whose answer has just begun. What a cache gives is older than it looks.

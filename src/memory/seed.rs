@@ -6,8 +6,8 @@ use jiff::civil::{DateTime, datetime};
 
 use super::Data;
 use crate::model::{
-    Customer, CustomerId, Delivery, Detail, LocalTime, Message, MessageType, Open, Order, OrderId, OrderStatus, OrderedBy,
-    Personal, Provider, Service, Word, Zone,
+    Customer, CustomerId, Delivery, Detail, Extensible, LocalTime, Message, MessageType, Order, OrderId, OrderStatus,
+    OrderedBy, Pii, Provider, Service, StrEnum, Zone,
 };
 
 const FIRST_ORDER: u64 = 20_417;
@@ -74,7 +74,7 @@ pub(super) fn data(orders: u32, zone: &Zone, today: LocalTime) -> Data {
     for number in 0..u64::from(orders) {
         let is_last = number + 1 == u64::from(orders);
         let minutes = i64::try_from(number).unwrap_or_default().saturating_mul(STEP);
-        let placed = zone.local(BEGIN.saturating_add(minutes.minutes()));
+        let placed = zone.resolve(BEGIN.saturating_add(minutes.minutes()));
         let at = if is_last && number > 0 { today } else { placed };
         // Every fifth order is another one of a customer who is there already.
         let customer_number = number - number / 5;
@@ -122,11 +122,11 @@ fn access_code(number: u64) -> String {
 
 fn order(id: OrderId, number: u64, at: LocalTime, status: OrderStatus, customer: Customer, zone: &Zone) -> Order {
     let offer = &OFFERS.get(usize::try_from(number % 4).unwrap_or_default()).unwrap_or(&OFFERS[0]);
-    let wanted = zone.local(at.wall().date().saturating_add(7.days()).to_datetime(jiff::civil::Time::midnight()));
+    let wanted = zone.resolve(at.wall().date().saturating_add(7.days()).to_datetime(jiff::civil::Time::midnight()));
     Order {
         id,
         kind: Some("order".into()),
-        status: Some(Open::Known(status)),
+        status: Some(Extensible::Known(status)),
         ordered_at: Some(at),
         delivery: match number % 3 {
             0 => Some(Delivery::At(wanted)),
@@ -149,7 +149,7 @@ fn order(id: OrderId, number: u64, at: LocalTime, status: OrderStatus, customer:
 
 /// The log that leads to a status.
 fn log(at: LocalTime, status: OrderStatus, customer: &Customer, zone: &Zone) -> Vec<Message> {
-    let serial = customer.personal_identity_number.as_ref().map(Personal::expose).unwrap_or_default();
+    let serial = customer.personal_identity_number.as_ref().map(Pii::expose).unwrap_or_default();
     let mut rows = vec![
         row(at, Some(MessageType::System), "Saved order".to_owned()),
         row(at, Some(MessageType::System), format!("Attaching order to existing customer ({serial})")),
@@ -166,25 +166,25 @@ fn log(at: LocalTime, status: OrderStatus, customer: &Customer, zone: &Zone) -> 
     let mut time = at.wall();
     for status in path {
         time = time.saturating_add(95.minutes());
-        rows.push(row(zone.local(time), Some(MessageType::System), format!("Status changed to {}", status.as_str())));
+        rows.push(row(zone.resolve(time), Some(MessageType::System), format!("Status changed to {}", status.as_str())));
     }
     if status == OrderStatus::Waiting {
-        rows.push(row(zone.local(time), Some(MessageType::Alert), "Väntar på fastighetsägaren".to_owned()));
+        rows.push(row(zone.resolve(time), Some(MessageType::Alert), "Väntar på fastighetsägaren".to_owned()));
     }
     if status == OrderStatus::Cancelled {
-        rows.push(row(zone.local(time), Some(MessageType::Error), "API doesn't report the service as activated".to_owned()));
+        rows.push(row(zone.resolve(time), Some(MessageType::Error), "API doesn't report the service as activated".to_owned()));
     }
     rows
 }
 
 fn row(at: LocalTime, kind: Option<MessageType>, text: String) -> Message {
-    Message { at: Some(at), kind: kind.map(Open::Known), text: Some(text.into()) }
+    Message { at: Some(at), kind: kind.map(Extensible::Known), text: Some(text.into()) }
 }
 
 fn details(number: u64, offer: &Offer) -> Vec<Detail> {
     let fact = |name: &str, value: Option<&str>, monthly_fee: Option<&str>| Detail {
         name: Some(name.into()),
-        value: value.map(Personal::from),
+        value: value.map(Pii::from),
         monthly_fee: monthly_fee.map(str::to_owned),
     };
     let mut facts = vec![

@@ -1,6 +1,6 @@
 //! The end customer.
 
-use super::{Common, CustomerId, IdentityNumber, LocalTime, Personal, Private};
+use super::{Common, CustomerId, IdentityNumber, LocalTime, Pii, Private};
 
 /// An end customer, as far as the call that was made knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,29 +8,29 @@ pub struct Customer {
     /// The customer's number.
     pub id: CustomerId,
     /// The access point (`socket`): digits or a code such as `KC0101A06`.
-    pub access_id: Option<Personal<Common>>,
+    pub access_id: Option<Pii<Common>>,
     /// Swedish personal identity number (`serial`): 10, 12 or 14 digits, sometimes masked.
-    pub personal_identity_number: Option<Personal<IdentityNumber>>,
+    pub personal_identity_number: Option<Pii<IdentityNumber>>,
     /// First name.
-    pub first_name: Option<Personal<Common>>,
+    pub first_name: Option<Pii<Common>>,
     /// Last name.
-    pub last_name: Option<Personal<Common>>,
+    pub last_name: Option<Pii<Common>>,
     /// E-mail address.
-    pub email: Option<Personal<Private>>,
+    pub email: Option<Pii<Private>>,
     /// Street and number.
-    pub address: Option<Personal<Private>>,
+    pub address: Option<Pii<Private>>,
     /// Postal code.
-    pub postal_code: Option<Personal<Common>>,
+    pub postal_code: Option<Pii<Common>>,
     /// City.
-    pub city: Option<Personal<Common>>,
+    pub city: Option<Pii<Common>>,
     /// Phone number.
-    pub phone: Option<Personal<Private>>,
+    pub phone: Option<Pii<Private>>,
     /// The network's own name of the flat or house.
-    pub premise: Option<Personal<Private>>,
+    pub premise: Option<Pii<Private>>,
     /// What the customer wrote when ordering.
-    pub message: Option<Personal<Private>>,
+    pub message: Option<Pii<Private>>,
     /// The network's membership number.
-    pub member_id: Option<Personal<Common>>,
+    pub member_id: Option<Pii<Common>>,
     /// When the customer was registered.
     pub registered_at: Option<LocalTime>,
 }
@@ -60,9 +60,9 @@ impl Customer {
     /// The texts by which the customer or the home can be known.
     pub fn identifying_texts(&self) -> impl Iterator<Item = &str> {
         let Self { access_id, first_name, last_name, member_id, .. } = self;
-        let common = [access_id, first_name, last_name, member_id].into_iter().flatten().map(Personal::expose);
+        let common = [access_id, first_name, last_name, member_id].into_iter().flatten().map(Pii::expose);
         let Self { email, address, phone, premise, message, .. } = self;
-        let private = [email, address, phone, premise, message].into_iter().flatten().map(Personal::expose);
-        common.chain(private).chain(self.personal_identity_number.iter().map(Personal::expose))
+        let private = [email, address, phone, premise, message].into_iter().flatten().map(Pii::expose);
+        common.chain(private).chain(self.personal_identity_number.iter().map(Pii::expose))
     }
 }

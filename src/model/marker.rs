@@ -7,9 +7,9 @@ use std::fmt;
 
 /// A mark: who sent it with which key, and what it said, as characters that tell nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Marker {
+pub struct IdempotencyMarker {
     /// Twelve characters that stand for client, order and key.
-    pub reference: String,
+    pub key_part: String,
     /// Six characters that stand for the message.
     pub content: String,
 }
@@ -19,7 +19,7 @@ const PREFIX: &str = "gw:";
 /// Base 32 as RFC 4648 has it.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-impl Marker {
+impl IdempotencyMarker {
     /// The length of a reference, in characters.
     pub const REFERENCE: usize = 12;
     /// The length of what stands for the message.
@@ -34,13 +34,13 @@ impl Marker {
         let (reference, content) = mark.split_at_checked(Self::REFERENCE)?;
         let is_mark = mark.bytes().all(|byte| ALPHABET.contains(&byte));
         let text = if rest.is_empty() { rest } else { rest.strip_prefix(char::is_whitespace)? };
-        is_mark.then(|| (Self { reference: reference.to_owned(), content: content.to_owned() }, text))
+        is_mark.then(|| (Self { key_part: reference.to_owned(), content: content.to_owned() }, text))
     }
 }
 
-impl fmt::Display for Marker {
+impl fmt::Display for IdempotencyMarker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}{}", self.reference, self.content)
+        write!(f, "{PREFIX}{}{}", self.key_part, self.content)
     }
 }
 
@@ -52,7 +52,7 @@ pub fn base32(bytes: &[u8], length: usize) -> String {
         let bits = number >> (64 - 5 * (place + 1)) & 31;
         usize::try_from(bits).ok().and_then(|index| ALPHABET.get(index)).map_or('A', |letter| char::from(*letter))
     };
-    (0..length.min(Marker::REFERENCE)).map(digit).collect()
+    (0..length.min(IdempotencyMarker::REFERENCE)).map(digit).collect()
 }
 
 #[cfg(test)]
@@ -64,13 +64,13 @@ mod tests {
     proptest! {
         #[test]
         fn a_marked_text_is_parted_from_its_mark(
-            reference in "[A-Z2-7]{12}", content in "[A-Z2-7]{6}", text in "\\PC{0,40}", before in "\\s{0,3}", after in "\\s",
+            key_part in "[A-Z2-7]{12}", content in "[A-Z2-7]{6}", text in "\\PC{0,40}", before in "\\s{0,3}", after in "\\s",
         ) {
-            let marker = Marker { reference, content };
+            let marker = IdempotencyMarker { key_part, content };
             let marked = format!("{before}{marker}{after}{text}");
-            prop_assert_eq!(Marker::split(&marked), Some((marker.clone(), text.as_str())));
+            prop_assert_eq!(IdempotencyMarker::split(&marked), Some((marker.clone(), text.as_str())));
             let cut = format!("{before}{marker}");
-            prop_assert_eq!(Marker::split(&cut), Some((marker, "")));
+            prop_assert_eq!(IdempotencyMarker::split(&cut), Some((marker, "")));
         }
 
         #[test]
@@ -78,7 +78,7 @@ mod tests {
             let looks_marked = text.len() >= 21 && text.starts_with("gw:")
                 && text[3..].bytes().take(18).all(|byte| ALPHABET.contains(&byte))
                 && text.as_bytes().get(21).is_none_or(|byte| *byte == b' ');
-            prop_assert_eq!(Marker::split(&text).is_some(), looks_marked);
+            prop_assert_eq!(IdempotencyMarker::split(&text).is_some(), looks_marked);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The log of an order.
 
-use super::{FreeText, LocalTime, Open, Personal, Word};
+use super::{Extensible, FreeText, LocalTime, Pii, StrEnum};
 
 /// What a log row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub enum MessageType {
     Log,
 }
 
-impl Word for MessageType {
+impl StrEnum for MessageType {
     const ALL: &'static [Self] = &[Self::Error, Self::Alert, Self::System, Self::Log];
 
     fn as_str(self) -> &'static str {
@@ -34,9 +34,9 @@ pub struct Message {
     /// When the row was written.
     pub at: Option<LocalTime>,
     /// What it is about; some rows have no type.
-    pub kind: Option<Open<MessageType>>,
+    pub kind: Option<Extensible<MessageType>>,
     /// What it says.
-    pub text: Option<Personal<FreeText>>,
+    pub text: Option<Pii<FreeText>>,
 }
 
 /// A row to be added to an order's log.
@@ -45,5 +45,5 @@ pub struct NewMessage {
     /// What it is about.
     pub kind: MessageType,
     /// What it says: not blank, no control characters but line feed and tab.
-    pub text: Personal<FreeText>,
+    pub text: Pii<FreeText>,
 }

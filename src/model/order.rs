@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 
-use super::{Customer, CustomerId, FreeText, LocalTime, Message, Open, OrderId, Personal, Word};
+use super::{Customer, CustomerId, Extensible, FreeText, LocalTime, Message, OrderId, Pii, StrEnum};
 
 /// A text that is short as a rule: up to 24 bytes it needs no memory of its own, which counts in long lists.
 pub type ShortText = CompactString;
@@ -24,7 +24,7 @@ pub enum OrderStatus {
     Delivered,
 }
 
-impl Word for OrderStatus {
+impl StrEnum for OrderStatus {
     const ALL: &'static [Self] = &[Self::New, Self::Received, Self::Active, Self::Waiting, Self::Cancelled, Self::Delivered];
 
     fn as_str(self) -> &'static str {
@@ -47,7 +47,7 @@ pub struct Order {
     /// What was ordered; only `order` has ever been seen.
     pub kind: Option<ShortText>,
     /// How far it has come.
-    pub status: Option<Open<OrderStatus>>,
+    pub status: Option<Extensible<OrderStatus>>,
     /// When it was placed: with seconds in lists, with minutes in details.
     pub ordered_at: Option<LocalTime>,
     /// When the customer wants it.
@@ -150,9 +150,9 @@ pub struct Provider {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Detail {
     /// What it is.
-    pub name: Option<Personal<FreeText>>,
+    pub name: Option<Pii<FreeText>>,
     /// Its value.
-    pub value: Option<Personal<FreeText>>,
+    pub value: Option<Pii<FreeText>>,
     /// A monthly fee in SEK, as a decimal text.
     pub monthly_fee: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! What callers may do.
 
-use super::{Sight, Word};
+use super::{PiiAccess, StrEnum};
 
 /// One thing that a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub enum Scope {
     PersonalDataRead,
 }
 
-impl Word for Scope {
+impl StrEnum for Scope {
     const ALL: &'static [Self] = &[Self::OrdersRead, Self::OrdersWrite, Self::CustomersRead, Self::PersonalDataRead];
 
     fn as_str(self) -> &'static str {
@@ -47,8 +47,8 @@ impl Scopes {
 
     /// What the caller sees of personal data.
     #[must_use]
-    pub const fn sight(self) -> Sight {
-        if self.has(Scope::PersonalDataRead) { Sight::Plain } else { Sight::Masked }
+    pub const fn pii_access(self) -> PiiAccess {
+        if self.has(Scope::PersonalDataRead) { PiiAccess::Full } else { PiiAccess::Masked }
     }
 }
 

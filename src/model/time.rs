@@ -85,10 +85,10 @@ impl LocalTime {
 /// Days that were met before and have one offset only: for each day of the month, the last such one. Lists speak of few days
 /// and of each of them often.
 #[derive(Debug, Default)]
-pub struct KnownDays([Cell<Option<(Date, Offset)>>; 32]);
+pub struct OffsetCache([Cell<Option<(Date, Offset)>>; 32]);
 
-impl KnownDays {
-    fn place(&self, day: Date) -> Option<&Cell<Option<(Date, Offset)>>> {
+impl OffsetCache {
+    fn slot(&self, day: Date) -> Option<&Cell<Option<(Date, Offset)>>> {
         self.0.get(usize::try_from(day.day()).ok()?)
     }
 }
@@ -123,7 +123,7 @@ impl Zone {
 
     /// Gives a wall-clock time its offset. A time that spring skips moves forward by the length of the gap.
     #[must_use]
-    pub fn local(&self, wall: DateTime) -> LocalTime {
+    pub fn resolve(&self, wall: DateTime) -> LocalTime {
         match self.0.to_ambiguous_timestamp(wall).offset() {
             AmbiguousOffset::Unambiguous { offset } => local_time(wall, offset, offset),
             AmbiguousOffset::Fold { before, after } => local_time(wall, before, after),
@@ -136,21 +136,21 @@ impl Zone {
 
     /// The same as [`Self::local`], faster for days that were met before.
     #[must_use]
-    pub fn local_among(&self, wall: DateTime, known: &KnownDays) -> LocalTime {
+    pub fn resolve_cached(&self, wall: DateTime, known: &OffsetCache) -> LocalTime {
         let day = wall.date();
-        let Some(place) = known.place(day) else { return self.local(wall) };
+        let Some(place) = known.slot(day) else { return self.resolve(wall) };
         match place.get() {
             Some((same, offset)) if same == day => LocalTime { wall, offset, later_offset: offset },
             _ => {
                 place.set(self.only_offset(day).map(|offset| (day, offset)));
-                self.local(wall)
+                self.resolve(wall)
             }
         }
     }
 
     /// The offset of a day that has only one.
     fn only_offset(&self, day: Date) -> Option<Offset> {
-        let midnight = |date: Date| self.local(date.to_datetime(jiff::civil::Time::midnight()));
+        let midnight = |date: Date| self.resolve(date.to_datetime(jiff::civil::Time::midnight()));
         let (first, last) = (midnight(day), midnight(day.tomorrow().ok()?));
         // Where spring skips midnight, the day has times that move.
         let starts_at_midnight = first.wall == day.to_datetime(jiff::civil::Time::midnight());
@@ -176,7 +176,7 @@ impl Zone {
     /// The first instant of a day.
     #[must_use]
     pub fn start_of(&self, date: Date) -> Timestamp {
-        self.local(date.to_datetime(jiff::civil::Time::midnight())).earliest()
+        self.resolve(date.to_datetime(jiff::civil::Time::midnight())).earliest()
     }
 }
 
@@ -203,32 +203,32 @@ mod tests {
     #[test]
     fn a_time_is_shown_with_the_offset_of_its_season() {
         let zone = Zone::stockholm();
-        assert_eq!(zone.local(datetime(2016, 3, 14, 9, 5, 0, 0)).to_string(), "2016-03-14T09:05:00+01:00");
-        assert_eq!(zone.local(datetime(2016, 7, 1, 9, 5, 2, 0)).to_string(), "2016-07-01T09:05:02+02:00");
+        assert_eq!(zone.resolve(datetime(2016, 3, 14, 9, 5, 0, 0)).to_string(), "2016-03-14T09:05:00+01:00");
+        assert_eq!(zone.resolve(datetime(2016, 7, 1, 9, 5, 2, 0)).to_string(), "2016-07-01T09:05:02+02:00");
     }
 
     #[test]
     fn the_repeated_autumn_hour_keeps_both_instants_and_shows_the_earlier() {
-        let time = Zone::stockholm().local(datetime(2016, 10, 30, 2, 30, 0, 0));
+        let time = Zone::stockholm().resolve(datetime(2016, 10, 30, 2, 30, 0, 0));
         assert_eq!(time.to_string(), "2016-10-30T02:30:00+02:00");
         assert_eq!(time.latest().as_second() - time.earliest().as_second(), 3600);
     }
 
     #[test]
     fn a_time_that_spring_skips_moves_forward() {
-        let time = Zone::stockholm().local(datetime(2016, 3, 27, 2, 30, 0, 0));
+        let time = Zone::stockholm().resolve(datetime(2016, 3, 27, 2, 30, 0, 0));
         assert_eq!(time.to_string(), "2016-03-27T03:30:00+02:00");
     }
 
     #[test]
     fn a_known_day_changes_nothing() {
         for zone in ["Europe/Stockholm", "America/Sao_Paulo", "Africa/Cairo"].map(|name| Zone::parse(name).unwrap()) {
-            let known = KnownDays::default();
+            let known = OffsetCache::default();
             for day in 1..=730 {
                 let date = datetime(2016, 1, 1, 0, 0, 0, 0).saturating_add(day.days());
                 for minutes in [0_i64, 30, 90, 150, 210, 30, 0, 1439] {
                     let wall = date.saturating_add(minutes.minutes());
-                    assert_eq!(zone.local_among(wall, &known), zone.local(wall), "{wall} {zone:?}");
+                    assert_eq!(zone.resolve_cached(wall, &known), zone.resolve(wall), "{wall} {zone:?}");
                 }
             }
         }
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_offset_before_1900_is_cut_to_whole_minutes() {
-        assert_eq!(Zone::stockholm().local(datetime(1850, 1, 1, 0, 0, 0, 0)).to_string(), "1850-01-01T00:00:00+00:53");
+        assert_eq!(Zone::stockholm().resolve(datetime(1850, 1, 1, 0, 0, 0, 0)).to_string(), "1850-01-01T00:00:00+00:53");
     }
 
     #[test]

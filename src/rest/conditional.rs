@@ -11,15 +11,15 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
+use super::dto::OrderStatusBody;
 use super::json;
-use super::wire::StatusOfOrder;
-use crate::model::{Open, Order};
+use crate::model::{Extensible, Order};
 
 /// A strong tag, without quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tag(String);
+pub(super) struct ETag(String);
 
-impl Tag {
+impl ETag {
     /// The tag of a body.
     pub(super) fn of(body: &[u8]) -> Self {
         Self::of_all([body])
@@ -28,10 +28,10 @@ impl Tag {
     /// The tag of an order's status: of the status, and of time and type of every row in the log. Equal orders of two upstreams
     /// are not the same one.
     pub(super) fn of_status(upstream: &str, order: &Order) -> Self {
-        let status = order.status.as_ref().map_or("", Open::as_str);
+        let status = order.status.as_ref().map_or("", Extensible::as_str);
         let rows = order.messages.iter().flatten().map(|row| {
             let at = row.at.map(|at| at.to_string()).unwrap_or_default();
-            format!("\n{at} {}", row.kind.as_ref().map_or("", Open::as_str))
+            format!("\n{at} {}", row.kind.as_ref().map_or("", Extensible::as_str))
         });
         let log: String = rows.collect();
         Self::of_all([upstream.as_bytes(), b"\n", status.as_bytes(), log.as_bytes()])
@@ -54,23 +54,23 @@ impl Tag {
 }
 
 /// Answers JSON with its tag, or 304 when the client has it.
-pub(super) fn json_with_tag(headers: &HeaderMap, value: &impl Serialize) -> Response {
+pub(super) fn json_with_etag(headers: &HeaderMap, value: &impl Serialize) -> Response {
     match json::to_bytes(value) {
-        Ok(body) => respond(headers, &Tag::of(&body), "application/json", body),
+        Ok(body) => respond(headers, &ETag::of(&body), "application/json", body),
         Err(problem) => problem.into_response(),
     }
 }
 
 /// Answers the status of an order with the tag that stands for its log too.
-pub(super) fn status_with_tag(headers: &HeaderMap, upstream: &str, order: &Order) -> Response {
-    match json::to_bytes(&StatusOfOrder::from(order.status.as_ref())) {
-        Ok(body) => respond(headers, &Tag::of_status(upstream, order), "application/json", body),
+pub(super) fn status_with_etag(headers: &HeaderMap, upstream: &str, order: &Order) -> Response {
+    match json::to_bytes(&OrderStatusBody::from(order.status.as_ref())) {
+        Ok(body) => respond(headers, &ETag::of_status(upstream, order), "application/json", body),
         Err(problem) => problem.into_response(),
     }
 }
 
 /// Answers a body with its tag, or 304 when the client has it.
-pub(super) fn respond(headers: &HeaderMap, tag: &Tag, content_type: &'static str, body: Bytes) -> Response {
+pub(super) fn respond(headers: &HeaderMap, tag: &ETag, content_type: &'static str, body: Bytes) -> Response {
     let cached = [(ETAG, tag.header()), (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))];
     if is_known(headers, tag) {
         return (StatusCode::NOT_MODIFIED, cached).into_response();
@@ -79,7 +79,7 @@ pub(super) fn respond(headers: &HeaderMap, tag: &Tag, content_type: &'static str
 }
 
 /// Whether `If-None-Match` names the tag, weak or strong. What cannot be read names nothing.
-fn is_known(headers: &HeaderMap, tag: &Tag) -> bool {
+fn is_known(headers: &HeaderMap, tag: &ETag) -> bool {
     let names = |value: &HeaderValue| {
         let condition = Condition::parse([value]);
         condition.is_some_and(|condition| match condition {
@@ -143,7 +143,7 @@ impl Condition {
     }
 
     /// Whether something with this tag is what was asked for. A weak tag never is.
-    pub(super) fn is_met_by(&self, tag: &Tag) -> bool {
+    pub(super) fn matches(&self, tag: &ETag) -> bool {
         match self {
             Self::Any => true,
             Self::Tags(tags) => tags.iter().any(|named| !named.is_weak && named.text == tag.0),
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn lists_stars_and_weak_tags_are_read() {
-        let tag = Tag("abc".to_owned());
+        let tag = ETag("abc".to_owned());
         for (values, is_met) in [
             (&["*"][..], true),
             (&["\"abc\""], true),
@@ -180,7 +180,7 @@ mod tests {
             (&["\"x\",,\t, \"abc\""], true),
             (&["", "\"abc\""], true),
         ] {
-            assert_eq!(condition(values).map(|condition| condition.is_met_by(&tag)), Some(is_met), "{values:?}");
+            assert_eq!(condition(values).map(|condition| condition.matches(&tag)), Some(is_met), "{values:?}");
         }
     }
 

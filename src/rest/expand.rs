@@ -2,13 +2,13 @@
 
 use futures_util::{StreamExt, stream};
 
+use super::dto;
 use super::json;
 use super::list::ListItem;
-use super::problem::{Code, Occurrence, Problem};
-use super::router::Asked;
-use super::wire;
+use super::problem::{Code, Problem, ProblemContext};
+use super::router::RequestState;
 use crate::backend::RequestContext;
-use crate::model::{Order, OrderedBy, Sight};
+use crate::model::{Order, OrderedBy, PiiAccess};
 
 /// The greatest page that can be filled.
 pub(super) const MAX_EXPANDED: usize = 200;
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Expanded {
     order: Order,
-    problem: Option<(Problem, Occurrence)>,
+    problem: Option<(Problem, ProblemContext)>,
 }
 
 impl Expanded {
@@ -30,19 +30,19 @@ impl Expanded {
 }
 
 impl ListItem for Expanded {
-    fn write(&self, sight: Sight, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    fn write(&self, sight: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         let problem = self.problem.as_ref().map(|(problem, occurrence)| problem.details(occurrence));
-        json::write(&wire::Order::new(&self.order, sight).with_problem(problem), out)
+        json::write(&dto::Order::new(&self.order, sight).with_problem(problem), out)
     }
 }
 
 /// The same orders in the same order. The deadline of `context` is for all of them; what it leaves no time for fails.
-pub(super) async fn expand(asked: &Asked, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
+pub(super) async fn expand(asked: &RequestState, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
     let details = |order: Order| async move {
         match asked.backend.order_info(context, order.id).await {
             Ok(details) => Expanded { order: merge(order, details), problem: None },
             Err(error) => {
-                let occurrence = asked.occurrence(&format!("/orders/{}", order.id));
+                let occurrence = asked.problem_context(&format!("/orders/{}", order.id));
                 Expanded { order, problem: Some((Problem::read(&error, Code::OrderNotFound), occurrence)) }
             }
         }

@@ -2,15 +2,15 @@
 
 mod accept;
 mod body;
-mod members;
-mod moment;
+mod datetime;
+mod json_object;
 mod path;
-mod precondition;
+mod preconditions;
 mod query;
 
 pub(super) use accept::{AcceptsJson, AcceptsList};
 pub(super) use body::{JsonBody, MergePatchBody};
-pub(super) use members::Members;
+pub(super) use json_object::Members;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};
-pub(super) use precondition::{IdempotencyKey, IfMatch};
+pub(super) use preconditions::{IdempotencyKey, IfMatch};
 pub(super) use query::{CustomerListQuery, NoQuery, OrderListQuery, decode};

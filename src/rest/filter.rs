@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::extract::OrderListQuery;
-use crate::model::{CustomerId, Open, Order, OrderedBy};
+use crate::model::{CustomerId, Extensible, Order, OrderedBy};
 
 /// What an order must be like.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ impl Filter {
     pub(super) fn includes(&self, order: &Order) -> bool {
         let is_in_time =
             order.ordered_at.is_none_or(|at| at.latest() >= self.since && self.until.is_none_or(|until| at.earliest() < until));
-        let status = order.status.as_ref().map(Open::as_str);
+        let status = order.status.as_ref().map(Extensible::as_str);
         let customer = order.customer.as_ref().map(OrderedBy::id);
         is_in_time
             && (self.status.is_empty() || self.status.iter().any(|wanted| Some(wanted.as_str()) == status))

@@ -15,7 +15,7 @@ use super::problem::{Code, Problem};
 /// # Errors
 /// When a type is used that the API's answers do not have, such as a map.
 pub(super) fn write(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Result<(), Error> {
-    value.serialize(Writer(out))
+    value.serialize(JsonWriter(out))
 }
 
 /// A value as a body of its own.
@@ -31,7 +31,7 @@ pub(super) fn to_bytes(value: &impl Serialize) -> Result<Bytes, Problem> {
 }
 
 /// Writes one value.
-struct Writer<'o>(&'o mut Vec<u8>);
+struct JsonWriter<'o>(&'o mut Vec<u8>);
 
 /// Writes the members or items of one value.
 struct Members<'o> {
@@ -69,7 +69,7 @@ impl SerializeStruct for Members<'_> {
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
-        value.serialize(Writer(self.out))
+        value.serialize(JsonWriter(self.out))
     }
 
     fn end(self) -> Result<(), Error> {
@@ -84,7 +84,7 @@ impl SerializeSeq for Members<'_> {
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.separate();
-        value.serialize(Writer(self.out))
+        value.serialize(JsonWriter(self.out))
     }
 
     fn end(self) -> Result<(), Error> {
@@ -142,7 +142,7 @@ macro_rules! not_in_the_api {
     };
 }
 
-impl<'o> Serializer for Writer<'o> {
+impl<'o> Serializer for JsonWriter<'o> {
     type Ok = ();
     type Error = Error;
     type SerializeSeq = Members<'o>;

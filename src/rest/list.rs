@@ -13,25 +13,25 @@ use futures_util::FutureExt;
 use futures_util::stream::{self, Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 
-pub use encoder::{Encoder, Form, ListItem};
+pub use encoder::{Encoder, ListFormat, ListItem};
 
 use super::extract::AcceptsList;
 use super::problem::Problem;
 use crate::backend::{Item, Items};
-use crate::model::Sight;
+use crate::model::PiiAccess;
 
 /// Answers a list. The answer begins with the first items, or at the end of an empty list, so that a fault before them is a
 /// problem; a fault after them breaks the connection off, so that a list never looks complete when it is not.
 pub(super) async fn respond<T: ListItem>(
     mut items: Items<T>,
     accepted: AcceptsList,
-    sight: Sight,
+    sight: PiiAccess,
     keep: impl FnMut(&T) -> bool + Send + Unpin + 'static,
 ) -> Result<Response, Problem> {
     let AcceptsList { form, is_head } = accepted;
     let first = items.next().await.transpose().map_err(|error| Problem::list(&error))?;
     let items = stream::iter(first.map(Ok)).chain(items).boxed();
-    let mut list = List { items, keep, encoder: Encoder::new(form, sight), stage: Stage::Items };
+    let mut list = ListBody { items, keep, encoder: Encoder::new(form, sight), stage: Stage::Items };
     let piece = list.next().now_or_never().flatten();
     let body = match (piece, &list.stage) {
         // It is all there, so its length is known.
@@ -42,7 +42,7 @@ pub(super) async fn respond<T: ListItem>(
 }
 
 /// The bytes of a list.
-struct List<T, K> {
+struct ListBody<T, K> {
     items: Items<T>,
     keep: K,
     encoder: Encoder,
@@ -66,7 +66,7 @@ pub(super) const MAX_UNREADABLE: usize = 10_000;
 /// How many runs without a wanted item are taken in one go before others get their turn.
 const MAX_IN_A_ROW: usize = 16;
 
-impl<T: ListItem, K: FnMut(&T) -> bool> List<T, K> {
+impl<T: ListItem, K: FnMut(&T) -> bool> ListBody<T, K> {
     fn write(&mut self, run: &[Item<T>]) -> Result<(), BoxError> {
         for item in run {
             match item {
@@ -88,7 +88,7 @@ impl<T: ListItem, K: FnMut(&T) -> bool> List<T, K> {
     }
 }
 
-impl<T, K> Stream for List<T, K>
+impl<T, K> Stream for ListBody<T, K>
 where
     T: ListItem,
     K: FnMut(&T) -> bool + Unpin,

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-use super::list::Form;
+use super::list::ListFormat;
 
 /// Whether a client takes JSON. Without the header it does; a client that names only problems does too, because they are
 /// JSON, and so does one whose header has nothing that could be read.
@@ -12,24 +12,24 @@ pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
 }
 
 /// How a client wants a list, if at all: as JSON unless it prefers lines, or names them while it takes JSON with the rest.
-pub(super) fn list_form(headers: &HeaderMap) -> Option<Form> {
+pub(super) fn list_format(headers: &HeaderMap) -> Option<ListFormat> {
     let ranges = ranges(headers);
     let (json, lines) = (json_quality(&ranges), quality(&ranges, "application", "x-ndjson"));
     let names = |subtype: &str| ranges.iter().any(|range| range.kind == "application" && range.subtype == subtype);
     let prefers_lines = lines > json || lines == json && names("x-ndjson") && !names("json");
     match (json, lines) {
         (0, 0) => None,
-        _ if prefers_lines && !ranges.is_empty() => Some(Form::Ndjson),
-        _ => Some(Form::Json),
+        _ if prefers_lines && !ranges.is_empty() => Some(ListFormat::Ndjson),
+        _ => Some(ListFormat::Json),
     }
 }
 
-fn ranges(headers: &HeaderMap) -> Vec<Range> {
+fn ranges(headers: &HeaderMap) -> Vec<MediaRange> {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(split_list).filter_map(parse_range).collect()
 }
 
-fn json_quality(ranges: &[Range]) -> u16 {
+fn json_quality(ranges: &[MediaRange]) -> u16 {
     match quality(ranges, "application", "json") {
         _ if ranges.is_empty() => 1000,
         0 if !excludes_json(ranges) => quality(ranges, "application", "problem+json"),
@@ -39,15 +39,15 @@ fn json_quality(ranges: &[Range]) -> u16 {
 
 /// A media range with its weight in thousandths.
 #[derive(Debug)]
-struct Range {
+struct MediaRange {
     kind: String,
     subtype: String,
     quality: u16,
 }
 
 /// How much a type is wanted: the most specific range decides.
-fn quality(ranges: &[Range], kind: &str, subtype: &str) -> u16 {
-    let specificity = |range: &Range| match (range.kind.as_str(), range.subtype.as_str()) {
+fn quality(ranges: &[MediaRange], kind: &str, subtype: &str) -> u16 {
+    let specificity = |range: &MediaRange| match (range.kind.as_str(), range.subtype.as_str()) {
         ("*", "*") => Some(1),
         (other, "*") if other == kind => Some(2),
         (other, exact) if other == kind && exact == subtype => Some(3),
@@ -57,7 +57,7 @@ fn quality(ranges: &[Range], kind: &str, subtype: &str) -> u16 {
     best.map_or(0, |(_, quality)| quality)
 }
 
-fn excludes_json(ranges: &[Range]) -> bool {
+fn excludes_json(ranges: &[MediaRange]) -> bool {
     ranges.iter().any(|range| range.kind == "application" && range.subtype == "json" && range.quality == 0)
 }
 
@@ -71,14 +71,14 @@ fn split_list(value: &str) -> Vec<&str> {
     value.split(at_comma).collect()
 }
 
-fn parse_range(text: &str) -> Option<Range> {
+fn parse_range(text: &str) -> Option<MediaRange> {
     let mut parts = text.split(';');
     let (kind, subtype) = parts.next()?.trim().split_once('/')?;
     let weight = parts.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("q").then(|| parse_quality(value.trim()))
     });
-    Some(Range {
+    Some(MediaRange {
         kind: kind.to_ascii_lowercase(),
         subtype: subtype.to_ascii_lowercase(),
         quality: weight.unwrap_or(Some(1000))?,
@@ -139,24 +139,24 @@ mod tests {
 
     #[test]
     fn a_list_comes_in_lines_when_they_are_named_or_preferred() {
-        let form = |value: &str| list_form(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(value).unwrap())]));
-        assert_eq!(list_form(&HeaderMap::new()), Some(Form::Json));
+        let form = |value: &str| list_format(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(value).unwrap())]));
+        assert_eq!(list_format(&HeaderMap::new()), Some(ListFormat::Json));
         for (value, expected) in [
-            ("*/*", Some(Form::Json)),
-            ("application/*", Some(Form::Json)),
-            ("nonsense", Some(Form::Json)),
-            ("application/x-ndjson", Some(Form::Ndjson)),
-            ("application/x-ndjson, */*", Some(Form::Ndjson)),
-            ("application/x-ndjson, */*;q=0.1", Some(Form::Ndjson)),
-            ("application/x-ndjson, application/json", Some(Form::Json)),
-            ("application/x-ndjson, application/json;q=0.9", Some(Form::Ndjson)),
-            ("application/x-ndjson;q=0.5, application/json;q=0.9", Some(Form::Json)),
-            ("application/x-ndjson, application/problem+json", Some(Form::Ndjson)),
-            ("application/json;q=0, */*", Some(Form::Ndjson)),
-            ("application/x-ndjson;q=0, */*", Some(Form::Json)),
+            ("*/*", Some(ListFormat::Json)),
+            ("application/*", Some(ListFormat::Json)),
+            ("nonsense", Some(ListFormat::Json)),
+            ("application/x-ndjson", Some(ListFormat::Ndjson)),
+            ("application/x-ndjson, */*", Some(ListFormat::Ndjson)),
+            ("application/x-ndjson, */*;q=0.1", Some(ListFormat::Ndjson)),
+            ("application/x-ndjson, application/json", Some(ListFormat::Json)),
+            ("application/x-ndjson, application/json;q=0.9", Some(ListFormat::Ndjson)),
+            ("application/x-ndjson;q=0.5, application/json;q=0.9", Some(ListFormat::Json)),
+            ("application/x-ndjson, application/problem+json", Some(ListFormat::Ndjson)),
+            ("application/json;q=0, */*", Some(ListFormat::Ndjson)),
+            ("application/x-ndjson;q=0, */*", Some(ListFormat::Json)),
             ("application/x-ndjson;q=0", None),
             ("text/html", None),
-            ("application/problem+json", Some(Form::Json)),
+            ("application/problem+json", Some(ListFormat::Json)),
         ] {
             assert_eq!(form(value), expected, "{value}");
         }

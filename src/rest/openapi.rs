@@ -7,10 +7,10 @@ use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{RefOr, Schema, Server};
 
-use super::permission::SCHEMES;
+use super::dto::{NewMessage, StatusChange, masked};
 use super::problem::{Details, FieldError, Outcome};
+use super::require_scope::SCHEMES;
 use super::router::operations;
-use super::wire::{NewMessage, StatusChange, personal};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,7 +38,7 @@ pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
     let mut document = Frame::openapi();
     document.merge(operations().into_openapi());
     close_bodies(&mut document);
-    personal::inline(&mut document);
+    masked::inline(&mut document);
     add_security_schemes(&mut document);
     document.servers = Some(vec![Server::new(base_path)]);
     document

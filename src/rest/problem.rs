@@ -4,8 +4,8 @@
 //! [`render`], writes the body, because only there it is known which request it answers.
 
 mod code;
-mod failure;
-mod page;
+mod from_error;
+mod html;
 mod responses;
 
 use std::borrow::Cow;
@@ -19,8 +19,8 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use code::{Code, Row};
-pub(super) use page::page;
+pub use code::{Code, CodeInfo};
+pub(super) use html::page;
 pub(super) use responses::{
     AccessProblems, BodyProblems, CustomerNotFound, MessageProblems, OrderNotFound, ReadProblems, RequestProblems,
     StatusProblems, WriteProblems,
@@ -28,10 +28,10 @@ pub(super) use responses::{
 
 /// Something that went wrong, as it will be told.
 #[derive(Debug, Clone)]
-pub struct Problem(Box<Facts>);
+pub struct Problem(Box<ProblemData>);
 
 #[derive(Debug, Clone)]
-struct Facts {
+struct ProblemData {
     code: Code,
     status: StatusCode,
     detail: Cow<'static, str>,
@@ -139,9 +139,9 @@ impl Problem {
     /// A problem with the usual status of its code.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Facts {
+        Self(Box::new(ProblemData {
             code,
-            status: code.row().status,
+            status: code.info().status,
             detail: detail.into(),
             errors: Vec::new(),
             upstream_message: None,
@@ -196,7 +196,7 @@ impl IntoResponse for Problem {
 
 /// Which request had a problem.
 #[derive(Debug, Clone)]
-pub struct Occurrence {
+pub struct ProblemContext {
     /// The path below which all routes are.
     pub base_path: Arc<str>,
     /// The path of the request, without its query.
@@ -208,9 +208,9 @@ pub struct Occurrence {
 impl Problem {
     /// The problem as clients read it.
     #[must_use]
-    pub fn details<'a>(&'a self, occurrence: &'a Occurrence) -> Details<'a> {
+    pub fn details<'a>(&'a self, occurrence: &'a ProblemContext) -> Details<'a> {
         let Self(facts) = self;
-        let Row { code, title, .. } = facts.code.row();
+        let CodeInfo { code, title, .. } = facts.code.info();
         Details {
             r#type: format!("{}/problems/{code}", occurrence.base_path.trim_end_matches('/')),
             title,
@@ -228,14 +228,14 @@ impl Problem {
 }
 
 /// Writes the body of a problem, also of an error status that somebody else set without explaining it.
-pub fn render(mut response: Response, occurrence: impl FnOnce() -> Occurrence) -> Response {
+pub fn render(mut response: Response, occurrence: impl FnOnce() -> ProblemContext) -> Response {
     let status = response.status();
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
             let code = Code::for_status(status);
-            let Problem(facts) = Problem::new(code, code.row().title);
-            Problem(Box::new(Facts { status, ..*facts }))
+            let Problem(facts) = Problem::new(code, code.info().title);
+            Problem(Box::new(ProblemData { status, ..*facts }))
         }
         None => return response,
     };

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::document;
-use super::permission::needs;
-use super::problem::{Code, Occurrence, Problem};
+use super::docs;
+use super::problem::{Code, Problem, ProblemContext};
+use super::require_scope::require_scope;
 use super::routes::{
     add_order_message, change_order_status, get_customer, get_order, get_order_status, list_customers, list_order_messages,
     list_orders,
@@ -24,25 +24,25 @@ use super::routes::{
 use crate::audit::AuditContext;
 use crate::auth::Principal;
 use crate::backend::{Backend, RequestContext};
-use crate::model::{Scope, Sight, Zone};
-use crate::writes::Writes;
+use crate::model::{PiiAccess, Scope, Zone};
+use crate::writes::WriteCoordinator;
 
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
-pub struct Gateway {
+pub struct AppState {
     /// By their names.
-    order_systems: Arc<BTreeMap<String, OrderSystem>>,
+    upstreams: Arc<BTreeMap<String, UpstreamHandle>>,
     timeouts: Timeouts,
     base_path: Arc<str>,
 }
 
 /// An order system as handlers see it. Cheap to clone.
 #[derive(Clone)]
-pub struct OrderSystem {
+pub struct UpstreamHandle {
     /// Its reads.
     pub backend: Arc<dyn Backend>,
     /// Its writes.
-    pub writes: Writes,
+    pub writes: WriteCoordinator,
     /// The zone of its times.
     pub zone: Zone,
 }
@@ -58,17 +58,17 @@ pub struct Timeouts {
     pub body: Duration,
 }
 
-impl Gateway {
+impl AppState {
     /// A gateway to order systems, by their names, with all routes below `base_path`.
     #[must_use]
-    pub fn new(order_systems: BTreeMap<String, OrderSystem>, timeouts: Timeouts, base_path: &str) -> Self {
-        Self { order_systems: Arc::new(order_systems), timeouts, base_path: base_path.into() }
+    pub fn new(order_systems: BTreeMap<String, UpstreamHandle>, timeouts: Timeouts, base_path: &str) -> Self {
+        Self { upstreams: Arc::new(order_systems), timeouts, base_path: base_path.into() }
     }
 
     /// Who makes the request, and the order system that it is for. Nobody is let through by default.
-    pub(super) fn asked<'p>(&self, parts: &'p Parts) -> Result<(&'p AuditContext, &OrderSystem), Problem> {
-        let trail = parts.extensions.get::<AuditContext>();
-        let known = trail.and_then(|trail| Some((trail, self.order_systems.get(trail.caller.upstream())?)));
+    pub(super) fn resolve<'p>(&self, parts: &'p Parts) -> Result<(&'p AuditContext, &UpstreamHandle), Problem> {
+        let audit = parts.extensions.get::<AuditContext>();
+        let known = audit.and_then(|audit| Some((audit, self.upstreams.get(audit.caller.upstream())?)));
         known.ok_or_else(|| Problem::new(Code::InternalError, "The request has come without a caller."))
     }
 
@@ -79,51 +79,51 @@ impl Gateway {
 
 /// Who asks, the order system that a request is for, and the request's deadline and record.
 #[derive(Clone)]
-pub(super) struct Asked {
+pub(super) struct RequestState {
     pub(super) backend: Arc<dyn Backend>,
-    pub(super) writes: Writes,
+    pub(super) writes: WriteCoordinator,
     pub(super) zone: Zone,
     /// Who asks.
-    pub(super) trail: AuditContext,
+    pub(super) audit: AuditContext,
     pub(super) context: RequestContext,
     list_timeout: Duration,
     base_path: Arc<str>,
 }
 
-impl Asked {
+impl RequestState {
     /// The same request with the time that a list may take.
-    pub(super) fn for_list(&self) -> RequestContext {
+    pub(super) fn list_context(&self) -> RequestContext {
         self.context.with_deadline(Instant::now() + self.list_timeout)
     }
 
     /// Who asks.
-    pub(super) const fn caller(&self) -> &Principal {
-        &self.trail.caller
+    pub(super) const fn principal(&self) -> &Principal {
+        &self.audit.caller
     }
 
     /// What the caller sees of personal data.
-    pub(super) fn sight(&self) -> Sight {
-        self.caller().scopes().sight()
+    pub(super) fn pii_access(&self) -> PiiAccess {
+        self.principal().scopes().pii_access()
     }
 
     /// What a problem with `path` is told by, when it is part of an answer to this request.
-    pub(super) fn occurrence(&self, path: &str) -> Occurrence {
+    pub(super) fn problem_context(&self, path: &str) -> ProblemContext {
         let instance = format!("{}{path}", self.base_path.trim_end_matches('/'));
-        Occurrence { base_path: Arc::clone(&self.base_path), instance, request_id: Arc::clone(&self.trail.request_id) }
+        ProblemContext { base_path: Arc::clone(&self.base_path), instance, request_id: Arc::clone(&self.audit.request_id) }
     }
 }
 
-impl FromRequestParts<Gateway> for Asked {
+impl FromRequestParts<AppState> for RequestState {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let (trail, OrderSystem { backend, writes, zone }) = gateway.asked(parts)?;
+    async fn from_request_parts(parts: &mut Parts, gateway: &AppState) -> Result<Self, Problem> {
+        let (audit, UpstreamHandle { backend, writes, zone }) = gateway.resolve(parts)?;
         let context = parts.extensions.get::<RequestContext>().cloned();
         Ok(Self {
             backend: Arc::clone(backend),
             writes: writes.clone(),
             zone: zone.clone(),
-            trail: trail.clone(),
+            audit: audit.clone(),
             context: context.unwrap_or_else(|| RequestContext::within(gateway.timeouts.request)),
             list_timeout: gateway.timeouts.list,
             base_path: Arc::clone(&gateway.base_path),
@@ -132,29 +132,29 @@ impl FromRequestParts<Gateway> for Asked {
 }
 
 /// The operations, with their description.
-pub(super) fn operations() -> OpenApiRouter<Gateway> {
+pub(super) fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(needs(Scope::OrdersRead, routes!(list_orders::list_orders)))
-        .routes(needs(Scope::OrdersRead, routes!(get_order::get_order)))
-        .routes(needs(Scope::OrdersRead, routes!(get_order_status::get_order_status)))
-        .routes(needs(Scope::OrdersWrite, routes!(change_order_status::change_order_status)))
-        .routes(needs(Scope::OrdersRead, routes!(list_order_messages::list_order_messages)))
-        .routes(needs(Scope::OrdersWrite, routes!(add_order_message::add_order_message)))
-        .routes(needs(Scope::CustomersRead, routes!(list_customers::list_customers)))
-        .routes(needs(Scope::CustomersRead, routes!(get_customer::get_customer)))
+        .routes(require_scope(Scope::OrdersRead, routes!(list_orders::list_orders)))
+        .routes(require_scope(Scope::OrdersRead, routes!(get_order::get_order)))
+        .routes(require_scope(Scope::OrdersRead, routes!(get_order_status::get_order_status)))
+        .routes(require_scope(Scope::OrdersWrite, routes!(change_order_status::change_order_status)))
+        .routes(require_scope(Scope::OrdersRead, routes!(list_order_messages::list_order_messages)))
+        .routes(require_scope(Scope::OrdersWrite, routes!(add_order_message::add_order_message)))
+        .routes(require_scope(Scope::CustomersRead, routes!(list_customers::list_customers)))
+        .routes(require_scope(Scope::CustomersRead, routes!(get_customer::get_customer)))
 }
 
 /// All routes.
-pub fn router(gateway: Gateway) -> Router {
+pub fn router(gateway: AppState) -> Router {
     let base_path = Arc::clone(&gateway.base_path);
     let (operations, _) = operations().split_for_parts();
-    let routes = operations.with_state(gateway).merge(document::routes(&base_path));
+    let routes = operations.with_state(gateway).merge(docs::routes(&base_path));
     let all = if &*base_path == "/" {
-        routes.route("/", get(|| async { document::to("swagger-ui/") }))
+        routes.route("/", get(|| async { docs::to("swagger-ui/") }))
     } else {
         nested(&base_path, routes)
     };
-    all.method_not_allowed_fallback(other_method).fallback(no_route)
+    all.method_not_allowed_fallback(method_not_allowed).fallback(route_not_found)
 }
 
 /// Both `/base` and `/base/` lead to the documentation. The router takes them for the same path when it nests, but relative
@@ -164,16 +164,16 @@ fn nested(base_path: &str, routes: Router) -> Router {
     let from_base = format!("{name}/swagger-ui/");
     Router::new()
         .nest(base_path, routes)
-        .route(base_path, get(move || async move { document::to(&from_base) }))
-        .route(&format!("{base_path}/"), get(|| async { document::to("swagger-ui/") }))
+        .route(base_path, get(move || async move { docs::to(&from_base) }))
+        .route(&format!("{base_path}/"), get(|| async { docs::to("swagger-ui/") }))
 }
 
-async fn no_route() -> Problem {
+async fn route_not_found() -> Problem {
     Problem::new(Code::RouteNotFound, "The gateway has no such path.")
 }
 
 /// The header `Allow` is added by the router.
-async fn other_method(method: Method) -> Response {
+async fn method_not_allowed(method: Method) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
     }

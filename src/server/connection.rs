@@ -23,8 +23,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
-use super::watch::Watch;
-use super::{Closing, Limits, stream};
+use super::connection_timeouts::ConnectionTimeouts;
+use super::{DrainSignal, Limits, monitored_io};
 
 /// What a connection needs.
 pub(super) struct Connection<S> {
@@ -32,15 +32,15 @@ pub(super) struct Connection<S> {
     /// By what it is encrypted, as it is when the connection opens.
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) limits: Limits,
-    pub(super) closing: Closing,
+    pub(super) drain_signal: DrainSignal,
     /// Told when the connection shall end with the request it is at.
     pub(super) stopping: CancellationToken,
     /// Told when it shall end now.
-    pub(super) over: CancellationToken,
+    pub(super) force_close: CancellationToken,
 }
 
 /// How long, after a stop has begun, a client may take over the head of a request, or the first one of its connection.
-const LAST_HEAD: Duration = Duration::from_secs(1);
+const DRAIN_HEAD_GRACE: Duration = Duration::from_secs(1);
 
 impl<S> Connection<S>
 where
@@ -50,15 +50,15 @@ where
     /// Serves its requests until the client or the server ends it, or the client takes too long over something. A client that
     /// breaks its connection off is no news, nor is one that cannot or may not open it.
     pub(super) async fn serve(self, socket: TcpStream, peer: SocketAddr) {
-        let Self { service, tls, limits, closing, stopping, over } = self;
+        let Self { service, tls, limits, drain_signal, stopping, force_close: over } = self;
         // Small answers should not wait for more.
         let _ = socket.set_nodelay(true);
-        let watch = Watch::new(limits);
-        let mut too_long = pin!(watch.too_long());
+        let watch = ConnectionTimeouts::new(limits);
+        let mut too_long = pin!(watch.timed_out());
         // A handshake takes its time from that of the first head.
         let opened = tokio::select! {
             biased;
-            opened = stream::open(socket, tls, watch.clone()) => opened,
+            opened = monitored_io::open(socket, tls, watch.clone()) => opened,
             () = too_long.as_mut() => return,
             () = over.cancelled() => return,
         };
@@ -68,12 +68,12 @@ where
         };
         let seen = watch.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let response = Responding::begin(&seen, &request);
+            let response = ResponseGuard::begin(&seen, &request);
             request.extensions_mut().insert(ConnectInfo(peer));
-            let (service, closing) = (service.clone(), closing.clone());
+            let (service, drain_signal) = (service.clone(), drain_signal.clone());
             async move {
                 let mut answer = service.oneshot(request).await?;
-                if closing.has_begun() {
+                if drain_signal.has_begun() {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 // The response is over when its body goes, and takes this with it.
@@ -91,7 +91,7 @@ where
         let mut last_request = pin!(async {
             stopping.cancelled().await;
             if watch.is_in_head() {
-                sleep(LAST_HEAD).await;
+                sleep(DRAIN_HEAD_GRACE).await;
             }
         });
         let mut is_stopping = false;
@@ -114,16 +114,16 @@ where
 }
 
 /// A request that is being answered, until its response is over or nobody works at it any more.
-struct Responding(Watch);
+struct ResponseGuard(ConnectionTimeouts);
 
-impl Responding {
-    fn begin(watch: &Watch, request: &Request<Incoming>) -> Self {
-        watch.request_came(!request.body().is_end_stream());
+impl ResponseGuard {
+    fn begin(watch: &ConnectionTimeouts, request: &Request<Incoming>) -> Self {
+        watch.request_received(!request.body().is_end_stream());
         Self(watch.clone())
     }
 }
 
-impl Drop for Responding {
+impl Drop for ResponseGuard {
     fn drop(&mut self) {
         self.0.response_ended();
     }

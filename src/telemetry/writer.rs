@@ -10,17 +10,17 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How many bytes may wait to be written.
-const MAX_WAITING: usize = 2 * 1024 * 1024;
+const MAX_QUEUED_BYTES: usize = 2 * 1024 * 1024;
 /// How long lines are gathered before they are written together: to wake a thread for each would cost more than the line.
-const GATHERING: Duration = Duration::from_millis(10);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(10);
 /// How long the end waits for lines to be written.
-const LAST_LINES: Duration = Duration::from_secs(2);
+const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much memory is kept for the next lines.
 const KEPT: usize = 64 * 1024;
 
 /// Takes lines, and never waits. Clones are the same one.
 #[derive(Debug, Clone)]
-pub(super) struct Lines(Arc<Shared>);
+pub(super) struct LogQueue(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -39,7 +39,7 @@ struct Waiting {
     is_done: bool,
 }
 
-impl Lines {
+impl LogQueue {
     /// Writes lines to `out`, which holds nothing back, in a thread of its own.
     pub(super) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared { waiting: Mutex::default(), has_changed: Condvar::new(), lost: AtomicU64::new(0) });
@@ -49,7 +49,7 @@ impl Lines {
     }
 
     /// How many were lost, because they could not be written, or those before were not yet.
-    pub(super) fn lost(&self) -> u64 {
+    pub(super) fn dropped(&self) -> u64 {
         self.0.lost.load(Ordering::Relaxed)
     }
 
@@ -58,7 +58,7 @@ impl Lines {
         let Self(shared) = self;
         shared.waiting().is_closed = true;
         shared.has_changed.notify_all();
-        let _ = shared.has_changed.wait_timeout_while(shared.waiting(), LAST_LINES, |waiting| !waiting.is_done);
+        let _ = shared.has_changed.wait_timeout_while(shared.waiting(), SHUTDOWN_FLUSH_TIMEOUT, |waiting| !waiting.is_done);
     }
 }
 
@@ -88,7 +88,7 @@ impl Shared {
     fn take(&self, text: &mut Vec<u8>) -> bool {
         let is_idle = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.is_closed;
         let waiting = self.has_changed.wait_while(self.waiting(), is_idle).unwrap_or_else(PoisonError::into_inner);
-        let gathered = self.has_changed.wait_timeout_while(waiting, GATHERING, |waiting| !waiting.is_closed);
+        let gathered = self.has_changed.wait_timeout_while(waiting, FLUSH_INTERVAL, |waiting| !waiting.is_closed);
         let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         mem::swap(&mut waiting.text, text);
         !text.is_empty()
@@ -108,7 +108,7 @@ fn write_as_far_as_possible(out: &mut impl Write, text: &[u8]) -> usize {
             Ok(0) => break,
             Ok(count) => written += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHERING),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(FLUSH_INTERVAL),
             Err(_) => break,
         }
     }
@@ -119,7 +119,7 @@ fn lines_in(text: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', text).count().try_into().unwrap_or(u64::MAX)
 }
 
-impl<'w> MakeWriter<'w> for Lines {
+impl<'w> MakeWriter<'w> for LogQueue {
     type Writer = &'w Self;
 
     fn make_writer(&'w self) -> &'w Self {
@@ -128,11 +128,11 @@ impl<'w> MakeWriter<'w> for Lines {
 }
 
 /// Every call brings a whole line.
-impl Write for &Lines {
+impl Write for &LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let Lines(shared) = self;
+        let LogQueue(shared) = self;
         let mut waiting = shared.waiting();
-        if waiting.is_closed || waiting.text.len() + line.len() > MAX_WAITING {
+        if waiting.is_closed || waiting.text.len() + line.len() > MAX_QUEUED_BYTES {
             shared.lost.fetch_add(1, Ordering::Relaxed);
             return Ok(line.len());
         }
@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    fn log(mut lines: &Lines, numbers: std::ops::Range<usize>) -> String {
+    fn log(mut lines: &LogQueue, numbers: std::ops::Range<usize>) -> String {
         let all: Vec<String> = numbers.map(|number| format!("line {number}\n")).collect();
         for line in &all {
             lines.write_all(line.as_bytes()).expect("never fails");
@@ -181,42 +181,42 @@ mod tests {
     #[test]
     fn every_line_is_written_in_order_also_the_last_ones() {
         let (out, read) = mpsc::sync_channel(1_000);
-        let lines = Lines::to(Reader(out)).expect("a thread");
+        let lines = LogQueue::to(Reader(out)).expect("a thread");
         let mut expected = log(&lines, 0..500);
-        thread::sleep(2 * GATHERING);
+        thread::sleep(2 * FLUSH_INTERVAL);
         expected += &log(&lines, 500..1_000);
         lines.close();
         let written = String::from_utf8(read.try_iter().collect::<Vec<_>>().concat()).expect("UTF-8");
-        assert_eq!((written == expected, lines.lost()), (true, 0));
+        assert_eq!((written == expected, lines.dropped()), (true, 0));
     }
 
     #[test]
     fn what_nobody_reads_is_lost_beyond_the_limit_and_counted() {
         let (out, read) = mpsc::sync_channel(0);
-        let lines = Lines::to(Reader(out)).expect("a thread");
+        let lines = LogQueue::to(Reader(out)).expect("a thread");
         log(&lines, 0..1);
         // The first line is being written from now on.
         while !lines.0.waiting().text.is_empty() {
             thread::yield_now();
         }
-        let line = vec![b'x'; MAX_WAITING / 4];
+        let line = vec![b'x'; MAX_QUEUED_BYTES / 4];
         for _ in 0..6 {
             (&lines).write_all(&line).expect("never fails");
         }
-        assert_eq!(lines.lost(), 2);
+        assert_eq!(lines.dropped(), 2);
         assert_eq!(read.recv(), Ok(b"line 0\n".to_vec()));
-        assert_eq!(read.recv().map(|text| text.len()), Ok(MAX_WAITING));
-        assert_eq!(lines.lost(), 2);
+        assert_eq!(read.recv().map(|text| text.len()), Ok(MAX_QUEUED_BYTES));
+        assert_eq!(lines.dropped(), 2);
     }
 
     #[test]
     fn what_cannot_be_written_is_counted() {
         let (out, read) = mpsc::sync_channel(0);
         drop(read);
-        let lines = Lines::to(Reader(out)).expect("a thread");
+        let lines = LogQueue::to(Reader(out)).expect("a thread");
         log(&lines, 0..3);
         lines.close();
-        assert_eq!(lines.lost(), 3);
+        assert_eq!(lines.dropped(), 3);
     }
 
     /// Takes so many bytes, is full for a moment or for good, and takes again.
@@ -241,15 +241,15 @@ mod tests {
     /// What is written, and how many lines are lost, of two batches of three lines of seven bytes.
     fn through(room: Vec<io::Result<usize>>) -> (String, u64) {
         let taken = Arc::default();
-        let lines = Lines::to(Narrow { taken: Arc::clone(&taken), room }).expect("a thread");
+        let lines = LogQueue::to(Narrow { taken: Arc::clone(&taken), room }).expect("a thread");
         log(&lines, 0..3);
         while !lines.0.waiting().text.is_empty() {
-            thread::sleep(GATHERING);
+            thread::sleep(FLUSH_INTERVAL);
         }
         log(&lines, 3..6);
         lines.close();
         let text = String::from_utf8(taken.lock().unwrap().clone()).expect("UTF-8");
-        (text, lines.lost())
+        (text, lines.dropped())
     }
 
     #[test]
@@ -269,9 +269,9 @@ mod tests {
 
     #[test]
     fn what_comes_after_the_end_is_counted() {
-        let lines = Lines::to(Vec::new()).expect("a thread");
+        let lines = LogQueue::to(Vec::new()).expect("a thread");
         lines.close();
         log(&lines, 0..2);
-        assert_eq!(lines.lost(), 2);
+        assert_eq!(lines.dropped(), 2);
     }
 }

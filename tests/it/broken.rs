@@ -14,9 +14,9 @@ use tjansteguiden_gateway::backend::{Backend, Items, RequestContext, Result};
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::metrics::Metrics;
 use tjansteguiden_gateway::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, Zone};
-use tjansteguiden_gateway::rest::{self, OrderSystem, Timeouts};
+use tjansteguiden_gateway::rest::{self, Timeouts, UpstreamHandle};
 use tjansteguiden_gateway::server::{Limits, Server};
-use tjansteguiden_gateway::writes::{Markers, Settings, Writes};
+use tjansteguiden_gateway::writes::{MarkerSigner, Settings, WriteCoordinator};
 use tjansteguiden_gateway::{middleware, resilience};
 use tokio_util::task::TaskTracker;
 
@@ -68,10 +68,10 @@ impl Backend for Breaking {
 
 async fn gateway(breaking: &Arc<Breaking>) -> SocketAddr {
     let (metrics, backend) = (Metrics::default(), Arc::clone(breaking) as Arc<dyn Backend>);
-    let writes = Writes::new(Settings {
+    let writes = WriteCoordinator::new(Settings {
         backend: Arc::clone(&backend),
-        markers: Markers::new("0123456789abcdef".into(), None),
-        budget: Arc::new(resilience::Budget::default()),
+        markers: MarkerSigner::new("0123456789abcdef".into(), None),
+        budget: Arc::new(resilience::RetryBudget::default()),
         connect_timeout: Duration::from_secs(1),
         timeout: Duration::from_secs(1),
         settle_time: Duration::from_secs(35),
@@ -79,10 +79,10 @@ async fn gateway(breaking: &Arc<Breaking>) -> SocketAddr {
         upstream: metrics.upstream("default"),
         tasks: TaskTracker::new(),
     });
-    let order_system = OrderSystem { backend, writes, zone: Zone::stockholm() };
+    let order_system = UpstreamHandle { backend, writes, zone: Zone::stockholm() };
     let time = Duration::from_secs(5);
     let timeouts = Timeouts { request: time, list: time, body: time };
-    let routes = rest::router(rest::Gateway::new(BTreeMap::from([("default".to_owned(), order_system)]), timeouts, "/"));
+    let routes = rest::router(rest::AppState::new(BTreeMap::from([("default".to_owned(), order_system)]), timeouts, "/"));
     let settings = middleware::Settings {
         base_path: "/".into(),
         request_timeout: time,

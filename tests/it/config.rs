@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tjansteguiden_gateway::config::{Config, Faults, Reread};
+use tjansteguiden_gateway::config::{Config, Faults, ReloadOutcome};
 
 fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
     let mut path = tempfile::NamedTempFile::new().expect("a file");
@@ -200,13 +200,13 @@ fn a_secret_for_marks_is_long_also_when_its_file_is_read_anew() {
     let config = load("", &[&upstream[..], &[("GATEWAY__SERVER__SECRET_FILE", &path)]].concat()).expect("a configuration");
     let reload = config.reloads().into_iter().find(|reload| reload.key() == "server.secret").expect("a secret");
     write(short);
-    assert_eq!(reload.reread(), Reread::New);
-    assert!(matches!(reload.reread(), Reread::Unusable(_)));
+    assert_eq!(reload.reload(), ReloadOutcome::Pending);
+    assert!(matches!(reload.reload(), ReloadOutcome::Rejected(_)));
     let secret = config.server.secret.expect("a secret");
     assert_eq!(secret.with(str::to_owned), "0123456789abcdef");
     write("fedcba9876543210");
-    assert_eq!(reload.reread(), Reread::New);
-    assert_eq!((reload.reread(), secret.with(str::to_owned)), (Reread::Changed, "fedcba9876543210".to_owned()));
+    assert_eq!(reload.reload(), ReloadOutcome::Pending);
+    assert_eq!((reload.reload(), secret.with(str::to_owned)), (ReloadOutcome::Reloaded, "fedcba9876543210".to_owned()));
 }
 
 #[test]

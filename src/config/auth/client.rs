@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use crate::auth::hash_of_key;
 use crate::config::reload::{Contents, Loaded};
 use crate::config::server::rate;
-use crate::config::settings::{Misfit, Settings};
-use crate::model::{Scope, Scopes, Word};
+use crate::config::settings::{ConfigError, Settings};
+use crate::model::{Scope, Scopes, StrEnum};
 
 /// A client that is known by its key. The variables are those of a client `shop`.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ fn read(settings: &mut Settings, name: &str, upstreams: &BTreeSet<String>) -> Op
 
 fn read_hashes(settings: &mut Settings, key: &str) -> Option<Loaded<Vec<KeyHash>>> {
     let file_key = format!("{key}_file");
-    let (is_given, has_file) = (settings.has(key), settings.has(&file_key));
+    let (is_given, has_file) = (settings.is_pending(key), settings.is_pending(&file_key));
     let given = settings.list(key, &[]);
     let file = settings.optional(&file_key, |path| Ok(PathBuf::from(path)));
     let hashes = match (is_given, has_file) {
@@ -73,7 +73,7 @@ fn read_hashes(settings: &mut Settings, key: &str) -> Option<Loaded<Vec<KeyHash>
     hashes.map_err(|misfit| settings.fault(key, &misfit)).ok()
 }
 
-fn parse_lines(contents: &[Contents]) -> Result<Vec<KeyHash>, Misfit> {
+fn parse_lines(contents: &[Contents]) -> Result<Vec<KeyHash>, ConfigError> {
     let texts: Result<Vec<_>, _> = contents.iter().map(|bytes| std::str::from_utf8(bytes)).collect();
     let texts = texts.map_err(|_| "names a file that is no text".to_owned())?;
     parse_all(
@@ -84,7 +84,7 @@ fn parse_lines(contents: &[Contents]) -> Result<Vec<KeyHash>, Misfit> {
     )
 }
 
-fn parse_all<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Vec<KeyHash>, Misfit> {
+fn parse_all<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Vec<KeyHash>, ConfigError> {
     let hashes: Option<Vec<_>> = texts.map(|text| parse_hash(text.trim())).collect();
     let hashes = hashes.filter(|hashes| !hashes.is_empty());
     hashes.ok_or_else(|| "must be SHA-256 in 64 hexadecimal digits, one for each key, and not that of nothing".to_owned())

@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use rustls::ClientConfig;
 use url::Url;
 
-use crate::config::settings::{Misfit, Settings};
+use crate::config::settings::{ConfigError, Settings};
 use crate::config::upstream::{is_loopback, proxy};
 use crate::config::{Loaded, tls};
 
@@ -57,7 +57,7 @@ pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Opt
     if upstream_claim.is_none() && upstreams.len() > 1 {
         settings.fault("auth.jwt.upstream_claim", "is missing: there is more than one upstream, and a token must say which");
     }
-    let scope_claim = settings.or("auth.jwt.scope_claim", "scope".to_owned(), claim);
+    let scope_claim = settings.or_default("auth.jwt.scope_claim", "scope".to_owned(), claim);
     let keys_from = jwks_url.clone().or_else(|| issuer.as_ref().map(|(_, url)| url.clone()));
     let is_plain = keys_from.as_ref().is_some_and(|url| url.scheme() == "http");
     let tls = tls::client(settings, "auth.jwt", is_plain);
@@ -77,7 +77,7 @@ pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Opt
 }
 
 /// Whoever can change the keys on the way can sign tokens, so they come by https.
-fn url(text: &str) -> Result<Url, Misfit> {
+fn url(text: &str) -> Result<Url, ConfigError> {
     let url = Url::parse(text.trim()).ok().filter(Url::has_host);
     let url = url.filter(|url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(url));
     let url = url.ok_or("must be an address that begins with https://")?;
@@ -88,12 +88,12 @@ fn url(text: &str) -> Result<Url, Misfit> {
 }
 
 /// A token that is signed with a secret could be made by everybody who can check it.
-fn algorithm(name: &str) -> Result<Algorithm, Misfit> {
+fn algorithm(name: &str) -> Result<Algorithm, ConfigError> {
     let algorithm = name.parse().ok().filter(|algorithm: &Algorithm| algorithm.family() != AlgorithmFamily::Hmac);
     algorithm.ok_or_else(|| "must be of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA".to_owned())
 }
 
-fn claim(text: &str) -> Result<String, Misfit> {
+fn claim(text: &str) -> Result<String, ConfigError> {
     let text = text.trim();
     if text.is_empty() { Err("must be the name of a claim".to_owned()) } else { Ok(text.to_owned()) }
 }

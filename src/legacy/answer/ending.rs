@@ -1,9 +1,9 @@
 //! What an answer turned out to be.
 
 use crate::backend::Error;
-use crate::legacy::call::Call;
-use crate::legacy::profile::Profile;
-use crate::model::Sentence;
+use crate::legacy::decode_settings::DecodeSettings;
+use crate::legacy::methods::MethodSpec;
+use crate::model::UpstreamMessage;
 
 /// What a whole, well-formed answer said besides its data.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl Ending {
     }
 
     /// The failure that the order system stated, whatever the HTTP status was.
-    pub(crate) fn failure(&self, call: &Call, http_status: u16, profile: &Profile) -> Option<Error> {
+    pub(crate) fn failure(&self, call: &MethodSpec, http_status: u16, profile: &DecodeSettings) -> Option<Error> {
         if self.outcome != Outcome::Failed {
             return None;
         }
@@ -86,7 +86,7 @@ impl Ending {
         } else if call.names_entity && (code == "404" || http_status == 404) {
             Error::NotFound
         } else {
-            Error::Refused { message: Some(Sentence::new(message)) }
+            Error::Refused { message: Some(UpstreamMessage::new(message)) }
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What stands around the data of an answer.
 
 use super::Ending;
-use crate::legacy::call::Call;
+use crate::legacy::methods::MethodSpec;
 use crate::legacy::xml::Malformed;
 
 /// How deep the payload may stand.
@@ -45,7 +45,13 @@ impl Envelope {
 
     /// An element begins with so many around it. Returns whether it is a part: everything in the payload that is no
     /// container, and an outcome beside it.
-    pub(super) fn enter(&mut self, call: &Call, element: &[u8], depth: usize, ending: &mut Ending) -> Result<bool, Malformed> {
+    pub(super) fn enter(
+        &mut self,
+        call: &MethodSpec,
+        element: &[u8],
+        depth: usize,
+        ending: &mut Ending,
+    ) -> Result<bool, Malformed> {
         // One of the payload's names may stand around another.
         let may_be_payload = !self.is_in_response && call.is_payload(element);
         if may_be_payload {
@@ -62,7 +68,7 @@ impl Envelope {
         } else {
             // Something that follows the payload is not around it, and data that follow it are lost.
             ending.has_other |= self.is_over();
-            if self.is_over() && call.parts.iter().any(|part| part.as_bytes() == element) {
+            if self.is_over() && call.elements.iter().any(|part| part.as_bytes() == element) {
                 return Err(Malformed("it has data outside of its answer"));
             }
         }

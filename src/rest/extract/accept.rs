@@ -4,8 +4,8 @@ use axum::extract::FromRequestParts;
 use http::Method;
 use http::request::Parts;
 
-use crate::rest::list::Form;
-use crate::rest::negotiate::{accepts_json, list_form};
+use crate::rest::list::ListFormat;
+use crate::rest::negotiate::{accepts_json, list_format};
 use crate::rest::problem::{Code, Problem};
 
 /// A client that takes JSON.
@@ -26,7 +26,7 @@ impl<S: Sync> FromRequestParts<S> for AcceptsJson {
 /// A client that takes lists, and how.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rest) struct AcceptsList {
-    pub(in crate::rest) form: Form,
+    pub(in crate::rest) form: ListFormat,
     /// Whether only the head of the answer is wanted.
     pub(in crate::rest) is_head: bool,
 }
@@ -36,7 +36,7 @@ impl<S: Sync> FromRequestParts<S> for AcceptsList {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let detail = "This route answers application/json and application/x-ndjson, which Accept leaves out.";
-        let form = list_form(&parts.headers).ok_or_else(|| Problem::new(Code::NotAcceptable, detail))?;
+        let form = list_format(&parts.headers).ok_or_else(|| Problem::new(Code::NotAcceptable, detail))?;
         Ok(Self { form, is_head: parts.method == Method::HEAD })
     }
 }

@@ -7,9 +7,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, H
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use super::members::Members;
+use super::json_object::Members;
 use crate::rest::problem::{Code, Problem};
-use crate::rest::router::Gateway;
+use crate::rest::router::AppState;
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -25,19 +25,19 @@ pub(in crate::rest) struct JsonBody(pub(in crate::rest) Members);
 #[derive(Debug)]
 pub(in crate::rest) struct MergePatchBody(pub(in crate::rest) Members);
 
-impl FromRequest<Gateway> for JsonBody {
+impl FromRequest<AppState> for JsonBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Problem> {
+    async fn from_request(request: Request, gateway: &AppState) -> Result<Self, Problem> {
         check_type(request.headers(), &[JSON])?;
         Members::parse(&read(request, gateway).await?).map(Self)
     }
 }
 
-impl FromRequest<Gateway> for MergePatchBody {
+impl FromRequest<AppState> for MergePatchBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Problem> {
+    async fn from_request(request: Request, gateway: &AppState) -> Result<Self, Problem> {
         check_type(request.headers(), &[JSON, MERGE_PATCH]).map_err(|problem| {
             problem.with_header(ACCEPT_PATCH, HeaderValue::from_static("application/merge-patch+json, application/json"))
         })?;
@@ -66,7 +66,7 @@ fn check_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem> {
     ))
 }
 
-async fn read(request: Request, gateway: &Gateway) -> Result<Bytes, Problem> {
+async fn read(request: Request, gateway: &AppState) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(Code::BodyTooLarge, "The body has more than 65536 bytes.");
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > MAX_BODY) {

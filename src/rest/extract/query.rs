@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use utoipa::IntoParams;
 
-use super::moment::{parse_date, parse_moment};
+use super::datetime::{parse_date, parse_datetime};
 use crate::model::CustomerId;
 use crate::rest::cursor::{Cursor, fingerprint_of};
 use crate::rest::expand::MAX_EXPANDED;
-use crate::rest::page::PageQuery;
+use crate::rest::pagination::PageQuery;
 use crate::rest::problem::{FieldError, Problem};
-use crate::rest::router::Gateway;
+use crate::rest::router::AppState;
 
 /// Routes without parameters in the query.
 #[derive(Debug)]
@@ -108,18 +108,18 @@ impl<S: Sync> FromRequestParts<S> for NoQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Pairs::parse(parts).finish(Some(Self))
+        QueryPairs::parse(parts).finish(Some(Self))
     }
 }
 
-impl FromRequestParts<Gateway> for OrderListQuery {
+impl FromRequestParts<AppState> for OrderListQuery {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let (trail, order_system) = gateway.asked(parts)?;
-        let upstream = trail.caller.upstream();
-        let mut pairs = Pairs::parse(parts);
-        let moment = |text: &str| parse_moment(text, &order_system.zone).ok_or(NO_MOMENT);
+    async fn from_request_parts(parts: &mut Parts, gateway: &AppState) -> Result<Self, Problem> {
+        let (audit, order_system) = gateway.resolve(parts)?;
+        let upstream = audit.caller.upstream();
+        let mut pairs = QueryPairs::parse(parts);
+        let moment = |text: &str| parse_datetime(text, &order_system.zone).ok_or(NO_MOMENT);
         let since = pairs.required("since", moment);
         let until = pairs.optional("until", moment);
         if let (Some(since), Some(until)) = (since, until)
@@ -144,13 +144,13 @@ impl FromRequestParts<Gateway> for OrderListQuery {
     }
 }
 
-impl FromRequestParts<Gateway> for CustomerListQuery {
+impl FromRequestParts<AppState> for CustomerListQuery {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let (trail, _) = gateway.asked(parts)?;
-        let upstream = trail.caller.upstream();
-        let mut pairs = Pairs::parse(parts);
+    async fn from_request_parts(parts: &mut Parts, gateway: &AppState) -> Result<Self, Problem> {
+        let (audit, _) = gateway.resolve(parts)?;
+        let upstream = audit.caller.upstream();
+        let mut pairs = QueryPairs::parse(parts);
         let since = pairs.required("since", |text| parse_date(text).ok_or("must be a date that exists, such as 2016-03-14"));
         let (limit, cursor) = pairs.page();
         let query = since.map(|since| {
@@ -180,12 +180,12 @@ fn word(text: &str) -> Result<String, &'static str> {
 }
 
 /// The pairs of a query string that nobody has read yet, and the faults so far.
-struct Pairs {
+struct QueryPairs {
     pairs: Vec<(String, String)>,
     errors: Vec<FieldError>,
 }
 
-impl Pairs {
+impl QueryPairs {
     fn parse(parts: &Parts) -> Self {
         let mut pairs = Self { pairs: Vec::new(), errors: Vec::new() };
         for pair in parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {

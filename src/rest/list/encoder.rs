@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::backend;
-use crate::model::{self, Sight};
+use crate::model::{self, PiiAccess};
+use crate::rest::dto::{Complete, Customer, Order, Unreadable, UnreadableLine};
 use crate::rest::json;
-use crate::rest::wire::{Complete, Customer, Order, Unreadable, UnreadableLine};
 
 /// The room for what is gathered before it is taken, in bytes: more than that is costly to get from the allocator and to give
 /// back, and to grow is costlier still.
@@ -14,14 +14,14 @@ const ROOM: usize = 48 * 1024;
 
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ListFormat {
     /// One object that holds all items.
     Json,
     /// One object a line; the last line says that the list is complete.
     Ndjson,
 }
 
-impl Form {
+impl ListFormat {
     /// As it stands in `Content-Type`.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
@@ -38,17 +38,17 @@ pub trait ListItem: Send + Unpin + 'static {
     ///
     /// # Errors
     /// When it has no form in JSON, which no item has.
-    fn write(&self, sight: Sight, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
+    fn write(&self, sight: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
 }
 
 impl ListItem for model::Order {
-    fn write(&self, sight: Sight, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    fn write(&self, sight: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         json::write(&Order::new(self, sight), out)
     }
 }
 
 impl ListItem for model::Customer {
-    fn write(&self, sight: Sight, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    fn write(&self, sight: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         json::write(&Customer::new(self, sight), out)
     }
 }
@@ -56,8 +56,8 @@ impl ListItem for model::Customer {
 /// Writes a list item by item. What was written is taken out from time to time, so that no list is ever held.
 #[derive(Debug)]
 pub struct Encoder {
-    form: Form,
-    sight: Sight,
+    form: ListFormat,
+    sight: PiiAccess,
     out: Vec<u8>,
     /// How many items were written.
     count: u64,
@@ -68,9 +68,9 @@ pub struct Encoder {
 impl Encoder {
     /// An empty list for somebody who sees so much.
     #[must_use]
-    pub fn new(form: Form, sight: Sight) -> Self {
+    pub fn new(form: ListFormat, sight: PiiAccess) -> Self {
         let mut out = Vec::with_capacity(ROOM);
-        if form == Form::Json {
+        if form == ListFormat::Json {
             out.extend_from_slice(b"{\"items\":[");
         }
         Self { form, sight, out, count: 0, unreadable: Vec::new() }
@@ -81,7 +81,7 @@ impl Encoder {
     /// # Errors
     /// As [`ListItem::write`].
     pub fn item(&mut self, item: &impl ListItem) -> Result<(), serde_json::Error> {
-        if self.form == Form::Json && self.count > 0 {
+        if self.form == ListFormat::Json && self.count > 0 {
             self.out.push(b',');
         }
         self.count += 1;
@@ -97,8 +97,8 @@ impl Encoder {
     pub fn unreadable(&mut self, item: backend::UndecodableItem) -> Result<(), serde_json::Error> {
         let unreadable = Unreadable::from(item);
         match self.form {
-            Form::Json => self.unreadable.push(unreadable),
-            Form::Ndjson => self.line(&UnreadableLine { unreadable })?,
+            ListFormat::Json => self.unreadable.push(unreadable),
+            ListFormat::Ndjson => self.line(&UnreadableLine { unreadable })?,
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ impl Encoder {
     /// # Errors
     /// As [`ListItem::write`].
     pub fn finish(&mut self, next_cursor: Option<&str>) -> Result<(), serde_json::Error> {
-        if self.form == Form::Ndjson {
+        if self.form == ListFormat::Ndjson {
             return self.line(&Complete::new(self.count, next_cursor));
         }
         self.out.push(b']');
@@ -154,7 +154,7 @@ impl Encoder {
     }
 
     fn end_line(&mut self) {
-        if self.form == Form::Ndjson {
+        if self.form == ListFormat::Ndjson {
             self.out.push(b'\n');
         }
     }

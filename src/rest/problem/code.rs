@@ -71,7 +71,7 @@ pub enum Code {
 
 /// What is said about a code.
 #[derive(Debug)]
-pub struct Row {
+pub struct CodeInfo {
     /// The code as it is written.
     pub code: &'static str,
     /// The HTTP status, in the usual case.
@@ -121,19 +121,19 @@ impl Code {
     /// The code with this spelling.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.row().code == text)
+        Self::ALL.into_iter().find(|code| code.info().code == text)
     }
 
     /// The code that fits a status which nobody explained.
     #[must_use]
     pub fn for_status(status: StatusCode) -> Self {
-        Self::ALL.into_iter().find(|code| code.row().status == status).unwrap_or(Self::InternalError)
+        Self::ALL.into_iter().find(|code| code.info().status == status).unwrap_or(Self::InternalError)
     }
 
     /// What is said about the code.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "a table")]
-    pub const fn row(self) -> Row {
+    pub const fn info(self) -> CodeInfo {
         let (code, status, title, explanation) = match self {
             Self::InvalidParameter => (
                 "invalid-parameter",
@@ -322,7 +322,7 @@ impl Code {
                 "Something went wrong in the gateway itself. Give `requestId` to those who run it; it is in their log. Where `outcome` is `unknown`, a write may have been sent: read the order, or send a message with its key again.",
             ),
         };
-        Row { code, status, title, explanation }
+        CodeInfo { code, status, title, explanation }
     }
 }
 
@@ -333,8 +333,8 @@ mod tests {
     #[test]
     fn every_code_is_written_once_and_found_by_its_spelling() {
         for code in Code::ALL {
-            assert_eq!(Code::parse(code.row().code), Some(code));
-            assert!(code.row().status.is_client_error() || code.row().status.is_server_error());
+            assert_eq!(Code::parse(code.info().code), Some(code));
+            assert!(code.info().status.is_client_error() || code.info().status.is_server_error());
         }
     }
 }

@@ -10,7 +10,7 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use super::{Code, MEDIA_TYPE, Row};
+use super::{Code, CodeInfo, MEDIA_TYPE};
 use crate::model::InvalidId;
 
 macro_rules! problems {
@@ -79,7 +79,7 @@ problems! {
 
 /// One status with its codes, each with an example.
 fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
-    let description: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.row().code, code.row().explanation)).collect();
+    let description: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.info().code, code.info().explanation)).collect();
     // What every route can answer explains itself, and would bury what only this one can.
     let is_general = |code: &Code| {
         matches!(
@@ -88,8 +88,8 @@ fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
         )
     };
     let examples = codes.iter().filter(|code| !is_general(code)).map(|code| {
-        let example = ExampleBuilder::new().summary(code.row().title).value(Some(example(status, *code)));
-        (code.row().code, example.build())
+        let example = ExampleBuilder::new().summary(code.info().title).value(Some(example(status, *code)));
+        (code.info().code, example.build())
     });
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).examples_from_iter(examples).build();
     let mut response = ResponseBuilder::new().description(description.join("\n\n")).content(MEDIA_TYPE, content);
@@ -111,7 +111,7 @@ fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
 }
 
 fn example(status: StatusCode, code: Code) -> Value {
-    let Row { code: name, title, .. } = code.row();
+    let CodeInfo { code: name, title, .. } = code.info();
     let mut example = json!({
         "type": format!("/problems/{name}"),
         "title": title,

@@ -6,10 +6,10 @@ use http::header::{HeaderName, HeaderValue};
 
 use super::json;
 use crate::model;
+use crate::rest::dto::{AddedMessage, NewMessage};
 use crate::rest::extract::{AcceptsJson, IdempotencyKey, JsonBody, NoQuery, OrderPath};
 use crate::rest::problem::{BodyProblems, MessageProblems, OrderNotFound, Problem, WriteProblems};
-use crate::rest::router::Asked;
-use crate::rest::wire::{AddedMessage, NewMessage};
+use crate::rest::router::RequestState;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -40,7 +40,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
     )
 )]
 pub(in crate::rest) async fn add_order_message(
-    asked: Asked,
+    asked: RequestState,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
@@ -48,9 +48,9 @@ pub(in crate::rest) async fn add_order_message(
     JsonBody(members): JsonBody,
 ) -> Result<Response, Problem> {
     let message = model::NewMessage::from(NewMessage::read(members)?);
-    let audit = asked.trail.clone().writes("add_order_message", path.id.get());
-    let added = asked.writes.add_message(&asked.context, asked.caller().name(), path.id, message.clone(), key, audit).await;
-    let added = added.map_err(|refusal| Problem::write(&refusal, asked.caller().upstream()))?;
+    let audit = asked.audit.clone().writes("add_order_message", path.id.get());
+    let added = asked.writes.add_message(&asked.context, asked.principal().name(), path.id, message.clone(), key, audit).await;
+    let added = added.map_err(|refusal| Problem::write(&refusal, asked.principal().upstream()))?;
     let mut response = (StatusCode::CREATED, json(&AddedMessage::new(&message, &added))).into_response();
     if added.is_replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

@@ -3,12 +3,12 @@
 use axum::response::Response;
 
 use super::json;
-use crate::rest::conditional::Tag;
+use crate::rest::conditional::ETag;
+use crate::rest::dto::{OrderStatusBody, StatusChange};
 use crate::rest::extract::{AcceptsJson, IfMatch, MergePatchBody, NoQuery, OrderPath};
 use crate::rest::problem::{BodyProblems, OrderNotFound, Problem, StatusProblems, WriteProblems};
-use crate::rest::router::Asked;
-use crate::rest::wire::{StatusChange, StatusOfOrder};
-use crate::writes::Expectation;
+use crate::rest::router::RequestState;
+use crate::writes::Precondition;
 
 /// Change the status of an order
 ///
@@ -24,7 +24,7 @@ use crate::writes::Expectation;
     params(OrderPath, IfMatch),
     request_body(content((StatusChange = "application/json"), (StatusChange = "application/merge-patch+json"))),
     responses(
-        (status = 200, description = "The status was changed", body = StatusOfOrder, example = json!({"status": "received"})),
+        (status = 200, description = "The status was changed", body = OrderStatusBody, example = json!({"status": "received"})),
         BodyProblems,
         OrderNotFound,
         WriteProblems,
@@ -32,7 +32,7 @@ use crate::writes::Expectation;
     )
 )]
 pub(in crate::rest) async fn change_order_status(
-    asked: Asked,
+    asked: RequestState,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
@@ -40,12 +40,12 @@ pub(in crate::rest) async fn change_order_status(
     MergePatchBody(members): MergePatchBody,
 ) -> Result<Response, Problem> {
     let change = StatusChange::read(members)?;
-    let caller = asked.caller().clone();
-    let expected = condition.map(|condition| -> Expectation {
-        Box::new(move |order| condition.is_met_by(&Tag::of_status(caller.upstream(), order)))
+    let caller = asked.principal().clone();
+    let expected = condition.map(|condition| -> Precondition {
+        Box::new(move |order| condition.matches(&ETag::of_status(caller.upstream(), order)))
     });
-    let audit = asked.trail.clone().writes("change_order_status", path.id.get());
+    let audit = asked.audit.clone().writes("change_order_status", path.id.get());
     let changed = asked.writes.set_status(&asked.context, path.id, change.status, expected, audit).await;
-    changed.map_err(|refusal| Problem::write(&refusal, asked.caller().upstream()))?;
-    Ok(json(&StatusOfOrder::from(change)))
+    changed.map_err(|refusal| Problem::write(&refusal, asked.principal().upstream()))?;
+    Ok(json(&OrderStatusBody::from(change)))
 }

@@ -3,12 +3,12 @@
 use axum::response::Response;
 use http::HeaderMap;
 
-use crate::rest::conditional::json_with_tag;
+use crate::rest::conditional::json_with_etag;
+use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery};
 use crate::rest::openapi::examples;
 use crate::rest::problem::{Code, CustomerNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::Asked;
-use crate::rest::wire;
+use crate::rest::router::RequestState;
 
 /// Get a customer
 ///
@@ -22,7 +22,7 @@ use crate::rest::wire;
         (
             status = 200,
             description = "The customer",
-            body = wire::Customer,
+            body = dto::Customer,
             headers(("ETag" = String, description = "Stands for exactly this body; with `If-None-Match` the answer is 304 while it is the same.")),
             example = json!(examples::customer()),
         ),
@@ -33,7 +33,7 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn get_customer(
-    asked: Asked,
+    asked: RequestState,
     path: CustomerPath,
     _: AcceptsJson,
     _: NoQuery,
@@ -41,10 +41,10 @@ pub(in crate::rest) async fn get_customer(
 ) -> Result<Response, Problem> {
     let customer = asked.backend.customer_info(&asked.context, path.id).await;
     let customer = customer.map_err(|error| Problem::read(&error, Code::CustomerNotFound))?;
-    let response = json_with_tag(&headers, &wire::Customer::new(&customer, asked.sight()));
+    let response = json_with_etag(&headers, &dto::Customer::new(&customer, asked.pii_access()));
     // Whoever has it already is shown nothing.
     if response.status().is_success() {
-        asked.trail.log_disclosure("get_customer", &[path.id.get()]);
+        asked.audit.log_disclosure("get_customer", &[path.id.get()]);
     }
     Ok(response)
 }

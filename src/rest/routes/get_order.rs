@@ -3,12 +3,12 @@
 use axum::response::Response;
 use http::HeaderMap;
 
-use crate::rest::conditional::json_with_tag;
+use crate::rest::conditional::json_with_etag;
+use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::openapi::examples;
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::Asked;
-use crate::rest::wire;
+use crate::rest::router::RequestState;
 
 /// Get an order
 ///
@@ -22,7 +22,7 @@ use crate::rest::wire;
         (
             status = 200,
             description = "The order",
-            body = wire::Order,
+            body = dto::Order,
             headers(("ETag" = String, description = "Stands for exactly this body; with `If-None-Match` the answer is 304 while it is the same.")),
             example = json!(examples::order()),
         ),
@@ -33,7 +33,7 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn get_order(
-    asked: Asked,
+    asked: RequestState,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
@@ -41,10 +41,10 @@ pub(in crate::rest) async fn get_order(
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    let response = json_with_tag(&headers, &wire::Order::new(&order, asked.sight()));
+    let response = json_with_etag(&headers, &dto::Order::new(&order, asked.pii_access()));
     // Whoever has it already is shown nothing.
     if response.status().is_success() {
-        asked.trail.log_disclosure("get_order", &[path.id.get()]);
+        asked.audit.log_disclosure("get_order", &[path.id.get()]);
     }
     Ok(response)
 }

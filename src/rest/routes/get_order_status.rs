@@ -3,11 +3,11 @@
 use axum::response::Response;
 use http::HeaderMap;
 
-use crate::rest::conditional::status_with_tag;
+use crate::rest::conditional::status_with_etag;
+use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::Asked;
-use crate::rest::wire;
+use crate::rest::router::RequestState;
 
 /// Get the status of an order
 ///
@@ -21,7 +21,7 @@ use crate::rest::wire;
         (
             status = 200,
             description = "The status",
-            body = wire::StatusOfOrder,
+            body = dto::OrderStatusBody,
             headers(("ETag" = String, description = "Stands for the status and for time and type of every row in the log; for `If-Match` and `If-None-Match`.")),
         ),
         (status = 304, description = "The status, and time and type of every row in the log, are those that `If-None-Match` names."),
@@ -31,7 +31,7 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn get_order_status(
-    asked: Asked,
+    asked: RequestState,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
@@ -39,5 +39,5 @@ pub(in crate::rest) async fn get_order_status(
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    Ok(status_with_tag(&headers, asked.caller().upstream(), &order))
+    Ok(status_with_etag(&headers, asked.principal().upstream(), &order))
 }

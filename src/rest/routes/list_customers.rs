@@ -4,13 +4,13 @@ use axum::extract::OriginalUri;
 use axum::response::Response;
 
 use crate::model::Customer;
+use crate::rest::dto;
 use crate::rest::extract::{AcceptsList, CustomerListQuery};
 use crate::rest::list;
 use crate::rest::openapi::examples;
-use crate::rest::page::Page;
+use crate::rest::pagination::Page;
 use crate::rest::problem::{Problem, ReadProblems, RequestProblems};
-use crate::rest::router::Asked;
-use crate::rest::wire;
+use crate::rest::router::RequestState;
 
 /// List customers
 ///
@@ -27,7 +27,7 @@ use crate::rest::wire;
             status = 200,
             description = "The customers",
             content(
-                (wire::CustomerList = "application/json", example = json!(examples::customer_list())),
+                (dto::CustomerList = "application/json", example = json!(examples::customer_list())),
                 (String = "application/x-ndjson", example = json!(examples::customer_lines())),
             ),
             headers(("Link" = String, description = "With `limit`: the address of the next page, `rel=\"next\"`; absent on the last.")),
@@ -37,14 +37,14 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn list_customers(
-    asked: Asked,
+    asked: RequestState,
     OriginalUri(address): OriginalUri,
     accepted: AcceptsList,
     query: CustomerListQuery,
 ) -> Result<Response, Problem> {
-    let customers = asked.backend.customers(&asked.for_list(), query.since).await;
+    let customers = asked.backend.customers(&asked.list_context(), query.since).await;
     let customers = customers.map_err(|error| Problem::list(&error))?;
-    let (sight, mut seen) = (asked.sight(), asked.trail.list("list_customers"));
+    let (sight, mut seen) = (asked.pii_access(), asked.audit.list("list_customers"));
     let Some(page) = query.page() else {
         let note = move |customer: &Customer| {
             seen.note(customer.id.get());
@@ -52,7 +52,7 @@ pub(in crate::rest) async fn list_customers(
         };
         return list::respond(customers, accepted, sight, note).await;
     };
-    let page = Page::choose(customers, page, |_| true).await?;
+    let page = Page::select(customers, page, |_| true).await?;
     for customer in page.items() {
         seen.note(customer.id.get());
     }

@@ -3,10 +3,10 @@
 use axum::response::Response;
 
 use super::json;
+use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::Asked;
-use crate::rest::wire;
+use crate::rest::router::RequestState;
 
 /// List the messages of an order
 ///
@@ -17,20 +17,20 @@ use crate::rest::wire;
     tag = "Orders",
     params(OrderPath),
     responses(
-        (status = 200, description = "The log", body = wire::MessageList),
+        (status = 200, description = "The log", body = dto::MessageList),
         RequestProblems,
         OrderNotFound,
         ReadProblems,
     )
 )]
 pub(in crate::rest) async fn list_order_messages(
-    asked: Asked,
+    asked: RequestState,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
     let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
-    asked.trail.log_disclosure("list_order_messages", &[path.id.get()]);
-    Ok(json(&wire::MessageList::new(order.messages.as_deref().unwrap_or_default(), asked.sight())))
+    asked.audit.log_disclosure("list_order_messages", &[path.id.get()]);
+    Ok(json(&dto::MessageList::new(order.messages.as_deref().unwrap_or_default(), asked.pii_access())))
 }

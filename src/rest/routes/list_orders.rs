@@ -4,15 +4,15 @@ use axum::extract::OriginalUri;
 use axum::response::Response;
 
 use crate::model::Order;
+use crate::rest::dto;
 use crate::rest::expand::{Expanded, expand};
 use crate::rest::extract::{AcceptsList, OrderListQuery};
 use crate::rest::filter::Filter;
 use crate::rest::list;
 use crate::rest::openapi::examples;
-use crate::rest::page::Page;
+use crate::rest::pagination::Page;
 use crate::rest::problem::{Problem, ReadProblems, RequestProblems};
-use crate::rest::router::Asked;
-use crate::rest::wire;
+use crate::rest::router::RequestState;
 
 /// List orders
 ///
@@ -30,7 +30,7 @@ use crate::rest::wire;
             status = 200,
             description = "The orders",
             content(
-                (wire::OrderList = "application/json", example = json!(examples::order_list())),
+                (dto::OrderList = "application/json", example = json!(examples::order_list())),
                 (String = "application/x-ndjson", example = json!(examples::order_lines())),
             ),
             headers(("Link" = String, description = "With `limit`: the address of the next page, `rel=\"next\"`; absent on the last.")),
@@ -40,26 +40,26 @@ use crate::rest::wire;
     )
 )]
 pub(in crate::rest) async fn list_orders(
-    asked: Asked,
+    asked: RequestState,
     OriginalUri(address): OriginalUri,
     accepted: AcceptsList,
     query: OrderListQuery,
 ) -> Result<Response, Problem> {
     let (page, is_expanded) = (query.page(), query.expand);
     let filter = Filter::from(query);
-    let context = asked.for_list();
-    let since = page.and_then(|page| page.begins()).map_or(filter.since, |begins| begins.max(filter.since));
+    let context = asked.list_context();
+    let since = page.and_then(|page| page.lower_bound()).map_or(filter.since, |begins| begins.max(filter.since));
     let orders = asked.backend.orders(&context, asked.zone.date(since)).await;
     let orders = orders.map_err(|error| Problem::list(&error))?;
     let is_wanted = move |order: &Order| filter.includes(order);
-    let Some(page) = page else { return list::respond(orders, accepted, asked.sight(), is_wanted).await };
-    let page = Page::choose(orders, page, is_wanted).await?;
+    let Some(page) = page else { return list::respond(orders, accepted, asked.pii_access(), is_wanted).await };
+    let page = Page::select(orders, page, is_wanted).await?;
     if !is_expanded {
-        return Ok(page.respond(accepted.form, asked.sight(), &address));
+        return Ok(page.respond(accepted.form, asked.pii_access(), &address));
     }
     let (orders, page) = page.split();
     let orders = expand(&asked, &context, orders).await;
-    let mut seen = asked.trail.clone().list("list_orders");
+    let mut seen = asked.audit.clone().list("list_orders");
     orders.iter().filter_map(Expanded::shown).for_each(|id| seen.note(id));
-    Ok(page.with(orders).respond(accepted.form, asked.sight(), &address))
+    Ok(page.with(orders).respond(accepted.form, asked.pii_access(), &address))
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
-use tjansteguiden_gateway::commands::fresh::Fresh;
+use tjansteguiden_gateway::commands::reload_task::ReloadTask;
 use tjansteguiden_gateway::commands::serve::App;
 use tjansteguiden_gateway::config::Config;
 use tjansteguiden_gateway::server::Drained;
@@ -20,7 +20,7 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     ops: SocketAddr,
     client: Client,
-    fresh: Mutex<Fresh>,
+    fresh: Mutex<ReloadTask>,
     stop: CancellationToken,
     tasks: [JoinHandle<Drained>; 2],
 }
@@ -67,7 +67,7 @@ impl Gateway {
         let api = tokio::spawn(app.api.run(stop.clone().cancelled_owned()));
         let tasks = [api, tokio::spawn(app.ops.run(std::future::pending()))];
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { address, ops, client, fresh: Mutex::new(app.fresh), stop, tasks }
+        Self { address, ops, client, fresh: Mutex::new(app.reload_task), stop, tasks }
     }
 
     /// Reads its files anew, as it does every second, until what is new in them is used.

@@ -9,7 +9,7 @@ use tjansteguiden_gateway::backend::{Backend, RequestContext};
 use tjansteguiden_gateway::config::Dialect;
 use tjansteguiden_gateway::legacy::server::{Access, router};
 use tjansteguiden_gateway::memory::Memory;
-use tjansteguiden_gateway::model::{Message, Open, Order, OrderId, OrderStatus};
+use tjansteguiden_gateway::model::{Extensible, Message, Order, OrderId, OrderStatus};
 use tjansteguiden_gateway::server::{Limits, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -143,7 +143,7 @@ impl System {
 
     /// The status of an order as it really is.
     pub(crate) async fn status(&self, id: u64) -> String {
-        self.order(id).await.status.as_ref().map_or("", Open::as_str).to_owned()
+        self.order(id).await.status.as_ref().map_or("", Extensible::as_str).to_owned()
     }
 }
 

@@ -1,0 +1,90 @@
+//! `orders`: orders placed on or after a date.
+
+use jiff::civil::Date;
+
+use super::{Decoded, unreadable, with_seconds};
+use crate::legacy::field_reader::{DecodeError, FieldReader, customer_id, order_id, set_once, text};
+use crate::legacy::query::{BadRequest, QueryParams};
+use crate::legacy::xml::{Element, Writer};
+use crate::model::{Delivery, Extensible, Order, OrderId, OrderedBy};
+
+pub(in crate::legacy) fn request(since: Date) -> QueryParams {
+    super::since_request(since)
+}
+
+pub(in crate::legacy) fn read_request(request: &QueryParams) -> Result<Date, BadRequest> {
+    super::read_since(request)
+}
+
+/// Reads one `<order>`.
+pub(in crate::legacy) fn decode(element: Element<'_>, reading: FieldReader<'_>) -> Decoded<Order> {
+    // The first of them as a rule, and the only one that others depend on.
+    let id = element.children().filter(|field| field.name() == "id").find_map(|field| order_id(field).transpose());
+    let id = id.transpose().map_err(|DecodeError(detail)| unreadable(None, detail))?;
+    let mut order = Order::new(id.ok_or_else(|| unreadable(None, "it has no id"))?);
+    for field in element.children() {
+        match field.name() {
+            "id" => {}
+            "type" => set_once(&mut order.kind, text(field)),
+            "date" => set_once(&mut order.ordered_at, reading.time(field)),
+            "status" => set_once(&mut order.status, reading.enum_value(field)),
+            "service" => set_once(&mut order.service.id, text(field)),
+            "xsp" => set_once(&mut order.provider.id, text(field)),
+            "delivery" => set_once(&mut order.delivery, decode_delivery(field, reading)),
+            "customer" => {
+                let customer = customer_id(field).map_err(|DecodeError(detail)| unreadable(Some(order.id.get()), detail))?;
+                set_once(&mut order.customer, customer.map(OrderedBy::Id));
+            }
+            _ => reading.unknown(field),
+        }
+    }
+    note_missing(&order, reading);
+    Ok(order)
+}
+
+/// Writes one `<order>` with what lists tell.
+pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
+    xml.element("order", |xml| {
+        xml.text("id", &order.id.to_string());
+        xml.optional("type", order.kind.as_deref());
+        xml.optional("date", order.ordered_at.map(|at| with_seconds(at.wall())).as_deref());
+        xml.optional("status", order.status.as_ref().map(Extensible::as_str));
+        xml.optional("service", order.service.id.as_deref());
+        xml.optional("xsp", order.provider.id.as_deref());
+        xml.optional("delivery", order.delivery.map(|delivery| encode_delivery(delivery, with_seconds)).as_deref());
+        xml.optional("customer", order.customer.as_ref().map(|customer| customer.id().to_string()).as_deref());
+    });
+}
+
+/// Reads the word `asap` in any case, or a time.
+pub(super) fn decode_delivery(element: Element<'_>, reading: FieldReader<'_>) -> Option<Delivery> {
+    if element.trimmed().is_some_and(|text| text.eq_ignore_ascii_case("asap")) {
+        return Some(Delivery::Asap);
+    }
+    reading.time(element).map(Delivery::At)
+}
+
+pub(super) fn encode_delivery(delivery: Delivery, format: fn(jiff::civil::DateTime) -> String) -> String {
+    match delivery {
+        Delivery::Asap => "asap".to_owned(),
+        Delivery::At(time) => format(time.wall()),
+    }
+}
+
+fn note_missing(order: &Order, reading: FieldReader<'_>) {
+    let expected = [
+        ("order.date", order.ordered_at.is_none()),
+        ("order.status", order.status.is_none()),
+        ("order.customer", order.customer.is_none()),
+    ];
+    for (path, is_missing) in expected {
+        if is_missing {
+            reading.missing(path);
+        }
+    }
+}
+
+/// The number of an order in a request.
+pub(super) fn read_order_id(request: &QueryParams) -> Result<OrderId, BadRequest> {
+    OrderId::parse(request.get("id")?).map_err(|_| BadRequest("id is not valid"))
+}

@@ -1,0 +1,266 @@
+use std::sync::Arc;
+
+use jiff::civil::{DateTime, datetime};
+use proptest::option;
+use proptest::prelude::*;
+
+use super::{add_message, customer_info, customers, order_info, orders, set_status};
+use crate::charset::Charset;
+use crate::config::Dialect;
+use crate::legacy::answer::Answer;
+use crate::legacy::decode_settings::DecodeSettings;
+use crate::legacy::methods::{CUSTOMER_INFO, CUSTOMERS, METHODS, MethodSpec, ORDER_INFO, ORDERS};
+use crate::legacy::query::QueryParams;
+use crate::legacy::schema_drift::SchemaDrift;
+use crate::legacy::xml::Writer;
+use crate::metrics::Metrics;
+use crate::model::{
+    Customer, CustomerId, Delivery, Detail, Extensible, LocalTime, MAX_ID, Message, MessageType, NewMessage, Order, OrderId,
+    OrderStatus, OrderedBy, Provider, Service, StrEnum, Zone,
+};
+
+fn profile() -> Arc<DecodeSettings> {
+    Arc::new(DecodeSettings {
+        zone: Zone::stockholm(),
+        charset: Charset::UTF_8,
+        credential_refusal_words: Vec::new(),
+        max_response_bytes: u64::MAX,
+        max_item_bytes: u64::MAX,
+        drift: Arc::new(SchemaDrift::new(Metrics::default().upstream("test"))),
+    })
+}
+
+/// The answer with these parts, as a client reads it.
+fn answer(call: &'static MethodSpec, parts: impl FnOnce(&mut Writer)) -> Answer {
+    let mut xml = Writer::document();
+    xml.element(call.name, parts);
+    let mut answer = Answer::new(call, profile(), None, u64::MAX);
+    answer.push(xml.into_string().as_bytes());
+    while answer.next_part().expect("a document") {}
+    answer.finish().expect("a whole document");
+    answer
+}
+
+/// A text that is not blank, of characters that XML can carry.
+fn text() -> impl Strategy<Value = String> {
+    "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}]{0,12}".prop_map(|text| format!("{text}x"))
+}
+
+/// What looks like a number and is none.
+fn digits() -> impl Strategy<Value = String> {
+    prop_oneof!["0{0,3}[0-9]{1,20}", "[A-Z]{2}[0-9]{4}[A-Z][0-9]{2}", "[0-9]{8}-[0-9]{4}", "[0-9]\\.[0-9]{2}", text()]
+}
+
+fn word<W: StrEnum + std::fmt::Debug>() -> impl Strategy<Value = Extensible<W>> {
+    let known = prop::sample::select(W::ALL).prop_map(Extensible::Known);
+    prop_oneof![known, "[a-z]{1,8}x".prop_map(|unknown| Extensible::from_wire(&unknown))]
+}
+
+/// Times as the order system has them: whole seconds or minutes, and none that spring skips, which would move.
+fn time(step: i64) -> impl Strategy<Value = LocalTime> {
+    const BEGIN: DateTime = datetime(1990, 1, 1, 0, 0, 0, 0);
+    let seconds =
+        (0_i64..2_000_000_000).prop_map(move |seconds| BEGIN.saturating_add(jiff::Span::new().seconds(seconds / step * step)));
+    seconds.prop_map(|wall| Zone::stockholm().resolve(wall))
+}
+
+fn delivery(step: i64) -> impl Strategy<Value = Delivery> {
+    prop_oneof![Just(Delivery::Asap), time(step).prop_map(Delivery::At)]
+}
+
+fn customer_id() -> impl Strategy<Value = CustomerId> {
+    (1..=MAX_ID).prop_map(|id| CustomerId::try_new(id).expect("an id"))
+}
+
+fn order_id() -> impl Strategy<Value = OrderId> {
+    (1..=MAX_ID).prop_map(|id| OrderId::try_new(id).expect("an id"))
+}
+
+fn identity() -> impl Strategy<Value = Customer> {
+    let strings = (option::of(digits()), option::of(digits()), option::of(text()), option::of(text()), option::of(text()));
+    (customer_id(), strings).prop_map(|(id, (access_id, personal_identity_number, first_name, last_name, email))| Customer {
+        access_id: access_id.map(Into::into),
+        personal_identity_number: personal_identity_number.map(Into::into),
+        first_name: first_name.map(Into::into),
+        last_name: last_name.map(Into::into),
+        email: email.map(Into::into),
+        ..Customer::new(id)
+    })
+}
+
+fn resident() -> impl Strategy<Value = Customer> {
+    let address = (option::of(text()), option::of(digits()), option::of(text()));
+    let contact = (option::of(text()), option::of(digits()), option::of(digits()));
+    (identity(), address, contact).prop_map(|(identity, (address, postal_code, city), (message, phone, premise))| Customer {
+        address: address.map(Into::into),
+        postal_code: postal_code.map(Into::into),
+        city: city.map(Into::into),
+        phone: phone.map(Into::into),
+        premise: premise.map(Into::into),
+        message: message.map(Into::into),
+        ..identity
+    })
+}
+
+fn listed_order() -> impl Strategy<Value = Order> {
+    let words = (option::of(text()), option::of(word()), option::of(digits()), option::of(digits()));
+    let times = (option::of(time(1)), option::of(delivery(1)));
+    (order_id(), words, times, option::of(customer_id())).prop_map(
+        |(id, (kind, status, service, provider), (ordered_at, delivery), customer)| Order {
+            kind: kind.map(Into::into),
+            status,
+            ordered_at,
+            delivery,
+            service: Service { id: service.map(Into::into), ..Service::default() },
+            provider: Provider { id: provider.map(Into::into), name: None },
+            customer: customer.map(OrderedBy::Id),
+            ..Order::new(id)
+        },
+    )
+}
+
+fn row() -> impl Strategy<Value = Message> {
+    (option::of(time(1)), option::of(word::<MessageType>()), option::of(text())).prop_map(|(at, kind, text)| Message {
+        at,
+        kind,
+        text: text.map(Into::into),
+    })
+}
+
+fn detail() -> impl Strategy<Value = Detail> {
+    let fields = (option::of(text()), option::of(text()), option::of(digits()));
+    fields.prop_map(|(name, value, monthly_fee)| Detail {
+        name: name.map(Into::into),
+        value: value.map(Into::into),
+        monthly_fee,
+    })
+}
+
+fn detailed_order() -> impl Strategy<Value = Order> {
+    let service = (option::of(digits()), option::of(digits()), option::of(text()), option::of(text()));
+    let others = (option::of(text()), option::of(text()), option::of(resident()));
+    let rows = (option::of(prop::collection::vec(row(), 0..4)), prop::collection::vec(detail(), 0..4));
+    (listed_order(), time(60), delivery(60), service, others, rows).prop_map(
+        |(listed, at, delivery, (id, uid, name, category), (provider, network_name, customer), (messages, details))| Order {
+            ordered_at: Some(at),
+            delivery: Some(delivery),
+            service: Service { id: id.map(Into::into), uid, name, category },
+            provider: Provider { id: None, name: provider },
+            network_name,
+            customer: customer.map(|customer| OrderedBy::Customer(Box::new(customer))),
+            messages,
+            details: Some(details),
+            ..listed
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_listed_order_survives(order in listed_order()) {
+        let answer = answer(&ORDERS, |xml| orders::encode(&order, xml));
+        let read = orders::decode(answer.part().expect("an item"), answer.reading());
+        prop_assert_eq!(read, Ok(order));
+    }
+
+    #[test]
+    fn an_order_in_detail_survives(order in detailed_order()) {
+        let answer = answer(&ORDER_INFO, |xml| order_info::encode(&order, xml));
+        let read = order_info::decode(order.id, answer.parts(), answer.reading());
+        prop_assert_eq!(read, Ok(Some(order)));
+    }
+
+    #[test]
+    fn a_listed_customer_survives_in_both_dialects(identity in identity(), registered_at in time(60), provider in any::<bool>()) {
+        let (dialect, customer) = if provider {
+            (Dialect::Provider, Customer { registered_at: Some(registered_at), email: None, ..identity })
+        } else {
+            (Dialect::Network, identity)
+        };
+        let answer = answer(&CUSTOMERS, |xml| customers::encode(&customer, dialect, xml));
+        let read = customers::decode(answer.part().expect("an item"), answer.reading());
+        prop_assert_eq!(read, Ok(customer));
+    }
+
+    #[test]
+    fn a_customer_in_detail_survives_in_both_dialects(resident in resident(), member in option::of(digits()), provider in any::<bool>()) {
+        let dialect = if provider { Dialect::Provider } else { Dialect::Network };
+        let customer = Customer { member_id: member.filter(|_| !provider).map(Into::into), ..resident };
+        let answer = answer(&CUSTOMER_INFO, |xml| customer_info::encode(&customer, dialect, xml));
+        let read = customer_info::decode(customer.id, answer.parts(), answer.reading());
+        prop_assert_eq!(read, Ok(Some(customer)));
+    }
+
+    #[test]
+    fn requests_survive(order in order_id(), customer in customer_id(), at in time(1), text in text()) {
+        let sent = |request: QueryParams| QueryParams::decode(&request.encode(Charset::UTF_8).expect("UTF-8 has everything"), Charset::UTF_8);
+        let date = at.wall().date();
+        prop_assert_eq!(orders::read_request(&sent(orders::request(date))), Ok(date));
+        prop_assert_eq!(customers::read_request(&sent(customers::request(date))), Ok(date));
+        prop_assert_eq!(order_info::read_request(&sent(order_info::request(order))), Ok(order));
+        prop_assert_eq!(customer_info::read_request(&sent(customer_info::request(customer))), Ok(customer));
+        for status in OrderStatus::ALL {
+            prop_assert_eq!(set_status::read_request(&sent(set_status::request(order, *status))), Ok((order, *status)));
+        }
+        for kind in MessageType::ALL {
+            let message = NewMessage { kind: *kind, text: text.as_str().into() };
+            prop_assert_eq!(add_message::read_request(&sent(add_message::request(order, &message))), Ok((order, message)));
+        }
+    }
+
+    #[test]
+    fn no_document_makes_a_decoder_panic(document in markup(), chunk in 1_usize..50) {
+        for call in METHODS {
+            let document = format!("<{0}>{document}</{0}>", call.name);
+            let mut answer = Answer::new(call, profile(), None, 1024);
+            for piece in document.as_bytes().chunks(chunk) {
+                answer.push(piece);
+                while answer.next_part() == Ok(true) {
+                    let part = answer.part().expect("a part");
+                    let _ = orders::decode(part, answer.reading());
+                    let _ = customers::decode(part, answer.reading());
+                }
+            }
+            let (order, customer) = (OrderId::try_new(1).expect("an id"), CustomerId::try_new(1).expect("an id"));
+            let _ = order_info::decode(order, answer.parts(), answer.reading());
+            let _ = customer_info::decode(customer, answer.parts(), answer.reading());
+            let _ = answer.finish();
+        }
+    }
+}
+
+/// Documents made of the elements that decoders know, in every disorder.
+fn markup() -> impl Strategy<Value = String> {
+    const NAMES: [&str; 18] = [
+        "response",
+        "status",
+        "order",
+        "customer",
+        "orderinfo",
+        "logs",
+        "log",
+        "serviceinfo",
+        "data",
+        "message",
+        "code",
+        "id",
+        "date",
+        "delivery",
+        "type",
+        "socket",
+        "monthly",
+        "x",
+    ];
+    let text = prop_oneof![
+        "[0-9]{0,12}",
+        "[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9:]{5,8})?",
+        Just("success".to_owned()),
+        Just("failed".to_owned()),
+        "[a-zåäö&;#<>!\\[\\]-]{0,9}"
+    ];
+    let element = text.prop_recursive(5, 40, 6, |inside| {
+        (prop::sample::select(&NAMES[..]), prop::collection::vec(inside, 0..6))
+            .prop_map(|(name, inside)| format!("<{name}>{}</{name}>", inside.concat()))
+    });
+    prop::collection::vec(element, 0..6).prop_map(|elements| elements.concat())
+}

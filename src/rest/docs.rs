@@ -1,0 +1,97 @@
+//! The documentation routes: the OpenAPI document, Swagger UI, problem pages.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{RawPathParams, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use http::HeaderMap;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use utoipa_swagger_ui::Config;
+
+use super::conditional::{self, ETag};
+use super::extract::ProblemPath;
+use super::openapi;
+use super::problem::{Code, Problem, page};
+
+/// What the documentation routes serve.
+#[derive(Clone)]
+struct Documents {
+    json: Bytes,
+    yaml: Bytes,
+    swagger_ui: Arc<Config<'static>>,
+}
+
+/// The documentation routes of a gateway that is reached below `base_path`.
+pub(super) fn routes(base_path: &str) -> Router {
+    let document = openapi::document(base_path);
+    let documents = Documents {
+        json: openapi::to_json(&document).into(),
+        yaml: openapi::to_yaml(&document).into(),
+        // Relative, so that it is found below every base path and behind every proxy.
+        swagger_ui: Arc::new(
+            Config::from("../openapi.json")
+                .validator_url("none")
+                .use_base_layout()
+                .default_model_expand_depth(3)
+                .default_models_expand_depth(0),
+        ),
+    };
+    let [json_path, yaml_path, to_ui, ui, ui_file, problem_page] = ROUTES;
+    Router::new()
+        .route(json_path, get(json))
+        .route(yaml_path, get(yaml))
+        .route(to_ui, get(|| async { to("swagger-ui/") }))
+        .route(ui, get(swagger_ui))
+        .route(ui_file, get(swagger_ui))
+        .route(problem_page, get(problem))
+        .with_state(documents)
+}
+
+const ROUTES: [&str; 6] =
+    ["/openapi.json", "/openapi.yaml", "/swagger-ui", "/swagger-ui/", "/swagger-ui/{*file}", "/problems/{code}"];
+
+/// Swagger UI runs its own files and asks this server, and nothing else. Its pictures stand in its style sheet.
+const UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// A page about a problem shows an icon.
+const PAGE_POLICY: &str = "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Whether a route, by its template without the base path, is for everybody: documentation, and the way to it.
+#[must_use]
+pub fn is_public(route: &str) -> bool {
+    matches!(route, "" | "/") || ROUTES.contains(&route)
+}
+
+/// A redirect that keeps working wherever the gateway is mounted.
+pub(super) fn to(path: &str) -> Redirect {
+    Redirect::temporary(path)
+}
+
+async fn json(State(documents): State<Documents>, headers: HeaderMap) -> Response {
+    conditional::respond(&headers, &ETag::of(&documents.json), "application/json", documents.json)
+}
+
+async fn yaml(State(documents): State<Documents>, headers: HeaderMap) -> Response {
+    conditional::respond(&headers, &ETag::of(&documents.yaml), "application/yaml", documents.yaml)
+}
+
+async fn swagger_ui(State(documents): State<Documents>, path: RawPathParams) -> Result<Response, Problem> {
+    let file = path.iter().next().map_or("", |(_, file)| file);
+    match utoipa_swagger_ui::serve(file, documents.swagger_ui) {
+        Ok(Some(file)) => {
+            let headers = [(CONTENT_TYPE, file.content_type.as_str()), (CONTENT_SECURITY_POLICY, UI_POLICY)];
+            Ok((headers, file.bytes.into_owned()).into_response())
+        }
+        Ok(None) => Err(Problem::new(Code::RouteNotFound, "Swagger UI has no such file.")),
+        Err(_) => Err(Problem::new(Code::InternalError, "Swagger UI cannot be configured.")),
+    }
+}
+
+async fn problem(path: ProblemPath) -> Result<Response, Problem> {
+    let code =
+        Code::parse(&path.code).ok_or_else(|| Problem::new(Code::ProblemNotFound, "There is no problem with this code."))?;
+    Ok(([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, PAGE_POLICY)], page(code)).into_response())
+}

@@ -1,0 +1,79 @@
+//! Personal data as callers see them.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use serde::{Serialize, Serializer};
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{OpenApi, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::model::{FreeText, IdentityNumber, Pii, PiiAccess, PiiKind, Private};
+
+/// A personal text, or what is left of it for whoever may not see it.
+#[derive(Debug)]
+pub(in crate::rest) struct Masked<'a, K>(Cow<'a, str>, PhantomData<K>);
+
+// Aliases, because the schemas of generic types cannot be referred to.
+pub(super) type PrivateText<'a> = Masked<'a, Private>;
+pub(super) type IdentityNumberText<'a> = Masked<'a, IdentityNumber>;
+pub(super) type MaskedText<'a> = Masked<'a, FreeText>;
+
+/// What somebody sees of a text that may be there.
+pub(super) fn masked<K: PiiKind>(text: Option<&Pii<K>>, sight: PiiAccess) -> Option<Masked<'_, K>> {
+    text?.view(sight).map(Masked::new)
+}
+
+impl<'a, K> Masked<'a, K> {
+    pub(super) const fn new(text: Cow<'a, str>) -> Self {
+        Self(text, PhantomData)
+    }
+}
+
+impl<K> Serialize for Masked<'_, K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<K: PiiKind> PartialSchema for Masked<'_, K> {
+    fn schema() -> RefOr<Schema> {
+        let mark = Extensions::builder().add(MARK, true).build();
+        let schema = ObjectBuilder::new().schema_type(Type::String).description(Some(K::DESCRIPTION));
+        schema.extensions(Some(mark)).into()
+    }
+}
+
+impl<K: PiiKind> ToSchema for Masked<'_, K> {
+    fn name() -> Cow<'static, str> {
+        K::NAME.into()
+    }
+}
+
+/// Members with this mark are personal data.
+const MARK: &str = "x-personal-data";
+
+/// Writes the schemas of personal data into the members that have them, each with the member's own description first. As
+/// references they would hide the mark from whoever looks at a member.
+pub(in crate::rest) fn inline(document: &mut OpenApi) {
+    let Some(components) = &mut document.components else { return };
+    for name in [Private::NAME, IdentityNumber::NAME, FreeText::NAME] {
+        let Some(RefOr::T(Schema::Object(schema))) = components.schemas.remove(name) else { continue };
+        let location = format!("#/components/schemas/{name}");
+        let objects = components.schemas.values_mut().filter_map(|schema| match schema {
+            RefOr::T(Schema::Object(object)) => Some(object),
+            _ => None,
+        });
+        for member in objects.flat_map(|object| object.properties.values_mut()) {
+            if let RefOr::Ref(reference) = &*member
+                && reference.ref_location == location
+            {
+                let mut schema = schema.clone();
+                schema.description =
+                    Some([reference.description.as_str(), schema.description.as_deref().unwrap_or_default()].join(" "));
+                *member = RefOr::T(Schema::Object(schema));
+            }
+        }
+    }
+}

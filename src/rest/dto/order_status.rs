@@ -1,0 +1,48 @@
+//! The status of an order on its own.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::enums;
+use crate::model::{self, Extensible, OrderStatus, StrEnum};
+use crate::rest::extract::Members;
+use crate::rest::problem::Problem;
+
+/// The status of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderStatus, example = json!({"status": "new"}))]
+pub(in crate::rest) struct OrderStatusBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = enums::status_as_read, required = false)]
+    status: Option<&'a str>,
+}
+
+impl<'a> From<Option<&'a Extensible<OrderStatus>>> for OrderStatusBody<'a> {
+    fn from(status: Option<&'a Extensible<OrderStatus>>) -> Self {
+        Self { status: status.map(Extensible::as_str) }
+    }
+}
+
+/// A change of an order's status.
+#[derive(Debug, Clone, Copy, ToSchema)]
+#[schema(as = StatusChange, example = json!({"status": "received"}))]
+pub(in crate::rest) struct StatusChange {
+    #[schema(schema_with = enums::status_to_write)]
+    pub(in crate::rest) status: OrderStatus,
+}
+
+impl StatusChange {
+    /// Its name in the OpenAPI document.
+    pub(in crate::rest) const NAME: &'static str = "StatusChange";
+
+    pub(in crate::rest) fn read(mut members: Members) -> Result<Self, Problem> {
+        let status = members.word::<model::OrderStatus>("status");
+        members.finish(status.map(|status| Self { status }))
+    }
+}
+
+impl From<StatusChange> for OrderStatusBody<'_> {
+    fn from(change: StatusChange) -> Self {
+        Self { status: Some(change.status.as_str()) }
+    }
+}

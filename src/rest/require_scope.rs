@@ -1,0 +1,56 @@
+//! Which scope an operation needs: said once in the router, enforced and documented from there.
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
+use utoipa::IntoResponses;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use super::problem::{AccessProblems, Code, Problem};
+use crate::audit::AuditContext;
+use crate::model::{Scope, StrEnum};
+
+/// The names of the security schemes in the document.
+pub(super) const SCHEMES: [&str; 2] = ["bearer", "apiKey"];
+
+/// The same operations for callers that have a scope.
+pub(super) fn require_scope<S>(scope: Scope, (schemas, mut paths, methods): UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let operations = paths.paths.values_mut().flat_map(|item| {
+        [&mut item.get, &mut item.post, &mut item.patch, &mut item.put, &mut item.delete].into_iter().flatten()
+    });
+    for operation in operations {
+        describe(scope, operation);
+        operation.responses.responses.extend(AccessProblems::responses());
+    }
+    (schemas, paths, methods.route_layer(from_fn_with_state(scope, check_scope)))
+}
+
+/// Says in the document what is needed. Scopes stand in the text, because only OAuth's schemes have a place for them.
+fn describe(scope: Scope, operation: &mut Operation) {
+    operation.security = Some(SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [""; 0])).to_vec());
+    let description = operation.description.take().unwrap_or_default();
+    operation.description = Some(format!("{description}\n\nNeeds the scope `{}`.", scope.as_str()));
+}
+
+async fn check_scope(State(scope): State<Scope>, request: Request, next: Next) -> Result<Response, Problem> {
+    let has_scope = request.extensions().get::<AuditContext>().is_some_and(|audit| audit.caller.scopes().has(scope));
+    if has_scope { Ok(next.run(request).await) } else { Err(forbidden(scope)) }
+}
+
+/// The header is RFC 6750's, section 3.1.
+fn forbidden(scope: Scope) -> Problem {
+    let scope = scope.as_str();
+    let problem = Problem::new(Code::Forbidden, format!("The credential is good, but it does not have the scope {scope}."));
+    let challenge = format!("Bearer realm=\"orders\", error=\"insufficient_scope\", scope=\"{scope}\"");
+    match HeaderValue::try_from(challenge) {
+        Ok(challenge) => problem.with_header(WWW_AUTHENTICATE, challenge),
+        Err(_) => problem,
+    }
+}
