@@ -15,7 +15,7 @@ mod principal;
 
 use http::HeaderMap;
 
-pub use api_keys::{ApiKeys, hash_of_key};
+pub use api_keys::ApiKeys;
 pub use jwt::JwtVerifier;
 pub use principal::Principal;
 

@@ -8,7 +8,6 @@
 
 mod coalescing;
 mod error;
-mod fault_injection;
 mod instrumented;
 mod refusal_check;
 mod request_context;
@@ -19,7 +18,6 @@ use jiff::civil::Date;
 
 pub use coalescing::Coalescing;
 pub use error::{Error, Result};
-pub use fault_injection::FaultInjection;
 pub use instrumented::Instrumented;
 pub use refusal_check::RefusalCheck;
 pub use request_context::{CallLog, RequestContext, Sent};

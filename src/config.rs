@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-pub use auth::{Auth, AuthMode, Client, Jwt, KeyHash};
+pub use auth::{Auth, AuthMode, Client, Jwt, KeyHash, hash_of_key};
 pub use log::{Log, LogFormat};
 pub use reload::{Contents, Loaded, Reload, ReloadOutcome};
 pub use secret::Secret;

@@ -1,29 +1,87 @@
 //! A bidirectional gateway between JSON over HTTP and the legacy order API of Tjänsteguiden.
 //!
 //! ```text
-//!               front ends                   port                    backends
-//! JSON clients ──► rest::router ──┐                       ┌──► legacy::client ──► order system (XML)
-//!                                 ├──► trait Backend ─────┤
-//! legacy clients ─► legacy::server┘                       └──► memory         (for demonstrations and tests)
+//!                front ends                    port                    backends
+//! JSON clients ───► rest::router ───┐                       ┌──► legacy::client ──► legacy system (XML)
+//!                                   ├──► trait Backend ─────┤
+//! legacy clients ─► legacy::server ─┘                       └──► memory         (embedded, for demo and tests)
 //! ```
 //!
 //! Any front end runs over any backend: the *gateway* is REST over a legacy client, the *simulator* is the legacy endpoint
-//! over memory, and the *demo* is the one in front of the other with a real socket between them. [`model`] is the vocabulary
-//! that both protocols translate to. Dependencies point one way: `main → commands → {rest, legacy, memory, ops} →
-//! {writes, outbound, config, backend} → {resilience, metrics, model, tls}`; [`rest`] never sees XML, [`legacy`] never sees JSON.
+//! over memory, and the *demo* is the one in front of the other with a real socket between them.
 //!
-//! # One request, walked through
+//! # Modules
 //!
-//! `GET /orders/20417` arrives at a connection of [`server`]. [`middleware`] gives it an id and a deadline, [`access`] tells
-//! who asks, and the router hands it to `rest/routes/get_order.rs`. The handler's arguments are its gatekeepers: the path must hold an id that an
-//! order can have, the query must be empty, the client must take JSON. Then the handler asks the [`backend`] for
-//! `order_info`. [`legacy::client`] writes the query string, sends it, and reads the XML as it arrives: `legacy/answer.rs`
-//! recognises what was answered, `legacy/wire/order_info.rs` makes an order of it. The handler turns that into JSON
-//! (`rest/wire/order.rs`) with a tag, or the error into a problem (`rest/problem.rs`), whose body the middleware writes when it gives
-//! the response its request id. When the last byte is out, one line stands in the log.
+//! Dependencies point one way; a test compares this table with the `use` lines of the sources.
 //!
-//! A write takes another way: [`writes`] sends it once, finishes it whoever leaves, and looks at the order when its answer told
-//! nothing. Every call of the order system passes [`resilience`]'s gate, in `legacy/caller.rs`.
+//! | Module | Idea | Uses |
+//! | --- | --- | --- |
+//! | [`model`] | orders, customers, log entries, identifiers, time, PII: no HTTP, no XML, no JSON |  |
+//! | [`resilience`] | concurrency limit, circuit breaker, retry budget, backoff, rate limit, keyed lock: know nothing of orders |  |
+//! | [`charset`] | character sets of legacy requests and answers |  |
+//! | [`tls`] | certificates, keys and rustls configurations |  |
+//! | [`metrics`] | Prometheus metrics |  |
+//! | [`config`] | settings from file and environment; files that are reloaded | `charset`, `model`, `resilience`, `tls` |
+//! | [`http_client`] | outgoing connections: proxy, TLS, when nothing was sent | `config`, `tls` |
+//! | [`backend`] | the port: one method per legacy method; decorators for any backend | `metrics`, `model` |
+//! | [`idempotency`] | idempotency keys and the markers that stand for them in a log | `config`, `model` |
+//! | [`legacy`] | the legacy protocol, client and server | `backend`, `charset`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `resilience` |
+//! | [`memory`] | an order system in memory, with injected faults | `backend`, `model` |
+//! | [`auth`] | authentication: API keys, JWT, JWKS; the principal | `config`, `http_client`, `metrics`, `model`, `resilience` |
+//! | [`audit`] | the audit log: who wrote, who was shown PII | `auth`, `model` |
+//! | [`writes`] | the outcome of writes: verification, preconditions, idempotency, what is in doubt | `audit`, `backend`, `idempotency`, `metrics`, `model`, `resilience` |
+//! | [`problem`] | RFC 9457 problems: codes, bodies, pages |  |
+//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `idempotency`, `model`, `problem`, `writes` |
+//! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `metrics`, `problem`, `resilience` |
+//! | [`server`] | sockets: accept, timeouts, drain | `config` |
+//! | [`telemetry`] | logs | `audit`, `config` |
+//! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `telemetry` |
+//! | [`commands`] | composition: one file per command | `auth`, `backend`, `config`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
+//!
+//! # Glossary
+//!
+//! | Term | Meaning here |
+//! | --- | --- |
+//! | upstream, legacy system | the order system behind the gateway: *upstream* in configuration, metrics and errors, *legacy system* in prose |
+//! | principal | the authenticated caller of a request; *client* is the program that calls |
+//! | call, attempt | one call of a legacy method with its retries; one HTTP exchange with the upstream |
+//! | admission, permit | what a call waits for: a place in the concurrency limit and the circuit breaker's consent |
+//! | half-open, probe | the breaker state that lets one read through to test the upstream |
+//! | retry budget | tokens that retries are paid from, deposited by first attempts |
+//! | coalescing (single-flight) | equal reads in flight share one call; an *uncached* read joins none |
+//! | preflight read | reading the order before a conditional or keyed write |
+//! | read-back | reading the order after a write to learn its outcome (verification) |
+//! | in doubt | a write that was sent and whose outcome is not known yet |
+//! | transition | an observed change of an order's status |
+//! | idempotency key, marker | what the client sends; what stands before the text in the log, made from the key |
+//! | log entry | one message in an order's log |
+//! | evidence | what a read-back shows that proves a write was applied |
+//! | envelope | the elements around the payload of a legacy answer: root, `response`, `status` |
+//! | recognised | an answer with the expected structure; everything else is unrecognised and never a success |
+//! | layout cache | remembered element sequences of list items, the fast path for lists |
+//! | schema drift | elements, values and charsets in answers that the decoder does not know; counted by name, never by value |
+//! | open, closed enum | `status` and `type` pass unknown values through when read, and are checked when written |
+//! | undecodable item | a list item that cannot be read; it is reported, the others are delivered |
+//! | PII, masked | personal data; what a caller without `personal-data:read` sees of it |
+//! | problem | an RFC 9457 error response |
+//! | stale | a JWKS or file content that is older than its time to live and still in use |
+//! | debounce | file changes count when two consecutive polls read the same content |
+//! | drain | from SIGTERM to exit: finish what has begun, accept nothing new |
+//! | access log, audit log | one line per request; one line per write and per disclosure of PII |
+//!
+//! # One request, step by step
+//!
+//! `GET /orders/20417` arrives on a connection of [`server`]. [`middleware`] assigns a request id and a deadline, [`auth`]
+//! authenticates the principal, and the router calls `rest/routes/get_order.rs`. The handler's arguments are extractors that
+//! validate: the path must hold a possible order id, the query must be empty, the client must accept JSON. The handler then asks
+//! the [`backend`] for `order_info`. [`legacy::client`] encodes the query string, sends it through
+//! `legacy/resilient_transport.rs` (admission, retries), and parses the XML as it arrives: `legacy/response_parser.rs`
+//! recognises the answer, `legacy/codec/order_info.rs` decodes the order. The handler encodes it as JSON (`rest/dto/order.rs`)
+//! with an ETag, or turns the error into a [`problem`], whose body the middleware renders together with the request id. When
+//! the last byte is sent, the access log gets one line.
+//!
+//! A write takes another path: [`writes`] sends it once, runs it to completion even if the client disconnects, and reads the
+//! order back when the answer does not prove the outcome.
 
 pub mod audit;
 pub mod auth;
@@ -32,12 +90,14 @@ pub mod charset;
 pub mod commands;
 pub mod config;
 pub mod http_client;
+pub mod idempotency;
 pub mod legacy;
 pub mod memory;
 pub mod metrics;
 pub mod middleware;
 pub mod model;
 pub mod ops;
+pub mod problem;
 pub mod resilience;
 pub mod rest;
 pub mod server;

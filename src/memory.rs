@@ -3,6 +3,7 @@
 //! It behaves as the real one is known to: lists know other things than details, every change of status and every message
 //! appends a row to the order's log, a change to the same status too.
 
+mod fault_injection;
 mod seed;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ use crate::model::{
     Customer, CustomerId, Extensible, LocalTime, Message, MessageType, NewMessage, Order, OrderId, OrderStatus, OrderedBy,
     Provider, Service, StrEnum, Zone, now,
 };
+
+pub use fault_injection::FaultInjection;
 
 /// An order system that forgets everything when it goes.
 #[derive(Debug)]

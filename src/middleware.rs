@@ -30,8 +30,8 @@ use request_scope::RequestScope;
 use crate::audit::AuditContext;
 use crate::auth::Authentication;
 use crate::metrics::Metrics;
+use crate::problem::Problem;
 use crate::resilience::RateLimit;
-use crate::rest::problem::Problem;
 
 /// What requests are told by.
 #[derive(Debug)]
@@ -52,6 +52,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may read the API.
     pub cors_origins: Vec<HeaderValue>,
+    /// Whether a route, by its template without the base path, needs no credential.
+    pub is_public_route: fn(&str) -> bool,
     /// Whether clients come by https to this very server.
     pub is_tls: bool,
 }
@@ -90,7 +92,7 @@ async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next
 async fn admit(request: &mut Request, tracked: &RequestScope, settings: &Settings) -> Result<(), Problem> {
     let address = client_ip::of(request, &settings.trusted_proxies);
     request_limits::check_rate(address, settings.rate.as_ref())?;
-    if !tracked.is_public() {
+    if !tracked.is_public(settings) {
         let caller = authentication::caller(&settings.authentication, request.headers(), &settings.metrics).await?;
         tracked.record_principal(&caller);
         request_limits::check_principal_rate(&caller)?;

@@ -6,8 +6,6 @@
 
 mod customer;
 mod id;
-mod idempotency;
-mod marker;
 mod message;
 mod open_enum;
 mod order;
@@ -17,8 +15,6 @@ mod time;
 
 pub use customer::Customer;
 pub use id::{CustomerId, InvalidId, MAX_ID, OrderId};
-pub use idempotency::{IdempotencyKey, InvalidKey};
-pub use marker::{IdempotencyMarker, base32};
 pub use message::{Message, MessageType, NewMessage};
 pub use open_enum::{Extensible, StrEnum};
 pub use order::{Delivery, Detail, Order, OrderStatus, OrderedBy, Provider, Service, ShortText};

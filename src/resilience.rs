@@ -12,9 +12,9 @@ mod keyed_lock;
 mod rate_limit;
 mod retry_budget;
 
-pub use admission::{Admission, Outcome, Permit, Priority, Rejected};
+pub use admission::{Admission, Outcome, Permit, Rejected};
 pub use circuit_breaker::{BreakerSettings, BreakerState, CircuitBreaker};
-pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyPermit};
+pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyPermit, Priority};
 pub use keyed_lock::{KeyedGuard, KeyedRwLock};
 pub use rate_limit::RateLimit;
 pub use retry_budget::RetryBudget;

@@ -5,27 +5,25 @@
 //! call of the [`Backend`](crate::backend::Backend), a second only to explain a refused write. *Answer*: the model becomes
 //! JSON ([`wire`]); lists are written item by item as they come ([`list`]), so that no list is ever held.
 //!
-//! Everything that goes wrong is a [`problem::Problem`] and becomes a response in one place, framework rejections and
+//! Everything that goes wrong is a [`Problem`](crate::problem::Problem) and becomes a response in one place, framework rejections and
 //! panics included. What a client may read of it is chosen there; nothing that the order system said gets through but its
 //! own sentence in a refusal it stated.
 
 mod conditional;
-mod cursor;
 mod docs;
 mod dto;
-mod expand;
+mod error_mapping;
+mod etag;
 mod extract;
-mod filter;
 mod json;
 pub mod list;
-mod negotiate;
-mod pagination;
 mod require_scope;
 mod router;
 mod routes;
+mod state;
 
 pub mod openapi;
-pub mod problem;
 
 pub use docs::is_public;
-pub use router::{AppState, Timeouts, UpstreamHandle, router};
+pub use router::router;
+pub use state::{AppState, Timeouts, UpstreamHandle};

@@ -13,7 +13,6 @@ mod add_message;
 mod change_status;
 mod in_doubt;
 mod in_doubt_status;
-mod marker_signer;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -28,13 +27,12 @@ pub use add_message::MessageReceipt;
 pub use change_status::Precondition;
 use in_doubt::InDoubtWrites;
 use in_doubt_status::InDoubtStatusChanges;
-use marker_signer::KeyScope;
-pub use marker_signer::MarkerSigner;
 
 use crate::audit::WriteAudit;
 use crate::backend::{self, Backend, Error, RequestContext, Sent};
+use crate::idempotency::{IdempotencyKey, IdempotencyMarker, KeyScope, MarkerSigner};
 use crate::metrics::{Metrics, UpstreamMetrics};
-use crate::model::{IdempotencyKey, IdempotencyMarker, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::{KeyedRwLock, RetryBudget, backoff};
 
 /// Writes to one order system. Cheap to clone.

@@ -6,10 +6,9 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{AuthError, Principal};
-use crate::config::{self, KeyHash, Loaded};
+use crate::config::{self, KeyHash, Loaded, hash_of_key};
 use crate::resilience::RateLimit;
 
 /// Callers with keys.
@@ -56,12 +55,4 @@ impl ApiKeys {
             }
         }
     }
-}
-
-/// What stands in the configuration for a key.
-#[must_use]
-pub fn hash_of_key(key: &str) -> KeyHash {
-    let mut hash = KeyHash::default();
-    hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
-    hash
 }

@@ -3,7 +3,7 @@
 use aws_lc_rs::rand;
 
 use super::CommandError;
-use crate::auth::hash_of_key;
+use crate::config::hash_of_key;
 
 /// What every key begins with, so that one that got lost is known for what it is.
 const PREFIX: &str = "tg_";

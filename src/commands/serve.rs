@@ -14,13 +14,14 @@ use super::shutdown_signal::StopSignals;
 use crate::auth::{ApiKeys, Authentication, JwtVerifier, Principal};
 use crate::backend::{Backend, Coalescing, Instrumented, RefusalCheck};
 use crate::config::{self, AuthMode, Config, Secret};
+use crate::idempotency::MarkerSigner;
 use crate::legacy::client::{Client, TransportError};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::ops::Readiness;
 use crate::resilience::RateLimit;
 use crate::rest::UpstreamHandle;
 use crate::server::{DrainSignal, Limits, Server};
-use crate::writes::{self, MarkerSigner, WriteCoordinator};
+use crate::writes::{self, WriteCoordinator};
 use crate::{middleware, ops, rest};
 
 /// A gateway that listens and does not serve yet.
@@ -82,6 +83,7 @@ impl App {
             rate: server.rate_per_client.map(RateLimit::new),
             trusted_proxies: server.trusted_proxies.clone(),
             cors_origins: server.cors_origins.clone(),
+            is_public_route: rest::is_public,
             is_tls: server.tls.is_some(),
         };
         let router = middleware::apply(rest::router(gateway), settings);

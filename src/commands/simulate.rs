@@ -8,9 +8,9 @@ use clap::Args;
 
 use super::CommandError;
 use super::shutdown_signal::StopSignals;
-use crate::backend::FaultInjection;
 use crate::config::Dialect;
 use crate::legacy::server::{Access, router};
+use crate::memory::FaultInjection;
 use crate::memory::Memory;
 use crate::server::{Limits, Server};
 

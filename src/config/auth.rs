@@ -5,7 +5,7 @@ mod jwt;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use client::{Client, KeyHash};
+pub use client::{Client, KeyHash, hash_of_key};
 pub use jwt::Jwt;
 
 use super::settings::{ConfigError, Settings, boolean};

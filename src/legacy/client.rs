@@ -24,8 +24,9 @@ use super::transport::Transport;
 pub use super::transport::TransportError;
 use crate::backend::{Backend, Error, Items, RequestContext, Result};
 use crate::config::Upstream;
+use crate::idempotency::IdempotencyMarker;
 use crate::metrics::UpstreamMetrics;
-use crate::model::{Customer, CustomerId, IdempotencyMarker, LocalTime, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::RetryBudget;
 
 /// The longest first line of a request that every server takes, in bytes.

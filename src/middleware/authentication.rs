@@ -7,7 +7,7 @@ use http::header::{HeaderValue, WWW_AUTHENTICATE};
 
 use crate::auth::{AuthError, Authentication, Principal};
 use crate::metrics::Metrics;
-use crate::rest::problem::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 /// When a token may be checked again that could not be.
 const SOON: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
-use crate::rest::problem::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 /// The panic's own text may hold anything, so it goes nowhere; the hook of the process has written where it happened.
 pub(super) async fn catch(handler: impl Future<Output = Response>) -> Response {
@@ -44,6 +44,7 @@ mod tests {
             rate: None,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
+            is_public_route: |_| false,
             is_tls: false,
             tasks: TaskTracker::new(),
         };

@@ -8,8 +8,8 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri, Version};
 
 use crate::auth::Principal;
+use crate::problem::{Code, FieldError, Problem};
 use crate::resilience::RateLimit;
-use crate::rest::problem::{Code, FieldError, Problem};
 
 /// The longest request target, in bytes.
 const MAX_TARGET: usize = 8_192;

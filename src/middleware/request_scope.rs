@@ -14,8 +14,7 @@ use super::Settings;
 use super::access_log::{AccessLogEntry, MonitoredBody, ResponseState, RouteTemplate};
 use crate::auth::Principal;
 use crate::backend::RequestContext;
-use crate::rest;
-use crate::rest::problem::{self, ProblemContext};
+use crate::problem::{self, ProblemContext};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -54,8 +53,8 @@ impl RequestScope {
     }
 
     /// Whether the request is one that everybody may make: for documentation, or about what can be asked.
-    pub(super) fn is_public(&self) -> bool {
-        self.method == Method::OPTIONS || self.route.below_base().is_some_and(rest::is_public)
+    pub(super) fn is_public(&self, settings: &Settings) -> bool {
+        self.method == Method::OPTIONS || self.route.below_base().is_some_and(settings.is_public_route)
     }
 
     /// The id of the request.

@@ -5,26 +5,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::circuit_breaker::{BreakerPermit, CircuitBreaker};
-use super::concurrency_limit::{ConcurrencyLimit, ConcurrencyPermit};
+use super::concurrency_limit::{ConcurrencyLimit, ConcurrencyPermit, Priority};
 
 /// A limit and a breaker.
 #[derive(Debug)]
 pub struct Admission {
     limit: ConcurrencyLimit,
     breaker: CircuitBreaker,
-}
-
-/// What a call does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Priority {
-    /// It looks at many things, and takes as long as whoever reads about them.
-    List,
-    /// It looks.
-    Read,
-    /// It looks, and something is changed or not by what is there.
-    WriteRelatedRead,
-    /// It changes something.
-    Write,
 }
 
 /// How a call ended, as far as the one who was called is to blame.

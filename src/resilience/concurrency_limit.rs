@@ -16,7 +16,18 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::admission::Priority;
+/// What a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// It looks at many things, and takes as long as whoever reads about them.
+    List,
+    /// It looks.
+    Read,
+    /// It looks, and something is changed or not by what is there.
+    WriteRelatedRead,
+    /// It changes something.
+    Write,
+}
 
 /// Places for calls. Cheap to clone; clones share them.
 #[derive(Debug, Clone)]

@@ -11,10 +11,10 @@ use http::HeaderMap;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use utoipa_swagger_ui::Config;
 
-use super::conditional::{self, ETag};
 use super::extract::ProblemPath;
 use super::openapi;
-use super::problem::{Code, Problem, page};
+use super::{conditional, etag::ETag};
+use crate::problem::{Code, Problem, page};
 
 /// What the documentation routes serve.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use serde::ser::{Error as _, Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
 use serde_json::Error;
 
-use super::problem::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 /// Appends a value.
 ///

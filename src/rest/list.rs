@@ -1,6 +1,10 @@
 //! Lists, written as they come.
 
+pub(in crate::rest) mod cursor;
 mod encoder;
+pub(in crate::rest) mod expand;
+pub(in crate::rest) mod filter;
+pub(in crate::rest) mod pagination;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,9 +20,9 @@ use http::header::CONTENT_TYPE;
 pub use encoder::{Encoder, ListFormat, ListItem};
 
 use super::extract::AcceptsList;
-use super::problem::Problem;
 use crate::backend::{Item, Items};
 use crate::model::PiiAccess;
+use crate::problem::Problem;
 
 /// Answers a list. The answer begins with the first items, or at the end of an empty list, so that a fault before them is a
 /// problem; a fault after them breaks the connection off, so that a list never looks complete when it is not.

@@ -1,6 +1,7 @@
 //! The OpenAPI document, made from the code of the routes and their types.
 
 pub(super) mod examples;
+pub(super) mod problem_responses;
 
 use utoipa::OpenApi;
 use utoipa::openapi::schema::AdditionalProperties;
@@ -8,9 +9,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{RefOr, Schema, Server};
 
 use super::dto::{NewMessage, StatusChange, masked};
-use super::problem::{Details, FieldError, Outcome};
 use super::require_scope::SCHEMES;
-use super::router::operations;
+use super::routes::operations;
+use crate::problem::{Details, FieldError, Outcome};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -10,9 +10,10 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::problem::{AccessProblems, Code, Problem};
 use crate::audit::AuditContext;
 use crate::model::{Scope, StrEnum};
+use crate::problem::{Code, Problem};
+use crate::rest::openapi::problem_responses::AccessProblems;
 
 /// The names of the security schemes in the document.
 pub(super) const SCHEMES: [&str; 2] = ["bearer", "apiKey"];

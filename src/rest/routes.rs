@@ -9,16 +9,22 @@ pub(super) mod list_customers;
 pub(super) mod list_order_messages;
 pub(super) mod list_orders;
 
-use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
-use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::json;
+use super::require_scope::require_scope;
+use super::state::AppState;
+use crate::model::Scope;
 
-/// A response whose body is this value.
-fn json(value: &impl Serialize) -> Response {
-    match json::to_bytes(value) {
-        Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(problem) => problem.into_response(),
-    }
+/// The operations, with their description.
+pub(super) fn operations() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(require_scope(Scope::OrdersRead, routes!(list_orders::list_orders)))
+        .routes(require_scope(Scope::OrdersRead, routes!(get_order::get_order)))
+        .routes(require_scope(Scope::OrdersRead, routes!(get_order_status::get_order_status)))
+        .routes(require_scope(Scope::OrdersWrite, routes!(change_order_status::change_order_status)))
+        .routes(require_scope(Scope::OrdersRead, routes!(list_order_messages::list_order_messages)))
+        .routes(require_scope(Scope::OrdersWrite, routes!(add_order_message::add_order_message)))
+        .routes(require_scope(Scope::CustomersRead, routes!(list_customers::list_customers)))
+        .routes(require_scope(Scope::CustomersRead, routes!(get_customer::get_customer)))
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::marker_signer::{KeyScope, LogMatch};
 use super::{Inner, ReadBack, WriteFailure};
 use crate::backend::{Error, RequestContext, Sent};
-use crate::model::{Extensible, IdempotencyMarker, LocalTime, Message, NewMessage, Order, OrderId, Pii, now};
+use crate::idempotency::{IdempotencyMarker, KeyScope, LogMatch};
+use crate::model::{Extensible, LocalTime, Message, NewMessage, Order, OrderId, Pii, now};
 
 /// A message that is in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

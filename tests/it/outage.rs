@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use tjansteguiden_gateway::auth::hash_of_key;
+use tjansteguiden_gateway::config::hash_of_key;
 use tokio::task::JoinHandle;
 
 use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, Reply, System, Upstream, is_provider, soon};

@@ -2,8 +2,9 @@
 
 mod answer;
 mod authority;
-mod book;
 mod endpoint;
+mod fake_legacy;
+mod fake_orders;
 mod files;
 mod gateway;
 mod https;
@@ -12,7 +13,6 @@ mod keys;
 pub(crate) mod log;
 mod program;
 mod proxy;
-mod system;
 mod upstream;
 
 use std::time::Duration;
@@ -20,15 +20,15 @@ use tjansteguiden_gateway::config::Config;
 
 pub(crate) use answer::Answer;
 pub(crate) use authority::{Authority, Identity};
-pub(crate) use book::Book;
 pub(crate) use endpoint::Endpoint;
+pub(crate) use fake_legacy::{FIRST_ORDER, Fault, System, is_write};
+pub(crate) use fake_orders::Book;
 pub(crate) use files::Files;
 pub(crate) use gateway::Gateway;
 pub(crate) use https::{Https, encrypt};
 pub(crate) use keys::{ALL_SCOPES, Client, borrowed, hash};
 pub(crate) use program::Program;
 pub(crate) use proxy::{Manner, Proxy};
-pub(crate) use system::{FIRST_ORDER, Fault, System, is_write};
 pub(crate) use upstream::{Reply, Upstream};
 
 /// How long something may take on a busy machine.

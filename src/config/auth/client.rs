@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use crate::auth::hash_of_key;
+use aws_lc_rs::digest::{SHA256, digest};
+
 use crate::config::reload::{Contents, Loaded};
 use crate::config::server::rate;
 use crate::config::settings::{ConfigError, Settings};
@@ -28,6 +29,14 @@ pub struct Client {
 
 /// SHA-256 of a key.
 pub type KeyHash = [u8; 32];
+
+/// What stands in the configuration for a key.
+#[must_use]
+pub fn hash_of_key(key: &str) -> KeyHash {
+    let mut hash = KeyHash::default();
+    hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+    hash
+}
 
 pub(super) fn read_all(settings: &mut Settings, upstreams: &BTreeSet<String>) -> BTreeMap<String, Client> {
     let mut clients = BTreeMap::new();

@@ -5,9 +5,10 @@ use utoipa::ToSchema;
 
 use super::masked::MaskedText;
 use super::{Time, enums};
-use crate::model::{self, Extensible, FreeText, IdempotencyMarker, Pii, PiiAccess, PiiKind, StrEnum};
+use crate::idempotency::IdempotencyMarker;
+use crate::model::{self, Extensible, FreeText, Pii, PiiAccess, PiiKind, StrEnum};
+use crate::problem::Problem;
 use crate::rest::extract::Members;
-use crate::rest::problem::Problem;
 use crate::writes::MessageReceipt;
 
 /// One row of an order's log. Both the service provider and the network operator see it.

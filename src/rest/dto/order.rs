@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::masked::{MaskedText, masked};
 use super::{Customer, Message, Time, Unreadable, enums};
 use crate::model::{self, Delivery, Extensible, OrderedBy, PiiAccess};
-use crate::rest::problem::Details;
+use crate::problem::Details;
 
 /// An order for a fibre service: the same type in lists and in detail. What a call does not know is absent.
 #[derive(Debug, Serialize, ToSchema)]

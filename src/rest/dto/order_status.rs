@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 
 use super::enums;
 use crate::model::{self, Extensible, OrderStatus, StrEnum};
+use crate::problem::Problem;
 use crate::rest::extract::Members;
-use crate::rest::problem::Problem;
 
 /// The status of an order.
 #[derive(Debug, Serialize, ToSchema)]

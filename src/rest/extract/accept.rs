@@ -4,9 +4,9 @@ use axum::extract::FromRequestParts;
 use http::Method;
 use http::request::Parts;
 
+use super::media_type::{accepts_json, list_format};
+use crate::problem::{Code, Problem};
 use crate::rest::list::ListFormat;
-use crate::rest::negotiate::{accepts_json, list_format};
-use crate::rest::problem::{Code, Problem};
 
 /// A client that takes JSON.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
 use super::json_object::Members;
-use crate::rest::problem::{Code, Problem};
-use crate::rest::router::AppState;
+use crate::problem::{Code, Problem};
+use crate::rest::state::AppState;
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::model::StrEnum;
-use crate::rest::problem::{Code, FieldError, Problem};
+use crate::problem::{Code, FieldError, Problem};
 
 /// The members of a body that nobody has read yet, and the faults so far.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use http::request::Parts;
 use utoipa::IntoParams;
 
 use crate::model::{CustomerId, InvalidId, OrderId};
-use crate::rest::problem::{FieldError, Problem};
+use crate::problem::{FieldError, Problem};
 
 /// Routes of one order.
 #[derive(Debug, Clone, Copy, IntoParams)]

@@ -6,9 +6,9 @@ use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use utoipa::IntoParams;
 
-use crate::model;
-use crate::rest::conditional::Condition;
-use crate::rest::problem::{FieldError, Problem};
+use crate::idempotency::IdempotencyKey;
+use crate::problem::{FieldError, Problem};
+use crate::rest::etag::Condition;
 
 /// Only if the order is still as it was seen.
 #[derive(Debug, IntoParams)]
@@ -24,12 +24,12 @@ pub(in crate::rest) struct IfMatch {
 /// Only if it was not done before.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(in crate::rest) struct IdempotencyKey {
+pub(in crate::rest) struct IdempotencyKeyHeader {
     /// 16 to 128 letters, digits or `._~-`, new for each message and the same when it is sent again: the message is added if
     /// the log does not have it yet. It is known there by a mark of 21 characters before its text, which answers show as
     /// `reference`.
     #[param(rename = "Idempotency-Key", value_type = String, required = false, pattern = r#"^"?[A-Za-z0-9._~-]{16,128}"?$"#)]
-    pub(in crate::rest) key: Option<model::IdempotencyKey>,
+    pub(in crate::rest) key: Option<IdempotencyKey>,
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -49,7 +49,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+impl<S: Sync> FromRequestParts<S> for IdempotencyKeyHeader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -62,7 +62,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         if values.next().is_some() {
             return Err(fault("Idempotency-Key", "must not be repeated"));
         }
-        let key = model::IdempotencyKey::parse(value.to_str().unwrap_or_default());
+        let key = IdempotencyKey::parse(value.to_str().unwrap_or_default());
         key.map(|key| Self { key: Some(key) }).map_err(|error| fault("Idempotency-Key", &error.to_string()))
     }
 }

@@ -8,11 +8,11 @@ use utoipa::IntoParams;
 
 use super::datetime::{parse_date, parse_datetime};
 use crate::model::CustomerId;
-use crate::rest::cursor::{Cursor, fingerprint_of};
-use crate::rest::expand::MAX_EXPANDED;
-use crate::rest::pagination::PageQuery;
-use crate::rest::problem::{FieldError, Problem};
-use crate::rest::router::AppState;
+use crate::problem::{FieldError, Problem};
+use crate::rest::list::cursor::{Cursor, fingerprint_of};
+use crate::rest::list::expand::MAX_EXPANDED;
+use crate::rest::list::pagination::PageQuery;
+use crate::rest::state::AppState;
 
 /// Routes without parameters in the query.
 #[derive(Debug)]

@@ -4,12 +4,13 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 
-use super::json;
 use crate::model;
+use crate::problem::Problem;
+use crate::rest::conditional::json;
 use crate::rest::dto::{AddedMessage, NewMessage};
-use crate::rest::extract::{AcceptsJson, IdempotencyKey, JsonBody, NoQuery, OrderPath};
-use crate::rest::problem::{BodyProblems, MessageProblems, OrderNotFound, Problem, WriteProblems};
-use crate::rest::router::RequestState;
+use crate::rest::extract::{AcceptsJson, IdempotencyKeyHeader, JsonBody, NoQuery, OrderPath};
+use crate::rest::openapi::problem_responses::{BodyProblems, MessageProblems, OrderNotFound, WriteProblems};
+use crate::rest::state::RequestState;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -23,7 +24,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
     post,
     path = "/orders/{id}/messages",
     tag = "Orders",
-    params(OrderPath, IdempotencyKey),
+    params(OrderPath, IdempotencyKeyHeader),
     request_body(content = NewMessage, content_type = "application/json"),
     responses(
         (
@@ -44,7 +45,7 @@ pub(in crate::rest) async fn add_order_message(
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
-    IdempotencyKey { key }: IdempotencyKey,
+    IdempotencyKeyHeader { key }: IdempotencyKeyHeader,
     JsonBody(members): JsonBody,
 ) -> Result<Response, Problem> {
     let message = model::NewMessage::from(NewMessage::read(members)?);

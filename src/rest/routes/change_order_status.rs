@@ -2,12 +2,13 @@
 
 use axum::response::Response;
 
-use super::json;
-use crate::rest::conditional::ETag;
+use crate::problem::Problem;
+use crate::rest::conditional::json;
 use crate::rest::dto::{OrderStatusBody, StatusChange};
+use crate::rest::etag::ETag;
 use crate::rest::extract::{AcceptsJson, IfMatch, MergePatchBody, NoQuery, OrderPath};
-use crate::rest::problem::{BodyProblems, OrderNotFound, Problem, StatusProblems, WriteProblems};
-use crate::rest::router::RequestState;
+use crate::rest::openapi::problem_responses::{BodyProblems, OrderNotFound, StatusProblems, WriteProblems};
+use crate::rest::state::RequestState;
 use crate::writes::Precondition;
 
 /// Change the status of an order

@@ -3,12 +3,13 @@
 use axum::response::Response;
 use http::HeaderMap;
 
+use crate::problem::{Code, Problem};
 use crate::rest::conditional::json_with_etag;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery};
 use crate::rest::openapi::examples;
-use crate::rest::problem::{Code, CustomerNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::RequestState;
+use crate::rest::openapi::problem_responses::{CustomerNotFound, ReadProblems, RequestProblems};
+use crate::rest::state::RequestState;
 
 /// Get a customer
 ///

@@ -3,12 +3,13 @@
 use axum::response::Response;
 use http::HeaderMap;
 
+use crate::problem::{Code, Problem};
 use crate::rest::conditional::json_with_etag;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
 use crate::rest::openapi::examples;
-use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::RequestState;
+use crate::rest::openapi::problem_responses::{OrderNotFound, ReadProblems, RequestProblems};
+use crate::rest::state::RequestState;
 
 /// Get an order
 ///

@@ -4,13 +4,14 @@ use axum::extract::OriginalUri;
 use axum::response::Response;
 
 use crate::model::Customer;
+use crate::problem::Problem;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsList, CustomerListQuery};
 use crate::rest::list;
+use crate::rest::list::pagination::Page;
 use crate::rest::openapi::examples;
-use crate::rest::pagination::Page;
-use crate::rest::problem::{Problem, ReadProblems, RequestProblems};
-use crate::rest::router::RequestState;
+use crate::rest::openapi::problem_responses::{ReadProblems, RequestProblems};
+use crate::rest::state::RequestState;
 
 /// List customers
 ///

@@ -2,11 +2,12 @@
 
 use axum::response::Response;
 
-use super::json;
+use crate::problem::{Code, Problem};
+use crate::rest::conditional::json;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
-use crate::rest::problem::{Code, OrderNotFound, Problem, ReadProblems, RequestProblems};
-use crate::rest::router::RequestState;
+use crate::rest::openapi::problem_responses::{OrderNotFound, ReadProblems, RequestProblems};
+use crate::rest::state::RequestState;
 
 /// List the messages of an order
 ///

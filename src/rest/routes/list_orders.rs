@@ -4,15 +4,16 @@ use axum::extract::OriginalUri;
 use axum::response::Response;
 
 use crate::model::Order;
+use crate::problem::Problem;
 use crate::rest::dto;
-use crate::rest::expand::{Expanded, expand};
 use crate::rest::extract::{AcceptsList, OrderListQuery};
-use crate::rest::filter::Filter;
 use crate::rest::list;
+use crate::rest::list::expand::{Expanded, expand};
+use crate::rest::list::filter::Filter;
+use crate::rest::list::pagination::Page;
 use crate::rest::openapi::examples;
-use crate::rest::pagination::Page;
-use crate::rest::problem::{Problem, ReadProblems, RequestProblems};
-use crate::rest::router::RequestState;
+use crate::rest::openapi::problem_responses::{ReadProblems, RequestProblems};
+use crate::rest::state::RequestState;
 
 /// List orders
 ///

@@ -1,6 +1,6 @@
 //! Clients with keys, as variables of the configuration.
 
-use tjansteguiden_gateway::auth::hash_of_key;
+use tjansteguiden_gateway::config::hash_of_key;
 
 /// A client of the configuration; its key is its name.
 #[derive(Debug, Clone, Copy)]

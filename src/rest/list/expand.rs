@@ -2,29 +2,29 @@
 
 use futures_util::{StreamExt, stream};
 
-use super::dto;
-use super::json;
-use super::list::ListItem;
-use super::problem::{Code, Problem, ProblemContext};
-use super::router::RequestState;
+use super::ListItem;
 use crate::backend::RequestContext;
 use crate::model::{Order, OrderedBy, PiiAccess};
+use crate::problem::{Code, Problem, ProblemContext};
+use crate::rest::dto;
+use crate::rest::json;
+use crate::rest::state::RequestState;
 
 /// The greatest page that can be filled.
-pub(super) const MAX_EXPANDED: usize = 200;
+pub(in crate::rest) const MAX_EXPANDED: usize = 200;
 /// How many details of one page are asked for at once. Others want to be served too.
 const AT_ONCE: usize = 8;
 
 /// An order of a list with its details, or with the reason why they are missing.
 #[derive(Debug)]
-pub(super) struct Expanded {
+pub(in crate::rest) struct Expanded {
     order: Order,
     problem: Option<(Problem, ProblemContext)>,
 }
 
 impl Expanded {
     /// The order's number, when its details are there.
-    pub(super) fn shown(&self) -> Option<u64> {
+    pub(in crate::rest) fn shown(&self) -> Option<u64> {
         self.problem.is_none().then(|| self.order.id.get())
     }
 }
@@ -37,7 +37,7 @@ impl ListItem for Expanded {
 }
 
 /// The same orders in the same order. The deadline of `context` is for all of them; what it leaves no time for fails.
-pub(super) async fn expand(asked: &RequestState, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
+pub(in crate::rest) async fn expand(asked: &RequestState, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
     let details = |order: Order| async move {
         match asked.backend.order_info(context, order.id).await {
             Ok(details) => Expanded { order: merge(order, details), problem: None },

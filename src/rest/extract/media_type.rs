@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-use super::list::ListFormat;
+use crate::rest::list::ListFormat;
 
 /// Whether a client takes JSON. Without the header it does; a client that names only problems does too, because they are
 /// JSON, and so does one whose header has nothing that could be read.

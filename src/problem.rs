@@ -4,9 +4,7 @@
 //! [`render`], writes the body, because only there it is known which request it answers.
 
 mod code;
-mod from_error;
 mod html;
-mod responses;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,11 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use code::{Code, CodeInfo};
-pub(super) use html::page;
-pub(super) use responses::{
-    AccessProblems, BodyProblems, CustomerNotFound, MessageProblems, OrderNotFound, ReadProblems, RequestProblems,
-    StatusProblems, WriteProblems,
-};
+pub use html::page;
 
 /// Something that went wrong, as it will be told.
 #[derive(Debug, Clone)]
@@ -167,6 +161,34 @@ impl Problem {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
+        self
+    }
+
+    /// The same problem with another status than is usual for its code.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
+    }
+
+    /// The same problem of a write, and whether that was applied.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = Some(outcome);
+        self
+    }
+
+    /// The same problem with the upstream's own message, if it may be shown.
+    #[must_use]
+    pub fn with_upstream_message(mut self, message: Option<String>) -> Self {
+        self.0.upstream_message = message;
+        self
+    }
+
+    /// The same problem with the status that the order has.
+    #[must_use]
+    pub fn with_current_status(mut self, status: Option<String>) -> Self {
+        self.0.current_status = status;
         self
     }
 

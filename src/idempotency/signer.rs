@@ -3,10 +3,12 @@
 use std::fmt;
 
 use aws_lc_rs::hmac;
+use data_encoding::BASE32_NOPAD;
 use icu_normalizer::ComposingNormalizerBorrowed;
 
+use super::{IdempotencyKey, IdempotencyMarker};
 use crate::config::Secret;
-use crate::model::{IdempotencyKey, IdempotencyMarker, Message, NewMessage, OrderId, StrEnum, base32};
+use crate::model::{Message, NewMessage, OrderId, StrEnum};
 
 /// What marks are made with: the current secret, and the one before it while replicas change from one to the other.
 pub struct MarkerSigner {
@@ -16,20 +18,29 @@ pub struct MarkerSigner {
 
 /// Whose message it is. The same key of another client, for another order or upstream is another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct KeyScope {
-    pub(super) client: String,
-    pub(super) upstream: String,
-    pub(super) order: OrderId,
-    pub(super) key: IdempotencyKey,
+pub struct KeyScope {
+    /// Name of the client that sent the key.
+    pub client: String,
+    /// Name of the upstream.
+    pub upstream: String,
+    /// The order that the message is for.
+    pub order: OrderId,
+    /// The key.
+    pub key: IdempotencyKey,
 }
 
 /// What a log says about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LogMatch<'l> {
+pub enum LogMatch<'l> {
     /// It is not there.
     Nothing,
     /// It is there, so many times; this is the first.
-    Same { row: &'l Message, times: usize },
+    Same {
+        /// The first entry.
+        row: &'l Message,
+        /// How many entries carry the marker.
+        times: usize,
+    },
     /// The key was used for another message.
     Other,
 }
@@ -42,17 +53,20 @@ impl MarkerSigner {
     }
 
     /// The mark of a message.
-    pub(super) fn mark(&self, owner: &KeyScope, message: &NewMessage) -> IdempotencyMarker {
+    #[must_use]
+    pub fn mark(&self, owner: &KeyScope, message: &NewMessage) -> IdempotencyMarker {
         mark(&self.current, owner, message)
     }
 
     /// Whether a mark is that of a message.
-    pub(super) fn is_of(&self, marker: &IdempotencyMarker, owner: &KeyScope, message: &NewMessage) -> bool {
+    #[must_use]
+    pub fn is_of(&self, marker: &IdempotencyMarker, owner: &KeyScope, message: &NewMessage) -> bool {
         self.all(owner, message).contains(marker)
     }
 
     /// Looks for a message.
-    pub(super) fn find<'l>(&self, log: &'l [Message], owner: &KeyScope, message: &NewMessage) -> LogMatch<'l> {
+    #[must_use]
+    pub fn find<'l>(&self, log: &'l [Message], owner: &KeyScope, message: &NewMessage) -> LogMatch<'l> {
         let ours = self.all(owner, message);
         let marked = log.iter().filter_map(|row| Some((row, IdempotencyMarker::split(row.text.as_ref()?.expose())?.0)));
         let known: Vec<_> = marked.filter(|(_, marker)| ours.iter().any(|ours| ours.key_part == marker.key_part)).collect();
@@ -81,9 +95,16 @@ fn mark(secret: &Secret, owner: &KeyScope, message: &NewMessage) -> IdempotencyM
     let owner = [client.as_str(), upstream, &order, key];
     let content = [&owner[..], &[message.kind.as_str(), &*text]].concat();
     IdempotencyMarker {
-        key_part: base32(sign(secret, "k", &owner).as_ref(), IdempotencyMarker::REFERENCE),
-        content: base32(sign(secret, "f", &content).as_ref(), IdempotencyMarker::CONTENT),
+        key_part: base32(sign(secret, "k", &owner), IdempotencyMarker::REFERENCE),
+        content: base32(sign(secret, "f", &content), IdempotencyMarker::CONTENT),
     }
+}
+
+/// The first `length` characters of a signature in base32 (RFC 4648): 5 bits each.
+fn base32(signature: hmac::Tag, length: usize) -> String {
+    let mut text = BASE32_NOPAD.encode(signature.as_ref());
+    text.truncate(length);
+    text
 }
 
 /// Every part with its length, so that no two lists of parts are the same bytes.

@@ -3,7 +3,8 @@
 use super::Code;
 
 /// The page about a code, as HTML.
-pub(in crate::rest) fn page(code: Code) -> String {
+#[must_use]
+pub fn page(code: Code) -> String {
     let row = code.info();
     let explanation = in_code_marks(row.explanation);
     format!(

@@ -12,32 +12,32 @@ use http::header::{CONTENT_TYPE, HeaderValue, LINK};
 use jiff::Timestamp;
 
 use super::cursor::{Cursor, Position};
-use super::extract::decode;
-use super::list::{Encoder, ListFormat, ListItem, MAX_UNREADABLE};
-use super::problem::{Code, Problem};
+use super::{Encoder, ListFormat, ListItem, MAX_UNREADABLE};
 use crate::backend::{Item, Items, UndecodableItem};
 use crate::model::{Customer, Order, PiiAccess};
+use crate::problem::{Code, Problem};
+use crate::rest::extract::decode;
 
 /// Which page is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PageQuery {
+pub(in crate::rest) struct PageQuery {
     /// The greatest number of items.
-    pub(super) limit: usize,
+    pub(in crate::rest) limit: usize,
     /// The last item of the page before.
-    pub(super) after: Option<Position>,
+    pub(in crate::rest) after: Option<Position>,
     /// The fingerprint of the filters, for the next cursor.
-    pub(super) filters: u64,
+    pub(in crate::rest) filters: u64,
 }
 
 impl PageQuery {
     /// No item before this instant belongs to the page, unless it has no time.
-    pub(super) fn lower_bound(&self) -> Option<Timestamp> {
+    pub(in crate::rest) fn lower_bound(&self) -> Option<Timestamp> {
         Timestamp::from_second(self.after?.seconds?).ok()
     }
 }
 
 /// What has a place among all pages.
-pub(super) trait SortKey {
+pub(in crate::rest) trait SortKey {
     /// The place; two items with the same one are the same.
     fn sort_key(&self) -> Position;
 }
@@ -57,7 +57,7 @@ impl SortKey for Customer {
 
 /// A page.
 #[derive(Debug)]
-pub(super) struct Page<T> {
+pub(in crate::rest) struct Page<T> {
     items: Vec<T>,
     /// What could not be read in the list that the page was chosen from.
     unreadable: Vec<UndecodableItem>,
@@ -67,7 +67,11 @@ pub(super) struct Page<T> {
 
 impl<T: SortKey> Page<T> {
     /// Chooses from a list.
-    pub(super) async fn select(mut list: Items<T>, query: PageQuery, keep: impl Fn(&T) -> bool) -> Result<Self, Problem> {
+    pub(in crate::rest) async fn select(
+        mut list: Items<T>,
+        query: PageQuery,
+        keep: impl Fn(&T) -> bool,
+    ) -> Result<Self, Problem> {
         // One item more tells whether there is a next page.
         let mut chosen = BTreeMap::new();
         let mut unreadable = Vec::new();
@@ -100,24 +104,24 @@ impl<T: SortKey> Page<T> {
 
 impl<T> Page<T> {
     /// The items.
-    pub(super) fn items(&self) -> &[T] {
+    pub(in crate::rest) fn items(&self) -> &[T] {
         &self.items
     }
 
     /// The items, and the page without them.
-    pub(super) fn split(self) -> (Vec<T>, Page<T>) {
+    pub(in crate::rest) fn split(self) -> (Vec<T>, Page<T>) {
         (self.items, Self { items: Vec::new(), ..self })
     }
 
     /// The same page of these items.
-    pub(super) fn with<U>(self, items: Vec<U>) -> Page<U> {
+    pub(in crate::rest) fn with<U>(self, items: Vec<U>) -> Page<U> {
         Page { items, unreadable: self.unreadable, next: self.next }
     }
 }
 
 impl<T: ListItem> Page<T> {
     /// The whole page as a response to the request for `path` with `query`.
-    pub(super) fn respond(self, form: ListFormat, sight: PiiAccess, address: &http::Uri) -> Response {
+    pub(in crate::rest) fn respond(self, form: ListFormat, sight: PiiAccess, address: &http::Uri) -> Response {
         let next = self.next.map(|cursor| cursor.to_string());
         let mut encoder = Encoder::new(form, sight);
         let written = self.items.iter().try_for_each(|item| encoder.item(item));

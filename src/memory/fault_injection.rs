@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::civil::Date;
 
-use super::{Backend, Error, Items, RequestContext, Result};
+use crate::backend::{Backend, Error, Items, RequestContext, Result};
 use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, UpstreamMessage};
 
 /// A backend that takes its time and refuses a share of the calls before they reach the one inside. Which calls fail

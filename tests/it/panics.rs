@@ -11,12 +11,13 @@ use jiff::civil::Date;
 use reqwest::{Client, RequestBuilder};
 use tjansteguiden_gateway::auth::{Authentication, Principal};
 use tjansteguiden_gateway::backend::{Backend, Items, RequestContext, Result};
+use tjansteguiden_gateway::idempotency::MarkerSigner;
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::metrics::Metrics;
 use tjansteguiden_gateway::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, Zone};
 use tjansteguiden_gateway::rest::{self, Timeouts, UpstreamHandle};
 use tjansteguiden_gateway::server::{Limits, Server};
-use tjansteguiden_gateway::writes::{MarkerSigner, Settings, WriteCoordinator};
+use tjansteguiden_gateway::writes::{Settings, WriteCoordinator};
 use tjansteguiden_gateway::{middleware, resilience};
 use tokio_util::task::TaskTracker;
 
@@ -92,6 +93,7 @@ async fn gateway(breaking: &Arc<Breaking>) -> SocketAddr {
         rate: None,
         trusted_proxies: Vec::new(),
         cors_origins: Vec::new(),
+        is_public_route: |_| false,
         is_tls: false,
     };
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));

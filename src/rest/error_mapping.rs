@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::ETAG;
 
-use super::{Code, FieldError, Outcome, Problem};
 use crate::backend::Error;
 use crate::model::{Order, UpstreamMessage, mask_personal_data};
-use crate::rest::conditional::ETag;
+use crate::problem::{Code, FieldError, Outcome, Problem};
+use crate::rest::etag::ETag;
 use crate::writes::WriteFailure;
 
 /// When to ask again an order system that is out of service and does not say for how long.
@@ -20,7 +20,7 @@ impl Problem {
     /// A failed read of one order or customer; `not_found` is the code for the case that there is none.
     #[must_use]
     pub fn read(error: &Error, not_found: Code) -> Self {
-        let mut problem = match error {
+        let problem = match error {
             // What is asked in a read was checked, so what does not fit is of our own making.
             Error::UnencodableInput { .. } => {
                 Self::new(Code::InternalError, "The gateway cannot ask the order system for this.")
@@ -28,7 +28,7 @@ impl Problem {
             error => Self::failed(error, not_found),
         };
         if matches!(error, Error::Refused { .. }) {
-            problem.0.status = StatusCode::BAD_GATEWAY;
+            return problem.with_status(StatusCode::BAD_GATEWAY);
         }
         problem
     }
@@ -50,10 +50,10 @@ impl Problem {
                 "The order is not as If-Match says: its status has changed, or its log; nothing was sent.",
             )
             .with_header(ETAG, ETag::of_status(upstream, order).header())
-            .with_current_status(order),
+            .with_current_status(status_of(order)),
             WriteFailure::Conflict(order) => {
                 let detail = "The write was sent, and then the order had a status of somebody else's.";
-                Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(order)
+                Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(status_of(order))
             }
             WriteFailure::InDoubt { time_left, is_the_same } => {
                 let detail = "One that was sent earlier may have been applied, or may still be; nothing was sent this time.";
@@ -75,22 +75,21 @@ impl Problem {
     }
 
     fn failed_write(error: &Error) -> Self {
-        let mut problem = Self::failed(error, Code::OrderNotFound);
-        problem.0.outcome = match error {
+        let problem = Self::failed(error, Code::OrderNotFound);
+        match error {
             Error::NotSent { .. }
             | Error::NotFound
             | Error::Refused { .. }
             | Error::CredentialRejected
             | Error::Overloaded
             | Error::ClientDisconnected
-            | Error::Unreachable => Some(Outcome::NotApplied),
+            | Error::Unreachable => problem.with_outcome(Outcome::NotApplied),
             // The caller's fault, found before anything was sent: nobody needs to be told that it was not applied.
-            Error::UnencodableInput { .. } => None,
+            Error::UnencodableInput { .. } => problem,
             Error::OutcomeUnknown { .. } | Error::Unavailable { .. } | Error::Timeout | Error::InvalidResponse { .. } => {
-                Some(Outcome::Unknown)
+                problem.with_outcome(Outcome::Unknown)
             }
-        };
-        problem
+        }
     }
 
     fn failed(error: &Error, not_found: Code) -> Self {
@@ -98,11 +97,8 @@ impl Problem {
             // What failed is a read, whatever it was for.
             Error::NotSent { cause } => Self::read(cause, not_found),
             Error::NotFound => Self::new(not_found, "The order system has nothing with this id."),
-            Error::Refused { message } => {
-                let mut refused = Self::new(Code::RefusedByUpstream, "The order system refused.");
-                refused.0.upstream_message = message.as_ref().and_then(UpstreamMessage::to_display);
-                refused
-            }
+            Error::Refused { message } => Self::new(Code::RefusedByUpstream, "The order system refused.")
+                .with_upstream_message(message.as_ref().and_then(UpstreamMessage::to_display)),
             Error::CredentialRejected => Self::new(
                 Code::UpstreamCredentialRejected,
                 "The order system rejects the gateway's credential or IP address; nothing was applied.",
@@ -131,14 +127,9 @@ impl Problem {
             }
         }
     }
+}
 
-    fn with_outcome(mut self, outcome: Outcome) -> Self {
-        self.0.outcome = Some(outcome);
-        self
-    }
-
-    fn with_current_status(mut self, order: &Order) -> Self {
-        self.0.current_status = order.status.as_ref().map(|status| mask_personal_data(status.as_str()));
-        self
-    }
+/// The status as callers of every scope may read it.
+fn status_of(order: &Order) -> Option<String> {
+    order.status.as_ref().map(|status| mask_personal_data(status.as_str()))
 }

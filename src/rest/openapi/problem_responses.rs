@@ -10,8 +10,8 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use super::{Code, CodeInfo, MEDIA_TYPE};
 use crate::model::InvalidId;
+use crate::problem::{Code, CodeInfo, MEDIA_TYPE};
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident: $($status:ident => [$($code:ident),+]),+;)+) => {$(

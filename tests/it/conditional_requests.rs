@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::Value;
-use tjansteguiden_gateway::auth::hash_of_key;
+use tjansteguiden_gateway::config::hash_of_key;
 use tjansteguiden_gateway::model::OrderStatus;
 
 use crate::support::{Answer, FIRST_ORDER, Fault, Gateway, System, is_provider, is_write, soon};

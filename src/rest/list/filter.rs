@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::extract::OrderListQuery;
 use crate::model::{CustomerId, Extensible, Order, OrderedBy};
+use crate::rest::extract::OrderListQuery;
 
 /// What an order must be like.
 #[derive(Debug, Clone)]
-pub(super) struct Filter {
+pub(in crate::rest) struct Filter {
     /// Placed at this instant or later.
-    pub(super) since: Timestamp,
+    pub(in crate::rest) since: Timestamp,
     /// Placed before this instant.
     until: Option<Timestamp>,
     /// Of one of these statuses; any, when there is none.
@@ -28,7 +28,7 @@ impl From<OrderListQuery> for Filter {
 impl Filter {
     /// Whether an order is wanted. In the repeated autumn hour its later reading counts for `since`, so that none is missed;
     /// an order without a readable time passes.
-    pub(super) fn includes(&self, order: &Order) -> bool {
+    pub(in crate::rest) fn includes(&self, order: &Order) -> bool {
         let is_in_time =
             order.ordered_at.is_none_or(|at| at.latest() >= self.since && self.until.is_none_or(|until| at.earliest() < until));
         let status = order.status.as_ref().map(Extensible::as_str);

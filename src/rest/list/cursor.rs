@@ -12,19 +12,19 @@ const LENGTH: usize = 1 + 8 + 1 + 8 + 8 + 4;
 
 /// Where an item stands among all of a list: first those without a readable time, then by time, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position {
+pub(in crate::rest) struct Position {
     /// The instant that is shown, in seconds since 1970.
-    pub(super) seconds: Option<i64>,
-    pub(super) id: u64,
+    pub(in crate::rest) seconds: Option<i64>,
+    pub(in crate::rest) id: u64,
 }
 
 /// The end of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cursor {
+pub(in crate::rest) struct Cursor {
     /// The fingerprint of the filters.
-    pub(super) filters: u64,
+    pub(in crate::rest) filters: u64,
     /// The last item of the page.
-    pub(super) position: Position,
+    pub(in crate::rest) position: Position,
 }
 
 impl Cursor {
@@ -32,7 +32,7 @@ impl Cursor {
     ///
     /// # Errors
     /// When it is none of this version, in words for the client.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(in crate::rest) fn parse(text: &str) -> Result<Self, &'static str> {
         let bytes = hex::decode(text).map_err(|_| DAMAGED)?;
         let (version, rest) = bytes.split_first().ok_or(DAMAGED)?;
         if *version != VERSION {
@@ -88,7 +88,7 @@ impl Fields<'_> {
 }
 
 /// The same number for the same texts; each with its length, so that no two rows of texts are the same bytes.
-pub(super) fn fingerprint_of<'t>(texts: impl IntoIterator<Item = &'t str>) -> u64 {
+pub(in crate::rest) fn fingerprint_of<'t>(texts: impl IntoIterator<Item = &'t str>) -> u64 {
     let mut bytes = Vec::new();
     for text in texts {
         bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
