@@ -9,7 +9,6 @@
 //! confirmed, refused or open, never assumed. *What it meant*: values that cannot be read are left out and counted by the
 //! name of their element; words that nobody knows are passed on.
 
-mod answer;
 mod attempt;
 mod call_auth;
 mod codec;
@@ -19,11 +18,12 @@ mod item_stream;
 mod methods;
 mod query;
 mod resilient_transport;
+mod response_parser;
 mod session;
 mod transport;
 mod xml;
 
 pub mod client;
-pub mod document;
+pub mod offline_decoder;
 pub mod schema_drift;
 pub mod server;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::Answer;
 use super::decode_settings::DecodeSettings;
 use super::methods::MethodSpec;
+use super::response_parser::ResponseParser;
 use super::transport::{Body, Response, SendError, Transport};
 use super::xml::Malformed;
 use crate::backend::Error;
@@ -27,7 +27,7 @@ pub(crate) enum Attempt {
         status: u16,
         retry_after: Option<Duration>,
         clock: Option<SignedDuration>,
-        answer: Result<Box<Answer>, Malformed>,
+        answer: Result<Box<ResponseParser>, Malformed>,
     },
 }
 
@@ -71,7 +71,7 @@ impl Attempt {
         deadline: Instant,
     ) -> Self {
         let Response { status, charset, retry_after, clock_skew: clock, body } = response;
-        let answer = Answer::new(call, Arc::clone(profile), charset, profile.max_response_bytes);
+        let answer = ResponseParser::new(call, Arc::clone(profile), charset, profile.max_response_bytes);
         match timeout_at(deadline, read_whole(answer, body, profile.max_response_bytes)).await {
             Err(_) => Self::TimedOut,
             Ok(Err(error)) => error.into(),
@@ -109,7 +109,7 @@ impl Attempt {
     }
 
     /// What the exchange means for a read: an answer that may hold what was asked for, or an error.
-    pub(crate) fn read_result(self) -> Result<Box<Answer>, Error> {
+    pub(crate) fn read_result(self) -> Result<Box<ResponseParser>, Error> {
         let (status, retry_after, answer) = match self {
             Self::NotSent => return Err(Error::Unreachable),
             Self::TimedOut => return Err(Error::Timeout),
@@ -121,7 +121,7 @@ impl Attempt {
             (_, 401 | 403, _) => Err(Error::CredentialRejected),
             (Some(failure), _, _) => Err(failure),
             (None, 503, _) => Err(Error::Unavailable { retry_after }),
-            (None, 200..=299, Ok(answer)) if answer.ending().may_be_success() => Ok(answer),
+            (None, 200..=299, Ok(answer)) if answer.outcome().may_be_success() => Ok(answer),
             (None, 200..=299, Ok(_)) => Err(Error::InvalidResponse { reason: "its status is neither success nor failed" }),
             (None, 200..=299, Err(Malformed(reason))) => Err(Error::InvalidResponse { reason }),
             (None, _, _) => Err(Error::InvalidResponse { reason: "its HTTP status is no success" }),
@@ -139,18 +139,22 @@ impl Attempt {
         let stated = answer.as_ref().ok().and_then(|answer| answer.failure(status));
         match (stated, status, answer) {
             // A server that says both yes and no says nothing.
-            (None, 401 | 403, Ok(answer)) if answer.ending().is_confirmed() => {
+            (None, 401 | 403, Ok(answer)) if answer.outcome().is_confirmed() => {
                 Err(Error::OutcomeUnknown { retry_after: settle_time })
             }
             (_, 401 | 403, _) => Err(Error::CredentialRejected),
             (Some(failure), _, _) => Err(failure),
-            (None, 200..=299, Ok(answer)) if answer.ending().is_confirmed() => Ok(()),
+            (None, 200..=299, Ok(answer)) if answer.outcome().is_confirmed() => Ok(()),
             (None, _, _) => Err(Error::OutcomeUnknown { retry_after: settle_time }),
         }
     }
 }
 
-async fn read_whole(mut answer: Answer, mut body: Body, max_bytes: u64) -> Result<Result<Box<Answer>, Malformed>, SendError> {
+async fn read_whole(
+    mut answer: ResponseParser,
+    mut body: Body,
+    max_bytes: u64,
+) -> Result<Result<Box<ResponseParser>, Malformed>, SendError> {
     let mut total = 0;
     while let Some(bytes) = body.next().await {
         let bytes = bytes?;

@@ -8,7 +8,6 @@ use futures_util::StreamExt;
 use jiff::civil::Date;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, DecodeItem};
 use super::attempt::Attempt;
 use super::call_auth::{CallAuth, UpstreamCredential};
 use super::codec::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
@@ -18,6 +17,7 @@ use super::item_stream::{ItemStream, StreamTimeouts};
 use super::methods::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, MethodSpec, ORDER_INFO, ORDERS, SET_STATUS};
 use super::query::QueryParams;
 use super::resilient_transport::ResilientTransport;
+use super::response_parser::{DecodeItem, ResponseParser};
 use super::schema_drift::SchemaDrift;
 use super::session::SessionHash;
 use super::transport::Transport;
@@ -80,7 +80,7 @@ impl Client {
         context: &RequestContext,
         call: &'static MethodSpec,
         request: QueryParams,
-        decode: impl FnOnce(&Answer) -> std::result::Result<Option<T>, DecodeError> + Send,
+        decode: impl FnOnce(&ResponseParser) -> std::result::Result<Option<T>, DecodeError> + Send,
     ) -> Result<T> {
         let answer = self.call(context, call, &request, Attempt::read_result).await?;
         answer.into_entity(decode)
@@ -237,7 +237,7 @@ impl Backend for Client {
     }
 
     async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Order> {
-        let decode = |answer: &Answer| order_info::decode(id, answer.parts(), answer.reading());
+        let decode = |answer: &ResponseParser| order_info::decode(id, answer.parts(), answer.reading());
         self.read(context, &ORDER_INFO, order_info::request(id), decode).await
     }
 
@@ -246,7 +246,7 @@ impl Backend for Client {
     }
 
     async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
-        let decode = |answer: &Answer| customer_info::decode(id, answer.parts(), answer.reading());
+        let decode = |answer: &ResponseParser| customer_info::decode(id, answer.parts(), answer.reading());
         self.read(context, &CUSTOMER_INFO, customer_info::request(id), decode).await
     }
 

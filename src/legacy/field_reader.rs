@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime, Time};
 use super::decode_settings::DecodeSettings;
 use super::methods::MethodSpec;
 use super::schema_drift::Kind;
-use super::xml::{Element, Oddity, Tree};
+use super::xml::{Anomaly, Element, Tree};
 use crate::model::{CustomerId, Extensible, LocalTime, OffsetCache, OrderId, StrEnum};
 
 /// Reads values of the answer to a call.
@@ -55,13 +55,13 @@ impl<'a> FieldReader<'a> {
     }
 
     /// Notes what is odd about how the elements were written.
-    pub(crate) fn note_oddities(&self, tree: &Tree) {
-        for (oddity, element) in tree.oddities() {
-            let kind = match oddity {
-                Oddity::Attribute => Kind::Attribute,
-                Oddity::Charset => Kind::Charset,
-                Oddity::Entity => Kind::Entity,
-                Oddity::MixedText => Kind::UnknownElement,
+    pub(crate) fn note_anomalies(&self, tree: &Tree) {
+        for (anomaly, element) in tree.anomalies() {
+            let kind = match anomaly {
+                Anomaly::Attribute => Kind::Attribute,
+                Anomaly::Charset => Kind::Charset,
+                Anomaly::Entity => Kind::Entity,
+                Anomaly::MixedText => Kind::UnknownElement,
             };
             self.count(kind, element);
         }

@@ -7,17 +7,17 @@ use futures_util::stream;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, DecodeItem};
 use super::decode_settings::DecodeSettings;
 use super::methods::MethodSpec;
 use super::resilient_transport::InFlightCall;
+use super::response_parser::{DecodeItem, ResponseParser};
 use super::transport::{Body, Response};
 use crate::backend::{Error, Item};
 
 /// A list whose response was a success so far.
 pub(crate) struct ItemStream<T> {
     decode: DecodeItem<T>,
-    answer: Answer,
+    answer: ResponseParser,
     body: Body,
     /// How many items the last run had.
     expected_run: usize,
@@ -53,7 +53,7 @@ impl<T: 'static> ItemStream<T> {
         response: Response,
         patience: StreamTimeouts,
     ) -> Self {
-        let answer = Answer::new(call, Arc::clone(profile), response.charset, profile.max_item_bytes).of_many();
+        let answer = ResponseParser::new(call, Arc::clone(profile), response.charset, profile.max_item_bytes).for_list();
         Self { decode, answer, body: response.body, expected_run: 0, position: 0, patience, fault: None, place: None }
     }
 
@@ -98,7 +98,7 @@ impl<T: 'static> ItemStream<T> {
     /// Decodes the items that are there, at most so many that others get their turn.
     fn decode_onto(&mut self, run: &mut Vec<Item<T>>) -> Result<(), Error> {
         while run.len() < MAX_RUN && self.answer.next_part()? {
-            if self.answer.ending().may_be_success() {
+            if self.answer.outcome().may_be_success() {
                 self.position += 1;
                 self.answer.decode_item(self.position, self.decode, run)?;
             } else {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use tjansteguiden_gateway::legacy::document::Decoder;
+use tjansteguiden_gateway::legacy::offline_decoder::Decoder;
 use tjansteguiden_gateway::model::{CustomerId, OrderId};
 
 use crate::support::{Gateway, Reply, Upstream, fixture};

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use super::{add_message, customer_info, customers, order_info, orders, set_status};
 use crate::charset::Charset;
 use crate::config::Dialect;
-use crate::legacy::answer::Answer;
 use crate::legacy::decode_settings::DecodeSettings;
 use crate::legacy::methods::{CUSTOMER_INFO, CUSTOMERS, METHODS, MethodSpec, ORDER_INFO, ORDERS};
 use crate::legacy::query::QueryParams;
+use crate::legacy::response_parser::ResponseParser;
 use crate::legacy::schema_drift::SchemaDrift;
 use crate::legacy::xml::Writer;
 use crate::metrics::Metrics;
@@ -31,10 +31,10 @@ fn profile() -> Arc<DecodeSettings> {
 }
 
 /// The answer with these parts, as a client reads it.
-fn answer(call: &'static MethodSpec, parts: impl FnOnce(&mut Writer)) -> Answer {
+fn answer(call: &'static MethodSpec, parts: impl FnOnce(&mut Writer)) -> ResponseParser {
     let mut xml = Writer::document();
     xml.element(call.name, parts);
-    let mut answer = Answer::new(call, profile(), None, u64::MAX);
+    let mut answer = ResponseParser::new(call, profile(), None, u64::MAX);
     answer.push(xml.into_string().as_bytes());
     while answer.next_part().expect("a document") {}
     answer.finish().expect("a whole document");
@@ -212,7 +212,7 @@ proptest! {
     fn no_document_makes_a_decoder_panic(document in markup(), chunk in 1_usize..50) {
         for call in METHODS {
             let document = format!("<{0}>{document}</{0}>", call.name);
-            let mut answer = Answer::new(call, profile(), None, 1024);
+            let mut answer = ResponseParser::new(call, profile(), None, 1024);
             for piece in document.as_bytes().chunks(chunk) {
                 answer.push(piece);
                 while answer.next_part() == Ok(true) {

@@ -3,7 +3,7 @@
 use super::Malformed;
 
 /// Whether these bytes are a name.
-pub(super) fn is_name(name: &[u8]) -> bool {
+fn is_name(name: &[u8]) -> bool {
     has_ends_of_name(name) && name.iter().all(|byte| is_name_byte(*byte))
 }
 
@@ -11,6 +11,25 @@ pub(super) fn is_name(name: &[u8]) -> bool {
 pub(super) fn has_ends_of_name(bytes: &[u8]) -> bool {
     let begins_well = bytes.first().is_some_and(|byte| !byte.is_ascii_digit() && !matches!(byte, b'-' | b'.'));
     begins_well && bytes.last() != Some(&b':')
+}
+
+/// The bytes in front that a name may have, and the length of a prefix among them.
+pub(super) fn split_name(tag: &[u8]) -> (&[u8], usize) {
+    let mut prefix = 0;
+    for (index, byte) in tag.iter().enumerate() {
+        if !is_name_byte(*byte) {
+            return (tag.get(..index).unwrap_or_default(), prefix);
+        }
+        if *byte == b':' && prefix == 0 {
+            prefix = index + 1;
+        }
+    }
+    (tag, prefix)
+}
+
+/// Whether a byte is white space in XML; a form feed is a control character.
+pub(super) const fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Whether a name may have this byte.

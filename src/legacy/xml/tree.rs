@@ -2,12 +2,12 @@
 
 use crate::charset::Charset;
 
-use super::shape::{self, Flat};
-use super::text;
+use super::entities;
+use super::layout_cache::{MatchedItem, Span};
 
-/// What was odd about an element although it could be read.
+/// How an element differs from the format although it can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Oddity {
+pub(crate) enum Anomaly {
     /// It has attributes, which nothing reads.
     Attribute,
     /// Its text is not in the character set it claims, or had control characters, which were left out.
@@ -18,7 +18,7 @@ pub(crate) enum Oddity {
     MixedText,
 }
 
-impl Oddity {
+impl Anomaly {
     const ALL: [Self; 4] = [Self::Attribute, Self::Charset, Self::Entity, Self::MixedText];
 
     const fn bit(self) -> u8 {
@@ -39,7 +39,8 @@ pub(crate) struct Tree {
     open: Vec<Open>,
     /// The outermost element that came last.
     last: Option<usize>,
-    odd: bool,
+    /// Whether any element has an anomaly.
+    has_anomalies: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +52,7 @@ struct Node {
     parent: Option<usize>,
     /// The node after its last descendant.
     end: usize,
-    oddities: u8,
+    anomalies: u8,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,12 +62,6 @@ struct Open {
     text: usize,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Span {
-    start: usize,
-    end: usize,
-}
-
 impl Tree {
     /// Forgets everything and keeps the room.
     pub(crate) fn clear(&mut self) {
@@ -74,11 +69,19 @@ impl Tree {
         self.characters.clear();
         self.open.clear();
         self.last = None;
-        self.odd = false;
+        self.has_anomalies = false;
+    }
+
+    /// Makes room for what this many bytes of a document may hold, so that it need not grow step by step.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        /// An element with its two tags and a text has some thirty bytes in real responses.
+        const BYTES_PER_ELEMENT: usize = 32;
+        self.characters.reserve(bytes / 2);
+        self.nodes.reserve(bytes / BYTES_PER_ELEMENT);
     }
 
     /// Whether there are more elements than any answer has.
-    pub(crate) fn is_overgrown(&self) -> bool {
+    pub(crate) fn exceeds_limit(&self) -> bool {
         self.nodes.len() > MAX_ELEMENTS
     }
 
@@ -87,130 +90,92 @@ impl Tree {
         !self.open.is_empty()
     }
 
-    /// How many elements are open.
-    pub(crate) const fn depth(&self) -> usize {
-        self.open.len()
-    }
-
     /// Begins an element.
-    pub(crate) fn start(&mut self, name: &[u8], attributes: bool) {
+    pub(crate) fn start(&mut self, name: &str, attributes: bool) {
         self.end_text();
         let start = self.characters.len();
-        match std::str::from_utf8(name) {
-            Ok(name) => self.characters.push_str(name),
-            Err(_) => self.characters.push_str(&String::from_utf8_lossy(name)),
-        }
+        self.characters.push_str(name);
         let name = Span { start, end: self.characters.len() };
         let (index, parent) = (self.nodes.len(), self.open.last().map(|open| open.node));
         if parent.is_none() {
             self.last = Some(index);
         }
         self.open.push(Open { node: index, text: name.end });
-        self.nodes.push(Node { name, text: Span::default(), parent, end: 0, oddities: 0 });
+        self.nodes.push(Node { name, text: Span::default(), parent, end: 0, anomalies: 0 });
         if attributes {
-            self.mark(Oddity::Attribute);
+            self.note(Anomaly::Attribute);
         }
     }
 
-    /// Adds an element that has a text and nothing else: a name of this length, a `>`, and the text.
-    pub(crate) fn leaf(&mut self, whole: &[u8], name_length: usize, charset: Charset) {
-        let plain = if text::is_plain(whole) { std::str::from_utf8(whole).ok() } else { None };
-        let Some(plain) = plain else {
-            let (name, text) = whole.split_at_checked(name_length).unwrap_or_default();
-            self.start(name, false);
-            self.text(text.get(1..).unwrap_or_default(), charset);
-            return self.end();
-        };
-        // Nearly all are like this. They are taken as they stand, the `>` too, since nobody sees it.
-        self.end_text();
-        let start = self.characters.len();
-        self.characters.push_str(plain);
-        let (index, end) = (self.nodes.len(), self.characters.len());
-        let name = Span { start, end: start + name_length };
-        let text = Span { start: name.end + 1, end };
-        self.nodes.push(Node { name, text, parent: self.open.last().map(|open| open.node), end: index + 1, oddities: 0 });
-        if let Some(parent) = self.open.last_mut() {
-            parent.text = end;
-        } else {
-            self.last = Some(index);
-        }
-    }
-
-    /// Adds the elements that are left of the innermost open one, and ends it.
-    pub(crate) fn flat(&mut self, whole: &[u8], flat: &Flat<'_>, charset: Charset) {
-        let plain = if text::is_plain(whole) { std::str::from_utf8(whole).ok() } else { None };
+    /// Adds a whole element that was matched with a known layout, outermost.
+    pub(crate) fn matched_item(&mut self, item: &MatchedItem<'_, '_>, charset: Charset) {
+        let bytes = item.bytes();
+        let plain = if entities::is_plain(bytes) { std::str::from_utf8(bytes).ok() } else { None };
         if let Some(plain) = plain {
+            // Nearly all items are like this. Their markup is copied too: one long copy is cheaper than many short ones.
             let base = self.characters.len();
             self.characters.push_str(plain);
-            let at = |span: shape::Span| Span { start: base + span.start, end: base + span.end };
-            let (first, parent) = (self.nodes.len(), self.open.last().map(|open| open.node));
-            self.nodes.extend(flat.leaves().enumerate().map(|(index, (name, text))| Node {
+            let at = |span: Span| Span { start: base + span.start, end: base + span.end };
+            let parent = self.nodes.len();
+            self.nodes.push(Node { name: at(item.name()), text: Span::default(), parent: None, end: 0, anomalies: 0 });
+            self.nodes.extend(item.leaves().enumerate().map(|(index, (name, text))| Node {
                 name: at(name),
                 text: at(text),
-                parent,
-                end: first + index + 1,
-                oddities: 0,
+                parent: Some(parent),
+                end: parent + index + 2,
+                anomalies: 0,
             }));
-            if let Some(open) = self.open.last_mut() {
-                open.text = self.characters.len();
-            }
+            self.node_mut(parent).end = self.nodes.len();
+            self.last = Some(parent);
         } else {
-            let bytes = |span: shape::Span| whole.get(span.start..span.end).unwrap_or_default();
-            for (name, text) in flat.leaves() {
-                self.start(bytes(name), false);
+            let bytes = |span: Span| bytes.get(span.start..span.end).unwrap_or_default();
+            self.start(&String::from_utf8_lossy(bytes(item.name())), false);
+            for (name, text) in item.leaves() {
+                self.start(&String::from_utf8_lossy(bytes(name)), false);
                 self.text(bytes(text), charset);
                 self.end();
             }
+            self.end();
         }
-        self.end();
-    }
-
-    /// Whether nothing of the innermost open element came but its start tag.
-    pub(crate) fn has_just_begun(&self) -> bool {
-        self.open.last().is_some_and(|open| open.node + 1 == self.nodes.len() && open.text == self.characters.len())
     }
 
     /// Adds text with entities to the innermost open element.
     pub(crate) fn text(&mut self, bytes: &[u8], charset: Charset) {
         // Nearly all texts are like this, and need nothing done to them.
-        if let (true, Ok(plain)) = (text::is_plain(bytes), std::str::from_utf8(bytes)) {
+        if let (true, Ok(plain)) = (entities::is_plain(bytes), std::str::from_utf8(bytes)) {
             self.characters.push_str(plain);
             return;
         }
         let (decoded, other_charset) = charset.decode(bytes);
-        let odd = text::append(&decoded, &mut self.characters);
-        if odd.entity {
-            self.mark(Oddity::Entity);
+        let anomalies = entities::append(&decoded, &mut self.characters);
+        if anomalies.entity {
+            self.note(Anomaly::Entity);
         }
-        if other_charset || odd.control {
-            self.mark(Oddity::Charset);
+        if other_charset || anomalies.control {
+            self.note(Anomaly::Charset);
         }
     }
 
     /// Adds the inside of a CDATA section to the innermost open element.
     pub(crate) fn data(&mut self, bytes: &[u8], charset: Charset) {
         let (decoded, other_charset) = charset.decode(bytes);
-        if text::append_characters(&decoded, &mut self.characters) || other_charset {
-            self.mark(Oddity::Charset);
+        if entities::append_characters(&decoded, &mut self.characters) || other_charset {
+            self.note(Anomaly::Charset);
         }
     }
 
     /// Ends the innermost open element.
+    #[expect(clippy::expect_used, reason = "every end tag was compared with a start tag")]
     pub(crate) fn end(&mut self) {
         let last = self.nodes.len();
-        let Some(Open { node, text }) = self.open.last().copied() else { return };
+        let Open { node, text } = *self.open.last().expect("an end tag has a start tag");
         if node + 1 == last {
-            let end = self.characters.len();
-            if let Some(node) = self.nodes.get_mut(node) {
-                node.text = Span { start: text, end };
-            }
+            self.node_mut(node).text = Span { start: text, end: self.characters.len() };
         } else {
             self.end_text();
         }
         self.open.pop();
-        if let Some(node) = self.nodes.get_mut(node) {
-            node.end = last;
-        }
+        self.node_mut(node).end = last;
         let end = self.characters.len();
         if let Some(parent) = self.open.last_mut() {
             parent.text = end;
@@ -230,45 +195,53 @@ impl Tree {
     /// Forgets the outermost element that came last.
     pub(crate) fn forget_last(&mut self) {
         let Some(index) = self.last.take() else { return };
-        if let Some(node) = self.nodes.get(index) {
-            self.characters.truncate(node.name.start);
-        }
+        self.characters.truncate(self.node(index).name.start);
         self.nodes.truncate(index);
     }
 
-    /// Every oddity with the element it is about.
-    pub(crate) fn oddities(&self) -> impl Iterator<Item = (Oddity, Element<'_>)> {
-        let everything = if self.odd { self.nodes.len() } else { 0 };
+    /// Every anomaly with the element it is about.
+    pub(crate) fn anomalies(&self) -> impl Iterator<Item = (Anomaly, Element<'_>)> {
+        let everything = if self.has_anomalies { self.nodes.len() } else { 0 };
         (0..everything).flat_map(move |index| {
             let element = Element { tree: self, index };
-            let bits = self.nodes.get(index).map_or(0, |node| node.oddities);
-            Oddity::ALL.into_iter().filter(move |oddity| bits & oddity.bit() != 0).map(move |oddity| (oddity, element))
+            let bits = self.node(index).anomalies;
+            Anomaly::ALL.into_iter().filter(move |anomaly| bits & anomaly.bit() != 0).map(move |anomaly| (anomaly, element))
         })
     }
 
-    /// Text that is followed by another tag than its element's end tag belongs to no leaf.
+    /// Drops text that is followed by another tag than its element's end tag: the element has elements, not a text.
     fn end_text(&mut self) {
         let Some(Open { text, .. }) = self.open.last().copied() else { return };
         if text == self.characters.len() {
             return;
         }
-        let is_blank = self.characters.get(text..).is_none_or(is_blank);
+        let is_blank = is_blank(self.characters(Span { start: text, end: self.characters.len() }));
         self.characters.truncate(text);
         if !is_blank {
-            self.mark(Oddity::MixedText);
+            self.note(Anomaly::MixedText);
         }
     }
 
-    fn mark(&mut self, oddity: Oddity) {
-        self.odd = true;
-        let innermost = self.open.last().map(|open| open.node);
-        if let Some(node) = innermost.and_then(|index| self.nodes.get_mut(index)) {
-            node.oddities |= oddity.bit();
+    fn note(&mut self, anomaly: Anomaly) {
+        self.has_anomalies = true;
+        if let Some(innermost) = self.open.last().map(|open| open.node) {
+            self.node_mut(innermost).anomalies |= anomaly.bit();
         }
     }
 
+    #[expect(clippy::expect_used, reason = "indexes are only made for nodes that are there")]
+    fn node(&self, index: usize) -> &Node {
+        self.nodes.get(index).expect("the index is of this tree")
+    }
+
+    #[expect(clippy::expect_used, reason = "indexes are only made for nodes that are there")]
+    fn node_mut(&mut self, index: usize) -> &mut Node {
+        self.nodes.get_mut(index).expect("the index is of this tree")
+    }
+
+    #[expect(clippy::expect_used, reason = "spans are made of lengths of this very string, between whole characters")]
     fn characters(&self, span: Span) -> &str {
-        self.characters.get(span.start..span.end).unwrap_or_default()
+        self.characters.get(span.start..span.end).expect("the span is of this tree")
     }
 }
 
@@ -282,12 +255,12 @@ pub(crate) struct Element<'t> {
 impl<'t> Element<'t> {
     /// Its name without prefix.
     pub(crate) fn name(self) -> &'t str {
-        self.tree.nodes.get(self.index).map_or("", |node| self.tree.characters(node.name))
+        self.tree.characters(self.tree.node(self.index).name)
     }
 
     /// Its text as it stood; `None` when blank, which means the same as no element at all.
     pub(crate) fn text(self) -> Option<&'t str> {
-        let text = self.tree.nodes.get(self.index).map_or("", |node| self.tree.characters(node.text));
+        let text = self.tree.characters(self.tree.node(self.index).text);
         (has_ends(text) || !is_blank(text)).then_some(text)
     }
 
@@ -298,7 +271,7 @@ impl<'t> Element<'t> {
 
     /// Its elements.
     pub(crate) fn children(self) -> impl Iterator<Item = Self> {
-        let end = self.tree.nodes.get(self.index).map_or(0, |node| node.end);
+        let end = self.tree.node(self.index).end;
         Children { tree: self.tree, next: self.index + 1, end }
     }
 
@@ -309,14 +282,12 @@ impl<'t> Element<'t> {
 
     /// Every text in it that is not blank.
     pub(crate) fn texts(self) -> impl Iterator<Item = &'t str> {
-        let end = self.tree.nodes.get(self.index).map_or(self.index, |node| node.end);
-        (self.index..end).filter_map(move |index| Element { tree: self.tree, index }.text())
+        (self.index..self.tree.node(self.index).end).filter_map(move |index| Element { tree: self.tree, index }.text())
     }
 
     /// The name of the element around it and its own, as `order.status`.
     pub(crate) fn path(self) -> String {
-        let parent = self.tree.nodes.get(self.index).and_then(|node| node.parent);
-        match parent {
+        match self.tree.node(self.index).parent {
             Some(index) => format!("{}.{}", Element { tree: self.tree, index }.name(), self.name()),
             None => self.name().to_owned(),
         }
@@ -338,7 +309,7 @@ impl<'t> Iterator for Children<'t> {
         }
         let element = Element { tree: self.tree, index: self.next };
         // An element that is still open has no end yet; what is inside it so far is all there is.
-        self.next = self.tree.nodes.get(self.next).map_or(self.end, |node| node.end.max(self.next + 1));
+        self.next = self.tree.node(self.next).end.max(self.next + 1);
         Some(element)
     }
 }
@@ -347,7 +318,7 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(is_white)
 }
 
-/// Whether neither end is white space: nearly all texts are like this, and need no closer look.
+/// Whether neither end is white space: nearly all texts are like this, and need no trimming.
 fn has_ends(text: &str) -> bool {
     let is_solid = |byte: Option<&u8>| byte.is_some_and(|byte| *byte > b' ');
     is_solid(text.as_bytes().first()) && is_solid(text.as_bytes().last())

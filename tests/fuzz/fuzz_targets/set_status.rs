@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tjansteguiden_gateway::legacy::document::Decoder;
+use tjansteguiden_gateway::legacy::offline_decoder::Decoder;
 
 fuzz_target!(|document: &[u8]| {
     let read = |decoder: Decoder| decoder.set_status(document);

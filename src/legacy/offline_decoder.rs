@@ -1,12 +1,12 @@
-//! Decodes whole documents without a connection: for measuring, for fuzzing, for tools.
+//! Decodes whole documents without a connection, for benches, fuzzing and tests.
 
 use std::sync::Arc;
 
-use super::answer::{Answer, DecodeItem};
 use super::attempt::Attempt;
 use super::codec::{api_login, customer_info, customers, order_info, orders};
 use super::decode_settings::DecodeSettings;
 use super::methods::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, MethodSpec, ORDER_INFO, ORDERS, SET_STATUS};
+use super::response_parser::{DecodeItem, ResponseParser};
 use super::schema_drift::SchemaDrift;
 use super::xml::Malformed;
 use crate::backend::{Error, Item};
@@ -14,18 +14,18 @@ use crate::charset::Charset;
 use crate::metrics::Metrics;
 use crate::model::{Customer, CustomerId, Order, OrderId, Zone};
 
-/// Reads documents as the client of an order system with default settings would.
+/// Decodes documents as a client with default settings does.
 #[derive(Debug)]
 pub struct Decoder {
     profile: Arc<DecodeSettings>,
-    /// How many bytes are taken at once, as they would come over a network.
-    piece: usize,
+    /// How many bytes are pushed at once, as they come over a network.
+    chunk_size: usize,
 }
 
 impl Decoder {
-    /// A decoder that takes so many bytes at once.
+    /// A decoder that pushes this many bytes at once.
     #[must_use]
-    pub fn new(piece: usize) -> Self {
+    pub fn new(chunk_size: usize) -> Self {
         let profile = DecodeSettings {
             zone: Zone::stockholm(),
             charset: Charset::UTF_8,
@@ -34,18 +34,18 @@ impl Decoder {
             max_item_bytes: 262_144,
             drift: Arc::new(SchemaDrift::new(Metrics::default().upstream("document"))),
         };
-        Self { profile: Arc::new(profile), piece: piece.max(1) }
+        Self { profile: Arc::new(profile), chunk_size: chunk_size.max(1) }
     }
 
-    /// Reads an answer to `orders`, item by item. Returns how many there were.
+    /// Decodes a response to `orders`, item by item. Returns the number of items.
     ///
     /// # Errors
-    /// When the document is no list, after the items that came before that was seen.
+    /// When the document is not a list, after the items in front of the fault.
     pub fn orders(&self, document: &[u8], see: impl FnMut(Item<Order>)) -> Result<u64, Error> {
         self.list(&ORDERS, document, orders::decode, see)
     }
 
-    /// Reads an answer to `customers`, item by item. Returns how many there were.
+    /// Decodes a response to `customers`, item by item. Returns the number of items.
     ///
     /// # Errors
     /// As [`Self::orders`].
@@ -53,46 +53,46 @@ impl Decoder {
         self.list(&CUSTOMERS, document, customers::decode, see)
     }
 
-    /// Reads an answer to `order_info`.
+    /// Decodes a response to `order_info`.
     ///
     /// # Errors
     /// When the document holds no order.
     pub fn order_info(&self, id: OrderId, document: &[u8]) -> Result<Order, Error> {
-        let answer = self.exchange(&ORDER_INFO, document).read_result()?;
+        let answer = self.attempt(&ORDER_INFO, document).read_result()?;
         answer.into_entity(|answer| order_info::decode(id, answer.parts(), answer.reading()))
     }
 
-    /// Reads an answer to `customer_info`.
+    /// Decodes a response to `customer_info`.
     ///
     /// # Errors
     /// When the document holds no customer.
     pub fn customer_info(&self, id: CustomerId, document: &[u8]) -> Result<Customer, Error> {
-        let answer = self.exchange(&CUSTOMER_INFO, document).read_result()?;
+        let answer = self.attempt(&CUSTOMER_INFO, document).read_result()?;
         answer.into_entity(|answer| customer_info::decode(id, answer.parts(), answer.reading()))
     }
 
-    /// Reads an answer to `set_status`.
+    /// Decodes a response to `set_status`.
     ///
     /// # Errors
     /// When the document does not confirm the write.
     pub fn set_status(&self, document: &[u8]) -> Result<(), Error> {
-        self.exchange(&SET_STATUS, document).write_result(std::time::Duration::ZERO)
+        self.attempt(&SET_STATUS, document).write_result(std::time::Duration::ZERO)
     }
 
-    /// Reads an answer to `add_message`.
+    /// Decodes a response to `add_message`.
     ///
     /// # Errors
     /// When the document does not confirm the write.
     pub fn add_message(&self, document: &[u8]) -> Result<(), Error> {
-        self.exchange(&ADD_MESSAGE, document).write_result(std::time::Duration::ZERO)
+        self.attempt(&ADD_MESSAGE, document).write_result(std::time::Duration::ZERO)
     }
 
-    /// Reads an answer to `api_login`. Returns whether there is a hash in it.
+    /// Decodes a response to `api_login`. Returns whether there is a hash in it.
     ///
     /// # Errors
-    /// When the document is no answer to a login.
+    /// When the document is not a response to a login.
     pub fn api_login(&self, document: &[u8]) -> Result<bool, Error> {
-        let answer = self.exchange(&API_LOGIN, document).read_result()?;
+        let answer = self.attempt(&API_LOGIN, document).read_result()?;
         Ok(api_login::decode(answer.parts()).is_some())
     }
 
@@ -103,10 +103,10 @@ impl Decoder {
         decode: DecodeItem<T>,
         mut see: impl FnMut(Item<T>),
     ) -> Result<u64, Error> {
-        let mut answer = Answer::new(call, Arc::clone(&self.profile), None, self.profile.max_item_bytes).of_many();
+        let mut answer = ResponseParser::new(call, Arc::clone(&self.profile), None, self.profile.max_item_bytes).for_list();
         let (mut count, mut run) = (0, Vec::new());
-        for piece in document.chunks(self.piece) {
-            answer.push(piece);
+        for chunk in document.chunks(self.chunk_size) {
+            answer.push(chunk);
             while answer.next_part()? {
                 count += 1;
                 answer.decode_item(count, decode, &mut run)?;
@@ -116,16 +116,32 @@ impl Decoder {
         answer.finish_list(count).map(|()| count)
     }
 
-    fn exchange(&self, call: &'static MethodSpec, document: &[u8]) -> Attempt {
+    fn attempt(&self, call: &'static MethodSpec, document: &[u8]) -> Attempt {
         Attempt::Answered { status: 200, retry_after: None, clock: None, answer: self.whole(call, document).map(Box::new) }
     }
 
-    fn whole(&self, call: &'static MethodSpec, document: &[u8]) -> Result<Answer, Malformed> {
-        let mut answer = Answer::new(call, Arc::clone(&self.profile), None, self.profile.max_response_bytes);
-        for piece in document.chunks(self.piece) {
-            answer.push(piece);
+    fn whole(&self, call: &'static MethodSpec, document: &[u8]) -> Result<ResponseParser, Malformed> {
+        let mut answer = ResponseParser::new(call, Arc::clone(&self.profile), None, self.profile.max_response_bytes);
+        for chunk in document.chunks(self.chunk_size) {
+            answer.push(chunk);
             while answer.next_part()? {}
         }
         answer.finish().map(|()| answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_with_the_end_tag_of_another_are_refused_in_chunks_of_any_size() {
+        let item = |name: &str| format!("<{name}><id>7</id><status>new</status></order>");
+        let document = format!("<orders>{0}{0}{0}{1}{0}</orders>", item("order"), item("other"));
+        for chunk_size in [1, 7, 100, usize::MAX] {
+            let mut items = 0;
+            let end = Decoder::new(chunk_size).orders(document.as_bytes(), |_| items += 1);
+            assert_eq!((end, items), (Err(Error::InvalidResponse { reason: "its start and end tags do not match" }), 3));
+        }
     }
 }

@@ -1,52 +1,52 @@
-//! What an answer turned out to be.
+//! What a response turned out to be.
 
 use crate::backend::Error;
 use crate::legacy::decode_settings::DecodeSettings;
 use crate::legacy::methods::MethodSpec;
 use crate::model::UpstreamMessage;
 
-/// What a whole, well-formed answer said besides its data.
+/// What a whole, well-formed response has besides its data.
 #[derive(Debug, Default)]
-pub(crate) struct Ending {
-    outcome: Outcome,
+pub(crate) struct ResponseOutcome {
+    status: Status,
     message: Option<String>,
     pub(super) code: Option<String>,
-    /// Whether it had anything else.
+    /// Whether it has anything else.
     pub(super) has_other: bool,
 }
 
-/// What the answer's `status` said.
+/// What the response's `status` is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum Status {
     #[default]
-    NotTold,
+    Absent,
     Success,
     Failed,
-    /// Another word, or both words.
-    Unclear,
+    /// Another value, both values, or one where no status can stand.
+    Ambiguous,
 }
 
-/// How much of the order system's texts is kept, in bytes.
+/// How much of the legacy system's messages is kept, in bytes.
 const MAX_KEPT: usize = 4096;
 
-impl Ending {
-    /// Reads an outcome; a second one must say the same.
+impl ResponseOutcome {
+    /// Reads a status; a second one with another value makes it ambiguous.
     pub(super) fn read_outcome(&mut self, text: Option<&str>) {
-        let told = match text.map(str::to_ascii_lowercase).as_deref() {
+        let status = match text.map(str::to_ascii_lowercase).as_deref() {
             None => return,
-            Some("success") => Outcome::Success,
-            Some("failed") => Outcome::Failed,
-            Some(_) => Outcome::Unclear,
+            Some("success") => Status::Success,
+            Some("failed") => Status::Failed,
+            Some(_) => Status::Ambiguous,
         };
-        self.outcome = if self.outcome == Outcome::NotTold || self.outcome == told { told } else { Outcome::Unclear };
+        self.status = if matches!(self.status, Status::Absent) || self.status == status { status } else { Status::Ambiguous };
     }
 
-    /// Takes an outcome back that stood where none can stand.
-    pub(super) fn doubt_outcome(&mut self) {
-        self.outcome = Outcome::Unclear;
+    /// Makes the status unusable: it stood where it means nothing.
+    pub(super) fn mark_ambiguous(&mut self) {
+        self.status = Status::Ambiguous;
     }
 
-    /// Keeps a sentence; several become one text.
+    /// Appends a message.
     pub(super) fn read_message(&mut self, text: Option<&str>) {
         let Some(text) = text else { return };
         let message = self.message.get_or_insert_default();
@@ -57,24 +57,24 @@ impl Ending {
         }
     }
 
-    /// Whether a write was confirmed in so many words.
+    /// Whether a write was confirmed.
     pub(crate) fn is_confirmed(&self) -> bool {
-        self.outcome == Outcome::Success
+        self.status == Status::Success
     }
 
-    /// Whether a read may have succeeded: reads often do not tell their outcome.
+    /// Whether a read may have succeeded: responses to reads often have no status.
     pub(crate) fn may_be_success(&self) -> bool {
-        matches!(self.outcome, Outcome::NotTold | Outcome::Success)
+        matches!(self.status, Status::Absent | Status::Success)
     }
 
-    /// Whether it held anything that could explain why data are missing: a message, a code, a log, or what nobody knows.
+    /// Whether anything in it could explain why data are missing: a message, a code, a log, or an unknown element.
     pub(crate) const fn has_explanation(&self) -> bool {
         self.message.is_some() || self.code.is_some() || self.has_other
     }
 
-    /// The failure that the order system stated, whatever the HTTP status was.
+    /// The failure that the legacy system reported, whatever the HTTP status is.
     pub(crate) fn failure(&self, call: &MethodSpec, http_status: u16, profile: &DecodeSettings) -> Option<Error> {
-        if self.outcome != Outcome::Failed {
+        if self.status != Status::Failed {
             return None;
         }
         let code = self.code.as_deref().unwrap_or_default();
