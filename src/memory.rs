@@ -1,28 +1,29 @@
-//! An order system in memory, for demonstrations and tests.
+//! An order system in memory, for the simulator, the demo and tests.
 //!
-//! It behaves as the real one is known to: lists know other things than details, every change of status and every message
-//! appends a row to the order's log, a change to the same status too.
+//! It behaves as the real one is known to: lists and details have different fields, and every status change, also to the same
+//! status, and every message appends an entry to the order's log.
 
 mod fault_injection;
 mod seed;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use jiff::civil::Date;
+use parking_lot::{Mutex, MutexGuard};
 
-use crate::backend::{Backend, Error, Item, Items, RequestContext, Result};
+use crate::backend::{Backend, Error, Item, Items, Receipt, RequestContext, Result, Sent, Snapshot, WriteResult};
 use crate::model::{
-    Customer, CustomerId, Extensible, LocalTime, Message, MessageType, NewMessage, Order, OrderId, OrderStatus, OrderedBy,
-    Provider, Service, StrEnum, Zone, now,
+    Customer, CustomerId, Extensible, Message, MessageType, NewMessage, Order, OrderId, OrderStatus, OrderedBy, Provider,
+    Service, StrEnum, Zone, now,
 };
 
 pub use fault_injection::FaultInjection;
 
-/// An order system that forgets everything when it goes.
+/// An order system whose data live as long as it does.
 #[derive(Debug)]
 pub struct Memory {
     zone: Zone,
@@ -53,7 +54,7 @@ impl Memory {
         &self,
         entries: fn(&Data) -> &BTreeMap<K, T>,
         wanted: impl Fn(&T) -> bool + Send + 'static,
-        told: fn(&T) -> T,
+        project: fn(&T) -> T,
     ) -> Items<T>
     where
         K: Ord + Copy + Send + 'static,
@@ -66,21 +67,21 @@ impl Memory {
             let piece: Vec<_> = entries(&data).range((after, Bound::Unbounded)).take(PIECE).collect();
             let next = piece.last().map(|(id, _)| Bound::Excluded(**id));
             let items: Vec<_> =
-                piece.into_iter().filter(|(_, entry)| wanted(entry)).map(|(_, entry)| Item::Decoded(told(entry))).collect();
+                piece.into_iter().filter(|(_, entry)| wanted(entry)).map(|(_, entry)| Item::Decoded(project(entry))).collect();
             std::future::ready(next.map(|next| (Ok(items), (next, wanted))))
         });
         pieces.boxed()
     }
 
-    /// Changes an order and appends a row to its log. Returns when the row was stamped.
-    fn change(&self, id: OrderId, change: impl FnOnce(&mut Order) -> (MessageType, String)) -> Result<LocalTime> {
+    /// Changes an order and appends an entry to its log.
+    fn change(&self, id: OrderId, change: impl FnOnce(&mut Order) -> (MessageType, String)) -> WriteResult {
         let mut data = self.data();
         let order = data.orders.get_mut(&id).ok_or(Error::NotFound)?;
         let at = self.zone.at(now());
         let (kind, text) = change(order);
-        let row = Message { at: Some(at), kind: Some(Extensible::Known(kind)), text: Some(text.into()) };
-        order.messages.get_or_insert_default().push(row);
-        Ok(at)
+        let entry = Message { at: Some(at), kind: Some(Extensible::Known(kind)), text: Some(text.into()) };
+        order.messages.get_or_insert_default().push(entry);
+        Ok(Receipt { sent: Sent::now(), logged_at: Some(at) })
     }
 }
 
@@ -91,8 +92,9 @@ impl Backend for Memory {
         Ok(self.list(|data| &data.orders, is_since, in_list))
     }
 
-    async fn order_info(&self, _: &RequestContext, id: OrderId) -> Result<Order> {
-        self.data().orders.get(&id).map(in_detail).ok_or(Error::NotFound)
+    async fn order_info(&self, _: &RequestContext, id: OrderId) -> Result<Snapshot<Order>> {
+        let order = self.data().orders.get(&id).map(in_detail).ok_or(Error::NotFound)?;
+        Ok(Snapshot { value: order, clock_skew: None })
     }
 
     async fn customers(&self, _: &RequestContext, since: Date) -> Result<Items<Customer>> {
@@ -104,16 +106,15 @@ impl Backend for Memory {
         self.data().customers.get(&id).cloned().ok_or(Error::NotFound)
     }
 
-    async fn set_status(&self, _: &RequestContext, id: OrderId, status: OrderStatus) -> Result<()> {
-        let changed = self.change(id, |order| {
+    async fn set_status(&self, _: &RequestContext, id: OrderId, status: OrderStatus) -> WriteResult {
+        self.change(id, |order| {
             order.status = Some(Extensible::Known(status));
             (MessageType::System, format!("Status changed to {}", status.as_str()))
-        });
-        changed.map(|_| ())
+        })
     }
 
-    async fn add_message(&self, _: &RequestContext, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
-        self.change(id, |_| (message.kind, message.text.expose().to_owned())).map(Some)
+    async fn add_message(&self, _: &RequestContext, id: OrderId, message: NewMessage) -> WriteResult {
+        self.change(id, |_| (message.kind, message.text.expose().to_owned()))
     }
 
     fn check_message(&self, _: OrderId, _: &NewMessage) -> Result<()> {
@@ -122,10 +123,10 @@ impl Backend for Memory {
 }
 
 fn lock(data: &Mutex<Data>) -> MutexGuard<'_, Data> {
-    data.lock().unwrap_or_else(PoisonError::into_inner)
+    data.lock()
 }
 
-/// What lists tell of an order.
+/// The fields of an order that lists have.
 fn in_list(order: &Order) -> Order {
     Order {
         kind: order.kind.clone(),
@@ -139,7 +140,7 @@ fn in_list(order: &Order) -> Order {
     }
 }
 
-/// What details tell of an order.
+/// The fields of an order that details have.
 fn in_detail(order: &Order) -> Order {
     Order { provider: Provider { id: None, name: order.provider.name.clone() }, ..order.clone() }
 }

@@ -1,24 +1,39 @@
-//! What becomes of a write, in front of a system that has no way to make one conditional or to recognise a repetition.
+//! The outcome of writes, in front of a system that can neither make a write conditional nor recognise a repetition.
 //!
-//! A write is sent **once**; it is sent again only when it provably never left. When its answer tells nothing, the order is
-//! read back: what stands there is evidence, and without evidence the outcome is [`Error::OutcomeUnknown`], never a guess.
-//! Two guarantees can be asked for. A message with an *idempotency key* is looked for in the order's log before it is sent
-//! ([`message`], [`markers`]). A change of status with an *expectation* is sent only if the order is as expected ([`status`]).
-//! A write whose outcome stays unknown may land later. While it may, a repetition of it only looks ([`unsettled`], [`changes`]).
-//! What none of this can promise, because others write to the order system too, stands in `openapi/README.md`.
+//! A write is sent **once**, and again only when it provably never left. When its response does not prove the outcome, the order
+//! is read back: what it shows is evidence, and without evidence the outcome is [`Error::OutcomeUnknown`], never a guess.
 //!
-//! A write whose client leaves while it still waits is not sent; once sent it is finished, and a stop waits for it.
+//! ```text
+//!                  ┌─ precondition fails, key found, client left ──► not sent
+//! preflight read ──┤
+//! (If-Match, key)  └──► admission ──► sent once ──┬─ confirmed ───────────────────────────► applied
+//!                            ▲                    ├─ rejected, order read ────────────────► not applied
+//!                            └── never left, ≤ 2 ─┤
+//!                                                 └─ anything else ─► in doubt ─► read-back ─┬─ evidence ─► applied, conflict
+//!                                                                        ▲                   └─ none ─────► unknown
+//!                                                                        └── at fixed delays, while time is left
+//! ```
+//!
+//! Two guarantees can be asked for. A message with an *idempotency key* is searched for in the order's log before it is sent
+//! ([`add_message`], [`crate::idempotency`]). A status change with a *precondition* is sent only if the order meets it
+//! ([`change_status`]). A write whose outcome stays unknown may still take effect: it is *in doubt* until `settle_time` is over,
+//! and until then a repetition only reads ([`in_doubt`], [`in_doubt_status`]). What none of this can promise, because others
+//! write to the legacy system too, is documented in `openapi/README.md`.
+//!
+//! A queued write whose client disconnects is dropped. Once sent it runs to completion, in a task that a shutdown waits for.
 
 mod add_message;
 mod change_status;
 mod in_doubt;
 mod in_doubt_status;
+mod refusal_check;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jiff::SignedDuration;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,97 +44,104 @@ use in_doubt::InDoubtWrites;
 use in_doubt_status::InDoubtStatusChanges;
 
 use crate::audit::WriteAudit;
-use crate::backend::{self, Backend, Error, RequestContext, Sent};
+use crate::backend::{Backend, Error, RequestContext, Sent, WriteError, WriteResult};
 use crate::idempotency::{IdempotencyKey, IdempotencyMarker, KeyScope, MarkerSigner};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::model::{NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::{KeyedRwLock, RetryBudget, backoff};
 
-/// Writes to one order system. Cheap to clone.
+/// Writes to one upstream. Cheap to clone.
 #[derive(Clone)]
 pub struct WriteCoordinator(Arc<Inner>);
 
 /// What writes need.
 pub struct Settings {
-    /// The order system.
+    /// The upstream.
     pub backend: Arc<dyn Backend>,
-    /// What its marks are made with.
+    /// Makes and finds idempotency markers.
     pub markers: MarkerSigner,
-    /// What pays for writes that are sent again.
+    /// Pays for writes that are sent again.
     pub budget: Arc<RetryBudget>,
-    /// How long a connection may take.
+    /// Limit of a connection attempt.
     pub connect_timeout: Duration,
-    /// How long an answer may take.
+    /// Limit of a response.
     pub timeout: Duration,
-    /// How long a write may be under way after it was sent.
+    /// How long a write that was sent may still be applied.
     pub settle_time: Duration,
-    /// Where writes are counted.
+    /// Metrics of the gateway.
     pub metrics: Metrics,
-    /// Where calls are counted that are sent again.
+    /// Metrics of the upstream.
     pub upstream: UpstreamMetrics,
-    /// The tasks that a stop waits for.
+    /// The tasks that a shutdown waits for.
     pub tasks: TaskTracker,
 }
 
 struct Inner {
     settings: Settings,
-    /// One guarded change of an order's status at a time, and none of the others meanwhile.
-    orders: KeyedRwLock<OrderId>,
-    /// One message with a key at a time.
-    keys: KeyedRwLock<KeyScope>,
-    /// Changes that may still be under way.
-    changes: InDoubtStatusChanges,
-    /// Messages with a key that may still be under way.
+    /// Conditional changes of an order exclude each other and all unconditional ones.
+    order_locks: KeyedRwLock<OrderId>,
+    /// One message per idempotency key at a time.
+    key_locks: KeyedRwLock<KeyScope>,
+    status_changes: InDoubtStatusChanges,
     messages: InDoubtWrites<KeyScope, IdempotencyMarker>,
 }
 
-/// One look at an order.
+/// When a read-back was made, and by what clock.
+#[derive(Debug, Clone, Copy)]
 struct ReadBack {
-    context: RequestContext,
-    /// What it shows is not older.
+    /// The order that it returned is not older.
     began: Instant,
+    /// How far the upstream's clock is ahead of ours.
+    clock_skew: SignedDuration,
 }
 
 /// Why a write was not done.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WriteFailure {
-    /// The call failed; [`Error::OutcomeUnknown`] leaves open whether it happened.
-    Failed(Error),
-    /// The order is not as expected, but like this. Nothing was sent.
+    /// The call failed; [`Error::OutcomeUnknown`] leaves open whether it was applied.
+    #[error(transparent)]
+    Failed(#[from] Error),
+    /// The order does not meet the precondition; this is the order. Nothing was sent.
+    #[error("the order does not meet the precondition")]
     PreconditionFailed(Box<Order>),
     /// It was sent, and then the order had a status that is neither the one before nor the one wanted.
+    #[error("another writer changed the status")]
     Conflict(Box<Order>),
     /// The key was used for another message. Nothing was sent.
+    #[error("the idempotency key was used for another message")]
     KeyReused,
-    /// The key is being used. Nothing was sent.
+    /// A request with this key is in progress. Nothing was sent.
+    #[error("the idempotency key is in use")]
     KeyInUse,
-    /// One that was sent earlier may still happen. Nothing was sent.
+    /// An earlier write is in doubt. Nothing was sent.
+    #[error("an earlier write is in doubt")]
     InDoubt {
-        /// For so long.
+        /// How long the earlier write may still be applied.
         time_left: Duration,
-        /// Whether it would do the same.
-        is_the_same: bool,
+        /// Whether the earlier write would have the same effect.
+        is_same: bool,
     },
-    /// The gateway broke down in the middle. It may have been sent.
+    /// The gateway panicked. The write may have been sent.
+    #[error("the gateway panicked")]
     Panicked,
 }
 
 impl WriteFailure {
-    /// Whether what was sent may have happened, or may still happen.
-    const fn is_open(&self) -> bool {
+    /// Whether the write may have been applied, or may still be.
+    const fn is_unknown(&self) -> bool {
         matches!(self, Self::Failed(Error::OutcomeUnknown { .. }))
     }
 }
 
-impl From<Error> for WriteFailure {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
+impl From<WriteError> for WriteFailure {
+    fn from(error: WriteError) -> Self {
+        Self::Failed(error.source)
     }
 }
 
-/// How often a write is sent again that never left.
+/// How often a write that never left is sent again.
 const MAX_RETRIES: u32 = 2;
-/// What must be left besides the time for an answer when a write is sent, so that the order can be looked at afterwards.
+/// What must be left of a request besides the time for a response when a write is sent, so that it can be verified.
 pub const VERIFY_MARGIN: Duration = Duration::from_secs(1);
 
 impl WriteCoordinator {
@@ -128,14 +150,14 @@ impl WriteCoordinator {
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Inner {
             settings,
-            orders: KeyedRwLock::default(),
-            keys: KeyedRwLock::default(),
-            changes: InDoubtStatusChanges::default(),
+            order_locks: KeyedRwLock::default(),
+            key_locks: KeyedRwLock::default(),
+            status_changes: InDoubtStatusChanges::default(),
             messages: InDoubtWrites::default(),
         }))
     }
 
-    /// Gives an order a status; with an expectation, only an order that meets it.
+    /// Sets the status of an order; with a precondition, only of an order that meets it.
     ///
     /// # Errors
     /// Why it was not done.
@@ -144,22 +166,22 @@ impl WriteCoordinator {
         context: &RequestContext,
         id: OrderId,
         status: OrderStatus,
-        expected: Option<Precondition>,
+        precondition: Option<Precondition>,
         audit: WriteAudit,
     ) -> Result<(), WriteFailure> {
         let write = |inner: Arc<Inner>, context| async move {
-            let done = match expected {
+            let done = match precondition {
                 None => catch_panic(inner.change_status(&context, id, status)).await,
-                Some(expected) => catch_panic(inner.change_status_if(&context, id, status, &*expected)).await,
+                Some(precondition) => catch_panic(inner.change_status_if(&context, id, status, &*precondition)).await,
             };
             inner.record_outcome("set_status", done.as_ref().map(|()| "applied"), audit);
             done
         };
-        self.finish(context, write).await
+        self.run_to_completion(context, write).await
     }
 
-    /// Adds a message to an order's log; with a key, one that is there already is not added again. Clients have keys of their
-    /// own.
+    /// Appends a message to an order's log; with a key, one that is in the log already is not added again. Each client has a
+    /// key space of its own.
     ///
     /// # Errors
     /// Why it was not done.
@@ -173,24 +195,22 @@ impl WriteCoordinator {
         audit: WriteAudit,
     ) -> Result<MessageReceipt, WriteFailure> {
         let upstream = self.0.settings.upstream.name().to_owned();
-        let owner = key.map(|key| KeyScope { client: client.to_owned(), upstream, order: id, key });
+        let scope = key.map(|key| KeyScope { client: client.to_owned(), upstream, order: id, key });
         let write = |inner: Arc<Inner>, context| async move {
-            let done = match owner {
+            let done = match scope {
                 None => catch_panic(inner.add_once(&context, id, message)).await,
-                Some(owner) => catch_panic(inner.add_with_key(&context, owner, message)).await,
+                Some(scope) => catch_panic(inner.add_with_key(&context, scope, message)).await,
             };
-            inner.record_outcome(
-                "add_message",
-                done.as_ref().map(|added| if added.is_replayed { "replayed" } else { "applied" }),
-                audit,
-            );
+            let outcome = done.as_ref().map(|receipt| if receipt.is_replayed { "replayed" } else { "applied" });
+            inner.record_outcome("add_message", outcome, audit);
             done
         };
-        self.finish(context, write).await
+        self.run_to_completion(context, write).await
     }
 
-    /// Runs a write as a task of its own: a write that is cut off in the middle leaves nobody who knows what became of it.
-    async fn finish<T, F>(
+    /// Runs a write in a task of its own: a client that disconnects drops this future, and a write that is cut off midway
+    /// would leave its outcome unknown.
+    async fn run_to_completion<T, F>(
         &self,
         context: &RequestContext,
         write: impl FnOnce(Arc<Inner>, RequestContext) -> F,
@@ -199,13 +219,13 @@ impl WriteCoordinator {
         T: Send + 'static,
         F: Future<Output = Result<T, WriteFailure>> + Send + 'static,
     {
-        let departure = CancellationToken::new();
-        let write = write(Arc::clone(&self.0), context.with_cancellation(departure.clone()));
-        // Whoever waits here and leaves says so by it.
-        let _present = departure.drop_guard();
+        let disconnect = CancellationToken::new();
+        let write = write(Arc::clone(&self.0), context.with_cancellation(disconnect.clone()));
+        // Dropped together with this future when the client disconnects, which cancels a write that is still queued.
+        let _cancel_on_disconnect = disconnect.drop_guard();
         match self.0.settings.tasks.spawn(write).await {
             Ok(done) => done,
-            // Only a runtime that is going down cancels tasks, and this one with them.
+            // Only a runtime that is shutting down cancels tasks, and this future with them.
             Err(_) => std::future::pending().await,
         }
     }
@@ -216,102 +236,115 @@ impl Inner {
         &*self.settings.backend
     }
 
-    /// The order as it is now, for a decision about a write that was not sent yet.
-    async fn preflight_read(&self, context: &RequestContext, id: OrderId) -> Result<Order, WriteFailure> {
-        let order = self.backend().order_info(&context.uncached(), id).await;
-        let order = order.map_err(|error| match error {
-            // Known not to have happened, whatever the read ended in.
-            Error::NotFound | Error::NotSent { .. } | Error::Overloaded | Error::ClientDisconnected => error,
-            cause => Error::NotSent { cause: Box::new(cause) },
-        })?;
-        if context.is_client_disconnected() { Err(Error::ClientDisconnected.into()) } else { Ok(order) }
+    /// Sends one status change. A rejection is explained by reading the order.
+    async fn send_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> WriteResult {
+        let result = self.backend().set_status(context, id, status).await;
+        self.explain_rejection(context, id, None, result).await
     }
 
-    /// Looks at an order until it shows what became of a write, at these times from now on.
-    async fn verify_by_read_back<T>(
-        &self,
-        context: &RequestContext,
-        id: OrderId,
-        times: &[Duration],
-        mut evidence: impl FnMut(&Order, &ReadBack) -> Option<T>,
-    ) -> Option<T> {
-        let (start, mut look) =
-            (Instant::now(), ReadBack { context: context.uncancellable().uncached(), began: Instant::now() });
-        for time in times {
-            if start + *time >= context.deadline() {
-                return None;
-            }
-            sleep_until(start + *time).await;
-            look.began = Instant::now();
-            let order = self.backend().order_info(&look.context, id).await;
-            if let Some(found) = order.ok().and_then(|order| evidence(&order, &look)) {
-                return Some(found);
-            }
-        }
-        None
+    /// Sends one message. A rejection is explained by reading the order.
+    async fn send_message(&self, context: &RequestContext, id: OrderId, message: &NewMessage) -> WriteResult {
+        let result = self.backend().add_message(context, id, message.clone()).await;
+        self.explain_rejection(context, id, Some(message), result).await
     }
 
-    /// Sends a write; where it never left, again.
-    async fn send<T, F>(&self, context: &RequestContext, call: &'static str, write: impl Fn() -> F) -> backend::Result<T>
+    /// Repeats a write as long as it never left, at most [`MAX_RETRIES`] times.
+    async fn retry_unsent<F>(&self, context: &RequestContext, call: &'static str, write: impl Fn() -> F) -> WriteResult
     where
-        F: Future<Output = backend::Result<T>>,
+        F: Future<Output = WriteResult>,
     {
         let mut retry = 0;
         loop {
             match write().await {
-                Err(error) if self.should_retry(context, call, &error, retry).await => retry += 1,
+                Err(error) if self.should_retry(context, call, &error.source, retry).await => retry += 1,
                 done => return done,
             }
         }
     }
 
-    /// Waits before a write that never left is sent again. `false` when it is not.
+    /// Waits before a write that never left is sent again. `false` if it is not.
     async fn should_retry(&self, context: &RequestContext, call: &'static str, error: &Error, retry: u32) -> bool {
-        let pause = backoff::jittered(retry);
-        let is_worth_it = *error == Error::Unreachable && retry < MAX_RETRIES && Instant::now() + pause < context.deadline();
+        let delay = backoff::jittered(retry);
+        let is_worth_it = *error == Error::Unreachable && retry < MAX_RETRIES && Instant::now() + delay < context.deadline();
         if !is_worth_it || !self.settings.budget.withdraw() {
             return false;
         }
         self.settings.upstream.retry(call);
         context.record_retry();
         tokio::select! {
-            () = sleep(pause) => true,
+            () = sleep(delay) => true,
             () = context.client_disconnected() => false,
         }
     }
 
-    /// Until when a write is worth sending that must be settled within the request. `None` when the request is too short for
-    /// that.
+    /// The present state of the order, for a decision about a write that was not sent yet.
+    async fn preflight_read(&self, context: &RequestContext, id: OrderId) -> Result<Order, WriteFailure> {
+        let order = self.backend().order_info(&context.uncached(), id).await;
+        let order = order.map_err(|error| match error {
+            Error::NotFound | Error::NotSent { .. } | Error::Overloaded | Error::ClientDisconnected => error,
+            // The write is known not to have been applied, whatever the read ended in.
+            cause => Error::NotSent { cause: Box::new(cause) },
+        })?;
+        if context.is_client_disconnected() { Err(Error::ClientDisconnected.into()) } else { Ok(order.value) }
+    }
+
+    /// Reads an order back, after these delays from now on, until it shows evidence of what happened to a write.
+    async fn verify_by_read_back<T>(
+        &self,
+        context: &RequestContext,
+        id: OrderId,
+        delays: &[Duration],
+        mut evidence: impl FnMut(&Order, ReadBack) -> Option<T>,
+    ) -> Option<T> {
+        // Verification goes on when the client disconnects: the audit log and the metrics need the outcome.
+        let (start, context) = (Instant::now(), context.uncancellable().uncached());
+        for delay in delays {
+            if start + *delay >= context.deadline() {
+                return None;
+            }
+            sleep_until(start + *delay).await;
+            let began = Instant::now();
+            // A failed read-back is no evidence; the next one may succeed.
+            let Ok(order) = self.backend().order_info(&context, id).await else { continue };
+            let read_back = ReadBack { began, clock_skew: order.clock_skew.unwrap_or_default() };
+            if let Some(found) = evidence(&order.value, read_back) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Until when a write can be sent that must be verified within the request. `None` if the request is too short for that.
     fn send_deadline(&self, context: &RequestContext) -> Option<Instant> {
         let latest = context.deadline().checked_sub(self.settings.timeout + VERIFY_MARGIN)?;
         (latest > Instant::now()).then_some(latest)
     }
 
-    /// Until when the write that was sent last may be under way, once its answer has told nothing. It left when there was a
-    /// connection.
-    fn in_doubt_until(&self, context: &RequestContext) -> Instant {
-        let sent = context.sent().unwrap_or_else(Sent::now).at + self.settings.connect_timeout;
+    /// Until when a write with an unknown outcome may still be applied. It left when the connection was made, which is at
+    /// most `connect_timeout` after it was sent.
+    fn in_doubt_until(&self, sent: Option<Sent>) -> Instant {
+        let sent = sent.unwrap_or_else(Sent::now).at + self.settings.connect_timeout;
         sent.min(Instant::now()) + self.settings.settle_time
     }
 
-    /// Waits for something at most until the request must have ended or its client left.
+    /// Waits for a lock, until `deadline`, the end of the request, or the disconnect of its client.
     async fn wait<T>(
         &self,
         context: &RequestContext,
         deadline: Instant,
-        what: impl Future<Output = T>,
+        lock: impl Future<Output = T>,
     ) -> Result<Option<T>, WriteFailure> {
         tokio::select! {
             () = context.client_disconnected() => Err(Error::ClientDisconnected.into()),
-            got = timeout_at(deadline.min(context.deadline()), what) => Ok(got.ok()),
+            guard = timeout_at(deadline.min(context.deadline()), lock) => Ok(guard.ok()),
         }
     }
 
-    /// Counts what became of a write, and tells it.
+    /// Counts the outcome of a write, and writes it to the audit log.
     fn record_outcome(&self, call: &str, done: Result<&'static str, &WriteFailure>, audit: WriteAudit) {
-        let outcome = done.unwrap_or_else(|refusal| match refusal {
+        let outcome = done.unwrap_or_else(|failure| match failure {
             WriteFailure::Failed(Error::OutcomeUnknown { .. })
-            | WriteFailure::InDoubt { is_the_same: true, .. }
+            | WriteFailure::InDoubt { is_same: true, .. }
             | WriteFailure::Panicked => "unknown",
             WriteFailure::Failed(_) | WriteFailure::KeyInUse | WriteFailure::InDoubt { .. } => "not_applied",
             WriteFailure::PreconditionFailed(_) => "precondition_failed",
@@ -323,8 +356,8 @@ impl Inner {
     }
 }
 
-/// What becomes of a write if a panic ends it. Where that was, the hook of the process has written.
+/// Turns a panic into a failure. The panic hook of the process has logged its location.
 async fn catch_panic<T>(write: impl Future<Output = Result<T, WriteFailure>>) -> Result<T, WriteFailure> {
-    // Nothing is shared with it but what locks protect, and those survive a panic.
+    // All state that the write shares is behind locks that survive a panic.
     AssertUnwindSafe(write).catch_unwind().await.unwrap_or(Err(WriteFailure::Panicked))
 }

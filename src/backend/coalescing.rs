@@ -1,33 +1,33 @@
-//! Lets reads of the same order or customer share one call.
+//! Single-flight for reads of one order or customer.
 //!
-//! Whoever asks while a read is on its way gets its answer, each within a deadline of its own; when the last one leaves, the
-//! call ends. A write lets go of what is on its way for its order, and so does a read that must see what is there now: it may
-//! decide what a client is told about a write. So nobody who is told and then reads learns how it was before. Such reads are
-//! not shared, nor are lists.
+//! Equal reads in flight share one call. Each waiter has its own deadline; the call is cancelled with its last waiter. Writes and
+//! uncached reads detach the call in flight for their order, so a read that starts after a write's response, or after a read-back
+//! that decided about a write, never returns older data. Uncached reads and lists share nothing.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use jiff::civil::Date;
+use parking_lot::Mutex;
 use tokio::time::timeout_at;
 
-use super::{Backend, CallLog, Error, Items, RequestContext, Result};
+use super::{Backend, CallLog, Error, Items, RequestContext, Result, Snapshot, WriteResult};
 use crate::metrics::UpstreamMetrics;
-use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus};
 
-/// A backend of which identical reads at the same time are one.
+/// A backend whose equal reads in flight share one call.
 #[derive(Debug)]
 pub struct Coalescing<B> {
     inner: Arc<B>,
-    /// How long a call may take, whoever waits for it.
+    /// Limit of a shared call, whatever deadlines its waiters have.
     timeout: Duration,
-    orders: InFlightReads<OrderId, Order>,
+    orders: InFlightReads<OrderId, Snapshot<Order>>,
     customers: InFlightReads<CustomerId, Customer>,
     metrics: UpstreamMetrics,
 }
@@ -39,24 +39,25 @@ impl<B: Backend> Coalescing<B> {
         Self { inner: Arc::new(inner), timeout, orders: InFlightReads::default(), customers: InFlightReads::default(), metrics }
     }
 
-    /// Waits for a read together with everybody else who does.
-    async fn join<K, T, C>(&self, context: &RequestContext, flights: &InFlightReads<K, T>, id: K, call: C) -> Result<T>
+    /// Joins the read of `id` in flight, or starts one.
+    async fn join<K, T, C>(&self, context: &RequestContext, reads: &InFlightReads<K, T>, id: K, call: C) -> Result<T>
     where
         K: Copy + Eq + Hash + Send + 'static,
         T: Clone + Send + Sync + 'static,
         C: FnOnce(Arc<B>, RequestContext) -> BoxFuture<'static, Result<T>>,
     {
-        let (flight, is_joined) = flights.join_or_start(id, || {
+        let (read, is_joined) = reads.join_or_start(id, || {
+            // Neither the deadline nor the disconnect of the first waiter may end the call for the others.
             let own = RequestContext::within(self.timeout);
-            let answer = call(Arc::clone(&self.inner), own.clone());
-            async move { (answer.await.map(Arc::new), own.call_log()) }.boxed()
+            let result = call(Arc::clone(&self.inner), own.clone());
+            async move { (result.await.map(Arc::new), own.call_log()) }.boxed()
         });
-        let (answer, calls) = timeout_at(context.deadline(), flight).await.map_err(|_| Error::Timeout)?;
+        let (result, calls) = timeout_at(context.deadline(), read).await.map_err(|_| Error::Timeout)?;
         context.merge_call_log(calls);
         if is_joined {
             self.metrics.coalesced(calls.call.unwrap_or_default());
         }
-        answer.map(Arc::unwrap_or_clone)
+        result.map(Arc::unwrap_or_clone)
     }
 }
 
@@ -66,9 +67,9 @@ impl<B: Backend> Backend for Coalescing<B> {
         self.inner.orders(context, since).await
     }
 
-    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Order> {
+    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Snapshot<Order>> {
         if context.is_uncached() {
-            let _seen = self.orders.invalidate_on_drop(id);
+            let _invalidate = self.orders.invalidate_on_drop(id);
             return self.inner.order_info(context, id).await;
         }
         let call = move |inner: Arc<B>, context| async move { inner.order_info(&context, id).await }.boxed();
@@ -87,13 +88,13 @@ impl<B: Backend> Backend for Coalescing<B> {
         self.join(context, &self.customers, id, call).await
     }
 
-    async fn set_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> Result<()> {
-        let _written = self.orders.invalidate_on_drop(id);
+    async fn set_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> WriteResult {
+        let _invalidate = self.orders.invalidate_on_drop(id);
         self.inner.set_status(context, id, status).await
     }
 
-    async fn add_message(&self, context: &RequestContext, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
-        let _written = self.orders.invalidate_on_drop(id);
+    async fn add_message(&self, context: &RequestContext, id: OrderId, message: NewMessage) -> WriteResult {
+        let _invalidate = self.orders.invalidate_on_drop(id);
         self.inner.add_message(context, id, message).await
     }
 
@@ -102,19 +103,22 @@ impl<B: Backend> Backend for Coalescing<B> {
     }
 }
 
-/// The answer that all get, and what was called for it.
-type Answer<T> = (Result<Arc<T>>, CallLog);
-type Flight<T> = Shared<BoxFuture<'static, Answer<T>>>;
+/// The result that all waiters get, and the calls that were made for it.
+type SharedResult<T> = (Result<Arc<T>>, CallLog);
+type SharedRead<T> = Shared<BoxFuture<'static, SharedResult<T>>>;
+type Reads<K, T> = Arc<Mutex<HashMap<K, Entry<T>>>>;
 
-/// The reads that are on their way.
-struct InFlightReads<K, T>(Arc<Mutex<HashMap<K, Entry<T>>>>);
+/// The reads in flight, by what they read.
+struct InFlightReads<K, T>(Reads<K, T>);
 
-/// A read that can be joined as long as somebody waits for it.
+/// A read that can be joined. The reference is weak, so that the read is cancelled when its last waiter drops it.
 struct Entry<T> {
-    flight: WeakShared<BoxFuture<'static, Answer<T>>>,
-    /// Who began it, so that nobody removes another's.
-    ticket: Arc<()>,
+    read: WeakShared<BoxFuture<'static, SharedResult<T>>>,
+    owner: OwnerId,
 }
+
+/// Identity of the read that made an entry, by address.
+type OwnerId = Arc<()>;
 
 impl<K, T> Default for InFlightReads<K, T> {
     fn default() -> Self {
@@ -124,7 +128,7 @@ impl<K, T> Default for InFlightReads<K, T> {
 
 impl<K, T> fmt::Debug for InFlightReads<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} flights", lock(&self.0).len())
+        write!(f, "{} reads in flight", self.0.lock().len())
     }
 }
 
@@ -133,50 +137,48 @@ where
     K: Copy + Eq + Hash + Send + 'static,
     T: Send + Sync + 'static,
 {
-    /// The read of `id` that is on its way, or a new one; and whether somebody else began it.
-    fn join_or_start(&self, id: K, begin: impl FnOnce() -> BoxFuture<'static, Answer<T>>) -> (Flight<T>, bool) {
-        let mut flights = lock(&self.0);
-        if let Some(flight) = flights.get(&id).and_then(|entry| entry.flight.upgrade()) {
-            return (flight, true);
+    /// The read of `id` in flight, or a new one; and whether it was joined.
+    fn join_or_start(&self, id: K, start: impl FnOnce() -> BoxFuture<'static, SharedResult<T>>) -> (SharedRead<T>, bool) {
+        // Held until the new read is entered, or two callers could start one each.
+        let mut reads = self.0.lock();
+        if let Some(read) = reads.get(&id).and_then(|entry| entry.read.upgrade()) {
+            return (read, true);
         }
-        let ticket = Arc::new(());
-        let landing = InFlightGuard { flights: Arc::clone(&self.0), id, ticket: Some(Arc::clone(&ticket)) };
-        let read = begin();
-        let flight = async move {
-            let _landing = landing;
-            read.await
+        let owner = OwnerId::default();
+        // The read removes its own entry when it ends or is cancelled, and never that of a later one.
+        let guard = InFlightGuard { reads: Arc::clone(&self.0), id, owner: Some(Arc::clone(&owner)) };
+        let result = start();
+        let read = async move {
+            let _guard = guard;
+            result.await
         };
-        let flight = flight.boxed().shared();
-        if let Some(weak) = flight.downgrade() {
-            flights.insert(id, Entry { flight: weak, ticket });
+        let read = read.boxed().shared();
+        if let Some(weak) = read.downgrade() {
+            reads.insert(id, Entry { read: weak, owner });
         }
-        (flight, false)
+        (read, false)
     }
 
-    /// When what is returned goes, nobody can join a read any more that began before.
+    /// When the guard is dropped, no read that started before can be joined any more.
     fn invalidate_on_drop(&self, id: K) -> InFlightGuard<K, T> {
-        InFlightGuard { flights: Arc::clone(&self.0), id, ticket: None }
+        InFlightGuard { reads: Arc::clone(&self.0), id, owner: None }
     }
 }
 
-/// Takes a read out of those that can be joined, when it goes.
+/// Removes an entry when it is dropped.
 struct InFlightGuard<K: Copy + Eq + Hash, T> {
-    flights: Arc<Mutex<HashMap<K, Entry<T>>>>,
+    reads: Reads<K, T>,
     id: K,
-    /// Whose; `None` for anybody's.
-    ticket: Option<Arc<()>>,
+    /// Whose entry; `None` for any.
+    owner: Option<OwnerId>,
 }
 
 impl<K: Copy + Eq + Hash, T> Drop for InFlightGuard<K, T> {
     fn drop(&mut self) {
-        let mut flights = lock(&self.flights);
-        let is_meant = |entry: &Entry<T>| self.ticket.as_ref().is_none_or(|ticket| Arc::ptr_eq(ticket, &entry.ticket));
-        if flights.get(&self.id).is_some_and(is_meant) {
-            flights.remove(&self.id);
+        let mut reads = self.reads.lock();
+        let is_meant = |entry: &Entry<T>| self.owner.as_ref().is_none_or(|owner| Arc::ptr_eq(owner, &entry.owner));
+        if reads.get(&self.id).is_some_and(is_meant) {
+            reads.remove(&self.id);
         }
     }
-}
-
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

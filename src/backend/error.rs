@@ -1,4 +1,4 @@
-//! How a call can fail, told by whose fault it is and whether a write may have happened.
+//! How a call can fail: whose fault it is, and whether a write may have been applied.
 
 use std::time::Duration;
 
@@ -7,67 +7,68 @@ use crate::model::UpstreamMessage;
 /// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failed call. After a write, only [`Error::OutcomeUnknown`] leaves open whether it happened.
+/// A failed call. After a write, only [`Error::OutcomeUnknown`] leaves open whether it was applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is no order or customer with this id.
-    #[error("the order system has no such entity")]
+    /// No order or customer has this id.
+    #[error("the upstream has no such order or customer")]
     NotFound,
-    /// The order system understood and said no.
-    #[error("the order system refused")]
+    /// The upstream understood the call and rejected it.
+    #[error("the upstream rejected the call")]
     Refused {
-        /// What it said.
+        /// Its own message.
         message: Option<UpstreamMessage>,
     },
-    /// The order system does not accept our credential or our IP address.
-    #[error("the order system rejected the gateway's credential or IP address")]
+    /// The upstream does not accept our credential or our IP address.
+    #[error("the upstream rejected the gateway's credential or IP address")]
     CredentialRejected,
-    /// A value cannot be carried to the order system; nothing was sent.
+    /// A value cannot be encoded for the upstream; nothing was sent.
     #[error("{detail}")]
     UnencodableInput {
-        /// What cannot be carried, for the caller who gave it.
+        /// What cannot be encoded, for the caller who sent it.
         detail: String,
     },
-    /// Something that must come first failed, such as a login, so the call itself was not sent.
-    #[error("{cause}")]
+    /// A call that had to come first failed, such as a login or a preflight read; the call itself was not sent.
+    #[error("the call was not sent")]
     NotSent {
         /// What failed.
+        #[source]
         cause: Box<Self>,
     },
     /// No connection could be made; nothing was sent.
-    #[error("the order system cannot be reached")]
+    #[error("the upstream cannot be reached")]
     Unreachable,
-    /// Too many calls wait for this order system, so this one was not sent.
-    #[error("the gateway has too many calls of the order system to make")]
+    /// No permit was available in time; nothing was sent.
+    #[error("too many calls wait for the upstream")]
     Overloaded,
-    /// Whoever asked for a write left while it still waited, so it was not sent.
-    #[error("the client left before the write was sent")]
+    /// The client disconnected while its write was still queued; nothing was sent.
+    #[error("the client disconnected before the write was sent")]
     ClientDisconnected,
-    /// The order system says that it is out of service, or it was not asked because it did not answer lately.
-    #[error("the order system is not available")]
+    /// The upstream reports that it is out of service, or its circuit breaker is open.
+    #[error("the upstream is not available")]
     Unavailable {
-        /// When it wants to be asked again.
+        /// When to try again, if known.
         retry_after: Option<Duration>,
     },
-    /// A read had no answer in time.
-    #[error("the order system did not answer in time")]
+    /// A read had no response in time.
+    #[error("the upstream did not respond in time")]
     Timeout,
-    /// A read had an answer that is not one the order system gives.
-    #[error("the order system's answer was not recognised: {reason}")]
+    /// The response to a read was not recognised.
+    #[error("the upstream's response was not recognised: {reason}")]
     InvalidResponse {
         /// What is wrong with it; never text from it.
         reason: &'static str,
     },
-    /// A write was sent, and nothing proves that it happened or that it did not.
-    #[error("the order system gave no evidence of the outcome")]
+    /// A write was sent, and nothing proves that it was applied or that it was not.
+    #[error("the outcome of the write is unknown")]
     OutcomeUnknown {
-        /// How long a write of ours may still be on its way.
+        /// How long the write may still be applied.
         retry_after: Duration,
     },
 }
 
 impl Error {
-    /// A short name for logs and metrics.
+    /// Its name in logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

@@ -1,150 +1,103 @@
-//! What a call knows of the request it serves.
+//! The inputs that a call takes from the request it serves.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::now;
-
-/// The deadline of a request and the record of the calls made for it. Cheap to clone; sub-calls share both.
+/// The deadline of a request, whether its client is still there, and how its reads are made. Cheap to clone.
+///
+/// Clones share one thing that is written: the [`CallLog`], for the access log alone.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
     deadline: Instant,
-    /// When a write must have been sent.
-    send_by: Option<Instant>,
-    is_fresh: bool,
-    /// Told when whoever asked has left; `None` where that changes nothing any more.
-    departure: Option<CancellationToken>,
-    record: Arc<Record>,
+    send_deadline: Option<Instant>,
+    is_uncached: bool,
+    /// Cancelled when the client disconnects; `None` once the call runs to completion regardless.
+    cancellation: Option<CancellationToken>,
+    call_log: Arc<SharedCallLog>,
 }
 
-/// The record, which is told when the request is over and the last call for it has ended, be it after the client left.
-struct Record {
-    calls: Mutex<CallLog>,
-    /// By how much the order system's clock is ahead of ours.
-    clock: Mutex<Option<SignedDuration>>,
-    /// When a write was sent last.
-    sent: Mutex<Option<Sent>>,
-    tell: Option<Box<dyn FnOnce(CallLog) + Send + Sync>>,
+/// What the access log reports about the calls that were made for a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallLog {
+    /// The first call, by the name of its legacy method; `None` if there was none.
+    pub call: Option<&'static str>,
+    /// How that call ended: `success`, or the kind of the error.
+    pub outcome: Option<&'static str>,
+    /// How often calls were sent again.
+    pub retries: u32,
 }
 
-/// When a write was sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Sent {
-    /// For reckoning how long ago that is.
-    pub at: Instant,
-    /// What our clock said.
-    pub on: Timestamp,
+struct SharedCallLog {
+    log: Mutex<CallLog>,
+    on_completion: Option<Box<dyn FnOnce(CallLog) + Send + Sync>>,
 }
 
-impl Sent {
-    /// A write that is sent now.
-    #[must_use]
-    pub fn now() -> Self {
-        Self { at: Instant::now(), on: now() }
-    }
-}
-
-impl Drop for Record {
+/// The last clone is dropped when the response is over and the last call has ended, which may be long after the client left.
+impl Drop for SharedCallLog {
     fn drop(&mut self) {
-        let calls = *self.calls.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tell) = self.tell.take() {
-            tell(calls);
+        if let Some(on_completion) = self.on_completion.take() {
+            on_completion(*self.log.get_mut());
         }
     }
 }
 
-impl fmt::Debug for Record {
+impl fmt::Debug for SharedCallLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.calls.fmt(f)
+        self.log.fmt(f)
     }
-}
-
-/// What the request log tells about the calls that were made for a request.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CallLog {
-    /// The first call made, by the name of its legacy method; `None` while there was none.
-    pub call: Option<&'static str>,
-    /// How that call ended: `success`, or the kind of the error.
-    pub outcome: Option<&'static str>,
-    /// How often a call was sent again.
-    pub retries: u32,
 }
 
 impl RequestContext {
     /// A request that must have ended after `time`.
     #[must_use]
     pub fn within(time: Duration) -> Self {
-        Self::with_completion_hook(time, |_| {})
+        Self::new(time, None)
     }
 
-    /// The same, and the record is told when the last clone is gone.
+    /// The same; `on_completion` gets the call log when the last clone is dropped.
     #[must_use]
-    pub fn with_completion_hook(time: Duration, tell: impl FnOnce(CallLog) + Send + Sync + 'static) -> Self {
-        let tell = Some(Box::new(tell) as Box<_>);
-        let record = Record { calls: Mutex::default(), clock: Mutex::default(), sent: Mutex::default(), tell };
-        let deadline = Instant::now() + time;
-        Self { deadline, send_by: None, is_fresh: false, departure: None, record: Arc::new(record) }
+    pub fn with_completion_hook(time: Duration, on_completion: impl FnOnce(CallLog) + Send + Sync + 'static) -> Self {
+        Self::new(time, Some(Box::new(on_completion)))
     }
 
-    /// The same request with another deadline.
+    fn new(time: Duration, on_completion: Option<Box<dyn FnOnce(CallLog) + Send + Sync>>) -> Self {
+        let call_log = Arc::new(SharedCallLog { log: Mutex::default(), on_completion });
+        Self { deadline: Instant::now() + time, send_deadline: None, is_uncached: false, cancellation: None, call_log }
+    }
+
+    /// This context with another deadline.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
         Self { deadline, ..self.clone() }
     }
 
-    /// The same request, whose writes are worth sending until then.
+    /// This context with a time after which a write is no longer worth sending.
     #[must_use]
     pub fn with_send_deadline(&self, latest: Instant) -> Self {
-        Self { send_by: Some(latest), ..self.clone() }
+        Self { send_deadline: Some(latest), ..self.clone() }
     }
 
-    /// Until when a write is worth sending.
-    #[must_use]
-    pub fn send_deadline(&self) -> Instant {
-        self.send_by.unwrap_or(self.deadline)
-    }
-
-    /// The same request, for reads that must see what is there now: they do not share an answer with others.
+    /// This context for reads that must see the present state: they join no other read in flight.
     #[must_use]
     pub fn uncached(&self) -> Self {
-        Self { is_fresh: true, ..self.clone() }
+        Self { is_uncached: true, ..self.clone() }
     }
 
-    /// Whether reads must see what is there now.
+    /// This context, cancelled with `token` when the client disconnects.
     #[must_use]
-    pub const fn is_uncached(&self) -> bool {
-        self.is_fresh
+    pub fn with_cancellation(&self, token: CancellationToken) -> Self {
+        Self { cancellation: Some(token), ..self.clone() }
     }
 
-    /// The same request, which nobody waits for any more when `departure` is told.
-    #[must_use]
-    pub fn with_cancellation(&self, departure: CancellationToken) -> Self {
-        Self { departure: Some(departure), ..self.clone() }
-    }
-
-    /// The same request after it was decided to finish it, whoever leaves.
+    /// This context without cancellation: the call runs to completion even if the client disconnects.
     #[must_use]
     pub fn uncancellable(&self) -> Self {
-        Self { departure: None, ..self.clone() }
-    }
-
-    /// Waits until whoever asked has left.
-    pub async fn client_disconnected(&self) {
-        match &self.departure {
-            Some(departure) => departure.cancelled().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Whether whoever asked has left.
-    #[must_use]
-    pub fn is_client_disconnected(&self) -> bool {
-        self.departure.as_ref().is_some_and(CancellationToken::is_cancelled)
+        Self { cancellation: None, ..self.clone() }
     }
 
     /// When the request must have ended.
@@ -153,55 +106,55 @@ impl RequestContext {
         self.deadline
     }
 
-    /// Notes how a call ended. The first call stays the one that is told about; a later word on it replaces the first.
-    pub(super) fn record_call(&self, call: &'static str, outcome: &'static str) {
-        let mut record = self.record();
-        if *record.call.get_or_insert(call) == call {
-            record.outcome = Some(outcome);
+    /// When a write must have been sent.
+    #[must_use]
+    pub fn send_deadline(&self) -> Instant {
+        self.send_deadline.unwrap_or(self.deadline)
+    }
+
+    /// Whether reads must see the present state.
+    #[must_use]
+    pub const fn is_uncached(&self) -> bool {
+        self.is_uncached
+    }
+
+    /// Waits until the client disconnects; indefinitely if the call is uncancellable.
+    pub async fn client_disconnected(&self) {
+        match &self.cancellation {
+            Some(token) => token.cancelled().await,
+            None => std::future::pending().await,
         }
     }
 
-    /// Notes calls that were made for others too.
+    /// Whether the client has disconnected from a call that can still be cancelled.
+    #[must_use]
+    pub fn is_client_disconnected(&self) -> bool {
+        self.cancellation.as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Records how a call ended. Only the first call is logged; recording its outcome again overwrites it.
+    pub(super) fn record_call(&self, call: &'static str, outcome: &'static str) {
+        let mut log = self.call_log.log.lock();
+        if *log.call.get_or_insert(call) == call {
+            log.outcome = Some(outcome);
+        }
+    }
+
+    /// Records calls that other requests share.
     pub(super) fn merge_call_log(&self, calls: CallLog) {
         if let (Some(call), Some(outcome)) = (calls.call, calls.outcome) {
             self.record_call(call, outcome);
         }
-        self.record().retries += calls.retries;
+        self.call_log.log.lock().retries += calls.retries;
     }
 
-    /// Notes that a call was sent again.
+    /// Records that a call was sent again.
     pub(crate) fn record_retry(&self) {
-        self.record().retries += 1;
+        self.call_log.log.lock().retries += 1;
     }
 
-    /// Notes by how much the order system's clock is ahead of ours.
-    pub(crate) fn note_clock(&self, ahead: SignedDuration) {
-        *self.record.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
-    }
-
-    /// Notes that a write is sent now.
-    pub(crate) fn note_sent(&self) {
-        *self.record.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Sent::now());
-    }
-
-    /// When a write was sent last, if one was.
-    #[must_use]
-    pub fn sent(&self) -> Option<Sent> {
-        *self.record.sent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// By how much the order system's clock is ahead of ours, if an answer told.
-    #[must_use]
-    pub fn server_clock_skew(&self) -> Option<SignedDuration> {
-        *self.record.clock.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What was noted so far.
+    /// What was recorded so far.
     pub(super) fn call_log(&self) -> CallLog {
-        *self.record()
-    }
-
-    fn record(&self) -> MutexGuard<'_, CallLog> {
-        self.record.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.call_log.log.lock()
     }
 }

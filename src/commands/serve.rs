@@ -12,7 +12,7 @@ use super::CommandError;
 use super::reload_task::ReloadTask;
 use super::shutdown_signal::StopSignals;
 use crate::auth::{ApiKeys, Authentication, JwtVerifier, Principal};
-use crate::backend::{Backend, Coalescing, Instrumented, RefusalCheck};
+use crate::backend::{Backend, Coalescing};
 use crate::config::{self, AuthMode, Config, Secret};
 use crate::idempotency::MarkerSigner;
 use crate::legacy::client::{Client, TransportError};
@@ -147,9 +147,8 @@ fn order_system(
 ) -> UpstreamHandle {
     warn_of_short_requests(server, upstream, of_upstream.name());
     let budget = client.budget();
-    let observed = Instrumented::new(client, of_upstream.clone());
-    let backend: Arc<dyn Backend> =
-        Arc::new(RefusalCheck(Coalescing::new(observed, server.request_timeout, of_upstream.clone())));
+    let coalescing = Coalescing::new(client, server.request_timeout, of_upstream.clone());
+    let backend: Arc<dyn Backend> = Arc::new(coalescing);
     let writes = WriteCoordinator::new(writes::Settings {
         backend: Arc::clone(&backend),
         markers: markers(server, upstream),

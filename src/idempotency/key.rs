@@ -1,4 +1,4 @@
-//! Keys by which a repeated request is known.
+//! The idempotency key that a client sends (`Idempotency-Key`).
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(String);
 
-/// A text that is no key.
+/// A text that is not an idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 16 to 128 letters, digits or ._~-, with quotes around it or without")]
 pub struct InvalidKey;
 
 impl IdempotencyKey {
-    /// Reads a key. Quotes around it are no part of it.
+    /// Parses a key; quotes around it are not part of it.
     ///
     /// # Errors
-    /// When it is none.
+    /// If it is not one.
     pub fn parse(text: &str) -> Result<Self, InvalidKey> {
         let text = text.trim_matches([' ', '\t']);
         let unquoted = match text.strip_prefix('"') {
@@ -34,7 +34,7 @@ impl IdempotencyKey {
     }
 }
 
-/// Whoever knows a key can ask for what was done with it, so it is not shown.
+/// A key grants its holder the replay of the message, so it is never logged.
 impl fmt::Debug for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IdempotencyKey")
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_have_16_to_128_plain_characters_and_quotes_at_will() {
+    fn keys_have_16_to_128_characters_and_optional_quotes() {
         let key = |length: usize| "a".repeat(length);
         for (text, fits) in [
             (key(15), false),

@@ -1,37 +1,36 @@
-//! The mark before a message by which a repetition of it is known.
+//! The marker before a message in the log, by which a repetition of the message is recognised.
 //!
-//! The order's log is the only state there is, so what a message with an idempotency key must remember stands there:
-//! `gw:` and 18 characters in front of the text, because what is too long for a column loses its end, not its beginning.
+//! It is `gw:` and 18 characters before the text: a column that truncates keeps the beginning.
 
 use std::fmt;
 
-/// A mark: who sent it with which key, and what it said, as characters that tell nothing else.
+/// A marker: signatures of the key's scope and of the message, which reveal neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyMarker {
-    /// Twelve characters that stand for client, order and key.
+    /// Twelve characters that stand for client, upstream, order and key.
     pub key_part: String,
     /// Six characters that stand for the message.
     pub content: String,
 }
 
-/// What a mark begins with.
+/// What every marker begins with.
 const PREFIX: &str = "gw:";
 impl IdempotencyMarker {
-    /// The length of a reference, in characters.
-    pub const REFERENCE: usize = 12;
-    /// The length of what stands for the message.
+    /// Length of the key's part, in characters.
+    pub const KEY_PART: usize = 12;
+    /// Length of the message's part, in characters.
     pub const CONTENT: usize = 6;
 
-    /// Parts a text from the mark before it, if there is one. The order system may lay out a text anew, so white space of any
-    /// kind may stand before the mark, and after it.
+    /// Splits a text into the marker before it, if there is one, and the rest. The legacy system may change the layout of a text,
+    /// so any white space is accepted before and after the marker.
     #[must_use]
     pub fn split(text: &str) -> Option<(Self, &str)> {
-        let marked = text.trim_start().strip_prefix(PREFIX)?;
-        let (mark, rest) = marked.split_at_checked(Self::REFERENCE + Self::CONTENT)?;
-        let (reference, content) = mark.split_at_checked(Self::REFERENCE)?;
-        let is_mark = mark.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'));
+        let after_prefix = text.trim_start().strip_prefix(PREFIX)?;
+        let (marker, rest) = after_prefix.split_at_checked(Self::KEY_PART + Self::CONTENT)?;
+        let (key_part, content) = marker.split_at_checked(Self::KEY_PART)?;
+        let is_marker = marker.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'));
         let text = if rest.is_empty() { rest } else { rest.strip_prefix(char::is_whitespace)? };
-        is_mark.then(|| (Self { key_part: reference.to_owned(), content: content.to_owned() }, text))
+        is_marker.then(|| (Self { key_part: key_part.to_owned(), content: content.to_owned() }, text))
     }
 }
 
@@ -49,7 +48,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_marked_text_is_parted_from_its_mark(
+        fn a_marked_text_is_split(
             key_part in "[A-Z2-7]{12}", content in "[A-Z2-7]{6}", text in "\\PC{0,40}", before in "\\s{0,3}", after in "\\s",
         ) {
             let marker = IdempotencyMarker { key_part, content };
@@ -60,7 +59,7 @@ mod tests {
         }
 
         #[test]
-        fn any_other_text_has_none(text in "(gw:)?[A-Za-z0-9å ]{0,30}") {
+        fn any_other_text_has_no_marker(text in "(gw:)?[A-Za-z0-9å ]{0,30}") {
             let looks_marked = text.len() >= 21 && text.starts_with("gw:")
                 && text[3..].bytes().take(18).all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'))
                 && text.as_bytes().get(21).is_none_or(|byte| *byte == b' ');

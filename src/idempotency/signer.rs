@@ -1,4 +1,4 @@
-//! Makes the marks of messages, and finds them again in a log.
+//! Makes idempotency markers, and finds messages by them in a log.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use super::{IdempotencyKey, IdempotencyMarker};
 use crate::config::Secret;
 use crate::model::{Message, NewMessage, OrderId, StrEnum};
 
-/// What marks are made with: the current secret, and the one before it while replicas change from one to the other.
+/// Signs with the current secret, and accepts the previous one as well while replicas are being rotated to it.
 pub struct MarkerSigner {
     current: Secret,
     previous: Option<Secret>,
 }
 
-/// Whose message it is. The same key of another client, for another order or upstream is another one.
+/// What an idempotency key is unique in: the same key of another client, order or upstream is a different one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyScope {
     /// Name of the client that sent the key.
@@ -29,73 +29,73 @@ pub struct KeyScope {
     pub key: IdempotencyKey,
 }
 
-/// What a log says about a message.
+/// What a log contains about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogMatch<'l> {
-    /// It is not there.
+    /// No entry with this key.
     Nothing,
-    /// It is there, so many times; this is the first.
+    /// The message itself.
     Same {
-        /// The first entry.
-        row: &'l Message,
+        /// The first such entry.
+        entry: &'l Message,
         /// How many entries carry the marker.
         times: usize,
     },
-    /// The key was used for another message.
+    /// Another message with the same key.
     Other,
 }
 
 impl MarkerSigner {
-    /// Marks made with these secrets. A log is searched for marks of both.
+    /// Signs with `current`; logs are searched for markers of both.
     #[must_use]
     pub const fn new(current: Secret, previous: Option<Secret>) -> Self {
         Self { current, previous }
     }
 
-    /// The mark of a message.
+    /// The marker of a message.
     #[must_use]
-    pub fn mark(&self, owner: &KeyScope, message: &NewMessage) -> IdempotencyMarker {
-        mark(&self.current, owner, message)
+    pub fn mark(&self, scope: &KeyScope, message: &NewMessage) -> IdempotencyMarker {
+        mark(&self.current, scope, message)
     }
 
-    /// Whether a mark is that of a message.
+    /// Whether a marker, made with either secret, is that of a message.
     #[must_use]
-    pub fn is_of(&self, marker: &IdempotencyMarker, owner: &KeyScope, message: &NewMessage) -> bool {
-        self.all(owner, message).contains(marker)
+    pub fn is_of(&self, marker: &IdempotencyMarker, scope: &KeyScope, message: &NewMessage) -> bool {
+        self.all(scope, message).contains(marker)
     }
 
-    /// Looks for a message.
+    /// Searches a log for a message.
     #[must_use]
-    pub fn find<'l>(&self, log: &'l [Message], owner: &KeyScope, message: &NewMessage) -> LogMatch<'l> {
-        let ours = self.all(owner, message);
-        let marked = log.iter().filter_map(|row| Some((row, IdempotencyMarker::split(row.text.as_ref()?.expose())?.0)));
+    pub fn find<'l>(&self, log: &'l [Message], scope: &KeyScope, message: &NewMessage) -> LogMatch<'l> {
+        let ours = self.all(scope, message);
+        let marked = log.iter().filter_map(|entry| Some((entry, IdempotencyMarker::split(entry.text.as_ref()?.expose())?.0)));
         let known: Vec<_> = marked.filter(|(_, marker)| ours.iter().any(|ours| ours.key_part == marker.key_part)).collect();
         let mut same = known.iter().filter(|(_, marker)| ours.contains(marker));
         match same.next() {
-            Some((row, _)) => LogMatch::Same { row, times: 1 + same.count() },
+            Some((entry, _)) => LogMatch::Same { entry, times: 1 + same.count() },
             None if known.is_empty() => LogMatch::Nothing,
             None => LogMatch::Other,
         }
     }
 
-    /// The marks that a message may have.
-    fn all(&self, owner: &KeyScope, message: &NewMessage) -> Vec<IdempotencyMarker> {
+    /// The markers that a message may have.
+    fn all(&self, scope: &KeyScope, message: &NewMessage) -> Vec<IdempotencyMarker> {
         let secrets = [Some(&self.current), self.previous.as_ref()];
-        secrets.into_iter().flatten().map(|secret| mark(secret, owner, message)).collect()
+        secrets.into_iter().flatten().map(|secret| mark(secret, scope, message)).collect()
     }
 }
 
-fn mark(secret: &Secret, owner: &KeyScope, message: &NewMessage) -> IdempotencyMarker {
-    let KeyScope { client, upstream, order, key } = owner;
+fn mark(secret: &Secret, scope: &KeyScope, message: &NewMessage) -> IdempotencyMarker {
+    let KeyScope { client, upstream, order, key } = scope;
     let (order, key) = (order.to_string(), key.as_str());
-    // Made anew each time: its file may have changed.
+    // The key is made for each message, because the secret's file may have been reloaded.
     let secret = &secret.with(|text| hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()));
-    // The same text, however its letters were composed.
+    // Equal texts must have equal markers, however their letters are composed.
     let text = ComposingNormalizerBorrowed::new_nfc().normalize(message.text.expose());
-    let owner = [client.as_str(), upstream, &order, key];
-    let content = [&owner[..], &[message.kind.as_str(), &*text]].concat();
+    let parts = [client.as_str(), upstream, &order, key];
+    let content = [&parts[..], &[message.kind.as_str(), &*text]].concat();
     IdempotencyMarker {
-        key_part: base32(sign(secret, "k", &owner), IdempotencyMarker::REFERENCE),
+        key_part: base32(sign(secret, "k", &parts), IdempotencyMarker::KEY_PART),
         content: base32(sign(secret, "f", &content), IdempotencyMarker::CONTENT),
     }
 }
@@ -107,7 +107,7 @@ fn base32(signature: hmac::Tag, length: usize) -> String {
     text
 }
 
-/// Every part with its length, so that no two lists of parts are the same bytes.
+/// Each part is signed with its length, so that no two lists of parts are the same bytes.
 fn sign(secret: &hmac::Key, purpose: &str, parts: &[&str]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(secret);
     for part in [purpose].iter().chain(parts) {
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::model::MessageType;
 
-    fn owner(client: &str, upstream: &str, order: u64, key: &str) -> KeyScope {
+    fn scope(client: &str, upstream: &str, order: u64, key: &str) -> KeyScope {
         KeyScope {
             client: client.to_owned(),
             upstream: upstream.to_owned(),
@@ -141,30 +141,30 @@ mod tests {
         NewMessage { kind: MessageType::Log, text: text.into() }
     }
 
-    fn row(text: &str) -> Message {
+    fn entry(text: &str) -> Message {
         Message { text: Some(text.into()), ..Message::default() }
     }
 
     const KEY: &str = "0123456789abcdef";
 
     #[test]
-    fn a_message_is_found_by_its_mark_and_told_from_others() {
+    fn a_message_is_found_by_its_marker_alone() {
         let markers = MarkerSigner::new("secret".into(), None);
-        let mine = owner("a", "default", 1, KEY);
+        let mine = scope("a", "default", 1, KEY);
         let text = message("Kunden nås efter kl. 16");
-        let marked = row(&format!("{} Kunden n", markers.mark(&mine, &text)));
-        let log = [row("annat"), marked.clone(), Message::default()];
-        assert_eq!(markers.find(&log, &mine, &text), LogMatch::Same { row: &marked, times: 1 });
+        let marked = entry(&format!("{} Kunden n", markers.mark(&mine, &text)));
+        let log = [entry("annat"), marked.clone(), Message::default()];
+        assert_eq!(markers.find(&log, &mine, &text), LogMatch::Same { entry: &marked, times: 1 });
         assert_eq!(markers.find(&log, &mine, &message("annat")), LogMatch::Other);
         let other_kind = NewMessage { kind: MessageType::Alert, ..text.clone() };
         assert_eq!(markers.find(&log, &mine, &other_kind), LogMatch::Other);
         for other in [
-            owner("b", "default", 1, KEY),
-            owner("a", "other", 1, KEY),
-            owner("a", "default", 2, KEY),
-            owner("a", "default", 1, "0123456789abcdeg"),
-            // The same bytes in a row, parted elsewhere.
-            owner("ad", "efault", 1, KEY),
+            scope("b", "default", 1, KEY),
+            scope("a", "other", 1, KEY),
+            scope("a", "default", 2, KEY),
+            scope("a", "default", 1, "0123456789abcdeg"),
+            // The same bytes in sequence, divided elsewhere.
+            scope("ad", "efault", 1, KEY),
         ] {
             assert_eq!(markers.find(&log, &other, &text), LogMatch::Nothing);
         }
@@ -172,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_the_previous_secret_are_found_while_it_is_known() {
-        let mine = owner("a", "default", 1, KEY);
+    fn markers_of_the_previous_secret_are_found() {
+        let mine = scope("a", "default", 1, KEY);
         let text = message("hej");
         let old = MarkerSigner::new("old".into(), None);
-        let log = [row(&format!("{} hej", old.mark(&mine, &text)))];
+        let log = [entry(&format!("{} hej", old.mark(&mine, &text)))];
         let rotated = MarkerSigner::new("new".into(), Some("old".into()));
         assert!(matches!(rotated.find(&log, &mine, &text), LogMatch::Same { .. }));
         assert_eq!(rotated.find(&log, &mine, &message("hopp")), LogMatch::Other);
@@ -184,9 +184,9 @@ mod tests {
     }
 
     #[test]
-    fn letters_may_be_composed_in_either_way() {
+    fn composed_and_decomposed_letters_are_equal() {
         let markers = MarkerSigner::new("secret".into(), None);
-        let mine = owner("a", "default", 1, KEY);
+        let mine = scope("a", "default", 1, KEY);
         assert_eq!(markers.mark(&mine, &message("e\u{301}")), markers.mark(&mine, &message("é")));
     }
 }

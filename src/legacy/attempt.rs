@@ -1,4 +1,4 @@
-//! How an exchange with the order system ended, and what that means for a read and for a write.
+//! One HTTP exchange with the upstream, and what it means for a read and for a write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,32 +9,32 @@ use tokio::time::{Instant, timeout_at};
 use super::decode_settings::DecodeSettings;
 use super::methods::MethodSpec;
 use super::response_parser::ResponseParser;
-use super::transport::{Body, Response, SendError, Transport};
+use super::transport::{Body, Response, SendError};
 use super::xml::Malformed;
 use crate::backend::Error;
 
-/// One request and what came of it.
+/// One request and its response.
 #[derive(Debug)]
 pub(crate) enum Attempt {
     /// No connection could be made.
     NotSent,
-    /// The whole answer was not there in time.
+    /// The response was not complete in time.
     TimedOut,
-    /// The connection broke before the answer was whole.
+    /// The connection was lost before the response was complete.
     ConnectionLost,
-    /// The HTTP message was whole; its document may not be one.
+    /// A complete HTTP response; its document may be malformed.
     Answered {
         status: u16,
         retry_after: Option<Duration>,
-        clock: Option<SignedDuration>,
+        clock_skew: Option<SignedDuration>,
         answer: Result<Box<ResponseParser>, Malformed>,
     },
 }
 
-/// Trouble that may be over soon.
+/// A failure that may be over soon.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Transient {
-    /// When the order system wants to be asked again.
+    /// When the upstream wants the next attempt.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -48,56 +48,39 @@ impl From<SendError> for Attempt {
 }
 
 impl Attempt {
-    /// Sends a call once and takes in its whole answer, all before the deadline.
-    pub(crate) async fn run(
-        transport: &Transport,
-        call: &'static MethodSpec,
-        profile: &Arc<DecodeSettings>,
-        query: &str,
-        deadline: Instant,
-    ) -> Self {
-        match timeout_at(deadline, transport.send(call, query)).await {
-            Err(_) => Self::TimedOut,
-            Ok(Err(error)) => error.into(),
-            Ok(Ok(response)) => Self::receive(response, call, profile, deadline).await,
-        }
-    }
-
-    /// Takes in the whole answer of a response whose head is there.
+    /// Receives the rest of a response whose head has arrived.
     pub(crate) async fn receive(
         response: Response,
-        call: &'static MethodSpec,
-        profile: &Arc<DecodeSettings>,
+        method: &'static MethodSpec,
+        settings: &Arc<DecodeSettings>,
         deadline: Instant,
     ) -> Self {
-        let Response { status, charset, retry_after, clock_skew: clock, body } = response;
-        let answer = ResponseParser::new(call, Arc::clone(profile), charset, profile.max_response_bytes);
-        match timeout_at(deadline, read_whole(answer, body, profile.max_response_bytes)).await {
+        let Response { status, charset, retry_after, clock_skew, body } = response;
+        let parser = ResponseParser::new(method, Arc::clone(settings), charset, settings.max_response_bytes);
+        match timeout_at(deadline, read_whole(parser, body, settings.max_response_bytes)).await {
             Err(_) => Self::TimedOut,
             Ok(Err(error)) => error.into(),
-            Ok(Ok(answer)) => Self::Answered { status, retry_after, clock, answer },
+            Ok(Ok(answer)) => Self::Answered { status, retry_after, clock_skew, answer },
         }
     }
 
-    /// By how much the order system's clock is ahead of ours.
-    pub(crate) const fn server_clock_skew(&self) -> Option<SignedDuration> {
-        if let Self::Answered { clock, .. } = self { *clock } else { None }
+    /// How far the upstream's clock is ahead of ours.
+    pub(crate) const fn clock_skew(&self) -> Option<SignedDuration> {
+        if let Self::Answered { clock_skew, .. } = self { *clock_skew } else { None }
     }
 
-    /// Whether the order system did its part; what it refuses, and what it does not have, it answers well.
+    /// Whether the circuit breaker counts this as success. Rejections and not-found are healthy responses.
     pub(crate) fn is_healthy(&self) -> bool {
         match self {
-            Self::NotSent | Self::TimedOut | Self::ConnectionLost => false,
-            Self::Answered { status, answer, .. } => match answer {
-                _ if matches!(status, 401 | 403 | 404) => true,
-                Ok(answer) => answer.failure(*status).is_some() || (200..300).contains(status),
-                Err(_) => false,
-            },
+            Self::Answered { status: 401 | 403 | 404, .. } => true,
+            Self::Answered { status, answer: Ok(answer), .. } => {
+                answer.failure(*status).is_some() || (200..300).contains(status)
+            }
+            Self::NotSent | Self::TimedOut | Self::ConnectionLost | Self::Answered { answer: Err(_), .. } => false,
         }
     }
 
-    /// Whether a read may have another answer soon: it did not come through, or the server in front of the order system
-    /// says that something is wrong at the moment.
+    /// Whether a read may succeed soon: it did not come through, or the server in front of the upstream reports trouble.
     pub(crate) fn transient_failure(&self) -> Option<Transient> {
         match self {
             Self::NotSent | Self::ConnectionLost => Some(Transient { retry_after: None }),
@@ -108,50 +91,51 @@ impl Attempt {
         }
     }
 
-    /// What the exchange means for a read: an answer that may hold what was asked for, or an error.
+    /// The meaning for a read: an answer that may hold what was asked for, or an error.
     pub(crate) fn read_result(self) -> Result<Box<ResponseParser>, Error> {
         let (status, retry_after, answer) = match self {
             Self::NotSent => return Err(Error::Unreachable),
             Self::TimedOut => return Err(Error::Timeout),
-            Self::ConnectionLost => return Err(Error::InvalidResponse { reason: "the connection broke before it was whole" }),
+            Self::ConnectionLost => {
+                return Err(Error::InvalidResponse { reason: "the connection was lost before it was complete" });
+            }
             Self::Answered { status, retry_after, answer, .. } => (status, retry_after, answer),
         };
-        let stated = answer.as_ref().ok().and_then(|answer| answer.failure(status));
-        match (stated, status, answer) {
+        let failure = answer.as_ref().ok().and_then(|answer| answer.failure(status));
+        match (failure, status, answer) {
             (_, 401 | 403, _) => Err(Error::CredentialRejected),
             (Some(failure), _, _) => Err(failure),
             (None, 503, _) => Err(Error::Unavailable { retry_after }),
             (None, 200..=299, Ok(answer)) if answer.outcome().may_be_success() => Ok(answer),
             (None, 200..=299, Ok(_)) => Err(Error::InvalidResponse { reason: "its status is neither success nor failed" }),
             (None, 200..=299, Err(Malformed(reason))) => Err(Error::InvalidResponse { reason }),
-            (None, _, _) => Err(Error::InvalidResponse { reason: "its HTTP status is no success" }),
+            (None, _, _) => Err(Error::InvalidResponse { reason: "its HTTP status is not a success" }),
         }
     }
 
-    /// What the exchange means for a write. Only a confirmation in so many words is success, and only what cannot have
-    /// happened is failure; `settle_time` is how long the write may be on its way in every other case.
+    /// The meaning for a write. Only an explicit confirmation is success, and only what cannot have been applied is failure; in
+    /// every other case the write may still be applied for `settle_time`.
     pub(crate) fn write_result(self, settle_time: Duration) -> Result<(), Error> {
+        let unknown = Error::OutcomeUnknown { retry_after: settle_time };
         let (status, answer) = match self {
             Self::NotSent => return Err(Error::Unreachable),
-            Self::TimedOut | Self::ConnectionLost => return Err(Error::OutcomeUnknown { retry_after: settle_time }),
+            Self::TimedOut | Self::ConnectionLost => return Err(unknown),
             Self::Answered { status, answer, .. } => (status, answer),
         };
-        let stated = answer.as_ref().ok().and_then(|answer| answer.failure(status));
-        match (stated, status, answer) {
-            // A server that says both yes and no says nothing.
-            (None, 401 | 403, Ok(answer)) if answer.outcome().is_confirmed() => {
-                Err(Error::OutcomeUnknown { retry_after: settle_time })
-            }
+        let failure = answer.as_ref().ok().and_then(|answer| answer.failure(status));
+        match (failure, status, answer) {
+            // A success body under a 401 or 403 status is contradictory.
+            (None, 401 | 403, Ok(answer)) if answer.outcome().is_confirmed() => Err(unknown),
             (_, 401 | 403, _) => Err(Error::CredentialRejected),
             (Some(failure), _, _) => Err(failure),
             (None, 200..=299, Ok(answer)) if answer.outcome().is_confirmed() => Ok(()),
-            (None, _, _) => Err(Error::OutcomeUnknown { retry_after: settle_time }),
+            (None, _, _) => Err(unknown),
         }
     }
 }
 
 async fn read_whole(
-    mut answer: ResponseParser,
+    mut parser: ResponseParser,
     mut body: Body,
     max_bytes: u64,
 ) -> Result<Result<Box<ResponseParser>, Malformed>, SendError> {
@@ -162,14 +146,14 @@ async fn read_whole(
         if total > max_bytes {
             return Ok(Err(Malformed("it is larger than max_response_bytes")));
         }
-        answer.push(&bytes);
+        parser.push(&bytes);
         loop {
-            match answer.next_part() {
+            match parser.next_part() {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(malformed) => return Ok(Err(malformed)),
             }
         }
     }
-    Ok(answer.finish().map(|()| Box::new(answer)))
+    Ok(parser.finish().map(|()| Box::new(parser)))
 }

@@ -1,4 +1,4 @@
-//! What calls are known by to the order system.
+//! The credential of calls to the upstream.
 
 use super::methods::{ADD_MESSAGE, MethodSpec};
 use super::query::QueryParams;
@@ -6,13 +6,20 @@ use super::session::{SessionCache, SessionHash};
 use crate::backend::{Error, Result};
 use crate::config::{Secret, Upstream};
 
-/// What calls are known by.
+/// How the gateway authenticates at an upstream.
 #[derive(Debug)]
 pub(super) enum UpstreamCredential {
-    /// The user alone; the source address is the proof.
+    /// By the user alone; the source address is the proof.
     User(Secret),
-    /// A hash from a login with user and key.
+    /// By the hash of a login with user and key.
     Login { api_user: Secret, api_key: Secret, session: SessionCache },
+}
+
+/// The credential of one call.
+#[derive(Debug)]
+pub(super) enum CallAuth {
+    User,
+    Hash { hash: SessionHash, is_renewed: bool },
 }
 
 impl UpstreamCredential {
@@ -24,56 +31,52 @@ impl UpstreamCredential {
         }
     }
 
-    /// Adds what a call is known by. Whether providers' messages are known by the user or by the hash is not documented, so
+    /// Adds the credential to a call. Whether messages of the provider dialect take the user or the hash is not documented, so
     /// both are sent.
-    pub(super) fn authorize(&self, call: &MethodSpec, request: QueryParams, signature: &CallAuth) -> QueryParams {
-        let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
-        let with_user = |request: QueryParams| api_user.with(|api_user| request.with("api_user", api_user));
-        match signature {
-            CallAuth::User => with_user(request),
-            CallAuth::Hash { hash, .. } if call == &ADD_MESSAGE => with_user(request.with("hash", hash.as_str())),
-            CallAuth::Hash { hash, .. } => request.with("hash", hash.as_str()),
+    pub(super) fn authorize(&self, method: &MethodSpec, params: QueryParams, auth: &CallAuth) -> QueryParams {
+        let with_user = |params: QueryParams| self.api_user().with(|api_user| params.with("api_user", api_user));
+        match auth {
+            CallAuth::User => with_user(params),
+            CallAuth::Hash { hash, .. } if method == &ADD_MESSAGE => with_user(params.with("hash", hash.as_str())),
+            CallAuth::Hash { hash, .. } => params.with("hash", hash.as_str()),
         }
     }
 
-    /// As long as those that are known, to see what fits into a request.
+    /// A credential of the usual length, to see what fits into a request before there is a session.
     pub(super) fn placeholder_auth(&self) -> CallAuth {
         match self {
             Self::User(_) => CallAuth::User,
             Self::Login { .. } => {
-                CallAuth::Hash { hash: SessionHash::new("00000000000000000000000000000000"), is_second: false }
+                CallAuth::Hash { hash: SessionHash::new("00000000000000000000000000000000"), is_renewed: false }
             }
         }
     }
 
-    /// The same outcome without what the call was known by, which the order system's sentence may repeat.
-    pub(super) fn redact<T>(&self, signature: &CallAuth, outcome: Result<T>) -> Result<T> {
-        let Err(Error::Refused { message: Some(sentence) }) = outcome else { return outcome };
-        let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
-        let mut sentence = api_user.with(|api_user| sentence.redact(api_user));
+    /// Removes the credential from the upstream's message, which may repeat it.
+    pub(super) fn redact<T>(&self, auth: &CallAuth, result: Result<T>) -> Result<T> {
+        let Err(Error::Refused { message: Some(mut message) }) = result else { return result };
+        message = self.api_user().with(|api_user| message.redact(api_user));
         if let Self::Login { api_key, .. } = self {
-            sentence = api_key.with(|api_key| sentence.redact(api_key));
+            message = api_key.with(|api_key| message.redact(api_key));
         }
-        if let CallAuth::Hash { hash, .. } = signature {
-            sentence = sentence.redact(hash.as_str());
+        if let CallAuth::Hash { hash, .. } = auth {
+            message = message.redact(hash.as_str());
         }
-        Err(Error::Refused { message: Some(sentence) })
+        Err(Error::Refused { message: Some(message) })
+    }
+
+    const fn api_user(&self) -> &Secret {
+        let (Self::User(api_user) | Self::Login { api_user, .. }) = self;
+        api_user
     }
 }
 
-/// What one call is known by.
-#[derive(Debug)]
-pub(super) enum CallAuth {
-    User,
-    Hash { hash: SessionHash, is_second: bool },
-}
-
 impl CallAuth {
-    /// Takes the outcome of its call as a proof that it was accepted, unless it says the contrary or nothing.
-    pub(super) fn record_result<T>(&self, outcome: Result<T>) -> Result<T> {
-        if let (Self::Hash { hash, .. }, Ok(_) | Err(Error::NotFound | Error::Refused { .. })) = (self, &outcome) {
+    /// Records that the upstream accepted the credential, unless the result of its call says the contrary or nothing.
+    pub(super) fn record_result<T>(&self, result: Result<T>) -> Result<T> {
+        if let (Self::Hash { hash, .. }, Ok(_) | Err(Error::NotFound | Error::Refused { .. })) = (self, &result) {
             hash.mark_accepted();
         }
-        outcome
+        result
     }
 }

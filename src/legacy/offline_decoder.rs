@@ -117,7 +117,7 @@ impl Decoder {
     }
 
     fn attempt(&self, call: &'static MethodSpec, document: &[u8]) -> Attempt {
-        Attempt::Answered { status: 200, retry_after: None, clock: None, answer: self.whole(call, document).map(Box::new) }
+        Attempt::Answered { status: 200, retry_after: None, clock_skew: None, answer: self.whole(call, document).map(Box::new) }
     }
 
     fn whole(&self, call: &'static MethodSpec, document: &[u8]) -> Result<ResponseParser, Malformed> {

@@ -1,8 +1,7 @@
-//! Calls of one order system: when they may be sent, and whether again.
+//! Admission (concurrency limit, circuit breaker) and retries for one upstream.
 //!
-//! A call waits for its place and passes the breaker ([`Gate`]). A read that did not come through is sent again, at most
-//! twice, as long as the budget pays and the time lasts; a write never is from here, because what may follow a write depends
-//! on what it was for.
+//! Reads are retried at most twice, within the retry budget and the deadline. Writes are not retried here:
+//! [`crate::writes`] decides that, because what may follow a write depends on what it was for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use super::attempt::{Attempt, Transient};
 use super::decode_settings::DecodeSettings;
 use super::methods::{Idempotency, Method, MethodSpec};
 use super::transport::{Response, Transport};
-use crate::backend::{Error, RequestContext, Result};
+use crate::backend::{Error, RequestContext, Result, Sent};
 use crate::metrics::UpstreamMetrics;
 use crate::resilience::{
     Admission, BreakerSettings, BreakerState, CircuitBreaker, ConcurrencyLimit, Outcome, Permit, Priority, Rejected,
@@ -28,149 +27,188 @@ const MAX_RETRIES: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct ResilientTransport {
     transport: Arc<Transport>,
-    profile: Arc<DecodeSettings>,
-    gate: Admission,
+    settings: Arc<DecodeSettings>,
+    admission: Admission,
     budget: Arc<RetryBudget>,
     timeout: Duration,
     metrics: UpstreamMetrics,
 }
 
-/// A call that the order system is working at.
+/// A call in flight. It holds its permit until it is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlightCall {
-    passage: Permit,
+    permit: Permit,
     gauge: IntGauge,
 }
 
 impl ResilientTransport {
     pub(crate) fn new(
         transport: Arc<Transport>,
-        profile: Arc<DecodeSettings>,
+        settings: Arc<DecodeSettings>,
         max_in_flight: usize,
         breaker: BreakerSettings,
         timeout: Duration,
         metrics: UpstreamMetrics,
     ) -> Self {
-        let told = metrics.clone();
-        let breaker = CircuitBreaker::new(breaker, move |state| log_breaker_state(&told, state));
-        let gate = Admission::new(ConcurrencyLimit::new(max_in_flight), breaker);
-        Self { transport, profile, gate, budget: Arc::default(), timeout, metrics }
+        let for_breaker = metrics.clone();
+        let breaker = CircuitBreaker::new(breaker, move |state| log_breaker_state(&for_breaker, state));
+        let admission = Admission::new(ConcurrencyLimit::new(max_in_flight), breaker);
+        Self { transport, settings, admission, budget: Arc::default(), timeout, metrics }
     }
 
     pub(crate) const fn transport(&self) -> &Arc<Transport> {
         &self.transport
     }
 
-    pub(crate) const fn profile(&self) -> &Arc<DecodeSettings> {
-        &self.profile
+    pub(crate) const fn decode_settings(&self) -> &Arc<DecodeSettings> {
+        &self.settings
     }
 
-    /// How long an answer may take.
+    pub(crate) const fn metrics(&self) -> &UpstreamMetrics {
+        &self.metrics
+    }
+
+    /// Limit of a response.
     pub(crate) const fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// What pays for calls that are sent again.
+    /// Pays for calls that are sent again.
     pub(crate) const fn budget(&self) -> &Arc<RetryBudget> {
         &self.budget
     }
 
-    /// Whether no write is sent before a read has shown that the order system answers again.
+    /// Whether the breaker is half-open and waits for a read as its probe.
     pub(crate) fn awaits_probe(&self) -> bool {
-        self.gate.awaits_probe()
+        self.admission.awaits_probe()
     }
 
-    /// Makes a call and takes in its whole answer. It may wait until `deadline`.
+    /// Makes a read and receives its whole response, all before `deadline`.
     ///
     /// # Errors
-    /// When it was not sent at all.
-    pub(crate) async fn call(
+    /// If it was not sent at all.
+    pub(crate) async fn read(
         &self,
         context: &RequestContext,
-        call: &'static MethodSpec,
+        method: &'static MethodSpec,
         query: &str,
         deadline: Instant,
     ) -> Result<Attempt> {
         let mut retries = 0;
         loop {
-            let mut place = match call.idempotency {
-                Idempotency::Safe => self.admit(context, call, retries, deadline).await?,
-                Idempotency::Idempotent | Idempotency::NonIdempotent => self.admit_write(context, call, deadline).await?,
+            let mut call = self.admit(context, method, retries, deadline).await?;
+            let attempt = match timeout_at(deadline, self.transport.read(query)).await {
+                Err(_) => Attempt::TimedOut,
+                Ok(Err(error)) => Attempt::from(error),
+                Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
             };
-            let exchange =
-                Attempt::run(&self.transport, call, &self.profile, query, self.response_deadline(context, call, deadline))
-                    .await;
-            place.passage.record_completed(outcome_of(&exchange));
-            drop(place);
-            // Of interest only to those who look for a row that has just been stamped.
-            if let Some(ahead) = Some(&exchange).filter(|_| context.is_uncached()).and_then(Attempt::server_clock_skew) {
-                context.note_clock(ahead);
-            }
-            if !self.should_retry(call, exchange.transient_failure(), &mut retries, deadline).await {
-                return Ok(exchange);
+            call.permit.record_completed(outcome_of(&attempt));
+            drop(call);
+            if !self.should_retry(attempt.transient_failure(), &mut retries, deadline).await {
+                return Ok(attempt);
             }
         }
     }
 
-    /// The response of a list, when its head promises one. The list keeps its place until it goes.
+    /// Makes a write, once, and receives its whole response. It may be queued until `deadline`, and must be sent before the
+    /// context's send deadline. Returns when and over which connection it was sent.
     ///
     /// # Errors
-    /// Whatever else came of the call.
+    /// If it was not sent at all.
+    pub(crate) async fn write(
+        &self,
+        context: &RequestContext,
+        method: &'static MethodSpec,
+        query: &str,
+        deadline: Instant,
+    ) -> Result<(Attempt, Sent)> {
+        let latest = context.send_deadline();
+        let admitted = timeout_at(latest, self.admit(context, method, 0, deadline)).await;
+        let mut call = admitted.unwrap_or(Err(Error::Overloaded))?;
+        // A permit that is free at once is granted without a look at the clock.
+        if Instant::now() >= latest {
+            return Err(Error::Overloaded);
+        }
+        let mut sent = Sent::now();
+        // A write always gets its full response timeout, whatever it spent queueing: an early timeout would only turn a known
+        // outcome into an unknown one.
+        let deadline = context.deadline().min(Instant::now() + self.timeout);
+        let attempt = match self.transport.write(query) {
+            Err(error) => Attempt::from(error),
+            Ok((connection, response)) => {
+                let response = timeout_at(deadline, response).await;
+                sent.peer = connection.peer();
+                match response {
+                    Err(_) => Attempt::TimedOut,
+                    Ok(Err(error)) => Attempt::from(error),
+                    Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
+                }
+            }
+        };
+        call.permit.record_completed(outcome_of(&attempt));
+        Ok((attempt, sent))
+    }
+
+    /// Makes a call for a list and returns the response once its status promises one. The list keeps the permit until it ends.
+    ///
+    /// # Errors
+    /// Whatever else the call ended in.
     pub(crate) async fn open_list(
         &self,
         context: &RequestContext,
-        call: &'static MethodSpec,
+        method: &'static MethodSpec,
         query: &str,
         deadline: Instant,
     ) -> Result<(Response, InFlightCall)> {
         let mut retries = 0;
         loop {
-            let mut place = self.admit(context, call, retries, deadline).await?;
-            let exchange = match timeout_at(deadline, self.transport.send(call, query)).await {
-                Ok(Ok(response)) if matches!(response.status, 200..=299) => return Ok((response, place)),
-                Ok(Ok(response)) => Attempt::receive(response, call, &self.profile, deadline).await,
+            let mut call = self.admit(context, method, retries, deadline).await?;
+            let attempt = match timeout_at(deadline, self.transport.read(query)).await {
+                Ok(Ok(response)) if matches!(response.status, 200..=299) => return Ok((response, call)),
+                Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
                 Ok(Err(error)) => Attempt::from(error),
                 Err(_) => Attempt::TimedOut,
             };
-            place.passage.record_completed(outcome_of(&exchange));
-            drop(place);
-            if !self.should_retry(call, exchange.transient_failure(), &mut retries, deadline).await {
-                let reason = "its HTTP status is no success";
-                return Err(exchange.read_result().err().unwrap_or(Error::InvalidResponse { reason }));
+            call.permit.record_completed(outcome_of(&attempt));
+            drop(call);
+            if !self.should_retry(attempt.transient_failure(), &mut retries, deadline).await {
+                let reason = "its HTTP status is not a success";
+                return Err(attempt.read_result().err().unwrap_or(Error::InvalidResponse { reason }));
             }
         }
     }
 
-    /// Waits until the call may be sent, be it for another time, and whoever asked is still there.
+    /// Waits for a permit, until `deadline` or the disconnect of the client.
     async fn admit(
         &self,
         context: &RequestContext,
-        call: &MethodSpec,
+        method: &MethodSpec,
         retries: u32,
         deadline: Instant,
     ) -> Result<InFlightCall> {
-        let what = match (call.idempotency, call.method) {
+        let priority = match (method.idempotency, method.method) {
             (Idempotency::Idempotent | Idempotency::NonIdempotent, _) => Priority::Write,
             (Idempotency::Safe, Method::Orders | Method::Customers) => Priority::List,
-            // What must see how things are now is asked for the sake of a write.
+            // Preflight reads, read-backs and logins: a write waits for them.
             (Idempotency::Safe, _) if context.is_uncached() => Priority::WriteRelatedRead,
             (Idempotency::Safe, _) => Priority::Read,
         };
-        let passed = tokio::select! {
+        let admitted = tokio::select! {
+            // A permit that becomes free in the same moment must not go to a client that has left.
             biased;
             () = context.client_disconnected() => return Err(Error::ClientDisconnected),
-            passed = self.gate.admit(what, deadline) => passed,
+            admitted = self.admission.admit(priority, deadline) => admitted,
         };
-        match passed {
-            Ok(passage) => {
+        match admitted {
+            Ok(permit) => {
                 if retries == 0 {
                     self.budget.deposit();
                 } else {
-                    self.metrics.retry(call.name);
+                    self.metrics.retry(method.name);
                     context.record_retry();
                 }
                 self.metrics.in_flight.inc();
-                Ok(InFlightCall { passage, gauge: self.metrics.in_flight.clone() })
+                Ok(InFlightCall { permit, gauge: self.metrics.in_flight.clone() })
             }
             Err(Rejected::Overloaded) => Err(Error::Overloaded),
             Err(Rejected::CircuitOpen(time)) => {
@@ -179,47 +217,26 @@ impl ResilientTransport {
         }
     }
 
-    /// The same for a write, which is not sent any more when it is too late for that.
-    async fn admit_write(&self, context: &RequestContext, call: &MethodSpec, deadline: Instant) -> Result<InFlightCall> {
-        let latest = context.send_deadline();
-        let place = timeout_at(latest, self.admit(context, call, 0, deadline)).await.unwrap_or(Err(Error::Overloaded))?;
-        // A free place is had without a look at the clock.
-        if Instant::now() >= latest {
-            return Err(Error::Overloaded);
-        }
-        context.note_sent();
-        Ok(place)
-    }
-
-    /// When the answer must be there. A write gets its full time however long it waited: one that is given up early leaves
-    /// nobody the wiser.
-    fn response_deadline(&self, context: &RequestContext, call: &MethodSpec, deadline: Instant) -> Instant {
-        match call.idempotency {
-            Idempotency::Safe => deadline,
-            Idempotency::Idempotent | Idempotency::NonIdempotent => context.deadline().min(Instant::now() + self.timeout),
-        }
-    }
-
-    /// Waits before a call that did not come through is sent again. `false` when it is not.
-    async fn should_retry(&self, call: &MethodSpec, trouble: Option<Transient>, retries: &mut u32, deadline: Instant) -> bool {
-        let Some(Transient { retry_after }) = trouble else { return false };
-        if call.idempotency != Idempotency::Safe || *retries == MAX_RETRIES {
+    /// Waits before a read that failed transiently is sent again. `false` if it is not.
+    async fn should_retry(&self, failure: Option<Transient>, retries: &mut u32, deadline: Instant) -> bool {
+        let Some(Transient { retry_after }) = failure else { return false };
+        if *retries == MAX_RETRIES {
             return false;
         }
-        let pause = retry_after.unwrap_or_else(|| backoff::jittered(*retries));
-        if Instant::now() + pause >= deadline || !self.budget.withdraw() {
+        let delay = retry_after.unwrap_or_else(|| backoff::jittered(*retries));
+        if Instant::now() + delay >= deadline || !self.budget.withdraw() {
             return false;
         }
         *retries += 1;
-        sleep(pause).await;
+        sleep(delay).await;
         true
     }
 }
 
 impl InFlightCall {
-    /// Tells how a list began; how long it takes says nothing about others.
+    /// Records how a list began. Its duration depends on its reader and is not recorded.
     pub(crate) fn record_first_item<T>(&mut self, first: &Result<T>) {
-        self.passage.record_outcome(match first {
+        self.permit.record_outcome(match first {
             Err(Error::Timeout) => Outcome::TimedOut,
             Err(Error::InvalidResponse { .. }) => Outcome::Failure,
             Ok(_) | Err(_) => Outcome::Success,
@@ -233,10 +250,10 @@ impl Drop for InFlightCall {
     }
 }
 
-fn outcome_of(exchange: &Attempt) -> Outcome {
-    match exchange {
+fn outcome_of(attempt: &Attempt) -> Outcome {
+    match attempt {
         Attempt::TimedOut => Outcome::TimedOut,
-        ended if ended.is_healthy() => Outcome::Success,
+        attempt if attempt.is_healthy() => Outcome::Success,
         _ => Outcome::Failure,
     }
 }
@@ -244,9 +261,9 @@ fn outcome_of(exchange: &Attempt) -> Outcome {
 fn log_breaker_state(metrics: &UpstreamMetrics, state: BreakerState) {
     let upstream = metrics.name();
     match state {
-        BreakerState::Closed => tracing::info!(upstream, "the order system answers again"),
-        BreakerState::HalfOpen => tracing::debug!(upstream, "one read is sent to see whether the order system answers again"),
-        BreakerState::Open => tracing::warn!(upstream, "the order system does not answer and is not asked for a moment"),
+        BreakerState::Closed => tracing::info!(upstream, "circuit breaker closed: the upstream responds again"),
+        BreakerState::HalfOpen => tracing::debug!(upstream, "circuit breaker half-open: sending one read as a probe"),
+        BreakerState::Open => tracing::warn!(upstream, "circuit breaker open: the upstream does not respond"),
     }
     metrics.breaker.set(match state {
         BreakerState::Closed => 0,

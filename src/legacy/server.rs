@@ -156,7 +156,7 @@ impl Endpoint {
             }
             Method::OrderInfo => {
                 let order = found(backend.order_info(context, order_info::read_request(request)?).await)?;
-                Ok(read(call, dialect, |xml| order.iter().for_each(|order| order_info::encode(order, xml))))
+                Ok(read(call, dialect, |xml| order.iter().for_each(|order| order_info::encode(&order.value, xml))))
             }
             Method::Customers => {
                 let items = backend.customers(context, customers::read_request(request)?).await?;
@@ -173,12 +173,12 @@ impl Endpoint {
             }
             Method::SetStatus => {
                 let (id, status) = set_status::read_request(request)?;
-                backend.set_status(context, id, status).await?;
+                backend.set_status(context, id, status).await.map_err(|error| error.source)?;
                 Ok(written(call, |xml| set_status::encode(id, status, xml)))
             }
             Method::AddMessage => {
                 let (id, message) = add_message::read_request(request)?;
-                backend.add_message(context, id, message).await?;
+                backend.add_message(context, id, message).await.map_err(|error| error.source)?;
                 Ok(written(call, |xml| add_message::encode(id, xml)))
             }
         }

@@ -1,27 +1,32 @@
-//! The only place that sends requests to an order system.
+//! The only place that sends requests to an upstream.
 //!
-//! Reads share connections that are kept for a few seconds. Writes get a connection of their own each: on a kept one, a
-//! failure cannot tell whether the order system had received the request, and nothing below this may send it again. Errors
-//! carry no text, because the client library prints the whole URL, credential included.
+//! Reads share connections from a pool. Each write gets a connection of its own: on a pooled connection, a failure cannot tell
+//! whether the upstream had received the request, and nothing below this may send it again. [`SendError`] carries no text,
+//! because the client library prints the whole URL, credential included.
+//!
+//! It stands on hyper-util, the layer that reqwest is built on, and not on reqwest: that costs more allocations and CPU for an
+//! order and holds lists in buffers that cannot be bounded (`cargo bench --bench http_client` measures both in one run), and it
+//! does not expose the connection that a request went over, which [`WriteConnection`] needs.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AGE, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Uri};
+use http::{Extensions, Request, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpInfo, capture_connection};
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::SignedDuration;
 
-use super::methods::{Idempotency, MethodSpec};
 use crate::config::Upstream;
 use crate::http_client::{self, ConnectConfig, Connector, TrustStoreError};
 use crate::model::now;
 
-/// Sends calls to one order system.
+/// Sends calls to one upstream.
 #[derive(Debug)]
 pub(crate) struct Transport {
     scheme: Scheme,
@@ -32,33 +37,35 @@ pub(crate) struct Transport {
 }
 
 /// Why there is no response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SendError {
     /// No connection could be made, so nothing was sent.
+    #[error("no connection could be made")]
     NotSent,
     /// The request may have arrived.
+    #[error("the connection was lost")]
     ConnectionLost,
 }
 
 /// Why there is no transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// An address that no request can be sent to.
-    #[error("the address of the order system has no host that can be connected to")]
+    /// The URL has no host that can be connected to.
+    #[error("the URL of the upstream has no host that can be connected to")]
     Address,
-    /// The order system's certificate could not be checked.
+    /// The upstream's certificate could not be verified.
     #[error(transparent)]
-    Authorities(#[from] TrustStoreError),
+    TrustStore(#[from] TrustStoreError),
 }
 
 /// A response whose head has arrived.
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// The label in the Content-Type header.
+    /// The charset label in the Content-Type header.
     pub(crate) charset: Option<String>,
-    /// When the order system wants to be asked again, at most a minute from now.
+    /// When the upstream wants the next request, at most a minute from now.
     pub(crate) retry_after: Option<Duration>,
-    /// By how much the server's clock was ahead of ours when the head arrived.
+    /// How far the upstream's clock was ahead of ours when the head arrived.
     pub(crate) clock_skew: Option<SignedDuration>,
     pub(crate) body: Body,
 }
@@ -67,25 +74,28 @@ pub(crate) struct Response {
 #[derive(Debug)]
 pub(crate) struct Body(Incoming);
 
-/// How long a connection is kept for the next read: less than any server keeps it.
+/// The connection of a write. It is known from the moment the connection is made, also when no response follows.
+pub(crate) struct WriteConnection(CaptureConnection);
+
+/// How long a connection is pooled: less than any server keeps it open.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
-/// The longest time that an order system may ask us to wait.
+/// The longest `Retry-After` that is respected.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
-/// How much of a response is taken from the kernel at once: more makes lists no faster and every one of them larger.
+/// Read buffer of a connection, in bytes: more makes lists no faster and each of them larger.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION")));
 
 impl Transport {
-    /// A transport to an order system. Connects at the first call.
+    /// A transport to an upstream. Connects at the first call.
     #[expect(clippy::disallowed_methods, reason = "this is a transport")]
     pub(crate) fn try_new(upstream: &Upstream) -> Result<Self, TransportError> {
-        // A write that has no connection when its whole time is over may have been sent, for all that is known.
+        // A write that still has no connection when its whole time is over would count as perhaps sent.
         let connect_timeout = upstream.connect_timeout.min(upstream.timeout / 2);
-        let connector = http_client::connector(&route(upstream), connect_timeout)?;
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).http1_max_buf_size(READ_BUFFER_BYTES);
+        let connector = http_client::connector(&connect_config(upstream), connect_timeout)?;
         let uri: Uri = upstream.url.as_str().parse().map_err(|_| TransportError::Address)?;
         let parts = uri.into_parts();
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).http1_max_buf_size(READ_BUFFER_BYTES);
         Ok(Self {
             scheme: parts.scheme.ok_or(TransportError::Address)?,
             authority: parts.authority.ok_or(TransportError::Address)?,
@@ -95,44 +105,67 @@ impl Transport {
         })
     }
 
-    /// How long the first line of the request would be, in bytes.
+    /// Length of the request line with this query, in bytes.
     pub(crate) fn request_line_length(&self, query: &str) -> usize {
         "GET ? HTTP/1.1".len() + self.path.len() + query.len()
     }
 
-    /// Sends a call once and waits for the head of its response.
+    /// Sends a read once and waits for the head of its response.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that sends")]
-    pub(crate) async fn send(&self, call: &MethodSpec, query: &str) -> Result<Response, SendError> {
-        let client = match call.idempotency {
-            Idempotency::Safe => &self.reads,
-            Idempotency::Idempotent | Idempotency::NonIdempotent => &self.writes,
-        };
-        let request = self.request(query).map_err(|_| SendError::NotSent)?;
-        let (head, body) = client.request(request).await.map_err(|error| classify(&error))?.into_parts();
-        let text_of = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-        Ok(Response {
-            status: head.status.as_u16(),
-            charset: text_of(CONTENT_TYPE).and_then(charset_label).map(str::to_owned),
-            retry_after: text_of(RETRY_AFTER).and_then(|text| retry_after(text, text_of(DATE))),
-            clock_skew: clock(&head.headers),
-            body: Body(body),
-        })
+    pub(crate) async fn read(&self, query: &str) -> Result<Response, SendError> {
+        response_of(self.reads.request(self.request(query)?).await)
     }
 
-    fn request(&self, query: &str) -> Result<Request<Empty<Bytes>>, http::Error> {
-        let target = PathAndQuery::from_maybe_shared(format!("{}?{query}", self.path))?;
-        let uri =
-            Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(target).build()?;
-        Request::get(uri).header(USER_AGENT, AGENT).body(Empty::new())
+    /// Sends a write once, over a new connection, when the returned future is polled.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that sends")]
+    pub(crate) fn write(
+        &self,
+        query: &str,
+    ) -> Result<(WriteConnection, impl Future<Output = Result<Response, SendError>>), SendError> {
+        let mut request = self.request(query)?;
+        let connection = WriteConnection(capture_connection(&mut request));
+        let response = self.writes.request(request);
+        Ok((connection, async move { response_of(response.await) }))
+    }
+
+    fn request(&self, query: &str) -> Result<Request<Empty<Bytes>>, SendError> {
+        // A URL that cannot be built was certainly not sent.
+        let target = PathAndQuery::from_maybe_shared(format!("{}?{query}", self.path)).map_err(|_| SendError::NotSent)?;
+        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(target);
+        let request = uri.build().and_then(|uri| Request::get(uri).header(USER_AGENT, AGENT).body(Empty::new()));
+        request.map_err(|_| SendError::NotSent)
+    }
+}
+
+fn response_of(response: Result<http::Response<Incoming>, Error>) -> Result<Response, SendError> {
+    let response = response
+        .map_err(|error| if http_client::is_unsent(&error) { SendError::NotSent } else { SendError::ConnectionLost })?;
+    let (head, body) = response.into_parts();
+    let text_of = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    Ok(Response {
+        status: head.status.as_u16(),
+        charset: text_of(CONTENT_TYPE).and_then(charset_label).map(str::to_owned),
+        retry_after: text_of(RETRY_AFTER).and_then(|text| retry_after(text, text_of(DATE))),
+        clock_skew: clock_skew(&head.headers),
+        body: Body(body),
+    })
+}
+
+impl WriteConnection {
+    /// The other end of the connection, once it was made.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        let mut extras = Extensions::new();
+        self.0.connection_metadata().as_ref()?.get_extras(&mut extras);
+        extras.get::<HttpInfo>().map(HttpInfo::remote_addr)
     }
 }
 
 impl Body {
-    /// The next piece, `None` at the end.
+    /// The next chunk, `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
         loop {
             let Ok(frame) = self.0.frame().await? else { return Some(Err(SendError::ConnectionLost)) };
-            // Trailers say nothing that is read.
+            // Frames without data are trailers, which are not used.
             if let Ok(bytes) = frame.into_data() {
                 return Some(Ok(bytes));
             }
@@ -140,23 +173,18 @@ impl Body {
     }
 }
 
-/// The way to an order system, as the configuration wants it.
-fn route(upstream: &Upstream) -> ConnectConfig {
-    let straight = ConnectConfig::direct(&upstream.url).with_roots(upstream.tls.as_ref());
-    ConnectConfig { proxy: upstream.proxy.clone(), local_address: upstream.local_address, ..straight }
+fn connect_config(upstream: &Upstream) -> ConnectConfig {
+    let direct = ConnectConfig::direct(&upstream.url).with_roots(upstream.tls.as_ref());
+    ConnectConfig { proxy: upstream.proxy.clone(), local_address: upstream.local_address, ..direct }
 }
 
-fn classify(error: &Error) -> SendError {
-    if http_client::is_unsent(error) { SendError::NotSent } else { SendError::ConnectionLost }
-}
-
-/// By how much the clock of a server is ahead of ours whose answer has just begun. What a cache gives is older than it looks.
-fn clock(headers: &HeaderMap) -> Option<SignedDuration> {
+/// How far the clock of a server is ahead of ours, whose response has just begun. A cached response is older than it looks.
+fn clock_skew(headers: &HeaderMap) -> Option<SignedDuration> {
     let date = headers.get(DATE).filter(|_| !headers.contains_key(AGE))?.to_str().ok()?;
     jiff::fmt::rfc2822::parse(date).ok().map(|there| there.timestamp().duration_since(now()))
 }
 
-/// When to ask again: after so many seconds, or at a time of the order system's own clock, which shows `date`.
+/// The delay of a `Retry-After`: seconds, or a time by the clock of the upstream, which shows `date`.
 fn retry_after(text: &str, date: Option<&str>) -> Option<Duration> {
     let time_of = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
     let wait = match text.trim().parse() {
@@ -179,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_system_may_tell_when_to_ask_again_in_seconds_or_as_a_time() {
+    fn retry_after_is_seconds_or_a_time() {
         let date = Some("Mon, 14 Mar 2016 08:05:00 GMT");
         for (text, seconds) in [
             ("7", Some(7)),
@@ -198,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_charset_of_a_media_type_is_found_in_any_spelling() {
+    fn charset_parameter_is_found_in_any_spelling() {
         for text in ["text/xml; charset=ISO-8859-1", "text/xml;a=b; Charset=\"ISO-8859-1\"", "text/xml ; charset= ISO-8859-1 "]
         {
             assert_eq!(charset_label(text), Some("ISO-8859-1"), "{text}");

@@ -1,4 +1,4 @@
-//! Makes an order system slow and faulty, for simulations.
+//! Injects latency and failures, for the simulator.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::civil::Date;
 
-use crate::backend::{Backend, Error, Items, RequestContext, Result};
-use crate::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, UpstreamMessage};
+use crate::backend::{Backend, Error, Items, RequestContext, Result, Snapshot, WriteResult};
+use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus, UpstreamMessage};
 
-/// A backend that takes its time and refuses a share of the calls before they reach the one inside. Which calls fail
-/// depends on nothing but their number, so that a run can be repeated.
+/// A backend that delays calls and rejects a share of them before they reach the inner one. Which calls fail depends on
+/// nothing but their number, so that a run can be repeated.
 #[derive(Debug)]
 pub struct FaultInjection<B> {
     inner: B,
@@ -26,7 +26,7 @@ impl<B> FaultInjection<B> {
         Self { inner, latency, failure_rate, calls: AtomicU64::new(0) }
     }
 
-    async fn disturb(&self) -> Result<()> {
+    async fn inject(&self) -> Result<()> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
@@ -38,44 +38,44 @@ impl<B> FaultInjection<B> {
     }
 }
 
-/// A number from 0 up to 1 for each call, evenly spread over any run of calls (the golden-ratio sequence).
+/// A number in 0..1 for each call, evenly distributed over any run of calls (golden-ratio sequence).
 fn share(call: u64) -> f64 {
     const SEED: f64 = 0.5;
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     #[expect(clippy::cast_precision_loss, reason = "a simulation makes fewer than 2^52 calls")]
-    let turns = call as f64;
-    turns.mul_add(GOLDEN, SEED).fract()
+    let number = call as f64;
+    number.mul_add(GOLDEN, SEED).fract()
 }
 
 #[async_trait]
 impl<B: Backend> Backend for FaultInjection<B> {
     async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
-        self.disturb().await?;
+        self.inject().await?;
         self.inner.orders(context, since).await
     }
 
-    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Order> {
-        self.disturb().await?;
+    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Snapshot<Order>> {
+        self.inject().await?;
         self.inner.order_info(context, id).await
     }
 
     async fn customers(&self, context: &RequestContext, since: Date) -> Result<Items<Customer>> {
-        self.disturb().await?;
+        self.inject().await?;
         self.inner.customers(context, since).await
     }
 
     async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
-        self.disturb().await?;
+        self.inject().await?;
         self.inner.customer_info(context, id).await
     }
 
-    async fn set_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> Result<()> {
-        self.disturb().await?;
+    async fn set_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> WriteResult {
+        self.inject().await?;
         self.inner.set_status(context, id, status).await
     }
 
-    async fn add_message(&self, context: &RequestContext, id: OrderId, message: NewMessage) -> Result<Option<LocalTime>> {
-        self.disturb().await?;
+    async fn add_message(&self, context: &RequestContext, id: OrderId, message: NewMessage) -> WriteResult {
+        self.inject().await?;
         self.inner.add_message(context, id, message).await
     }
 

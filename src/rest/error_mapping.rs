@@ -55,9 +55,9 @@ impl Problem {
                 let detail = "The write was sent, and then the order had a status of somebody else's.";
                 Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(status_of(order))
             }
-            WriteFailure::InDoubt { time_left, is_the_same } => {
+            WriteFailure::InDoubt { time_left, is_same } => {
                 let detail = "One that was sent earlier may have been applied, or may still be; nothing was sent this time.";
-                let outcome = if *is_the_same { Outcome::Unknown } else { Outcome::NotApplied };
+                let outcome = if *is_same { Outcome::Unknown } else { Outcome::NotApplied };
                 Self::new(Code::OutcomeUnknown, detail).with_outcome(outcome).retry_after(*time_left)
             }
             WriteFailure::Panicked => {

@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 use reqwest::{Client, RequestBuilder};
 use tjansteguiden_gateway::auth::{Authentication, Principal};
-use tjansteguiden_gateway::backend::{Backend, Items, RequestContext, Result};
+use tjansteguiden_gateway::backend::{Backend, Items, RequestContext, Result, Snapshot, WriteResult};
 use tjansteguiden_gateway::idempotency::MarkerSigner;
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::metrics::Metrics;
-use tjansteguiden_gateway::model::{Customer, CustomerId, LocalTime, NewMessage, Order, OrderId, OrderStatus, Zone};
+use tjansteguiden_gateway::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus, Zone};
 use tjansteguiden_gateway::rest::{self, Timeouts, UpstreamHandle};
 use tjansteguiden_gateway::server::{Limits, Server};
 use tjansteguiden_gateway::writes::{Settings, WriteCoordinator};
@@ -42,7 +42,7 @@ impl Backend for Breaking {
         self.memory.orders(context, since).await
     }
 
-    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Order> {
+    async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Snapshot<Order>> {
         self.memory.order_info(context, id).await
     }
 
@@ -54,11 +54,11 @@ impl Backend for Breaking {
         self.memory.customer_info(context, id).await
     }
 
-    async fn set_status(&self, _: &RequestContext, _: OrderId, _: OrderStatus) -> Result<()> {
+    async fn set_status(&self, _: &RequestContext, _: OrderId, _: OrderStatus) -> WriteResult {
         self.write()
     }
 
-    async fn add_message(&self, _: &RequestContext, _: OrderId, _: NewMessage) -> Result<Option<LocalTime>> {
+    async fn add_message(&self, _: &RequestContext, _: OrderId, _: NewMessage) -> WriteResult {
         self.write()
     }
 

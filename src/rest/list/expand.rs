@@ -40,7 +40,7 @@ impl ListItem for Expanded {
 pub(in crate::rest) async fn expand(asked: &RequestState, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
     let details = |order: Order| async move {
         match asked.backend.order_info(context, order.id).await {
-            Ok(details) => Expanded { order: merge(order, details), problem: None },
+            Ok(details) => Expanded { order: merge(order, details.value), problem: None },
             Err(error) => {
                 let occurrence = asked.problem_context(&format!("/orders/{}", order.id));
                 Expanded { order, problem: Some((Problem::read(&error, Code::OrderNotFound), occurrence)) }

@@ -41,7 +41,7 @@ pub(in crate::rest) async fn get_order(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
-    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
+    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?.value;
     let response = json_with_etag(&headers, &dto::Order::new(&order, asked.pii_access()));
     // Whoever has it already is shown nothing.
     if response.status().is_success() {

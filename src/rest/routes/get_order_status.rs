@@ -39,6 +39,6 @@ pub(in crate::rest) async fn get_order_status(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
-    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
+    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?.value;
     Ok(status_with_etag(&headers, asked.principal().upstream(), &order))
 }

@@ -31,7 +31,7 @@ pub(in crate::rest) async fn list_order_messages(
     _: NoQuery,
 ) -> Result<Response, Problem> {
     let order = asked.backend.order_info(&asked.context, path.id).await;
-    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?;
+    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?.value;
     asked.audit.log_disclosure("list_order_messages", &[path.id.get()]);
     Ok(json(&dto::MessageList::new(order.messages.as_deref().unwrap_or_default(), asked.pii_access())))
 }

@@ -125,7 +125,7 @@ impl System {
     /// An order as it really is.
     pub(crate) async fn order(&self, id: u64) -> Order {
         let id = OrderId::parse(&id.to_string()).expect("an id");
-        self.memory.order_info(&RequestContext::within(Duration::from_secs(1)), id).await.expect("an order")
+        self.memory.order_info(&RequestContext::within(Duration::from_secs(1)), id).await.expect("an order").value
     }
 
     /// The texts in an order's log that contain this one.
