@@ -1,6 +1,6 @@
 {{/*
-A map as TOML: camelCase becomes snake_case, and what is empty is left out, for the gateway's own default. A JSON string or whole number is a TOML one too,
-and toJson never falls into scientific notation, as a plain print of a large number does.
+Renders a map as TOML: keys become snake_case, and empty values are omitted, so that the gateway's defaults apply. JSON
+strings and integers are valid TOML. toJson, because printing a large number directly gives scientific notation.
 */}}
 {{- define "tjansteguiden-gateway.toml" -}}
 {{- range $key, $value := . }}
@@ -10,7 +10,7 @@ and toJson never falls into scientific notation, as a plain print of a large num
 {{- end }}
 {{- end }}
 
-{{/* Whom connections to another machine trust, and what they show, where a section says so. */}}
+{{/* Trusted CAs and client certificate of outgoing connections. */}}
 {{- define "tjansteguiden-gateway.clientTls" -}}
 {{- if .section.ca }}
 ca_file = "/etc/tjansteguiden-gateway/{{ .folder }}/ca.crt"

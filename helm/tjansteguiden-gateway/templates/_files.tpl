@@ -1,6 +1,6 @@
 {{/*
-What stands in the pod's folder, as sources of one projected volume: exactly the files that config.toml names. It is
-mounted as a folder, without subPath, so that changes reach the pod.
+Sources of the projected volume: exactly the files that config.toml refers to. It is mounted without subPath, because
+the kubelet does not update subPath mounts.
 */}}
 {{- define "tjansteguiden-gateway.sources" -}}
 - configMap:
@@ -48,7 +48,7 @@ mounted as a folder, without subPath, so that changes reach the pod.
 {{- end }}
 {{- end }}
 
-{{/* A file of a ConfigMap or Secret that exists; nothing where none is asked for. */}}
+{{/* One file from an existing ConfigMap or Secret; empty if the values name neither. */}}
 {{- define "tjansteguiden-gateway.file" -}}
 {{- with .from }}
 - {{ ternary "secret" "configMap" (not (empty .existingSecret)) }}:
@@ -59,7 +59,7 @@ mounted as a folder, without subPath, so that changes reach the pod.
 {{- end }}
 {{- end }}
 
-{{/* A certificate and its key, from a Secret of type kubernetes.io/tls; nothing where none is asked for. */}}
+{{/* Certificate and private key from an existing Secret of type kubernetes.io/tls; empty if the values name none. */}}
 {{- define "tjansteguiden-gateway.pair" -}}
 {{- with (.from).existingSecret }}
 - secret:
