@@ -1,5 +1,5 @@
-# Both images can be replaced, for a mirror or a distroless base. The runtime image needs a glibc at least as
-# new as the build image's, and libgcc; it needs no shell and no package manager.
+# Both images can be overridden, for example with a mirror or a distroless base. The runtime image requires libgcc and a
+# glibc at least as new as the build image's, but neither a shell nor a package manager.
 ARG BUILD_IMAGE=rust:1.95-bookworm
 ARG RUNTIME_IMAGE=debian:bookworm-slim
 
@@ -14,16 +14,16 @@ LABEL org.opencontainers.image.title="tjansteguiden-gateway" \
       org.opencontainers.image.licenses="MIT"
 
 # The HTTP client refuses to start without root certificates, and slim images have none.
-# The bundle is one regular file; the other entries of that folder are links that would dangle.
+# Only the bundle is copied: the other entries of this directory are symlinks that would dangle.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /build/target/release/tjansteguiden-gateway /usr/local/bin/tjansteguiden-gateway
 
-# The defaults listen on loopback only, which nobody outside a container can reach. Variables win over a configuration
-# file, so other addresses are given here too.
+# The defaults bind to loopback, which is unreachable from outside the container. Environment variables override the
+# configuration file, so to change these addresses, set the variables.
 ENV GATEWAY__SERVER__LISTEN=0.0.0.0:8080 \
     GATEWAY__SERVER__OPS_LISTEN=0.0.0.0:8081
 
-# Numeric, so that Kubernetes can tell that it is not root.
+# Numeric, so that Kubernetes can verify runAsNonRoot.
 USER 65532:65532
 EXPOSE 8080 8081
 ENTRYPOINT ["/usr/local/bin/tjansteguiden-gateway"]
