@@ -1,7 +1,8 @@
-"""Starts the gateway with what rendered manifests configure: check-config.py MANIFESTS PROGRAM [exact].
+"""Starts the gateway with the configuration in rendered manifests: check-config.py MANIFESTS PROGRAM [exact].
 
-The configuration must name exactly the files that the pod mounts, and the program must accept it together with them;
-with `exact`, it must be what .ci/packaging's own values mean. What comes from outside the chart is made up here.
+The configuration must refer to exactly the files that the pod mounts, and the gateway must start with them. With `exact`,
+it must also equal the configuration expected for the values in .ci/packaging. Files from Secrets and ConfigMaps that the
+chart does not manage are replaced by placeholders.
 """
 
 import base64
@@ -27,38 +28,38 @@ folder, = [mount["mountPath"] for mount in container["volumeMounts"] if mount["n
 sources, = [volume["projected"]["sources"] for volume in pod["volumes"] if volume["name"] == "config"]
 
 
-def made_up(path):
-    """A certificate that is its own authority, its key, the hash of a key, or a word."""
+def placeholder(path):
+    """Returns a self-signed certificate, its private key, the hash of an API key, or a secret."""
     if path.endswith((".crt", ".key")):
-        return pathlib.Path(root.name, "made-up" + path[-4:]).read_bytes()
+        return pathlib.Path(root.name, "placeholder" + path[-4:]).read_bytes()
     return hashlib.sha256(path.encode()).hexdigest().encode() if path.endswith("-key-sha256") else b"not-a-real-secret"
 
 
 def contents(kind, name, item):
     manifest = manifests.get(kind[0].upper() + kind[1:])
     if not manifest or manifest["metadata"]["name"] != name:
-        return made_up(item["path"])
+        return placeholder(item["path"])
     value = manifest["data"][item["key"]]
     return base64.b64decode(value) if kind == "secret" else value.encode()
 
 
 subprocess.run(
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=example.com"
-    " -addext subjectAltName=DNS:example.com -keyout made-up.key -out made-up.crt".split(),
+    " -addext subjectAltName=DNS:example.com -keyout placeholder.key -out placeholder.crt".split(),
     cwd=root.name,
     check=True,
     capture_output=True,
 )
 mounted = {}
 for source in sources:
-    for kind, part in source.items():
-        for item in part["items"]:
+    for kind, projection in source.items():
+        for item in projection["items"]:
             path = f"{folder}/{item['path']}"
             if path in mounted:
                 sys.exit(f"{path} is mounted twice")
-            mounted[path] = contents(kind, part["name"], item)
+            mounted[path] = contents(kind, projection["name"], item)
 for path, content in mounted.items():
-    # What is inside refers to the pod's folder, which is another one here.
+    # The contents refer to the pod's mount path; replace it with the local directory.
     file = pathlib.Path(root.name + path)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content.replace(f'"{folder}/'.encode(), f'"{root.name}{folder}/'.encode()))
@@ -67,37 +68,37 @@ config_file = variables["GATEWAY_CONFIG"]
 config = tomllib.loads(mounted[config_file].decode())
 
 
-def names(section):
+def referenced_files(section):
     for key, value in section.items():
         if isinstance(value, dict):
-            yield from names(value)
+            yield from referenced_files(value)
         elif key.endswith("_file"):
             yield value
 
 
-named = {config_file, *names(config)}
-if named != set(mounted):
-    sys.exit(f"named {sorted(named)}\nmounted {sorted(mounted)}")
+referenced = {config_file, *referenced_files(config)}
+if referenced != set(mounted):
+    sys.exit(f"referenced {sorted(referenced)}\nmounted {sorted(mounted)}")
 
-outside = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+inherited = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
 ports = {"GATEWAY__SERVER__LISTEN": "0.0.0.0:0", "GATEWAY__SERVER__OPS_LISTEN": "0.0.0.0:0"}
 gateway = subprocess.Popen(
     [program, *container["args"]],
-    env=outside | variables | ports | {"GATEWAY_CONFIG": root.name + config_file},
+    env=inherited | variables | ports | {"GATEWAY_CONFIG": root.name + config_file},
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,
 )
-too_late = threading.Timer(20, gateway.kill)
-too_late.start()
-told = []
+start_timeout = threading.Timer(20, gateway.kill)
+start_timeout.start()
+output = []
 for line in gateway.stdout:
-    told.append(line)
+    output.append(line)
     if "listening" in line:
         break
 else:
-    sys.exit("the program does not start:\n" + "".join(told))
-too_late.cancel()
+    sys.exit("the gateway did not start:\n" + "".join(output))
+start_timeout.cancel()
 gateway.kill()
 gateway.wait()
 
@@ -135,7 +136,7 @@ expected = {
 }
 if sys.argv[3:] == ["exact"]:
     if config != expected:
-        sys.exit(f"read     {config}\nexpected {expected}")
+        sys.exit(f"rendered {config}\nexpected {expected}")
     secret = {key: base64.b64decode(value) for key, value in manifests["Secret"]["data"].items()}
     if secret != {"north_1-api-user": b"12345678", "server-secret": b's"ecret-of-16-or-so'}:
-        sys.exit(f"secret {secret}")
+        sys.exit(f"unexpected Secret data: {secret}")

