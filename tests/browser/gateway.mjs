@@ -1,4 +1,4 @@
-// Starts the programs of the gateway and stops them again.
+// Starts and stops gateway processes.
 
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -9,10 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const binary = process.env.GATEWAY_BINARY
 const running = new Set()
 
-// A test that ends in the middle leaves nothing behind.
+// An aborted test must not leave processes running.
 process.on('exit', () => running.forEach((program) => program.kill('SIGKILL')))
 
-/** Addresses that are free now. They are held together, so that they differ. */
+/** Returns unused loopback addresses. All are bound before any is released, so that they differ. */
 export async function freeAddresses(count) {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
   await Promise.all(servers.map((server) => once(server, 'listening')))
@@ -21,9 +21,9 @@ export async function freeAddresses(count) {
   return addresses
 }
 
-/** Runs the binary until `url` answers; `isReady` tells whether its answer will do. */
+/** Starts the binary and polls `url` until `isReady` accepts the response. */
 export async function start(args, settings, url, isReady) {
-  // The settings of whoever runs the test are none of its business.
+  // Gateway settings in the caller's environment must not affect the test.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('GATEWAY'))
   const env = { ...Object.fromEntries(inherited), ...settings }
   const program = spawn(binary, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -37,27 +37,27 @@ export async function start(args, settings, url, isReady) {
   const deadline = Date.now() + 20_000
   while (!(await fetch(url, { signal: AbortSignal.timeout(1000) }).then(isReady, () => false))) {
     if (!running.has(program)) throw new Error(`${args[0]} did not start: ${await ended}\n${output}`)
-    if (Date.now() > deadline) throw new Error(`${args[0]} is not ready\n${output}`)
+    if (Date.now() > deadline) throw new Error(`${args[0]} did not become ready\n${output}`)
     await sleep(50)
   }
   return {
     async stop() {
       program.kill('SIGTERM')
       const stopped = await Promise.race([ended.then(() => true), sleep(10_000, false, { ref: false })])
-      if (!stopped) throw new Error(`${args[0]} does not stop\n${output}`)
+      if (!stopped) throw new Error(`${args[0]} did not stop\n${output}`)
     },
   }
 }
 
-/** `demo`: everything in one process, at the root. */
+/** Runs `demo`: one process, routes at the root. */
 export async function demo() {
   const [api, ops] = await freeAddresses(2)
   const args = ['demo', '--listen', api, '--ops-listen', ops]
-  const program = await start(args, {}, `http://${ops}/readyz`, (answer) => answer.ok)
+  const program = await start(args, {}, `http://${ops}/readyz`, (response) => response.ok)
   return { origin: `http://${api}`, stop: () => program.stop() }
 }
 
-/** `serve` in front of `simulate`, below a base path, for a client with this key. */
+/** Runs `serve` in front of `simulate`, with a base path and one API client that has this key. */
 export async function serve(basePath, key) {
   const [api, ops, legacy] = await freeAddresses(3)
   const url = `http://${legacy}/admin/edit/services/plain/orders`
@@ -72,9 +72,9 @@ export async function serve(basePath, key) {
     GATEWAY__AUTH__CLIENTS__BROWSER__KEY_SHA256: createHash('sha256').update(key).digest('hex'),
     GATEWAY__AUTH__CLIENTS__BROWSER__SCOPES: 'orders:read,orders:write,customers:read,personal-data:read',
   }
-  // It has no probe; any answer shows that it listens.
+  // The simulator has no readiness endpoint; any response shows that it listens.
   const simulator = await start(['simulate', '--listen', legacy], {}, url, () => true)
-  const gateway = await start(['serve'], settings, `http://${ops}/readyz`, (answer) => answer.ok).catch(async (error) => {
+  const gateway = await start(['serve'], settings, `http://${ops}/readyz`, (response) => response.ok).catch(async (error) => {
     await simulator.stop()
     throw error
   })

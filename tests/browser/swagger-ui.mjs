@@ -1,5 +1,5 @@
-// Swagger UI as a person uses it: a real browser, clicks and keys, and what is then to be seen.
-// Run by .ci/browser, which says what it needs.
+// End-to-end test of Swagger UI in Chromium: clicks, keyboard input, and the content shown on the page.
+// Run by .ci/browser, which installs the dependencies.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
@@ -21,12 +21,12 @@ const OPERATIONS = [
 
 const KEY = 'tg_a-key-for-the-browser'
 
-/** A browser with one page, which writes down what must not happen. */
+/** Opens a browser with one page; records requests to other origins, failed requests, and console errors. */
 async function openBrowser(origin) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
     args: [
-      // Root, as in a container, cannot have the sandbox; the only pages opened are the gateway's own.
+      // Chromium's sandbox does not work as root (containers); the test opens only the gateway's own pages.
       '--no-sandbox',
       '--disable-gpu',
       '--disable-quic',
@@ -34,31 +34,31 @@ async function openBrowser(origin) {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
-      // A page that needs another host shall fail here too, not only where there is no internet.
+      // Block other hosts, so that a page that depends on one also fails where the internet is reachable.
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
     ],
   })
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
   page.setDefaultTimeout(20_000)
-  const foreign = []
-  const complaints = []
+  const foreignRequests = []
+  const browserErrors = []
   page.on('request', (request) => {
     const url = new URL(request.url())
-    if (url.origin !== origin && url.protocol !== 'data:') foreign.push(request.url())
+    if (url.origin !== origin && url.protocol !== 'data:') foreignRequests.push(request.url())
   })
   page.on('requestfailed', (request) => {
     const reason = request.failure()?.errorText
-    // Whoever follows a link gives up what the page before still wanted.
-    if (reason !== 'net::ERR_ABORTED') complaints.push(`${request.url()}: ${reason}`)
+    // Navigation aborts the pending requests of the previous page.
+    if (reason !== 'net::ERR_ABORTED') browserErrors.push(`${request.url()}: ${reason}`)
   })
-  page.on('pageerror', (error) => complaints.push(`page: ${error.stack ?? error}`))
+  page.on('pageerror', (error) => browserErrors.push(`page: ${error.stack ?? error}`))
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(`${message.location().url}: ${message.text()}`)
+    if (['error', 'warning'].includes(message.type())) browserErrors.push(`${message.location().url}: ${message.text()}`)
   })
-  return { page, foreign, complaints, close: () => browser.close() }
+  return { page, foreignRequests, browserErrors, close: () => browser.close() }
 }
 
-/** Opens an operation, unless it is open. */
+/** Expands an operation in its "Try it out" mode. */
 async function open(page, name) {
   const [method, path] = name.split(' ')
   const operation = page
@@ -67,40 +67,40 @@ async function open(page, name) {
   const content = operation.locator('.opblock-body')
   if (!(await content.isVisible())) await operation.locator('.opblock-summary-control').click()
   await content.waitFor()
-  // An operation that was tried before still has its form.
+  // An operation used before is still in "Try it out" mode and shows Cancel instead.
   const tryItOut = operation.getByRole('button', { name: 'Try it out' })
   await tryItOut.or(operation.getByRole('button', { name: 'Cancel' })).first().waitFor()
   if (await tryItOut.isVisible()) await tryItOut.click()
   return operation
 }
 
-/** Fills in what is given, leaves the rest as the page proposes it, executes, and reads what the page shows. */
+/** Fills in the given values, keeps the page's examples for the rest, executes, and returns the displayed response. */
 async function execute(page, name, { parameters = {}, body } = {}) {
   const operation = await open(page, name)
   for (const [parameter, value] of Object.entries(parameters)) {
     await operation.locator(`tr[data-param-name="${parameter}"] input`).fill(value)
   }
   if (body) await operation.locator('.body-param textarea').fill(JSON.stringify(body))
-  // The answer of an earlier execution must not be taken for this one's.
+  // Remove the response of an earlier execution, so that it is not read as the response of this one.
   const clear = operation.getByRole('button', { name: 'Clear' })
   if (await clear.isVisible()) await clear.click()
-  const answer = operation.locator('.live-responses-table')
-  await answer.waitFor({ state: 'detached' })
+  const response = operation.locator('.live-responses-table')
+  await response.waitFor({ state: 'detached' })
   await operation.getByRole('button', { name: 'Execute' }).click()
-  await answer.waitFor()
-  const shown = answer.locator('tbody tr.response').first()
+  await response.waitFor()
+  const shown = response.locator('tbody tr.response').first()
   const read = {
-    // A status that the document does not know would say so here.
+    // Swagger UI adds "Undocumented" to a status that is missing in the document, which fails the comparison.
     status: (await shown.locator('.response-col_status').innerText()).trim(),
     url: (await operation.locator('.request-url pre').innerText()).trim(),
     json: JSON.parse(await shown.locator('.highlight-code pre').first().innerText()),
   }
-  // Every open operation makes the page slower.
+  // Expanded operations slow the page down.
   await operation.locator('.opblock-summary-control').click()
   return read
 }
 
-/** Gives the page a credential, by the name of its security scheme. */
+/** Enters a credential for a security scheme. */
 async function authorize(page, scheme, value) {
   await page.locator('.auth-wrapper .authorize').click()
   const form = authForm(page, scheme)
@@ -129,11 +129,11 @@ function expectStatus(status, shown) {
   assert.equal(shown.status, String(status), JSON.stringify(shown, null, 2))
 }
 
-// Each has programs and a browser of its own; the time goes into drawing.
+// Each suite has its own processes and browser; rendering dominates the run time.
 describe('Swagger UI', { concurrency: 2 }, () => {
   for (const [where, basePath, gateway] of [
     ['at the root', '', demo],
-    ['below a base path, with keys', '/api/tg', () => serve('/api/tg', KEY)],
+    ['below a base path, with API keys', '/api/tg', () => serve('/api/tg', KEY)],
   ]) {
     describe(where, { concurrency: 1, timeout: 180_000 }, () => {
       let running, browser, page, root
@@ -150,7 +150,7 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         await running?.stop()
       })
 
-      test('is where the gateway leads to, and lists all operations', async () => {
+      test('the root redirects to Swagger UI, which lists all operations', async () => {
         await page.goto(`${root}/`)
         assert.equal(page.url(), `${root}/swagger-ui/`)
         await page.locator('.opblock').first().waitFor()
@@ -164,7 +164,7 @@ describe('Swagger UI', { concurrency: 2 }, () => {
       })
 
       if (basePath) {
-        test('without a credential nothing is shown, and with a key in either way', async () => {
+        test('a request without credentials is 401; both security schemes accept a key', async () => {
           const ask = () => execute(page, 'GET /orders/{id}/status', { parameters: { id: '20417' } })
           expectStatus(401, await ask())
           for (const scheme of ['apiKey', 'bearer']) {
@@ -175,7 +175,7 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         })
       }
 
-      test('an order is shown', async () => {
+      test('reads an order', async () => {
         const shown = await execute(page, 'GET /orders/{id}', { parameters: { id: '20417' } })
         expectStatus(200, shown)
         assert.equal(shown.url, `${root}/orders/20417`)
@@ -183,14 +183,14 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         assert.equal(shown.json.provider.name, 'Ljusbolaget')
       })
 
-      test('orders are listed when only a date is filled in', async () => {
+      test('lists orders with only a date filled in', async () => {
         const shown = await execute(page, 'GET /orders', { parameters: { since: '2016-11-01' } })
         expectStatus(200, shown)
         assert.ok(shown.json.items.length > 1)
         assert.ok(shown.json.items.every((order) => order.orderedAt >= '2016-11-01'))
       })
 
-      test('a changed status is read back', async () => {
+      test('changes a status and reads it back', async () => {
         const parameters = { id: '20417' }
         const body = { status: 'received' }
         const changed = await execute(page, 'PATCH /orders/{id}/status', { parameters, body })
@@ -200,7 +200,7 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         assert.deepEqual(read.json, body)
       })
 
-      test('a message arrives as it was typed', async () => {
+      test('adds a message with special characters unchanged', async () => {
         const text = 'Åäö & + % # 100 %'
         const parameters = { id: '20417' }
         const added = await execute(page, 'POST /orders/{id}/messages', { parameters, body: { type: 'alert', text } })
@@ -212,13 +212,13 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         assert.deepEqual({ type, text: last }, { type: 'alert', text })
       })
 
-      test('a problem leads to a page about it, and back', async () => {
+      test('a problem type links to its page, which links back', async () => {
         const shown = await execute(page, 'GET /orders/{id}', { parameters: { id: '1' } })
         expectStatus(404, shown)
         assert.equal(shown.json.code, 'order-not-found')
         assert.equal(shown.json.type, `${basePath}/problems/order-not-found`)
-        const answer = await page.goto(new URL(shown.json.type, page.url()).href)
-        assert.equal(answer.status(), 200)
+        const response = await page.goto(new URL(shown.json.type, page.url()).href)
+        assert.equal(response.status(), 200)
         await page.getByRole('heading', { name: 'No such order' }).waitFor()
         assert.match(await page.locator('body').innerText(), /order-not-found.*404/)
         await page.getByRole('link').click()
@@ -226,23 +226,23 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         assert.equal(page.url(), `${root}/swagger-ui/`)
       })
 
-      // What a page proposes does not depend on where it is.
+      // The examples do not depend on the base path, so one suite suffices.
       for (const name of basePath ? [] : OPERATIONS) {
-        test(`${name} works with the values that it proposes`, async () => {
+        test(`${name} works with its example values`, async () => {
           expectStatus(name.startsWith('POST') ? 201 : 200, await execute(page, name))
         })
       }
 
-      test('nothing came from another host', () => assert.deepEqual(browser.foreign, []))
+      test('sent no requests to other origins', () => assert.deepEqual(browser.foreignRequests, []))
 
-      test('the browser had nothing to complain about', () => {
-        // It mentions every answer that is an error; these were meant to be.
+      test('the browser reported no errors or warnings', () => {
+        // The console reports every error response; these two are expected.
         const failed = 'Failed to load resource: the server responded with a status of'
-        const meant = [
+        const expected = [
           `${root}/orders/1: ${failed} 404 (Not Found)`,
           `${root}/orders/20417/status: ${failed} 401 (Unauthorized)`,
         ]
-        assert.deepEqual(browser.complaints.filter((complaint) => !meant.includes(complaint)), [])
+        assert.deepEqual(browser.browserErrors.filter((error) => !expected.includes(error)), [])
       })
     })
   }
