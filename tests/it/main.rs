@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod api_guide;
 mod api_keys;
 mod architecture;
 mod audit;
