@@ -17,6 +17,7 @@ mod compression;
 mod conditional_requests;
 mod config;
 mod cors_and_security_headers;
+mod documents;
 mod drift;
 mod end_to_end_workflow;
 mod http;
