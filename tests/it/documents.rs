@@ -1,4 +1,4 @@
-//! Keeps the reference documents in step with the code: configuration keys, metrics, links, and the tests that figures come from.
+//! Compares the reference documents with the code: configuration keys, metrics, links, and the tests that figures come from.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ fn every_key_of_the_code_is_documented() {
             let is_documented = keys.iter().any(|known| known.ends_with(&format!("{name}_file")));
             assert!(is_documented, "docs/configuration.md lacks {name}_file, found in {}", file.display());
         }
-        // The TLS settings of all sections that connect to others are read in one place.
+        // The TLS settings of all sections that make connections share one function.
         for name in literals(&source).filter(|text| TLS_KEYS.contains(text)) {
             for section in ["upstreams.<name>", "auth.jwt"] {
                 assert!(keys.contains(&format!("{section}.{name}")), "docs/configuration.md lacks {section}.{name}");
