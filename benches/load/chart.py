@@ -1,10 +1,10 @@
-"""The ratios to the plain hop as a bar chart in SVG: a panel for each scenario, one logarithmic scale for all."""
+"""Renders the ratios to the hop as an SVG bar chart: one panel per scenario, all on the same logarithmic scale."""
 
 import math
 import statistics
 from html import escape
 
-from report import HOP, Figures, ratio
+from report import GATEWAY, HOP, Figures, ratio
 
 PANELS = [
     ("order.cpu", "One order, 64 connections: CPU per request"),
@@ -13,7 +13,8 @@ PANELS = [
     ("long.total", "100 000 orders: total time"),
     ("memory.long", "100 000 orders: peak memory"),
 ]
-TITLE = "What the servers cost, compared to a plain proxy"
+TITLE = "Cost as a multiple of a plain nginx proxy"
+SUBTITLE = "Multiples of nginx with kept connections (1, bold line); lower is better; logarithmic scale."
 WIDTH, LEFT, RIGHT = 800, 190, 70
 HEAD, PANEL_HEAD, BAR, GAP, FOOT = 62, 28, 20, 14, 16
 
@@ -35,7 +36,7 @@ STYLE = """
 
 
 class Scale:
-    """From a ratio to a place across the chart."""
+    """Maps a ratio to a horizontal position."""
 
     def __init__(self, values: list[float]):
         steps = [mantissa * 10.0**power for power in range(-3, 5) for mantissa in (1, 2, 5)]
@@ -50,7 +51,7 @@ class Scale:
 
 
 def svg(figures: Figures) -> str:
-    panels = [(title, bars(figures, what)) for what, title in PANELS]
+    panels = [(title, bars(figures, metric)) for metric, title in PANELS]
     panels = [(title, values) for title, values in panels if values]
     scale = Scale([value for _, values in panels for value in values.values()])
     parts, top = [], HEAD
@@ -61,26 +62,26 @@ def svg(figures: Figures) -> str:
     return "\n".join([*head(panels, height), *parts, *axis(scale, top + 6), "</svg>", ""])
 
 
-def bars(figures: Figures, what: str) -> dict[str, float]:
-    """The median ratio of each server that has one."""
-    ratios = {server: figures.ratios(what, server) for server in figures.servers if server != HOP}
+def bars(figures: Figures, metric: str) -> dict[str, float]:
+    """Median ratio of each server that was measured."""
+    ratios = {server: figures.ratios(metric, server) for server in figures.servers if server != HOP}
     return {server: statistics.median(values) for server, values in ratios.items() if values}
 
 
 def head(panels: list[tuple[str, dict[str, float]]], height: int) -> list[str]:
-    def told(title: str, values: dict[str, float]) -> str:
+    def describe(title: str, values: dict[str, float]) -> str:
         return f"{title}: " + ", ".join(f"{server} {ratio(value)}" for server, value in values.items())
 
-    sentences = ". ".join(told(title, values) for title, values in panels)
+    sentences = ". ".join(describe(title, values) for title, values in panels)
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
         'aria-labelledby="title desc">',
         f'<title id="title">{TITLE}</title>',
-        f'<desc id="desc">Times the plain nginx hop, less is better. {escape(sentences)}.</desc>',
+        f'<desc id="desc">Multiples of nginx with kept connections; lower is better. {escape(sentences)}.</desc>',
         f"<style>{STYLE}</style>",
         f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
         f'<text class="title" x="16" y="28">{TITLE}</text>',
-        '<text class="soft" x="16" y="48">Times the plain nginx hop (1, the strong line); less is better; logarithmic.</text>',
+        f'<text class="soft" x="16" y="48">{SUBTITLE}</text>',
     ]
 
 
@@ -100,10 +101,10 @@ def panel(title: str, values: dict[str, float], scale: Scale, top: int) -> list[
     first = top + PANEL_HEAD
     parts = [f'<text class="panel" x="16" y="{top + 16}">{title}</text>']
     parts += grid(scale, first - 4, first + BAR * len(values))
-    for place, (server, value) in enumerate(values.items()):
-        y = first + BAR * place
+    for index, (server, value) in enumerate(values.items()):
+        y = first + BAR * index
         left, right = sorted([scale(1), scale(value)])
-        kind = "own" if server.startswith("gateway") else "other"
+        kind = "own" if server == GATEWAY else "other"
         parts += [
             f'<text x="{LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(server)}</text>',
             f'<rect class="{kind}" x="{left:.1f}" y="{y}" width="{max(right - left, 1):.1f}" height="{BAR - 4}"/>',

@@ -1,4 +1,4 @@
-"""Measures the gateway beside others; `run` makes what it needs and starts it."""
+"""Measures the gateway and other servers under the same load; `run` builds what this needs and starts it."""
 
 import argparse
 import contextlib
@@ -14,69 +14,71 @@ import tempfile
 import chart
 import report
 import servers
-from probes import HERE, Broken, wait_until_idle
+from probes import HERE, InvalidResponse, wait_until_idle
 from report import Figures
 from scenarios import SCENARIOS, Candidate, Effort, check, warm_up
 
-# Far more than it takes; it is there for what hangs.
-SECONDS_TO_BEGIN, SECONDS_PER_ROUND = 300, 600
+# Far above the usual duration: ends a run that hangs.
+STARTUP_SECONDS, SECONDS_PER_ROUND = 300, 600
 
 
 def main() -> None:
     arguments = parse()
     effort = Effort(1, 1, 2) if arguments.quick else Effort(arguments.rounds, 5, 5)
-    stop_at_signals(SECONDS_TO_BEGIN + effort.rounds * SECONDS_PER_ROUND)
-    share_the_cores()
+    exit_on_signals(STARTUP_SECONDS + effort.rounds * SECONDS_PER_ROUND)
+    assign_cores()
     with tempfile.TemporaryDirectory(prefix="load-") as folder, contextlib.ExitStack() as stack:
         candidates = start(arguments, effort, pathlib.Path(folder), stack)
         figures = measure(candidates, effort)
     text = report.markdown(figures, machine(effort), datetime.date.today())
     print("\n" + text)
     if figures.failed:
-        raise SystemExit("a server failed, so there are no results")
+        raise SystemExit("a server failed, so no results were written")
     if not arguments.quick:
         (HERE / "results.md").write_text(text, encoding="utf-8")
         (HERE / "results.svg").write_text(chart.svg(figures), encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benches/load/run", description="Measures the gateway beside others.")
-    parser.add_argument("--rounds", type=int, default=4, help="how often everything is measured (default: 4)")
-    parser.add_argument("--quick", action="store_true", help="one short round that only shows that it works; writes no files")
-    parser.add_argument("--gateway", type=pathlib.Path, metavar="PATH", help="a further build of the gateway, to compare with")
-    # What `run` has made.
+    purpose = "Measures the gateway and other servers under the same load."
+    parser = argparse.ArgumentParser(prog="benches/load/run", description=purpose)
+    parser.add_argument("--rounds", type=int, default=4, help="number of rounds (default: 4)")
+    parser.add_argument("--quick", action="store_true", help="one short round to check that everything works; writes no files")
+    previous = "an earlier build of the gateway, measured in the same rounds as the column `previous`"
+    parser.add_argument("--previous", "--gateway", type=pathlib.Path, metavar="PATH", help=previous)
+    # Set by `run`.
     parser.add_argument("--own-gateway", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--stub", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--node-modules", type=pathlib.Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
-    if arguments.gateway and not os.access(arguments.gateway, os.X_OK):
-        parser.error("--gateway names no program")
+    if arguments.previous and not (arguments.previous.is_file() and os.access(arguments.previous, os.X_OK)):
+        parser.error("--previous is not an executable file")
     return arguments
 
 
-def stop_at_signals(seconds: int) -> None:
-    """Ends through an exception, which stops all that was started, when asked to and when it takes too long."""
+def exit_on_signals(seconds: int) -> None:
+    """Raises an exception on a signal or after a timeout, so that all child processes are stopped."""
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
     def end(number: int, _) -> None:
-        # Nothing may interrupt the stopping.
+        # A second signal must not interrupt the cleanup.
         for each in signals:
             signal.signal(each, signal.SIG_IGN)
-        raise SystemExit("it took too long" if number == signal.SIGALRM else "interrupted")
+        raise SystemExit("timed out" if number == signal.SIGALRM else "interrupted")
 
     for number in signals:
         signal.signal(number, end)
     signal.alarm(seconds)
 
 
-def share_the_cores() -> None:
-    """Leaves the first core to the servers; stub, load and this program take the second."""
+def assign_cores() -> None:
+    """Reserves the first core for the servers; the stub, the load generator and this program run on the second."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        raise SystemExit("it takes two cores: one for the servers, one for the load")
+        raise SystemExit("two cores are required: one for the servers, one for the load")
     servers.CORE = cores[0]
     os.sched_setaffinity(0, {cores[1]})
 
@@ -84,14 +86,14 @@ def share_the_cores() -> None:
 # --- servers
 
 
-def chosen(arguments: argparse.Namespace) -> list[servers.Server]:
-    """Those that can be had here."""
+def available(arguments: argparse.Namespace) -> list[servers.Server]:
+    """The servers whose programs are installed here."""
     found = [servers.gateway(report.GATEWAY, arguments.own_gateway.resolve())]
-    if arguments.gateway:
-        found.append(servers.gateway("gateway B", arguments.gateway.resolve()))
+    if arguments.previous:
+        found.append(servers.gateway(report.PREVIOUS, arguments.previous.resolve()))
     if shutil.which("nginx"):
         found.append(servers.hop(report.HOP))
-        found.append(servers.kept("nginx, connections kept"))
+        found.append(servers.reconnecting("nginx, reconnecting"))
         if servers.XSLT_MODULE.exists():
             found.append(servers.xslt("nginx with XSLT"))
     if arguments.node_modules:
@@ -102,46 +104,46 @@ def chosen(arguments: argparse.Namespace) -> list[servers.Server]:
 def start(
     arguments: argparse.Namespace, effort: Effort, folder: pathlib.Path, stack: contextlib.ExitStack
 ) -> list[Candidate]:
-    """Starts everything and makes sure that every server answers rightly."""
-    # nginx gives its rights up when root has started it, and must still get at what is below.
+    """Starts all servers and checks their responses."""
+    # Started as root, nginx drops its privileges; its workers still need access to the files below.
     folder.chmod(0o755)
     upstream = stack.enter_context(servers.stub(arguments.stub.resolve(), folder / "stub"))
-    candidates, answers = [], {}
-    for place, server in enumerate(chosen(arguments)):
-        own = folder / f"server-{place}"
+    candidates, responses = [], {}
+    for number, server in enumerate(available(arguments)):
+        own = folder / f"server-{number}"
         own.mkdir()
         running = stack.enter_context(server.running(upstream, own / "0"))
         candidate = Candidate(server, running, upstream, own)
         try:
-            answers[server.name] = check(candidate)
+            responses[server.name] = check(candidate)
             if shutil.which("wrk"):
                 warm_up(candidate, effort)
             candidates.append(candidate)
-        except Broken as broken:
-            raise SystemExit(f"{server.name} does not answer rightly: {broken}") from broken
-    tell_differences(answers)
+        except InvalidResponse as error:
+            raise SystemExit(f"{server.name} failed the response check: {error}") from error
+    report_differences(responses)
     return candidates
 
 
-def tell_differences(answers: dict[str, dict | None]) -> None:
-    """Says which servers make other JSON than the gateway: then they do not do the same work."""
-    own = answers.get(report.GATEWAY)
-    for name, answer in answers.items():
-        if own and answer and answer != own:
-            kinds = [kind for kind in own if own[kind] != answer[kind]]
-            print(f"note: {name} answers {' and '.join(kinds)} with other JSON than the gateway")
+def report_differences(responses: dict[str, dict | None]) -> None:
+    """Names the servers whose JSON differs from the gateway's: they do not do the same work."""
+    own = responses.get(report.GATEWAY)
+    for name, response in responses.items():
+        if own and response and response != own:
+            kinds = [kind for kind in own if own[kind] != response[kind]]
+            print(f"note: {name} returns different JSON from the gateway for {' and '.join(kinds)}")
 
 
 # --- rounds
 
 
 def measure(candidates: list[Candidate], effort: Effort) -> Figures:
-    """Puts every server through every scenario, round by round, so that what disturbs one disturbs all."""
+    """Runs every scenario against every server, round by round, so that a disturbance affects all of them."""
     figures = Figures([candidate.name for candidate in candidates])
     processes = [candidate.running.process for candidate in candidates]
     scenarios = [scenario for scenario in SCENARIOS if shutil.which("wrk") or not scenario.needs_wrk]
     for number in range(effort.rounds):
-        # Nobody always has the same neighbour.
+        # Rotate the order: no server always follows the same one.
         first = number % len(candidates)
         for scenario in scenarios:
             print(f"round {number + 1} of {effort.rounds}: {scenario.title}", flush=True)
@@ -149,22 +151,22 @@ def measure(candidates: list[Candidate], effort: Effort) -> Figures:
                 try:
                     wait_until_idle(processes)
                     figures.add(candidate.name, number, scenario.measure(candidate, effort))
-                # A server that has died has no clock to read any more.
-                except (Broken, OSError) as error:
+                # OSError: the CPU clock of a server that has exited cannot be read.
+                except (InvalidResponse, OSError) as error:
                     print(f"FAILED: {candidate.name}: {error}", flush=True)
                     figures.failed = True
     return figures
 
 
 def machine(effort: Effort) -> list[str]:
-    """What the figures depend on."""
+    """Describes the machine and the versions that the figures depend on."""
     lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
     found = [model, f"{os.cpu_count()} cores", f"Linux {platform.release()}"]
     for command in (["nginx", "-v"], ["node", "--version"]):
         if shutil.which(command[0]):
-            told = subprocess.run(command, capture_output=True, text=True, check=False)
-            version = (told.stdout + told.stderr).strip().rpartition("/")[2].removeprefix("v")
+            output = subprocess.run(command, capture_output=True, text=True, check=False)
+            version = (output.stdout + output.stderr).strip().rpartition("/")[2].removeprefix("v")
             found.append(f"{command[0]} {version}")
     rounds = "1 round" if effort.rounds == 1 else f"{effort.rounds} rounds"
     return [*found, rounds]

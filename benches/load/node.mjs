@@ -1,5 +1,5 @@
-// The same translation as one would write it in Node, with the libraries that one would take: fastify, undici and
-// fast-xml-parser. It is what the gateway is compared with, so it gets no handicap and no heroics.
+// The same translation in Node with the usual libraries: fastify, undici and fast-xml-parser. Plain idiomatic code, neither
+// tuned nor handicapped, because the gateway is compared with it.
 //
 // node node.mjs UPSTREAM PORT
 
@@ -11,12 +11,12 @@ const [upstream, port] = process.argv.slice(2)
 const pool = new Pool(upstream)
 const fastify = Fastify({ logger: true })
 const parser = new XMLParser({
-  // Ids of services, postal codes and the like are no numbers: their zeros count.
+  // Service ids, postal codes and similar values are text: leading zeros are significant.
   parseTagValue: false,
   isArray: (_name, path) => ['orders.response.order', 'order_info.logs.log', 'order_info.serviceinfo.data'].includes(path),
 })
 
-/** Asks the order system. */
+/** Calls the legacy system. */
 async function call(method, parameters) {
   const { statusCode, body } = await pool.request({
     method: 'GET',
@@ -24,20 +24,20 @@ async function call(method, parameters) {
     query: { method, api_user: '1234', ...parameters },
   })
   const text = await body.text()
-  if (statusCode !== 200) throw new Error(`the order system answered ${statusCode}`)
+  if (statusCode !== 200) throw new Error(`upstream status ${statusCode}`)
   const payload = parser.parse(text)[method]
-  if (payload === undefined) throw new Error('the order system answered something else')
+  if (payload === undefined) throw new Error('unexpected upstream response')
   return payload
 }
 
 const offsets = new Map()
 const zone = new Intl.DateTimeFormat('en', { timeZone: 'Europe/Stockholm', timeZoneName: 'longOffset' })
 
-/** The offset of Swedish time from UTC in an hour such as `2016-03-14T09`, remembered since finding it out takes long. */
+/** UTC offset of Swedish time in an hour such as `2016-03-14T09`; cached, because the lookup is slow. */
 function offset(hour) {
   let known = offsets.get(hour)
   if (known === undefined) {
-    // Taken as Swedish winter time; that is right for all hours but the one which autumn repeats.
+    // Interpreted as Swedish winter time, which is correct except in the hour that is repeated in autumn.
     const parts = zone.formatToParts(new Date(`${hour}:00:00+01:00`))
     known = parts.find(({ type }) => type === 'timeZoneName').value.slice('GMT'.length)
     offsets.set(hour, known)

@@ -1,6 +1,6 @@
 <?xml version="1.0" encoding="UTF-8"?>
-<!-- The same translation as a stylesheet inside nginx. XSLT 1.0 knows neither JSON nor time zones, so both are
-     spelt out. Nothing is put together in a variable: libxslt, back from there, copies all that it has written so far. -->
+<!-- The same translation as a stylesheet in nginx. XSLT 1.0 supports neither JSON nor time zones, so both are written out.
+     No output is built in a variable: after each one, libxslt copies all output written so far. -->
 <xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:date="http://exslt.org/dates-and-times">
   <xsl:output method="text" encoding="UTF-8" media-type="application/json"/>
   <xsl:param name="id"/>
@@ -70,7 +70,7 @@
     <xsl:text>]}</xsl:text>
   </xsl:template>
 
-  <!-- A member of an object: any that is not the first, and the first. -->
+  <!-- A member of an object: the default mode writes a comma before it, mode "first" does not. -->
   <xsl:template match="*">
     <xsl:param name="name" select="name()"/>
     <xsl:text>,</xsl:text>
@@ -106,7 +106,7 @@
   <xsl:template match="*" mode="time">
     <xsl:value-of select="concat(substring(., 1, 10), 'T', substring(., 12))"/>
     <xsl:if test="string-length() = 16">:00</xsl:if>
-    <!-- Summer begins and ends on the last Sunday of March and October, in the night's third hour. -->
+    <!-- Daylight saving time lasts from the last Sunday of March, 02:00, to the last Sunday of October, 03:00. -->
     <xsl:variable name="month" select="number(substring(., 6, 2))"/>
     <xsl:variable name="sunday" select="32 - date:day-in-week(concat(substring(., 1, 8), '31'))"/>
     <xsl:variable name="hour" select="24 * (substring(., 9, 2) - $sunday) + substring(., 12, 2)"/>
@@ -116,7 +116,7 @@
     </xsl:choose>
   </xsl:template>
 
-  <!-- The inside of a JSON string. -->
+  <!-- Escapes the content of a JSON string. -->
   <xsl:template name="escaped">
     <xsl:param name="text"/>
     <xsl:variable name="special" select="translate($text, translate($text, '\&quot;&#9;&#10;&#13;', ''), '')"/>

@@ -1,4 +1,4 @@
-"""What is asked of a server, and what that costs it: requests by wrk and curl, CPU time and memory from the kernel."""
+"""Sends requests with wrk and curl, and reads the CPU time and the memory of a server from the kernel."""
 
 import http.client
 import json
@@ -8,12 +8,12 @@ import time
 from dataclasses import dataclass
 
 HERE = pathlib.Path(__file__).parent
-# A list of 1 000 000 orders takes seconds. Whoever needs as long as this will not end.
-SECONDS_PER_TRANSFER = 120
+# A list of 1 000 000 orders takes seconds; a transfer that takes this long has hung.
+TRANSFER_TIMEOUT_SECONDS = 120
 
 
-class Broken(Exception):
-    """A server that does not answer as it should: whatever it takes for that, it is not measured."""
+class InvalidResponse(Exception):
+    """A server failed or returned a wrong response; its measurement is discarded."""
 
 
 # --- requests
@@ -21,7 +21,7 @@ class Broken(Exception):
 
 @dataclass
 class Load:
-    """What wrk saw."""
+    """The result of one wrk run."""
 
     requests: int
     seconds: float
@@ -30,32 +30,33 @@ class Load:
 
 
 def load(port: int, path: str, connections: int, seconds: int) -> Load:
-    """Asks over and over on that many connections."""
+    """Sends requests in a loop on the given number of connections."""
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "10s"]
     command += ["--script", str(HERE / "wrk.lua"), f"http://127.0.0.1:{port}", "--", path]
     wrk = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
     if wrk.returncode:
-        raise Broken(f"wrk: {wrk.stderr.strip() or wrk.stdout.strip()}")
-    seen = json.loads(wrk.stdout.splitlines()[-1])
-    if seen["faults"] or not seen["requests"]:
-        raise Broken(f"{seen['faults']} faults in {seen['requests']} requests on {connections} connections")
-    return Load(seen["requests"], seen["microseconds"] / 1e6, seen["median"] / 1e6, seen["p99"] / 1e6)
+        raise InvalidResponse(f"wrk: {wrk.stderr.strip() or wrk.stdout.strip()}")
+    result = json.loads(wrk.stdout.splitlines()[-1])
+    if result["errors"] or not result["requests"]:
+        raise InvalidResponse(f"{result['errors']} errors in {result['requests']} requests on {connections} connections")
+    return Load(result["requests"], result["microseconds"] / 1e6, result["median"] / 1e6, result["p99"] / 1e6)
 
 
 @dataclass
 class Transfer:
-    """One answer as curl saw it."""
+    """Size and timing of one response, measured by curl."""
 
     size: int
     first_byte: float
     total: float
 
 
-def transfer(port: int, path: str, at_once: int = 1) -> list[Transfer]:
-    """Fetches an answer, several times at once, and throws it away: curl does that faster than Python could."""
-    command = ["curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "--max-time", str(SECONDS_PER_TRANSFER)]
+def transfer(port: int, path: str, concurrency: int = 1) -> list[Transfer]:
+    """Fetches a path, optionally several times concurrently, and discards the bodies; curl is faster at that than Python."""
+    command = ["curl", "--silent", "--show-error", "--fail", "--output", "/dev/null"]
+    command += ["--max-time", str(TRANSFER_TIMEOUT_SECONDS)]
     command += ["--write-out", "%{size_download} %{time_starttransfer} %{time_total}", f"http://127.0.0.1:{port}{path}"]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(at_once)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(concurrency)]
     try:
         return [finished(curl) for curl in running]
     finally:
@@ -65,80 +66,79 @@ def transfer(port: int, path: str, at_once: int = 1) -> list[Transfer]:
 
 
 def finished(curl: subprocess.Popen) -> Transfer:
-    output, complaint = curl.communicate(timeout=SECONDS_PER_TRANSFER + 10)
+    output, errors = curl.communicate(timeout=TRANSFER_TIMEOUT_SECONDS + 10)
     if curl.returncode:
-        raise Broken(complaint.strip())
+        raise InvalidResponse(errors.strip())
     size, first_byte, total = output.split()
     return Transfer(int(size), float(first_byte), float(total))
 
 
 def body(port: int, path: str) -> bytes:
-    """A small answer."""
-    return b"".join(pieces(port, path))
+    return b"".join(chunks(port, path))
 
 
 def size_and_count(port: int, path: str, item: bytes) -> tuple[int, int]:
-    """The size of an answer of any length, and how often something stands in it."""
+    """The size of a response of any length, and the number of occurrences of `item` in it."""
     size, count, end = 0, 0, b""
-    for piece in pieces(port, path):
-        size += len(piece)
-        text = end + piece
+    for chunk in chunks(port, path):
+        size += len(chunk)
+        text = end + chunk
         count += text.count(item)
-        # Too short to be counted again.
+        # Too short to hold an occurrence that was counted already.
         end = text[-(len(item) - 1):]
     return size, count
 
 
-def pieces(port: int, path: str):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS_PER_TRANSFER)
+def chunks(port: int, path: str):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TRANSFER_TIMEOUT_SECONDS)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
         if response.status != 200:
-            raise Broken(f"{path.partition('?')[0]} was answered {response.status}")
-        while piece := response.read(1 << 20):
-            yield piece
+            raise InvalidResponse(f"{path.partition('?')[0]} returned status {response.status}")
+        while chunk := response.read(1 << 20):
+            yield chunk
     except (OSError, http.client.HTTPException) as error:
-        raise Broken(f"{path.partition('?')[0]} was not answered: {error!r}") from error
+        raise InvalidResponse(f"{path.partition('?')[0]} failed: {error!r}") from error
     finally:
         connection.close()
 
 
-# --- costs
+# --- CPU and memory
 
 
 def workers(process: int) -> list[int]:
-    """The processes that do the work: the children of a process that has some, else itself."""
+    """The processes that serve requests: the children of a process, or the process itself if it has none."""
     children = pathlib.Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [int(child) for child in children] or [process]
 
 
 def cpu_seconds(process: int) -> float:
-    """The CPU time that a server has taken so far, in user space and in the kernel."""
-    # The clock of another process, as clock_getcpuclockid(3) makes it. It is the sum of utime and stime in /proc/PID/stat,
-    # but in nanoseconds: those are told in hundredths of a second.
+    """User and system CPU time of a server since it started."""
+    # The CPU clock of another process, computed as clock_getcpuclockid(3) does. It is the sum of utime and stime in
+    # /proc/PID/stat, but in nanoseconds instead of hundredths of a second.
     return sum(time.clock_gettime(~worker << 3 | 2) for worker in workers(process))
 
 
 def wait_until_idle(processes: list[int]) -> None:
-    """Waits until servers have nothing to do any more, for some seconds at most."""
-    # Requests whose client has left: some servers still work on them, and would take time from the one that is measured next.
+    """Waits up to ten seconds for the servers to become idle."""
+    # Some servers continue with requests whose client has disconnected, and would take CPU from the next measurement.
     for _ in range(100):
         before = sum(map(cpu_seconds, processes))
         time.sleep(0.1)
         if sum(map(cpu_seconds, processes)) - before < 0.002:
             return
-    raise Broken("servers are busy although nobody asks")
+    raise InvalidResponse("a server is busy without requests")
 
 
-def forget_peak_memory(process: int) -> None:
-    """Makes the present size the peak."""
+def reset_peak_memory(process: int) -> None:
+    """Resets the peak to the current resident size."""
     for worker in workers(process):
         pathlib.Path(f"/proc/{worker}/clear_refs").write_text("5")
 
 
 def peak_memory(process: int) -> int:
-    """The greatest resident size in bytes since it was last forgotten."""
+    """Peak resident size in bytes since the last reset."""
     return sum(1024 * int(status_line(worker, "VmHWM:").split()[1]) for worker in workers(process))
 
 

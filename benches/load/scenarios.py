@@ -1,4 +1,4 @@
-"""What the servers are put through. Each scenario gives figures under the names that report.py knows."""
+"""The scenarios that every server runs. Each returns values by metric; report.py lists the metrics."""
 
 import json
 import pathlib
@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import probes
-from probes import Broken
+from probes import InvalidResponse
 from servers import Running, Server
 
-# The dates by which the stub chooses the length of a list.
+# The `since` date that selects each list length in the stub.
 LISTS = {1_000: "2001-01-01", 100_000: "2002-01-01", 1_000_000: "2003-01-01"}
 ORDER_ID = 20417
-AT_ONCE = 16
+CONCURRENCY = 16
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long everything is measured, each time."""
+    """Number of rounds, seconds per load, and transfers per long list."""
 
     rounds: int
     seconds: int
@@ -27,13 +27,13 @@ class Effort:
 
 @dataclass
 class Candidate:
-    """A server that was found to answer rightly, with what is needed to ask it."""
+    """A running server, and what its scenarios need."""
 
     server: Server
     running: Running
     upstream: str
     folder: pathlib.Path
-    # The sizes that its lists have when they are whole.
+    # Expected response size by list length.
     sizes: dict[int, int] = field(default_factory=dict)
     starts: int = 0
 
@@ -42,11 +42,11 @@ class Candidate:
         return self.server.name
 
     @property
-    def is_hop(self) -> bool:
+    def returns_xml(self) -> bool:
         return b"<" in self.server.item
 
-    def again(self):
-        """A second process of the same server, one that has done nothing yet."""
+    def fresh_process(self):
+        """Starts a second process of the same server, without any history."""
         self.starts += 1
         return self.server.running(self.upstream, self.folder / f"{self.starts}")
 
@@ -54,18 +54,18 @@ class Candidate:
         return self.server.orders % LISTS[length]
 
 
-# --- whether the answers are right
+# --- response checks
 
 
 def check(candidate: Candidate) -> dict | None:
-    """Checks an answer of each kind; gives what JSON servers answer, which should be the same."""
-    lengths = [length for length in LISTS if length <= 100_000 or candidate.server.holds_anything]
+    """Checks one response of each kind; returns the JSON ones, which must be equal for all servers that translate."""
+    lengths = [length for length in LISTS if length <= 100_000 or candidate.server.streams]
     for length in lengths:
         check_list(candidate, length)
     order = probes.body(candidate.running.port, candidate.server.order % ORDER_ID)
-    if candidate.is_hop:
+    if candidate.returns_xml:
         if b"<orderinfo>" not in order:
-            raise Broken("an order is no order")
+            raise InvalidResponse("the response to an order is not an order")
         return None
     orders = json.loads(probes.body(candidate.running.port, candidate.list_path(1_000)))
     return {"an order": json.loads(order), "a list": orders}
@@ -75,15 +75,15 @@ def check_list(candidate: Candidate, length: int) -> None:
     path = candidate.list_path(length)
     size, count = probes.size_and_count(candidate.running.port, path, candidate.server.item)
     if count != length:
-        raise Broken(f"a list of {length} orders has {count}")
+        raise InvalidResponse(f"a list of {length} orders contained {count}")
     candidate.sizes[length] = size
 
 
-def fetch(candidate: Candidate, port: int, length: int, at_once: int = 1) -> list[probes.Transfer]:
-    """Fetches a list and makes sure that it is the whole list."""
-    transfers = probes.transfer(port, candidate.list_path(length), at_once)
+def fetch(candidate: Candidate, port: int, length: int, concurrency: int = 1) -> list[probes.Transfer]:
+    """Fetches a list and checks that every transfer is complete."""
+    transfers = probes.transfer(port, candidate.list_path(length), concurrency)
     if any(transfer.size != candidate.sizes[length] for transfer in transfers):
-        raise Broken(f"a list of {length} orders was not whole")
+        raise InvalidResponse(f"a list of {length} orders was truncated")
     return transfers
 
 
@@ -91,7 +91,7 @@ def fetch(candidate: Candidate, port: int, length: int, at_once: int = 1) -> lis
 
 
 def under_load(candidate: Candidate, path: str, connections: int, seconds: int) -> tuple[probes.Load, float]:
-    """What wrk saw, and the CPU time per request."""
+    """The result of wrk, and the CPU time per request."""
     running = candidate.running
     before = probes.cpu_seconds(running.process)
     load = probes.load(running.port, path, connections, seconds)
@@ -99,9 +99,9 @@ def under_load(candidate: Candidate, path: str, connections: int, seconds: int) 
 
 
 def warm_up(candidate: Candidate, effort: Effort) -> None:
-    """Lets a server grow as fast as it gets, above all Node, which compiles what runs often."""
+    """Warms up caches and connection pools, and the just-in-time compiler of Node."""
     for path in (candidate.server.order, candidate.list_path(1_000)):
-        probes.load(candidate.running.port, path, AT_ONCE, min(effort.seconds, 2))
+        probes.load(candidate.running.port, path, CONCURRENCY, min(effort.seconds, 2))
 
 
 def one_order(candidate: Candidate, effort: Effort) -> dict[str, float]:
@@ -115,7 +115,7 @@ def one_order_alone(candidate: Candidate, effort: Effort) -> dict[str, float]:
 
 
 def short_list(candidate: Candidate, effort: Effort) -> dict[str, float]:
-    load, cpu = under_load(candidate, candidate.list_path(1_000), AT_ONCE, effort.seconds)
+    load, cpu = under_load(candidate, candidate.list_path(1_000), CONCURRENCY, effort.seconds)
     return {"short.cpu": cpu, "short.rate": load.requests / load.seconds}
 
 
@@ -133,25 +133,25 @@ def long_list(candidate: Candidate, effort: Effort) -> dict[str, float]:
 
 
 def memory(candidate: Candidate, _: Effort) -> dict[str, float]:
-    """Each peak in a process of its own: what one list has left behind is no merit or fault of the next."""
+    """Measures each peak in a new process, so that memory retained from one list does not count for the next."""
 
-    def peak(length: int, at_once: int = 1) -> float:
-        with candidate.again() as running:
-            # So that what every list needs is there already.
+    def peak(length: int, concurrency: int = 1) -> float:
+        with candidate.fresh_process() as running:
+            # Exclude what the first list allocates once.
             fetch(candidate, running.port, 1_000)
-            probes.forget_peak_memory(running.process)
-            fetch(candidate, running.port, length, at_once)
+            probes.reset_peak_memory(running.process)
+            fetch(candidate, running.port, length, concurrency)
             return probes.peak_memory(running.process)
 
     peaks = {"memory.long": peak(100_000)}
-    if candidate.server.holds_anything:
-        peaks |= {"memory.huge": peak(1_000_000), "memory.many": peak(100_000, AT_ONCE)}
+    if candidate.server.streams:
+        peaks |= {"memory.huge": peak(1_000_000), "memory.many": peak(100_000, CONCURRENCY)}
     return peaks
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Something to measure, with the programs that it takes."""
+    """One measurement, and whether it needs wrk."""
 
     title: str
     measure: Callable[[Candidate, Effort], dict[str, float]]

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, asked and stopped."""
+"""The servers that are compared: their commands, request paths, start and stop."""
 
 import contextlib
 import os
@@ -16,13 +16,13 @@ from probes import HERE
 READY_SECONDS = 20
 STOP_SECONDS = 5
 XSLT_MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_http_xslt_filter_module.so")
-# The core that the servers run on; load.py keeps everything else off it.
+# The core of the servers; load.py pins everything else to another one.
 CORE = 0
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a server finds what it needs."""
+class Setup:
+    """Port, upstream and working folder of one process."""
 
     port: int
     upstream: str
@@ -31,7 +31,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers."""
+    """A server process that accepts connections."""
 
     port: int
     process: int
@@ -39,103 +39,104 @@ class Running:
 
 @dataclass(frozen=True)
 class Server:
-    """One of those that are compared."""
+    """One of the compared servers."""
 
     name: str
-    # Paths with a place for the id and for the date.
+    # Path templates, with a placeholder for the id and for the date.
     order: str
     orders: str
-    # What stands once in every listed order.
+    # Occurs exactly once in every list item.
     item: bytes
-    # Prepares the folder; gives the command and what it adds to the environment.
-    launch: Callable[[Place], tuple[list[str], dict[str, str]]]
-    # Whether it can hold a list of 1 000 000 orders.
-    holds_anything: bool
+    # Prepares the folder; returns the command and additional environment variables.
+    launch: Callable[[Setup], tuple[list[str], dict[str, str]]]
+    # Whether memory is independent of list length; if not, a list of 1 000 000 orders is not requested.
+    streams: bool
 
     @contextlib.contextmanager
     def running(self, upstream: str, folder: pathlib.Path) -> Iterator[Running]:
-        """Runs it, on the first core, in a new folder with what it writes."""
+        """Runs the server on its core, in a new folder that receives its files."""
         folder.mkdir()
-        place = Place(free_port(), upstream, folder)
-        command, settings = self.launch(place)
-        with program(["taskset", "--cpu-list", str(CORE), *command], settings, folder, place.port) as process:
-            yield Running(place.port, process)
+        setup = Setup(free_port(), upstream, folder)
+        command, settings = self.launch(setup)
+        with program(["taskset", "--cpu-list", str(CORE), *command], settings, folder, setup.port) as process:
+            yield Running(setup.port, process)
 
 
-def rest_server(name: str, launch, holds_anything: bool) -> Server:
-    return Server(name, "/orders/%d", "/orders?since=%s", b'"orderedAt":', launch, holds_anything)
+def rest_server(name: str, launch, streams: bool) -> Server:
+    return Server(name, "/orders/%d", "/orders?since=%s", b'"orderedAt":', launch, streams)
 
 
-def proxy(name: str, item: bytes, launch, holds_anything: bool) -> Server:
+def proxy(name: str, item: bytes, launch, streams: bool) -> Server:
     query = "/?method={}&api_user=1234&{}"
-    return Server(name, query.format("order_info", "id=%d"), query.format("orders", "date=%s"), item, launch, holds_anything)
+    return Server(name, query.format("order_info", "id=%d"), query.format("orders", "date=%s"), item, launch, streams)
 
 
 def gateway(name: str, binary: pathlib.Path) -> Server:
-    """The gateway with everything switched on that it has."""
+    """The gateway with its production defaults: JSON log, metrics, limits, request ids."""
 
-    def launch(place: Place):
+    def launch(setup: Setup):
         return [str(binary), "serve"], {
-            "GATEWAY__UPSTREAMS__DEFAULT__URL": f"{place.upstream}/",
+            "GATEWAY__UPSTREAMS__DEFAULT__URL": f"{setup.upstream}/",
             "GATEWAY__UPSTREAMS__DEFAULT__API_USER": "1234",
-            "GATEWAY__SERVER__LISTEN": f"127.0.0.1:{place.port}",
+            "GATEWAY__SERVER__LISTEN": f"127.0.0.1:{setup.port}",
             "GATEWAY__SERVER__OPS_LISTEN": f"127.0.0.1:{free_port()}",
             "GATEWAY__SERVER__DRAIN_DELAY": "0s",
             "GATEWAY__LOG__FORMAT": "json",
         }
 
-    return rest_server(name, launch, holds_anything=True)
+    return rest_server(name, launch, streams=True)
 
 
 def node(name: str, modules: pathlib.Path) -> Server:
-    """What one would write in Node."""
+    """The same translation in Node, with the usual libraries."""
 
-    def launch(place: Place):
-        # Node finds packages beside the file that imports them.
-        shutil.copy(HERE / "node.mjs", place.folder)
-        (place.folder / "node_modules").symlink_to(modules)
-        return ["node", str(place.folder / "node.mjs"), place.upstream, str(place.port)], {"NODE_ENV": "production"}
+    def launch(setup: Setup):
+        # Node resolves packages relative to the importing file.
+        shutil.copy(HERE / "node.mjs", setup.folder)
+        (setup.folder / "node_modules").symlink_to(modules)
+        return ["node", str(setup.folder / "node.mjs"), setup.upstream, str(setup.port)], {"NODE_ENV": "production"}
 
-    return rest_server(name, launch, holds_anything=False)
+    return rest_server(name, launch, streams=False)
+
+
+# Without these directives nginx 1.22 opens an upstream connection for each request.
+KEEP_ALIVE = 'proxy_pass http://stub; proxy_http_version 1.1; proxy_set_header Connection "";'
 
 
 def hop(name: str) -> Server:
-    """nginx that passes everything on, as it does when it is told nothing else: a new connection for each request."""
-    return proxy(name, b"<order>", lambda place: nginx(place, "", f"proxy_pass {place.upstream};"), holds_anything=True)
+    """nginx as a plain proxy that keeps its upstream connections: the minimum cost of one more hop."""
+    return proxy(name, b"<order>", lambda setup: nginx(setup, "", KEEP_ALIVE), streams=True)
 
 
-# What has to be said for connections to be kept.
-KEPT = 'proxy_pass http://stub; proxy_http_version 1.1; proxy_set_header Connection "";'
-
-
-def kept(name: str) -> Server:
-    """nginx that passes everything on over connections that it keeps: what one more hop costs at least."""
-    return proxy(name, b"<order>", lambda place: nginx(place, "", KEPT), holds_anything=True)
+def reconnecting(name: str) -> Server:
+    """nginx as a plain proxy with its default configuration: a new upstream connection for each request."""
+    return proxy(name, b"<order>", lambda setup: nginx(setup, "", f"proxy_pass {setup.upstream};"), streams=True)
 
 
 def xslt(name: str) -> Server:
-    """nginx that translates with a stylesheet."""
+    """nginx that translates with an XSLT stylesheet."""
 
-    def launch(place: Place):
-        shutil.copy(HERE / "orders.xsl", place.folder)
-        return nginx(place, f"load_module {XSLT_MODULE};", f"{KEPT} xslt_stylesheet orders.xsl; xslt_string_param id $arg_id;")
+    def launch(setup: Setup):
+        shutil.copy(HERE / "orders.xsl", setup.folder)
+        translation = "xslt_stylesheet orders.xsl; xslt_string_param id $arg_id;"
+        return nginx(setup, f"load_module {XSLT_MODULE};", f"{KEEP_ALIVE} {translation}")
 
-    return proxy(name, b'"orderedAt":', launch, holds_anything=False)
+    return proxy(name, b'"orderedAt":', launch, streams=False)
 
 
-def nginx(place: Place, module: str, extras: str):
+def nginx(setup: Setup, module: str, extras: str):
     text = (HERE / "nginx.conf").read_text()
-    values = {"XSLT_MODULE": module, "EXTRAS": extras, "LISTEN": f"127.0.0.1:{place.port}"}
-    values["UPSTREAM"] = place.upstream.removeprefix("http://")
+    values = {"XSLT_MODULE": module, "EXTRAS": extras, "LISTEN": f"127.0.0.1:{setup.port}"}
+    values["UPSTREAM"] = setup.upstream.removeprefix("http://")
     for name, value in values.items():
         text = text.replace(name, value)
-    (place.folder / "nginx.conf").write_text(text)
-    return ["nginx", "-e", "error.log", "-p", str(place.folder), "-c", "nginx.conf", "-g", "daemon off;"], {}
+    (setup.folder / "nginx.conf").write_text(text)
+    return ["nginx", "-e", "error.log", "-p", str(setup.folder), "-c", "nginx.conf", "-g", "daemon off;"], {}
 
 
 @contextlib.contextmanager
 def stub(binary: pathlib.Path, folder: pathlib.Path) -> Iterator[str]:
-    """Runs the order system beside the load and gives its address."""
+    """Runs the stub of the legacy system and yields its address."""
     folder.mkdir()
     port = free_port()
     with program([str(binary), f"127.0.0.1:{port}"], {}, folder, port):
@@ -153,8 +154,8 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def program(command: list[str], settings: dict[str, str], folder: pathlib.Path, port: int) -> Iterator[int]:
-    """Runs a program from when it listens on the port until it has ended."""
-    # The settings of whoever measures are none of its business.
+    """Starts a program, waits until it listens on the port, and stops it at the end; yields its process id."""
+    # Gateway settings in the caller's environment must not affect the measurement.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY")}
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
@@ -163,7 +164,7 @@ def program(command: list[str], settings: dict[str, str], folder: pathlib.Path, 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # A Ctrl-C is meant for the measurement, which then stops it. As a group it can be stopped with its children.
+            # Ctrl-C must reach only this program, which then stops the others. A group can be killed with its children.
             start_new_session=True,
         )
     try:
@@ -188,7 +189,7 @@ def stop(process: subprocess.Popen) -> None:
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
-    # Also what it may have left behind.
+    # Kill remaining processes of its group.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

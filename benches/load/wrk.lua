@@ -1,16 +1,16 @@
--- Asks for one path after the other and tells at the end what happened, as JSON: wrk's own report rounds.
+-- Requests one path after the other and prints the result as JSON, because wrk's own report is rounded.
 --
 -- wrk … --script wrk.lua URL -- PATH
 --
--- A %d in the path becomes one of many ids: were they all the same, a server could answer many requests with one.
+-- A %d in the path is replaced by one of many ids: with a single id, a server could coalesce concurrent requests.
 
-local FIRST, MANY = 20417, 1000
-local requests, turn = {}, 0
+local FIRST_ID, IDS = 20417, 1000
+local requests, current = {}, 0
 
 function init(arguments)
   local path = arguments[1]
   if path:find("%d", 1, true) then
-    for id = FIRST, FIRST + MANY - 1 do
+    for id = FIRST_ID, FIRST_ID + IDS - 1 do
       table.insert(requests, wrk.format("GET", (path:gsub("%%d", id))))
     end
   else
@@ -19,13 +19,13 @@ function init(arguments)
 end
 
 function request()
-  turn = turn % #requests + 1
-  return requests[turn]
+  current = current % #requests + 1
+  return requests[current]
 end
 
 function done(summary, latency)
   local errors = summary.errors
-  local faults = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  local form = '{"requests": %d, "microseconds": %d, "median": %f, "p99": %f, "faults": %d}\n'
-  io.write(form:format(summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), faults))
+  local count = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+  local format = '{"requests": %d, "microseconds": %d, "median": %f, "p99": %f, "errors": %d}\n'
+  io.write(format:format(summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), count))
 end
