@@ -1,9 +1,9 @@
-//! Who may do what.
+//! Authentication: which client sent a request, and what it may do.
 //!
-//! Whoever reaches the gateway acts with its address and credential at the order system, so this is the lock. Every request
-//! that is not about documentation has a [`Caller`]: known by nothing at all ([`Authentication::Nobody`]), by a key, or by a
-//! token. A caller is bound to one upstream and has scopes; both come from the configuration or from whoever signed the
-//! token, never from the request itself.
+//! The gateway calls the upstream with its own credential and source address, so a client that passes this module acts with
+//! both. Every request for a route that needs authentication has a [`Principal`]: the anonymous one, the owner of an API key,
+//! or the subject of a JWT. A principal is bound to one upstream and has scopes. Both come from the configuration or from the
+//! signed token, never from the request itself.
 
 mod api_keys;
 mod credential;
@@ -21,32 +21,36 @@ pub use principal::Principal;
 
 use credential::Credential;
 
-/// How callers are known.
+/// How clients authenticate.
 #[derive(Debug)]
 pub enum Authentication {
-    /// Not at all: whoever can connect is this one.
+    /// Not at all: every request has this principal.
     Anonymous(Principal),
-    /// By keys that they were given.
+    /// With API keys.
     ApiKeys(ApiKeys),
-    /// By tokens that an issuer signed.
+    /// With bearer tokens of one issuer.
     Jwt(Box<JwtVerifier>),
 }
 
-/// Why a request has no caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a request has no principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// It has no credential.
+    /// The request has no credential.
+    #[error("the request has no credential")]
     Missing,
-    /// It has one that is not good, in words for whoever sent it.
+    /// The credential is not accepted, with the reason as a sentence for the client.
+    #[error("the credential is not accepted: {0}")]
     Invalid(&'static str),
-    /// It has one that is good, and belongs to no upstream that there is.
+    /// The credential is valid, but names no upstream of this gateway.
+    #[error("the credential names no upstream of this gateway")]
     Unbound,
-    /// It has one that cannot be checked at the moment.
+    /// The credential cannot be checked at the moment.
+    #[error("the credential cannot be checked at the moment")]
     Unavailable,
 }
 
 impl AuthError {
-    /// Its name in metrics.
+    /// The value of the label `reason` in metrics.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {
@@ -59,19 +63,21 @@ impl AuthError {
 }
 
 impl Authentication {
-    /// The caller that made a request.
+    /// Authenticates a request by its headers.
     ///
     /// # Errors
-    /// When it has no credential that is good.
+    /// [`AuthError`] when there is no valid credential.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
         match self {
-            Self::Anonymous(caller) => Ok(caller.clone()),
+            Self::Anonymous(principal) => Ok(principal.clone()),
             Self::ApiKeys(keys) => match Credential::read(headers)? {
                 Credential::Bearer(key) | Credential::ApiKey(key) => keys.authenticate(key),
             },
-            Self::Jwt(tokens) => match Credential::read(headers)? {
-                Credential::Bearer(token) => tokens.authenticate(token).await,
-                Credential::ApiKey(_) => Err(AuthError::Invalid("There are no keys here: send a token in Authorization.")),
+            Self::Jwt(verifier) => match Credential::read(headers)? {
+                Credential::Bearer(token) => verifier.authenticate(token).await,
+                Credential::ApiKey(_) => {
+                    Err(AuthError::Invalid("API keys are not accepted here: send a bearer token in Authorization."))
+                }
             },
         }
     }

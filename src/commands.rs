@@ -23,6 +23,9 @@ pub enum CommandError {
     /// The order system could never be connected to.
     #[error(transparent)]
     Transport(#[from] crate::legacy::client::TransportError),
+    /// The keys of the token issuer could never be fetched.
+    #[error(transparent)]
+    HttpClient(#[from] crate::http_client::HttpClientError),
     /// A socket or a file does not do what it should.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -34,7 +37,7 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(2),
-            Self::NoUpstream | Self::Transport(_) | Self::Io(_) => ExitCode::FAILURE,
+            Self::NoUpstream | Self::Transport(_) | Self::HttpClient(_) | Self::Io(_) => ExitCode::FAILURE,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! A proxy is asked for a tunnel where connections are encrypted, and sees nothing of them. Plain requests it gets itself, and
 //! what it does with one cannot be told from what the server does: its refusal is an answer, its silence a lost one.
 
+mod client;
 mod error;
 mod stream;
 
@@ -28,6 +29,8 @@ use url::Url;
 use crate::config::Loaded;
 use crate::tls::{self, MinVersion};
 
+pub use client::HttpClientError;
+pub(crate) use client::{HttpClient, error_chain};
 pub(crate) use error::is_unsent;
 pub(crate) use stream::Stream;
 

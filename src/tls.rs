@@ -1,8 +1,8 @@
-//! Certificates and keys, and what is made of them.
+//! Certificates, private keys and the rustls configurations built from them.
 //!
-//! Everything here is from bytes to a configuration of rustls, and knows neither files nor their keys. What does not fit is
-//! told in a sentence that follows the key, as other faults of the configuration are. The cryptography is named wherever it
-//! is used: a default for the whole process would be whatever some library has installed first.
+//! Everything here turns bytes into a rustls configuration and knows neither files nor configuration keys. Errors are phrases
+//! that follow a configuration key. The crypto provider is passed explicitly everywhere: a process-wide default would be the
+//! one that some library happened to install first.
 
 use std::sync::Arc;
 
@@ -15,30 +15,30 @@ use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
-/// What is wrong with a file: a sentence that follows the key. Nothing of the file stands in it.
+/// What is wrong with a file: a phrase that follows the configuration key. It contains nothing of the file.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum TlsError {
-    /// It is empty, or holds other things.
+    /// The file has no PEM block of a certificate.
     #[error("names a file without a certificate")]
     NoCertificate,
-    /// A certificate is cut off or is none.
-    #[error("names a file with a certificate that cannot be read")]
+    /// A certificate is truncated or is not valid DER.
+    #[error("names a file with a certificate that cannot be parsed")]
     BadCertificate,
-    /// It is empty, or holds other things.
+    /// The file has no PEM block of an unencrypted private key.
     #[error("names a file without a private key")]
     NoKey,
-    /// A private key is cut off, encrypted, or of a kind that nothing here can use.
+    /// A private key is truncated or of an unsupported type.
     #[error("names a file with a private key that cannot be used")]
     BadKey,
-    /// Key and certificate are each good.
+    /// Key and certificate are valid but do not belong together.
     #[error("names a file with the key of another certificate")]
     OtherKey,
-    /// The pieces do not make a whole; without authorities of its own, when this machine has none.
+    /// rustls rejects the combination, or the system trust store is needed and has no certificates.
     #[error("cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
 }
 
-/// A certificate with those that lead to its authority.
+/// A certificate and its intermediates.
 #[derive(Debug, Clone)]
 pub struct CertChain(Vec<CertificateDer<'static>>);
 
@@ -46,15 +46,15 @@ pub struct CertChain(Vec<CertificateDer<'static>>);
 #[derive(Debug, Clone)]
 pub struct Key(Arc<dyn SigningKey>);
 
-/// A certificate and its key: what somebody shows to be known by.
+/// A certificate chain with its private key, for a server or a client.
 #[derive(Debug, Clone)]
 pub struct ClientIdentity(Arc<CertifiedKey>);
 
-/// Those whose certificates are trusted.
+/// CA certificates that are trusted.
 #[derive(Debug, Clone)]
 pub struct TrustStore(Arc<RootCertStore>);
 
-/// The oldest version of TLS that is spoken.
+/// Minimum TLS version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MinVersion {
     /// TLS 1.2.
@@ -65,10 +65,10 @@ pub enum MinVersion {
 }
 
 impl CertChain {
-    /// Reads the certificates of a PEM file, that of the holder first.
+    /// Parses the certificates of a PEM file, the end-entity certificate first.
     ///
     /// # Errors
-    /// When there is none, or one that cannot be read.
+    /// When there is no certificate, or one that cannot be parsed.
     pub fn parse(bytes: &[u8]) -> Result<Self, TlsError> {
         let chain = certificates(bytes)?;
         for certificate in &chain {
@@ -79,12 +79,12 @@ impl CertChain {
 }
 
 impl Key {
-    /// Reads the private key of a PEM file: PKCS #8, PKCS #1 or SEC 1, without a passphrase.
+    /// Parses the private key of a PEM file: PKCS #8, PKCS #1 or SEC 1, unencrypted.
     ///
     /// # Errors
-    /// When there is none, or one that cannot be used.
+    /// When there is no private key, or one that cannot be used.
     pub fn parse(bytes: &[u8]) -> Result<Self, TlsError> {
-        let key = PrivateKeyDer::from_pem_slice(without_mark(bytes)).map_err(|error| match error {
+        let key = PrivateKeyDer::from_pem_slice(without_bom(bytes)).map_err(|error| match error {
             PemError::NoItemsFound => TlsError::NoKey,
             _ => TlsError::BadKey,
         })?;
@@ -93,10 +93,10 @@ impl Key {
 }
 
 impl ClientIdentity {
-    /// A certificate with its key.
+    /// Combines a certificate chain with its key.
     ///
     /// # Errors
-    /// When the key is that of another certificate.
+    /// When the key belongs to another certificate.
     pub fn try_new(chain: CertChain, key: Key) -> Result<Self, TlsError> {
         let identity = CertifiedKey::new(chain.0, key.0);
         identity.keys_match().map_err(|_| TlsError::OtherKey)?;
@@ -109,10 +109,10 @@ impl ClientIdentity {
 }
 
 impl TrustStore {
-    /// Reads the certificates of a PEM file, each of which is an authority.
+    /// Parses the CA certificates of a PEM file.
     ///
     /// # Errors
-    /// When there is none, or one that cannot be read.
+    /// When there is no certificate, or one that cannot be parsed.
     pub fn parse(bytes: &[u8]) -> Result<Self, TlsError> {
         let mut store = RootCertStore::empty();
         for authority in certificates(bytes)? {
@@ -124,22 +124,22 @@ impl TrustStore {
 
 impl MinVersion {
     fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
-        static TLS13_ALONE: &[&SupportedProtocolVersion] = &[&TLS13];
+        static TLS13_ONLY: &[&SupportedProtocolVersion] = &[&TLS13];
         match self {
             Self::Tls12 => rustls::ALL_VERSIONS,
-            Self::Tls13 => TLS13_ALONE,
+            Self::Tls13 => TLS13_ONLY,
         }
     }
 }
 
-/// What a server shows, and whose clients it serves: everybody, or those with a certificate of these authorities.
+/// The configuration of a server. With `client_cas`, only clients with a certificate of these CAs can connect.
 ///
 /// # Errors
-/// When rustls does not take it.
-pub fn server(identity: ClientIdentity, clients: Option<TrustStore>) -> Result<ServerConfig, TlsError> {
+/// When rustls rejects the combination.
+pub fn server(identity: ClientIdentity, client_cas: Option<TrustStore>) -> Result<ServerConfig, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider());
     let builder = builder.with_protocol_versions(MinVersion::default().versions())?;
-    let builder = match clients {
+    let builder = match client_cas {
         None => builder.with_no_client_auth(),
         Some(TrustStore(store)) => {
             let verifier = WebPkiClientVerifier::builder_with_provider(store, provider()).build();
@@ -151,17 +151,18 @@ pub fn server(identity: ClientIdentity, clients: Option<TrustStore>) -> Result<S
     Ok(config)
 }
 
-/// Whom a client trusts, the authorities of this machine unless others are named, and what it shows when it is asked to.
+/// The configuration of a client, which trusts `cas`, or the system trust store without them, and presents `identity` if the
+/// server asks for a certificate.
 ///
 /// # Errors
-/// When those of this machine are needed and there are none.
+/// When the system trust store is needed and has no certificates.
 pub fn client(
-    authorities: Option<TrustStore>,
+    cas: Option<TrustStore>,
     identity: Option<ClientIdentity>,
-    oldest: MinVersion,
+    min_version: MinVersion,
 ) -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(oldest.versions())?;
-    let builder = match authorities {
+    let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(min_version.versions())?;
+    let builder = match cas {
         Some(TrustStore(store)) => builder.with_root_certificates(store),
         None => builder.try_with_platform_verifier()?,
     };
@@ -171,8 +172,19 @@ pub fn client(
     })
 }
 
+/// The configuration of a client that makes no TLS connections, for a library that requires one. It trusts no certificate, so
+/// it needs no trust store and any handshake with it fails.
+#[expect(clippy::expect_used, reason = "the provider supports the versions of TLS that rustls does")]
+pub(crate) fn client_trusting_nothing() -> ClientConfig {
+    ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(MinVersion::default().versions())
+        .expect("TLS 1.2 and 1.3 are supported")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth()
+}
+
 fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(bytes)).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_bom(bytes)).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(TlsError::NoCertificate),
         Ok(certificates) => Ok(certificates),
@@ -180,8 +192,8 @@ fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> 
     }
 }
 
-/// Editors leave a byte order mark before a text, and it would hide the first block.
-fn without_mark(bytes: &[u8]) -> &[u8] {
+/// A byte order mark, which some editors write, would hide the first PEM block.
+fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
@@ -208,67 +220,71 @@ mod tests {
         pem::encode(&pem::Pem::new(label, der))
     }
 
-    /// What stands in the wrapping of PKCS #8: the old forms of the same keys.
-    fn unwrapped(key: &KeyPair, wrapping: usize) -> Vec<u8> {
-        key.serialized_der()[wrapping..].to_vec()
+    /// The key inside PKCS #8, after a header of this length: the PKCS #1 or SEC 1 form.
+    fn inner_der(key: &KeyPair, header: usize) -> Vec<u8> {
+        key.serialized_der()[header..].to_vec()
     }
 
     #[test]
-    fn keys_are_read_in_their_three_forms() {
+    fn private_keys_are_parsed_in_three_formats() {
         let rsa = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
         let ecdsa = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+
         identity(&certificate(&rsa), &rsa.serialize_pem()).unwrap();
-        identity(&certificate(&rsa), &pem("RSA PRIVATE KEY", &unwrapped(&rsa, 26))).unwrap();
+        identity(&certificate(&rsa), &pem("RSA PRIVATE KEY", &inner_der(&rsa, 26))).unwrap();
         identity(&certificate(&ecdsa), &ecdsa.serialize_pem()).unwrap();
-        identity(&certificate(&ecdsa), &pem("EC PRIVATE KEY", &unwrapped(&ecdsa, 29))).unwrap();
+        identity(&certificate(&ecdsa), &pem("EC PRIVATE KEY", &inner_der(&ecdsa, 29))).unwrap();
         assert_eq!(identity(&certificate(&rsa), &ecdsa.serialize_pem()).unwrap_err(), TlsError::OtherKey);
     }
 
     #[test]
-    fn what_does_not_fit_is_told_by_what_it_is() {
+    fn errors_name_what_is_wrong_with_a_file() {
         let key = KeyPair::generate().unwrap();
-        let (good, key) = (certificate(&key), key.serialize_pem());
-        let cut = &good[..good.len() - 40];
-        let no_der = pem("CERTIFICATE", b"no DER");
-        for (certificates, fault) in [
+        let (valid, key) = (certificate(&key), key.serialize_pem());
+        let cut = &valid[..valid.len() - 40];
+        let not_der = pem("CERTIFICATE", b"not DER");
+
+        for (certificates, expected) in [
             ("", TlsError::NoCertificate),
             (&*key, TlsError::NoCertificate),
             (cut, TlsError::BadCertificate),
-            (&no_der, TlsError::BadCertificate),
-            (&(good.clone() + cut), TlsError::BadCertificate),
-            (&(good.clone() + &no_der), TlsError::BadCertificate),
+            (&not_der, TlsError::BadCertificate),
+            (&(valid.clone() + cut), TlsError::BadCertificate),
+            (&(valid.clone() + &not_der), TlsError::BadCertificate),
         ] {
-            assert_eq!(CertChain::parse(certificates.as_bytes()).unwrap_err(), fault);
-            assert_eq!(TrustStore::parse(certificates.as_bytes()).unwrap_err(), fault);
+            assert_eq!(CertChain::parse(certificates.as_bytes()).unwrap_err(), expected);
+            assert_eq!(TrustStore::parse(certificates.as_bytes()).unwrap_err(), expected);
         }
-        for (keys, fault) in [
+
+        for (keys, expected) in [
             ("", TlsError::NoKey),
-            (&*good, TlsError::NoKey),
+            (&*valid, TlsError::NoKey),
             (&key[..key.len() - 40], TlsError::BadKey),
             (&pem("ENCRYPTED PRIVATE KEY", b"..."), TlsError::NoKey),
-            (&pem("PRIVATE KEY", b"no DER"), TlsError::BadKey),
+            (&pem("PRIVATE KEY", b"not DER"), TlsError::BadKey),
         ] {
-            assert_eq!(identity(&good, keys).unwrap_err(), fault, "{keys}");
+            assert_eq!(identity(&valid, keys).unwrap_err(), expected, "{keys}");
         }
     }
 
     proptest! {
         #[test]
-        fn a_half_written_file_is_never_taken_for_a_whole_one(place: prop::sample::Index) {
+        fn truncated_file_is_never_accepted(length: prop::sample::Index) {
             let key = KeyPair::generate().unwrap();
-            let (whole, key) = (certificate(&key), key.serialize_pem());
-            // The line end at the end may be missing.
-            let cut = |text: &str| text[..place.index(text.trim_end().len())].to_owned();
-            prop_assert!(identity(&cut(&whole), &key).is_err());
-            prop_assert!(identity(&whole, &cut(&key)).is_err());
-            prop_assert!(TrustStore::parse(cut(&whole).as_bytes()).is_err());
+            let (certificate, key) = (certificate(&key), key.serialize_pem());
+            // The final line end may be missing.
+            let cut = |text: &str| text[..length.index(text.trim_end().len())].to_owned();
+            prop_assert!(identity(&cut(&certificate), &key).is_err());
+            prop_assert!(identity(&certificate, &cut(&key)).is_err());
+            prop_assert!(TrustStore::parse(cut(&certificate).as_bytes()).is_err());
         }
     }
 
     #[test]
-    fn a_byte_order_mark_hides_nothing() {
+    fn byte_order_mark_is_ignored() {
         let key = KeyPair::generate().unwrap();
         let two = certificate(&key) + &certificate(&KeyPair::generate().unwrap());
+
         assert_eq!(certificates(format!("\u{feff}{two}").as_bytes()).map(|all| all.len()).ok(), Some(2));
         assert!(Key::parse(format!("\u{feff}{}", key.serialize_pem()).as_bytes()).is_ok());
     }

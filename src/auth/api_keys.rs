@@ -1,7 +1,7 @@
-//! Callers that are known by a key.
+//! Authentication with API keys.
 //!
-//! The configuration has hashes, so whoever reads it can call nobody's name. The keys are random and long, which is why a
-//! plain hash of them is enough; `keygen` makes such keys.
+//! The configuration has only hashes, so reading it does not reveal a key. A plain SHA-256 is enough, because `keygen` makes
+//! keys of 256 random bits, which cannot be guessed.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use super::{AuthError, Principal};
 use crate::config::{self, KeyHash, Loaded, hash_of_key};
 use crate::resilience::RateLimit;
 
-/// Callers with keys.
+/// The clients with API keys.
 #[derive(Debug)]
 pub struct ApiKeys(Vec<ApiClient>);
 
-/// A caller and the keys that are good for them: several, while they change from one to another.
+/// A client and the hashes of its keys: more than one while it rotates them.
 #[derive(Debug)]
 struct ApiClient {
-    caller: Principal,
+    principal: Principal,
     hashes: Loaded<Vec<KeyHash>>,
 }
 
@@ -26,32 +26,34 @@ impl ApiKeys {
     /// The clients of the configuration.
     #[must_use]
     pub fn new(clients: &BTreeMap<String, config::Client>) -> Self {
-        let holder = |(name, client): (&String, &config::Client)| {
+        let api_client = |(name, client): (&String, &config::Client)| {
             let config::Client { upstream, scopes, rate, key_sha256 } = client;
-            let caller = Principal::new(name.clone(), name.clone(), upstream.clone(), *scopes, rate.map(RateLimit::new));
-            ApiClient { caller, hashes: key_sha256.clone() }
+            let principal = Principal::new(name.clone(), name.clone(), upstream.clone(), *scopes, rate.map(RateLimit::new));
+            ApiClient { principal, hashes: key_sha256.clone() }
         };
-        Self(clients.iter().map(holder).collect())
+        Self(clients.iter().map(api_client).collect())
     }
 
-    /// Whose key this is. How long that takes does not depend on the key: every hash is looked at, whichever fits.
+    /// The owner of a key. The time this takes does not depend on the key: it is compared with every hash, in constant time.
     pub(super) fn authenticate(&self, key: &str) -> Result<Principal, AuthError> {
         let hash = hash_of_key(key);
-        let mut callers = Vec::new();
-        for holder in &self.0 {
-            let fits =
-                holder.hashes.get().iter().fold(false, |fits, known| fits | verify_slices_are_equal(known, &hash).is_ok());
-            if fits {
-                callers.push(&holder.caller);
+        let mut owners = Vec::new();
+        for client in &self.0 {
+            let hashes = client.hashes.get();
+            // `|` instead of `||` or `any`: those would stop at the first match.
+            if hashes.iter().fold(false, |matches, known| matches | verify_slices_are_equal(known, &hash).is_ok()) {
+                owners.push(&client.principal);
             }
         }
-        match callers.as_slice() {
-            [caller] => Ok((*caller).clone()),
+
+        match owners.as_slice() {
+            [principal] => Ok((*principal).clone()),
             [] => Err(AuthError::Invalid("The key is not known.")),
-            // Files of hashes change, and then nobody compares them: whose rights are meant cannot be told.
+            // The configuration rejects this at start, but a reloaded file may introduce it. Either client's scopes would be
+            // a guess.
             [one, other, ..] => {
-                tracing::error!(client = one.name(), other = other.name(), "two clients have the same key, which is refused");
-                Err(AuthError::Invalid("The key is that of more than one client."))
+                tracing::error!(client = one.name(), other = other.name(), "two clients have the same API key; it is refused");
+                Err(AuthError::Invalid("The key belongs to more than one client."))
             }
         }
     }

@@ -1,60 +1,62 @@
-//! The keys of an issuer, kept for a while.
+//! A cache of an issuer's keys (JWKS), with refresh in the background.
 //!
-//! Keys are good for ten minutes. A token with a key that is not known makes them be fetched anew, because issuers change
-//! their keys without notice; but not again within half a minute, or whoever makes names of keys up would make the gateway
-//! storm the issuer. While the issuer cannot be reached, the keys that are known stay good, and nobody waits for it whose key
-//! is known.
+//! Keys are cached for ten minutes. A token with an unknown key id causes an early refresh, because issuers rotate keys without
+//! notice; but at most every 30 seconds, so that tokens with invented key ids cannot flood the issuer. Expired keys are still
+//! used for a minute while they are refreshed in the background, and for as long as the issuer cannot be reached, so that no
+//! request with a known key waits for the issuer.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jsonwebtoken::{Algorithm, DecodingKey};
+use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use super::jwks::Jwks;
 
-/// How long keys are good.
+/// How long keys are used without a refresh.
 const TTL: Duration = Duration::from_mins(10);
-/// How soon they may be fetched again.
+/// Minimum time between two fetches, once there are keys.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(30);
-/// How soon at first, as long as there are none at all; every failure doubles it.
+/// Minimum time between two fetches as long as there are no keys; doubled by every failure, up to `MIN_REFRESH_INTERVAL`.
 const INITIAL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// How long after that time keys are still used while they are fetched anew, so that nobody waits for it.
+/// How long after their TTL keys are still used while they are refreshed in the background.
 const STALE_WHILE_REVALIDATE: Duration = Duration::from_mins(1);
 
-/// Fetches the keys; `None` when they cannot be had.
+/// Fetches the keys; `None` on failure, which the function itself reports.
 pub(super) type Fetch = Box<dyn Fn() -> BoxFuture<'static, Option<Jwks>> + Send + Sync>;
 
-/// The keys of one issuer. Clones are the same one.
+/// The keys of one issuer. Clones share state.
 #[derive(Clone)]
 pub(super) struct JwksCache(Arc<Inner>);
 
 struct Inner {
     fetch: Fetch,
     state: Mutex<State>,
-    /// One fetches at a time, and those who wait for it need not fetch again.
+    /// Held during a fetch. Requests that waited for it use its result instead of fetching again.
     fetching: AsyncMutex<()>,
 }
 
 #[derive(Default)]
 struct State {
     keys: Option<Arc<Jwks>>,
-    /// When the keys were fetched.
+    /// When `keys` were fetched.
     fetched: Option<Instant>,
-    /// When they were last asked for, and how often that has failed since it did not.
-    asked: Option<Instant>,
+    /// When the last fetch ended, successful or not.
+    last_attempt: Option<Instant>,
+    /// Failed fetches since the last successful one.
     failures: u32,
 }
 
-/// Why there is no key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why there is no key to verify a token with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum KeyLookupError {
-    /// The issuer has no such key.
+    #[error("the issuer has no such key")]
     Unknown,
-    /// The issuer's keys have never been had.
+    #[error("the keys of the issuer have not been fetched yet")]
     Unavailable,
 }
 
@@ -63,80 +65,84 @@ impl JwksCache {
         Self(Arc::new(Inner { fetch, state: Mutex::default(), fetching: AsyncMutex::default() }))
     }
 
-    /// The key with which a token with this header is checked.
+    /// The key for a token with this header, after a refresh if it is not cached.
     pub(super) async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey, KeyLookupError> {
         if let Some(key) = self.cached_key(id, algorithm) {
             return Ok(key);
         }
         self.refresh().await;
-        let State { keys, .. } = &*self.0.state();
-        let keys = keys.as_ref().ok_or(KeyLookupError::Unavailable)?;
+        let keys = self.0.state.lock().keys.clone().ok_or(KeyLookupError::Unavailable)?;
         keys.find(id, algorithm).cloned().ok_or(KeyLookupError::Unknown)
     }
 
-    /// Fetches the keys in a task of its own, for whoever comes first.
     pub(super) fn refresh_in_background(&self) {
         let cache = self.clone();
         tokio::spawn(async move { cache.refresh().await });
     }
 
-    /// The key, if it is known and good without asking anybody.
+    /// The key, if it is cached and may still be used. Starts a refresh in the background when it has expired.
     fn cached_key(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
-        let (key, is_old, is_good) = {
-            let state = self.0.state();
+        let (key, needs_refresh) = {
+            let state = self.0.state.lock();
             let key = state.keys.as_ref()?.find(id, algorithm)?.clone();
             let age = state.fetched?.elapsed();
-            (key, age >= TTL && state.is_refresh_allowed(), age < TTL + STALE_WHILE_REVALIDATE || state.failures > 0)
+            // Failures mean that the issuer cannot be reached; then stale keys are better than none.
+            if age >= TTL + STALE_WHILE_REVALIDATE && state.failures == 0 {
+                return None;
+            }
+            (key, age >= TTL && state.is_refresh_allowed())
         };
-        if is_old && is_good {
+        if needs_refresh {
             self.refresh_in_background();
         }
-        is_good.then_some(key)
+        Some(key)
     }
 
-    /// Fetches the keys unless that was done a moment ago. Whoever leaves while it runs leaves the outcome to the others.
+    /// Fetches the keys, unless the last fetch was too recent. Runs in a task of its own, because other requests wait for the
+    /// result too and must get it when this one is cancelled.
     async fn refresh(&self) {
         let inner = Arc::clone(&self.0);
-        let fetching = tokio::spawn(async move {
-            let _turn = inner.fetching.lock().await;
-            if !inner.state().is_refresh_allowed() {
+        let fetch = tokio::spawn(async move {
+            let _guard = inner.fetching.lock().await;
+            if !inner.state.lock().is_refresh_allowed() {
                 return;
             }
             let keys = (inner.fetch)().await;
-            inner.state().record_fetch(keys);
+            inner.state.lock().record_fetch(keys);
         });
-        // It ends early only with the runtime.
-        let _ = fetching.await;
-    }
-}
-
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        // An error means that the runtime shuts down or the fetch panicked. Either way there are no new keys.
+        let _ = fetch.await;
     }
 }
 
 impl State {
     fn is_refresh_allowed(&self) -> bool {
-        let doubled =
-            INITIAL_RETRY_INTERVAL.saturating_mul(1 << self.failures.saturating_sub(1).min(5)).min(MIN_REFRESH_INTERVAL);
-        let pause = if self.keys.is_some() { MIN_REFRESH_INTERVAL } else { doubled };
-        self.asked.is_none_or(|asked| asked.elapsed() >= pause)
+        let interval = if self.keys.is_some() {
+            MIN_REFRESH_INTERVAL
+        } else {
+            let doublings = self.failures.saturating_sub(1).min(5);
+            INITIAL_RETRY_INTERVAL.saturating_mul(1 << doublings).min(MIN_REFRESH_INTERVAL)
+        };
+        self.last_attempt.is_none_or(|last| last.elapsed() >= interval)
     }
 
     fn record_fetch(&mut self, keys: Option<Jwks>) {
-        self.asked = Some(Instant::now());
-        self.failures = if keys.is_some() { 0 } else { self.failures.saturating_add(1) };
-        if let Some(keys) = keys {
-            self.fetched = self.asked;
-            self.keys = Some(Arc::new(keys));
+        let now = Instant::now();
+        self.last_attempt = Some(now);
+        match keys {
+            Some(keys) => {
+                self.keys = Some(Arc::new(keys));
+                self.fetched = Some(now);
+                self.failures = 0;
+            }
+            None => self.failures = self.failures.saturating_add(1),
         }
     }
 }
 
 impl fmt::Debug for JwksCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyCache")
+        f.debug_struct("JwksCache").finish_non_exhaustive()
     }
 }
 
@@ -149,37 +155,37 @@ mod tests {
 
     use super::*;
 
-    /// An issuer whose only key has this name; empty when it cannot be reached. Every answer takes a second.
+    /// An issuer with one key of this id, or unreachable when it is empty. Every response takes a second.
     #[derive(Clone, Default)]
     struct Issuer {
         key: Arc<Mutex<&'static str>>,
-        asked: Arc<AtomicUsize>,
+        fetches: Arc<AtomicUsize>,
     }
 
     impl Issuer {
         fn with(key: &'static str) -> (Self, JwksCache) {
             let issuer = Self::default();
-            issuer.has(key);
+            issuer.set_key(key);
             let own = issuer.clone();
-            let fetch: Fetch = Box::new(move || own.clone().answer().boxed());
+            let fetch: Fetch = Box::new(move || own.clone().respond().boxed());
             (issuer, JwksCache::new(fetch))
         }
 
-        fn has(&self, key: &'static str) {
-            *self.key.lock().expect("no panic") = key;
+        fn set_key(&self, key: &'static str) {
+            *self.key.lock() = key;
         }
 
-        async fn answer(self) -> Option<Jwks> {
-            self.asked.fetch_add(1, Ordering::SeqCst);
+        async fn respond(self) -> Option<Jwks> {
+            self.fetches.fetch_add(1, Ordering::SeqCst);
             sleep(Duration::from_secs(1)).await;
-            let key = *self.key.lock().expect("no panic");
+            let key = *self.key.lock();
             let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
             let set = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"{key}","x":"{x}"}}]}}"#);
-            if key.is_empty() { None } else { Jwks::parse(set.as_bytes()) }
+            if key.is_empty() { None } else { Jwks::parse(set.as_bytes()).ok() }
         }
 
-        fn asked(&self) -> usize {
-            self.asked.load(Ordering::SeqCst)
+        fn fetches(&self) -> usize {
+            self.fetches.load(Ordering::SeqCst)
         }
     }
 
@@ -188,62 +194,87 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn keys_are_fetched_once_for_all_and_again_after_ten_minutes() {
+    async fn concurrent_lookups_share_one_fetch() {
         let (issuer, cache) = Issuer::with("a");
+
         let found = futures_util::future::join_all((0..50).map(|_| find(&cache, "a"))).await;
+
         assert!(found.iter().all(Result::is_ok));
-        advance(Duration::from_secs(599)).await;
-        assert_eq!((find(&cache, "a").await, issuer.asked()), (Ok(()), 1));
-        issuer.has("b");
-        advance(Duration::from_secs(1)).await;
-        // Whoever comes first does not wait for it.
-        assert!(find(&cache, "a").now_or_never().is_some_and(|found| found.is_ok()));
-        sleep(Duration::from_secs(2)).await;
-        assert_eq!((find(&cache, "a").await, issuer.asked()), (Err(KeyLookupError::Unknown), 2));
-        assert!(find(&cache, "b").await.is_ok());
-        issuer.has("c");
-        advance(TTL + STALE_WHILE_REVALIDATE).await;
-        assert_eq!((find(&cache, "b").await, issuer.asked()), (Err(KeyLookupError::Unknown), 3));
+        assert_eq!(issuer.fetches(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn unknown_keys_by_the_thousand_are_one_fetch_in_half_a_minute() {
+    async fn expired_keys_are_refreshed_in_background() {
         let (issuer, cache) = Issuer::with("a");
-        assert!(find(&cache, "a").await.is_ok());
+        assert_eq!(find(&cache, "a").await, Ok(()));
+        advance(TTL.checked_sub(Duration::from_secs(1)).unwrap()).await;
+        assert_eq!((find(&cache, "a").await, issuer.fetches()), (Ok(()), 1));
+
+        issuer.set_key("b");
+        advance(Duration::from_secs(1)).await;
+        // Even the lookup that starts the refresh does not wait for it.
+        assert_eq!(find(&cache, "a").now_or_never(), Some(Ok(())));
+        sleep(Duration::from_secs(2)).await;
+
+        assert_eq!((find(&cache, "a").await, issuer.fetches()), (Err(KeyLookupError::Unknown), 2));
+        assert_eq!(find(&cache, "b").await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stale_keys_are_not_used_beyond_the_grace() {
+        let (issuer, cache) = Issuer::with("a");
+        assert_eq!(find(&cache, "a").await, Ok(()));
+
+        issuer.set_key("b");
+        advance(TTL + STALE_WHILE_REVALIDATE).await;
+
+        assert_eq!((find(&cache, "a").await, issuer.fetches()), (Err(KeyLookupError::Unknown), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_key_ids_do_not_flood_the_issuer() {
+        let (issuer, cache) = Issuer::with("a");
+        assert_eq!(find(&cache, "a").await, Ok(()));
+
         advance(MIN_REFRESH_INTERVAL).await;
         for number in 0..1_000 {
             assert_eq!(find(&cache, &number.to_string()).await, Err(KeyLookupError::Unknown));
         }
-        assert_eq!(issuer.asked(), 2);
-        issuer.has("b");
+        assert_eq!(issuer.fetches(), 2);
+
+        issuer.set_key("b");
         assert_eq!(find(&cache, "b").await, Err(KeyLookupError::Unknown));
         advance(MIN_REFRESH_INTERVAL).await;
-        assert_eq!((find(&cache, "b").await, issuer.asked()), (Ok(()), 3));
+        assert_eq!((find(&cache, "b").await, issuer.fetches()), (Ok(()), 3));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn known_keys_stay_good_while_the_issuer_cannot_be_reached_and_nobody_waits() {
+    async fn stale_keys_served_while_issuer_is_down() {
         let (issuer, cache) = Issuer::with("a");
-        assert!(find(&cache, "a").await.is_ok());
-        issuer.has("");
+        assert_eq!(find(&cache, "a").await, Ok(()));
+
+        issuer.set_key("");
         advance(TTL + STALE_WHILE_REVALIDATE).await;
-        assert_eq!((find(&cache, "a").await, issuer.asked()), (Ok(()), 2));
+        assert_eq!((find(&cache, "a").await, issuer.fetches()), (Ok(()), 2));
         advance(MIN_REFRESH_INTERVAL).await;
         for _ in 0..10 {
-            assert!(find(&cache, "a").now_or_never().is_some_and(|found| found.is_ok()));
+            assert_eq!(find(&cache, "a").now_or_never(), Some(Ok(())));
         }
-        issuer.has("b");
+
+        issuer.set_key("b");
         sleep(Duration::from_secs(2)).await;
-        assert_eq!((find(&cache, "a").await, issuer.asked()), (Err(KeyLookupError::Unknown), 3));
+        assert_eq!((find(&cache, "a").await, issuer.fetches()), (Err(KeyLookupError::Unknown), 3));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_any_keys_the_issuer_is_asked_every_second() {
+    async fn first_fetch_is_retried_after_a_second() {
         let (issuer, cache) = Issuer::with("");
         assert_eq!(find(&cache, "a").await, Err(KeyLookupError::Unavailable));
-        assert_eq!((find(&cache, "a").await, issuer.asked()), (Err(KeyLookupError::Unavailable), 1));
-        issuer.has("a");
+        assert_eq!((find(&cache, "a").await, issuer.fetches()), (Err(KeyLookupError::Unavailable), 1));
+
+        issuer.set_key("a");
         advance(INITIAL_RETRY_INTERVAL).await;
-        assert_eq!((find(&cache, "a").await, issuer.asked()), (Ok(()), 2));
+
+        assert_eq!((find(&cache, "a").await, issuer.fetches()), (Ok(()), 2));
     }
 }

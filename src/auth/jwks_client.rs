@@ -1,34 +1,64 @@
-//! Asks an issuer of tokens for its keys.
+//! Fetches the keys of a token issuer over HTTP.
+//!
+//! Control over the JWKS is the power to sign tokens, so it is fetched from where the configuration says, or from where the discovery
+//! document of that issuer says, and never over a connection that is less protected than the configured one.
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use http::header::ACCEPT;
+use http::{HeaderValue, Method, StatusCode};
+use reqwest::Request;
 use serde::Deserialize;
-use tokio::time::timeout;
 use url::Url;
 
 use super::jwks::Jwks;
 use crate::config::{Jwt, is_loopback};
-use crate::http_client::{ConnectConfig, Connector, TrustStoreError, connector};
+use crate::http_client::{ConnectConfig, HttpClient, HttpClientError};
 
-/// Where an issuer's keys are.
+/// Fetches the JWKS of one issuer. Clones share connections.
 #[derive(Debug, Clone)]
 pub(super) struct JwksClient {
-    name: String,
-    jwks_url: Option<Url>,
-    client: Client<Connector, Empty<Bytes>>,
+    issuer: String,
+    location: Location,
+    http: HttpClient,
 }
 
-/// How long it may take, discovery and keys each.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// The greatest document that is read, in bytes.
-const MAX_DOCUMENT: usize = 256 * 1024;
+/// Where the JWKS is.
+#[derive(Debug, Clone)]
+enum Location {
+    /// At this configured URL.
+    Jwks(Url),
+    /// Where the discovery document at this URL says.
+    Discovery(Url),
+}
 
-/// The part of a discovery document that is read (`OpenID` Connect Discovery 1.0, section 3).
+/// Why the keys of an issuer could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JwksError {
+    /// No connection, no response within the timeout, or a response that ended early.
+    #[error("the issuer cannot be reached")]
+    Transport(#[source] reqwest::Error),
+    #[error("the issuer answered with HTTP status {0}")]
+    Status(StatusCode),
+    #[error("the issuer's document has more than {MAX_DOCUMENT_BYTES} bytes")]
+    TooLarge,
+    #[error("the issuer's discovery document cannot be parsed")]
+    InvalidDiscovery(#[source] serde_json::Error),
+    #[error("the issuer's JWKS cannot be parsed")]
+    InvalidJwks(#[source] serde_json::Error),
+    #[error("the discovery document names another issuer")]
+    OtherIssuer,
+    #[error("the jwks_uri of the discovery document is not an https URL")]
+    UntrustedJwksUri,
+}
+
+/// Limit for each of the two documents.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
+/// `OpenID` Connect Discovery 1.0, section 4.
+const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
+
+/// The used part of a discovery document (`OpenID` Connect Discovery 1.0, section 3).
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
@@ -36,62 +66,62 @@ struct Metadata {
 }
 
 impl JwksClient {
-    /// The issuer of the configuration.
-    #[expect(clippy::disallowed_methods, reason = "nothing is written by it")]
-    pub(super) fn try_new(jwt: &Jwt) -> Result<Self, TrustStoreError> {
-        let straight = ConnectConfig::direct(&jwt.keys_from).with_roots(jwt.tls.as_ref());
-        let route = ConnectConfig { proxy: jwt.proxy.clone(), ..straight };
-        let client = Client::builder(TokioExecutor::new()).build(connector(&route, TIMEOUT)?);
-        Ok(Self { name: jwt.issuer.clone(), jwks_url: jwt.jwks_url.clone(), client })
-    }
-
-    /// Its keys; `None` when they cannot be had, which is logged.
-    pub(super) async fn keys(&self) -> Option<Jwks> {
-        let keys = self.try_keys().await;
-        if let Err(reason) = keys {
-            tracing::error!(reason, "the keys of the tokens' issuer cannot be had; those that are known stay in use");
-        }
-        keys.ok()
-    }
-
-    async fn try_keys(&self) -> Result<Jwks, &'static str> {
-        let url = match &self.jwks_url {
-            Some(url) => url.as_str().to_owned(),
-            None => self.discover().await?,
+    pub(super) fn try_new(jwt: &Jwt) -> Result<Self, HttpClientError> {
+        let location = match &jwt.jwks_url {
+            Some(url) => Location::Jwks(url.clone()),
+            None => Location::Discovery(discovery_url(&jwt.keys_from)),
         };
-        let document = self.get(&url).await?;
-        Jwks::parse(&document).ok_or("its set of keys cannot be read")
+        let direct = ConnectConfig::direct(&jwt.keys_from).with_roots(jwt.tls.as_ref());
+        let http = HttpClient::try_new(&ConnectConfig { proxy: jwt.proxy.clone(), ..direct }, TIMEOUT)?;
+        Ok(Self { issuer: jwt.issuer.clone(), location, http })
     }
 
-    async fn discover(&self) -> Result<String, &'static str> {
-        let document = self.get(&format!("{}/.well-known/openid-configuration", self.name.trim_end_matches('/'))).await?;
-        let metadata: Metadata = serde_json::from_slice(&document).map_err(|_| "its discovery document cannot be read")?;
-        if metadata.issuer != self.name {
-            return Err("its discovery document is about another issuer");
-        }
-        // Keys that anybody on the way could change prove nothing, and connections are made as they were for the document.
-        let leads = |url: &Url| match url.scheme() {
-            "https" => self.name.starts_with("https:"),
-            _ => self.name.starts_with("http:") && url.scheme() == "http" && is_loopback(url),
+    /// Fetches the keys, after the discovery document where no URL of the JWKS is configured.
+    pub(super) async fn fetch(&self) -> Result<Jwks, JwksError> {
+        let jwks_url = match &self.location {
+            Location::Jwks(url) => url.clone(),
+            Location::Discovery(url) => self.discover(url.clone()).await?,
         };
-        let is_trusted = Url::parse(&metadata.jwks_uri).is_ok_and(|url| leads(&url));
-        if is_trusted { Ok(metadata.jwks_uri) } else { Err("its discovery document leads to where keys cannot be trusted") }
+        Jwks::parse(&self.get(jwks_url).await?).map_err(JwksError::InvalidJwks)
     }
 
-    /// A document. Redirects are not followed: they would lead away from where trust was given to.
-    #[expect(clippy::disallowed_methods, reason = "nothing of the order system's is sent from here")]
-    async fn get(&self, url: &str) -> Result<Bytes, &'static str> {
-        let uri: Uri = url.parse().map_err(|_| "its address cannot be used")?;
-        let request = Request::get(uri).header("accept", "application/json").body(Empty::new());
-        let request = request.map_err(|_| "its address cannot be used")?;
-        let exchange = async {
-            let response = self.client.request(request).await.map_err(|_| "it cannot be reached")?;
-            if !response.status().is_success() {
-                return Err("its HTTP status is no success");
+    async fn discover(&self, url: Url) -> Result<Url, JwksError> {
+        let metadata: Metadata = serde_json::from_slice(&self.get(url).await?).map_err(JwksError::InvalidDiscovery)?;
+        if metadata.issuer != self.issuer {
+            return Err(JwksError::OtherIssuer);
+        }
+        // The document must not lead from https to plain http, nor from one loopback service to the network. From http to
+        // https is refused too: the client was built for the scheme of the issuer.
+        let is_trusted = |url: &Url| match url.scheme() {
+            "https" => self.issuer.starts_with("https:"),
+            "http" => self.issuer.starts_with("http:") && is_loopback(url),
+            _ => false,
+        };
+        Url::parse(&metadata.jwks_uri).ok().filter(is_trusted).ok_or(JwksError::UntrustedJwksUri)
+    }
+
+    async fn get(&self, url: Url) -> Result<Vec<u8>, JwksError> {
+        let mut request = Request::new(Method::GET, url);
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+
+        let mut response = self.http.send(request).await.map_err(JwksError::Transport)?;
+        if !response.status().is_success() {
+            return Err(JwksError::Status(response.status()));
+        }
+
+        let mut document = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| JwksError::Transport(error.without_url()))? {
+            if document.len() + chunk.len() > MAX_DOCUMENT_BYTES {
+                return Err(JwksError::TooLarge);
             }
-            let body = Limited::new(response.into_body(), MAX_DOCUMENT).collect().await;
-            body.map(http_body_util::Collected::to_bytes).map_err(|_| "its document broke off or is too large")
-        };
-        timeout(TIMEOUT, exchange).await.unwrap_or(Err("it does not answer in time"))
+            document.extend_from_slice(&chunk);
+        }
+        Ok(document)
     }
+}
+
+fn discovery_url(issuer: &Url) -> Url {
+    let mut url = issuer.clone();
+    url.set_path(&format!("{}{DISCOVERY_PATH}", issuer.path().trim_end_matches('/')));
+    url
 }

@@ -1,8 +1,8 @@
-//! Callers that are known by a token: a JWT that an issuer signed (RFC 7519, RFC 9068).
+//! Authentication with JWT bearer tokens of one issuer (RFC 7519, RFC 9068).
 //!
-//! Issuer, audience, expiry, not-before and algorithm are all required to be right; which algorithms are, says the
-//! configuration, and the kind of the key that the token names. The token says who the caller is, what they may do, and, where
-//! there are several, which upstream they belong to.
+//! Issuer, audience, expiry, not-before and signature algorithm are all checked. The algorithm must be one of the configured
+//! ones and fit the key that the token names. The claims name the principal, its scopes and, where there are several, its
+//! upstream.
 
 use aws_lc_rs::hmac;
 use futures_util::FutureExt;
@@ -14,109 +14,120 @@ use super::jwks_cache::{JwksCache, KeyLookupError};
 use super::jwks_client::JwksClient;
 use super::{AuthError, Principal};
 use crate::config::{Jwt, Secret};
-use crate::http_client::TrustStoreError;
+use crate::http_client::{HttpClientError, error_chain};
 use crate::metrics::Metrics;
 use crate::model::{Scope, Scopes, StrEnum, mask_personal_data};
 
-/// Callers with tokens of one issuer.
+/// Verifies the tokens of one issuer.
 #[derive(Debug)]
 pub struct JwtVerifier {
     keys: JwksCache,
     algorithms: Vec<Algorithm>,
-    /// Without the algorithm, which is that of the token once it is known to be allowed.
+    /// Without algorithms: each token is validated with its own one, after a check that it is permitted.
     validation: Validation,
     upstream: UpstreamBinding,
     scope_claim: String,
-    /// What labels of callers are made with.
+    /// HMAC key for the labels of principals in logs.
     label_key: hmac::Key,
 }
 
-/// Which upstream a caller belongs to.
+/// How a token is bound to an upstream.
 #[derive(Debug)]
 enum UpstreamBinding {
-    /// The only one.
+    /// Every token belongs to the only upstream.
     All(String),
-    /// The one that this claim names, out of these.
+    /// The claim names one of these upstreams.
     Claim { claim: String, upstreams: Vec<String> },
 }
 
 type Claims = Map<String, Value>;
 
-/// The longest token, in bytes.
-const MAX_TOKEN: usize = 8_192;
-/// The longest name of a caller, in bytes.
-const MAX_SUBJECT: usize = 255;
-/// How much the issuer's clock may differ from ours, in seconds.
-const LEEWAY: u64 = 5;
+const MAX_TOKEN_BYTES: usize = 8_192;
+const MAX_SUBJECT_BYTES: usize = 255;
+/// Permitted clock skew between the issuer and the gateway.
+const LEEWAY_SECONDS: u64 = 5;
+/// Length of the hash in a label: enough to distinguish principals in logs.
+const LABEL_HASH_BYTES: usize = 6;
 
-const MALFORMED: AuthError = AuthError::Invalid("The token is no signed JWT.");
+const TOO_LONG: AuthError = AuthError::Invalid("The token has more than 8192 bytes.");
+const MALFORMED: AuthError = AuthError::Invalid("The token is not a signed JWT.");
 
 impl JwtVerifier {
-    /// Tokens as the configuration wants them, for these upstreams; the secret is for labels in logs. Fetches the issuer's keys in the background.
+    /// A verifier for the configured issuer, and starts to fetch its keys in the background. `secret` makes the labels of
+    /// principals equal in all replicas.
     ///
     /// # Errors
-    /// When no https connection could ever be made.
+    /// [`HttpClientError`] when keys could never be fetched.
+    ///
+    /// # Panics
+    /// When there are several upstreams and no claim to choose one; the configuration does not permit that.
+    #[expect(clippy::expect_used, reason = "the configuration requires an upstream, and a claim where there are several")]
     pub fn try_new(
         jwt: &Jwt,
         secret: Option<&Secret>,
         upstreams: Vec<String>,
         metrics: Metrics,
-    ) -> Result<Self, TrustStoreError> {
-        let issuer = JwksClient::try_new(jwt)?;
+    ) -> Result<Self, HttpClientError> {
+        let client = JwksClient::try_new(jwt)?;
         let keys = JwksCache::new(Box::new(move || {
-            let (issuer, metrics) = (issuer.clone(), metrics.clone());
+            let (client, metrics) = (client.clone(), metrics.clone());
             async move {
-                let keys = issuer.keys().await;
-                metrics.keys_fetched(keys.is_some());
-                keys
+                let keys = client.fetch().await;
+                metrics.keys_fetched(keys.is_ok());
+                if let Err(error) = &keys {
+                    tracing::error!(
+                        reason = error_chain(error),
+                        "the keys of the token issuer cannot be fetched; cached keys stay in use"
+                    );
+                }
+                keys.ok()
             }
             .boxed()
         }));
         keys.refresh_in_background();
         let mut validation = Validation::default();
         validation.algorithms.clear();
-        validation.leeway = LEEWAY;
+        validation.leeway = LEEWAY_SECONDS;
         validation.validate_nbf = true;
         validation.set_issuer(&[&jwt.issuer]);
         validation.set_audience(&jwt.audience);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let upstream = match &jwt.upstream_claim {
             Some(claim) => UpstreamBinding::Claim { claim: claim.clone(), upstreams },
-            // The configuration has exactly one then, or it would not have been accepted.
-            None => UpstreamBinding::All(upstreams.into_iter().next().unwrap_or_default()),
+            None => UpstreamBinding::All(upstreams.into_iter().next().expect("at least one upstream is configured")),
         };
         let (algorithms, scope_claim) = (jwt.algorithms.clone(), jwt.scope_claim.clone());
         Ok(Self { keys, algorithms, validation, upstream, scope_claim, label_key: label_key(secret) })
     }
 
-    /// Who this token is about.
+    /// Verifies a token and returns the principal in its claims.
     pub(super) async fn authenticate(&self, token: &str) -> Result<Principal, AuthError> {
-        if token.len() > MAX_TOKEN {
-            return Err(AuthError::Invalid("The token has more than 8192 bytes."));
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TOO_LONG);
         }
         let header = decode_header(token).map_err(|_| MALFORMED)?;
         if !self.algorithms.contains(&header.alg) {
-            return Err(AuthError::Invalid("The token is signed with an algorithm that is not allowed."));
+            return Err(AuthError::Invalid("The token is signed with an algorithm that is not permitted."));
         }
-        // Whoever does not understand what is critical must not accept it (RFC 7515, section 4.1.11).
+        // A token with critical extensions must be rejected unless all are understood (RFC 7515, section 4.1.11).
         if header.crit.is_some() {
-            return Err(AuthError::Invalid("The token has critical extensions, and none is known here."));
+            return Err(AuthError::Invalid("The token has critical extensions, and none is supported here."));
         }
-        let key = self.keys.find(header.kid.as_deref(), header.alg).await.map_err(|missing| match missing {
-            KeyLookupError::Unknown => AuthError::Invalid("The token is signed with a key that its issuer does not have."),
+        let key = self.keys.find(header.kid.as_deref(), header.alg).await.map_err(|error| match error {
+            KeyLookupError::Unknown => AuthError::Invalid("The token is signed with a key that its issuer does not publish."),
             KeyLookupError::Unavailable => AuthError::Unavailable,
         })?;
         let mut validation = self.validation.clone();
         validation.algorithms = vec![header.alg];
         let token = decode::<Claims>(token, &key, &validation).map_err(|error| AuthError::Invalid(describe(error.kind())))?;
-        self.caller_of(&token.claims)
+        self.principal(&token.claims)
     }
 
-    fn caller_of(&self, claims: &Claims) -> Result<Principal, AuthError> {
-        let name = text(claims, "sub").filter(|name| !name.trim().is_empty() && name.len() <= MAX_SUBJECT);
+    fn principal(&self, claims: &Claims) -> Result<Principal, AuthError> {
+        let name = text(claims, "sub").filter(|name| !name.trim().is_empty() && name.len() <= MAX_SUBJECT_BYTES);
         let name = name.ok_or(AuthError::Invalid("The token's sub is empty or too long."))?;
-        // The library takes a list with the right issuer in it, too.
-        text(claims, "iss").ok_or(AuthError::Invalid("The token is of another issuer."))?;
+        // The library also accepts a list that contains the issuer; RFC 7519 does not permit one.
+        text(claims, "iss").ok_or(AuthError::Invalid("The token is from another issuer."))?;
         let upstream = match &self.upstream {
             UpstreamBinding::All(upstream) => upstream,
             UpstreamBinding::Claim { claim, upstreams } => {
@@ -127,31 +138,33 @@ impl JwtVerifier {
         Ok(Principal::new(name.to_owned(), self.label(name), upstream.clone(), scopes(claims.get(&self.scope_claim)), None))
     }
 
-    /// What a caller is called in logs. Some issuers know people by personal numbers or addresses, and those do not stand there;
-    /// but whoever is one person must not look like another.
-    fn label(&self, name: &str) -> String {
-        let masked = mask_personal_data(name);
-        if masked == name {
+    /// The principal's name in logs. A subject that looks like personal data (some issuers use personal numbers or e-mail
+    /// addresses) is masked, and a hash is added so that different principals stay distinguishable.
+    fn label(&self, subject: &str) -> String {
+        let masked = mask_personal_data(subject);
+        if masked == subject {
             return masked;
         }
-        let sign = hmac::sign(&self.label_key, name.as_bytes());
-        format!("{masked}#{}", hex::encode(sign.as_ref().get(..6).unwrap_or_default()))
+        let mut hash = hex::encode(hmac::sign(&self.label_key, subject.as_bytes()));
+        hash.truncate(2 * LABEL_HASH_BYTES);
+        format!("{masked}#{hash}")
     }
 }
 
-/// With a secret all replicas give a caller the same label, and after a restart too.
+/// With a secret, labels are the same in all replicas and after a restart. Without one, they are those of this process.
 fn label_key(secret: Option<&Secret>) -> hmac::Key {
-    let random = || Uuid::new_v4().as_bytes().to_vec();
-    let bytes = secret.map_or_else(random, |secret| secret.with(|text| text.as_bytes().to_vec()));
-    hmac::Key::new(hmac::HMAC_SHA256, &bytes)
+    match secret {
+        Some(secret) => secret.with(|text| hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes())),
+        None => hmac::Key::new(hmac::HMAC_SHA256, Uuid::new_v4().as_bytes()),
+    }
 }
 
 fn text<'c>(claims: &'c Claims, name: &str) -> Option<&'c str> {
     claims.get(name).and_then(Value::as_str)
 }
 
-/// Scopes stand in a text with spaces between them (RFC 8693, section 4.2) or, with some issuers, in a list. Those of others
-/// say nothing here.
+/// The scopes of a claim: separated by spaces (RFC 8693, section 4.2) or, with some issuers, in an array. Scopes of other
+/// services are ignored.
 fn scopes(claim: Option<&Value>) -> Scopes {
     match claim {
         Some(Value::String(text)) => text.split(' ').filter_map(Scope::parse).collect(),
@@ -164,10 +177,10 @@ fn describe(error: &jsonwebtoken::errors::ErrorKind) -> &'static str {
     use jsonwebtoken::errors::ErrorKind;
     match error {
         ErrorKind::ExpiredSignature => "The token has expired.",
-        ErrorKind::ImmatureSignature => "The token is not good yet.",
-        ErrorKind::InvalidIssuer => "The token is of another issuer.",
+        ErrorKind::ImmatureSignature => "The token is not valid yet.",
+        ErrorKind::InvalidIssuer => "The token is from another issuer.",
         ErrorKind::InvalidAudience => "The token is for another audience.",
-        ErrorKind::InvalidSignature => "The token's signature is wrong.",
+        ErrorKind::InvalidSignature => "The signature of the token is invalid.",
         ErrorKind::MissingRequiredClaim(_) => "The token lacks one of exp, iss, aud and sub.",
         _ => "The token cannot be accepted.",
     }

@@ -1,4 +1,4 @@
-//! Whoever makes a request.
+//! The authenticated caller of a request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::model::Scopes;
 use crate::resilience::RateLimit;
 
-/// Somebody who is known, and what they may do. Cheap to clone.
+/// An authenticated client with its permissions. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Principal(Arc<Facts>);
+pub struct Principal(Arc<Inner>);
 
 #[derive(Debug)]
-struct Facts {
+struct Inner {
     name: String,
     label: String,
     upstream: String,
@@ -20,47 +20,46 @@ struct Facts {
 }
 
 impl Principal {
-    /// Somebody with this name, who is called by a label in logs, bound to an upstream. With a rate, all of their requests
-    /// together keep to it.
+    /// A principal that logs show as `label` and whose requests go to `upstream`. A rate limit holds for all clones together.
     #[must_use]
     pub fn new(name: String, label: String, upstream: String, scopes: Scopes, rate: Option<RateLimit<()>>) -> Self {
-        Self(Arc::new(Facts { name, label, upstream, scopes, rate }))
+        Self(Arc::new(Inner { name, label, upstream, scopes, rate }))
     }
 
-    /// Anybody, who may do everything.
+    /// The principal of all requests where authentication is off. It has every scope.
     #[must_use]
     pub fn anonymous(upstream: &str) -> Self {
         Self::new("anonymous".to_owned(), "anonymous".to_owned(), upstream.to_owned(), Scopes::all(), None)
     }
 
-    /// By which they are told apart.
+    /// The unique name: that of the configured client, or the subject of the token.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What they are called in logs: the name, unless it could be a personal number or an address.
+    /// The name in logs. It differs from [`Self::name`] where that could be personal data.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.0.label
     }
 
-    /// Name of the upstream that all of their requests are for.
+    /// Name of the upstream that all requests of the principal go to.
     #[must_use]
     pub fn upstream(&self) -> &str {
         &self.0.upstream
     }
 
-    /// What they may do.
+    /// What the principal may do.
     #[must_use]
     pub fn scopes(&self) -> Scopes {
         self.0.scopes
     }
 
-    /// Takes one of the requests that they may make.
+    /// Takes one request from the principal's rate limit, if there is one.
     ///
     /// # Errors
-    /// When they have made too many: the time until there is another.
+    /// The time until the next request is permitted.
     pub fn acquire_rate_permit(&self) -> Result<(), Duration> {
         self.0.rate.as_ref().map_or(Ok(()), |rate| rate.acquire(&()))
     }

@@ -15,7 +15,7 @@ use crate::auth::{ApiKeys, Authentication, JwtVerifier, Principal};
 use crate::backend::{Backend, Coalescing};
 use crate::config::{self, AuthMode, Config, Secret};
 use crate::idempotency::MarkerSigner;
-use crate::legacy::client::{Client, TransportError};
+use crate::legacy::client::Client;
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::ops::Readiness;
 use crate::resilience::RateLimit;
@@ -175,7 +175,7 @@ fn authentication(config: &Config, metrics: &Metrics) -> Result<Authentication, 
         AuthMode::Jwt(jwt) => {
             let upstreams = config.upstreams.keys().cloned().collect();
             let tokens = JwtVerifier::try_new(jwt, config.server.secret.as_ref(), upstreams, metrics.clone());
-            Ok(Authentication::Jwt(Box::new(tokens.map_err(TransportError::from)?)))
+            Ok(Authentication::Jwt(Box::new(tokens?)))
         }
     }
 }

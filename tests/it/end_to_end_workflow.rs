@@ -119,6 +119,6 @@ async fn a_day(gateway: &Gateway) {
 }
 
 async fn legacy_xml(url: &str) -> String {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = crate::support::http_client().build().expect("a client");
     client.get(url).send().await.expect("an answer").text().await.expect("a document")
 }

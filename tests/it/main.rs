@@ -5,6 +5,7 @@
     clippy::panic,
     reason = "a test ends where something is not as it should be"
 )]
+#![expect(clippy::disallowed_methods, reason = "tests are HTTP clients of the gateway and read their own environment")]
 
 mod answers;
 mod api_guide;

@@ -82,7 +82,7 @@ async fn what_the_environment_says_about_proxies_is_not_heard() {
         let mut program = Program::start(&["serve"], &settings);
         let listening: serde_json::Value = serde_json::from_str(&program.line_with("listening").await).expect("a JSON line");
         let api = listening["listen"].as_str().expect("an address");
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = crate::support::http_client().build().expect("a client");
         let answer = client.get(format!("http://{api}{ORDER}")).send().await.expect("an answer");
         assert_eq!(answer.status(), 200);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::civil::Date;
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use tjansteguiden_gateway::auth::{Authentication, Principal};
 use tjansteguiden_gateway::backend::{Backend, Items, RequestContext, Result, Snapshot, WriteResult};
 use tjansteguiden_gateway::idempotency::MarkerSigner;
@@ -113,7 +113,7 @@ async fn a_write_in_which_the_gateway_breaks_may_have_happened() {
     let breaking = Arc::new(Breaking { memory: Memory::seeded(10), writes: AtomicUsize::default() });
     let address = gateway(&breaking).await;
     let url = |order: u64| format!("http://{address}/orders/{order}");
-    let client = Client::builder().no_proxy().build().expect("a client");
+    let client = crate::support::http_client().build().expect("a client");
     let (change, message) = (r#"{"status":"received"}"#, r#"{"type":"log","text":"hej"}"#);
     let patch = |order| client.patch(format!("{}/status", url(order))).body(change);
     let patch_if = |order| patch(order).header("if-match", "*");

@@ -14,7 +14,7 @@ const SETTINGS: [(&str, &str); 5] = [
 ];
 
 async fn get(url: &str) -> Option<(u16, String)> {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = crate::support::http_client().build().expect("a client");
     let response = client.get(url).send().await.ok()?;
     Some((response.status().as_u16(), response.text().await.ok()?))
 }
@@ -71,7 +71,7 @@ async fn a_log_that_nobody_reads_stops_nobody() {
     let line = program.line_with("listening").await;
     let url = |name| format!("http://{}", member(&line, name).as_str().expect("an address"));
     let (api, ops) = (url("listen"), url("ops_listen"));
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = crate::support::http_client().build().expect("a client");
     // More than the pipe and the queue hold.
     let work = async || {
         for _ in 0..1_500 {
@@ -113,7 +113,7 @@ async fn lists_that_are_broken_off_at_the_end_have_their_lines_in_the_log() {
     let mut program = Program::start_after(first_core, &settings);
     let line = program.line_with("listening").await;
     let url = format!("http://{}/orders?since=2016-03-14", member(&line, "listen").as_str().expect("an address"));
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = crate::support::http_client().build().expect("a client");
     let lists = futures_util::future::join_all((0..LISTS).map(|_| client.get(&url).send())).await;
     assert!(lists.iter().flatten().all(|list| list.status() == 200));
     program.terminate().await;

@@ -47,7 +47,7 @@ struct Met {
 /// connection for each request.
 async fn work(client: usize, place: &Mutex<String>, is_over: &AtomicBool, met: &Met) {
     let kept = if client.is_multiple_of(2) { usize::MAX } else { 0 };
-    let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(kept).build().expect("a client");
+    let http = crate::support::http_client().pool_max_idle_per_host(kept).build().expect("a client");
     for number in 0.. {
         if is_over.load(Ordering::SeqCst) {
             return;

@@ -17,7 +17,7 @@ impl Simulator {
     }
 
     async fn ask(&self, query: &str) -> (u16, String) {
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let client = crate::support::http_client().build().expect("a client");
         let response = client.get(format!("{}?{query}", self.url)).send().await.expect("an answer");
         (response.status().as_u16(), response.text().await.expect("a document"))
     }

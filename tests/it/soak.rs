@@ -24,7 +24,8 @@ struct Taken {
 async fn taken(process: u32, ops: &str) -> Taken {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-    let metrics = reqwest::get(format!("http://{ops}/metrics")).await.expect("an answer").text().await.expect("a text");
+    let metrics = crate::support::http_client().build().expect("a client");
+    let metrics = metrics.get(format!("http://{ops}/metrics")).send().await.expect("an answer").text().await.expect("a text");
     let tasks = metrics.lines().find_map(|line| line.strip_prefix("runtime_alive_tasks ")).expect("a gauge");
     Taken {
         kib: kib.trim().trim_end_matches(" kB").parse().expect("a number"),
@@ -34,7 +35,7 @@ async fn taken(process: u32, ops: &str) -> Taken {
 }
 
 async fn work(client: u64, url: &str, until: Instant) -> u64 {
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build().expect("a client");
+    let http = crate::support::http_client().timeout(Duration::from_secs(3)).build().expect("a client");
     let mut done = 0;
     while Instant::now() < until {
         let dice = random(client * 1_000_000 + done);

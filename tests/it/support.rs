@@ -49,6 +49,15 @@ pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it should have come long ago")
 }
 
+/// A client of the gateway, which uses no proxy. Its TLS configuration trusts nothing: the tests speak TLS through rustls, but
+/// `reqwest` needs one, because the process has no default crypto provider.
+pub(crate) fn http_client() -> reqwest::ClientBuilder {
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+    let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls)
+}
+
 /// Whether the tests run over the provider dialect: `TEST_DIALECT=provider`. What they ask of the order system is told in the
 /// words of the network dialect all the same.
 #[expect(clippy::disallowed_methods, reason = "this is about the tests, not about what they test")]

@@ -66,7 +66,7 @@ impl Gateway {
         let stop = CancellationToken::new();
         let api = tokio::spawn(app.api.run(stop.clone().cancelled_owned()));
         let tasks = [api, tokio::spawn(app.ops.run(std::future::pending()))];
-        let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let client = super::http_client().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         Self { address, ops, client, fresh: Mutex::new(app.reload_task), stop, tasks }
     }
 
