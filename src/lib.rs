@@ -36,7 +36,7 @@
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config` |
 //! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `telemetry` |
-//! | [`commands`] | composition: one file per command | `auth`, `backend`, `config`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
+//! | [`commands`] | composition: one file per command | `auth`, `backend`, `config`, `http_client`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
 //!
 //! # Glossary
 //!

@@ -48,12 +48,12 @@ impl ApiKeys {
 
         match owners.as_slice() {
             [principal] => Ok((*principal).clone()),
-            [] => Err(AuthError::Invalid("The key is not known.")),
+            [] => Err(AuthError::Invalid("The API key is not known.")),
             // The configuration rejects this at start, but a reloaded file may introduce it. Either client's scopes would be
             // a guess.
             [one, other, ..] => {
                 tracing::error!(client = one.name(), other = other.name(), "two clients have the same API key; it is refused");
-                Err(AuthError::Invalid("The key belongs to more than one client."))
+                Err(AuthError::Invalid("The API key belongs to more than one client."))
             }
         }
     }

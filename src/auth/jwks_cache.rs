@@ -54,7 +54,7 @@ struct State {
 /// Why there is no key to verify a token with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum KeyLookupError {
-    #[error("the issuer has no such key")]
+    #[error("the issuer does not publish this key")]
     Unknown,
     #[error("the keys of the issuer have not been fetched yet")]
     Unavailable,

@@ -1,7 +1,7 @@
 //! Fetches the keys of a token issuer over HTTP.
 //!
-//! Control over the JWKS is the power to sign tokens, so it is fetched from where the configuration says, or from where the discovery
-//! document of that issuer says, and never over a connection that is less protected than the configured one.
+//! An attacker who can change the JWKS can sign tokens. So it is fetched only from the configured URL or from the one in the
+//! issuer's discovery document, never over plain HTTP to another machine, and redirects are not followed.
 
 use std::time::Duration;
 
@@ -26,9 +26,9 @@ pub(super) struct JwksClient {
 /// Where the JWKS is.
 #[derive(Debug, Clone)]
 enum Location {
-    /// At this configured URL.
+    /// At this URL, which is configured.
     Jwks(Url),
-    /// Where the discovery document at this URL says.
+    /// At the URL that the discovery document at this URL contains.
     Discovery(Url),
 }
 

@@ -53,8 +53,8 @@ const TOO_LONG: AuthError = AuthError::Invalid("The token has more than 8192 byt
 const MALFORMED: AuthError = AuthError::Invalid("The token is not a signed JWT.");
 
 impl JwtVerifier {
-    /// A verifier for the configured issuer, and starts to fetch its keys in the background. `secret` makes the labels of
-    /// principals equal in all replicas.
+    /// Makes a verifier for the configured issuer, and starts fetching its keys in the background. `secret` makes the labels
+    /// of principals equal in all replicas.
     ///
     /// # Errors
     /// [`HttpClientError`] when keys could never be fetched.

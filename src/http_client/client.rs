@@ -105,3 +105,104 @@ pub(crate) fn error_chain(error: &(dyn StdError + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+    use reqwest::Method;
+    use rustls::crypto::CryptoProvider;
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use url::Url;
+
+    use super::*;
+    use crate::config::{Config, Reload};
+    use crate::tls::{CertChain, ClientIdentity, Key};
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    async fn respond(mut stream: impl AsyncRead + AsyncWrite + Unpin, response: &str) {
+        let mut request = [0; 4096];
+        let length = stream.read(&mut request).await.unwrap();
+        assert!(length > 0 && !request.starts_with(b"CONNECT"));
+        stream.write_all(response.as_bytes()).await.unwrap();
+    }
+
+    async fn listen(scheme: &str) -> (TcpListener, Url) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, format!("{scheme}://localhost:{port}/path-of-the-url").parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn redirects_are_not_followed() {
+        let (listener, url) = listen("http").await;
+        let client = HttpClient::try_new(&ConnectConfig::direct(&url), TIMEOUT).unwrap();
+
+        let server = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            respond(stream, "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").await;
+        };
+        let (response, ()) = tokio::join!(client.send(Request::new(Method::GET, url)), server);
+
+        assert_eq!(response.unwrap().status(), 302);
+    }
+
+    #[tokio::test]
+    async fn errors_do_not_contain_the_url() {
+        let (listener, url) = listen("http").await;
+        drop(listener);
+        let client = HttpClient::try_new(&ConnectConfig::direct(&url), TIMEOUT).unwrap();
+
+        let error = client.send(Request::new(Method::GET, url)).await.unwrap_err();
+
+        let text = error_chain(&error);
+        assert!(error.is_connect() && !text.contains("path-of-the-url") && text.contains("refused"), "{text}");
+    }
+
+    #[test]
+    fn no_process_wide_crypto_provider_is_installed() {
+        let url = "http://localhost".parse().unwrap();
+
+        HttpClient::try_new(&ConnectConfig::direct(&url), TIMEOUT).unwrap();
+
+        assert!(CryptoProvider::get_default().is_none());
+    }
+
+    /// A self-signed certificate, and the TLS of a server that presents it.
+    fn certificate() -> (String, TlsAcceptor) {
+        let key = KeyPair::generate().unwrap();
+        let pem = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+        let chain = CertChain::parse(pem.as_bytes()).unwrap();
+        let identity = ClientIdentity::try_new(chain, Key::parse(key.serialize_pem().as_bytes()).unwrap()).unwrap();
+        (pem, TlsAcceptor::from(Arc::new(tls::server(identity, None).unwrap())))
+    }
+
+    #[tokio::test]
+    async fn reloaded_tls_configuration_is_used() {
+        let ((trusted_at_first, _), (pem, acceptor)) = (certificate(), certificate());
+        let ca_file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(ca_file.path(), trusted_at_first).unwrap();
+        let (listener, url) = listen("https").await;
+        let config = [("URL", url.as_str()), ("API_USER", "1"), ("CA_FILE", ca_file.path().to_str().unwrap())];
+        let config = config.map(|(name, value)| (format!("GATEWAY__UPSTREAMS__DEFAULT__{name}"), value.to_owned()));
+        let tls = Config::load(None, config).unwrap().upstreams["default"].tls.clone().unwrap();
+        let client = HttpClient::try_new(&ConnectConfig::direct(&url).with_roots(Some(&tls)), TIMEOUT).unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    respond(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+                }
+            }
+        });
+        let get = async || client.send(Request::new(Method::GET, url.clone())).await;
+        assert!(get().await.unwrap_err().is_connect());
+
+        std::fs::write(ca_file.path(), pem).unwrap();
+        tls.reload();
+        tls.reload();
+
+        assert_eq!(get().await.unwrap().status(), 204);
+    }
+}
