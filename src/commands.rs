@@ -1,4 +1,4 @@
-//! The commands: composition only.
+//! The commands of the program. They only put the other modules together.
 
 pub mod demo;
 pub mod keygen;
@@ -11,33 +11,30 @@ mod shutdown_signal;
 
 use std::process::ExitCode;
 
-/// Why a command ends early.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The configuration cannot be used.
+    /// The configuration is not valid.
     #[error(transparent)]
-    Configuration(#[from] crate::config::Faults),
-    /// There is nothing to be a gateway to.
-    #[error("no order system is configured")]
-    NoUpstream,
-    /// The order system could never be connected to.
+    Configuration(#[from] crate::config::ConfigErrors),
+    /// No upstream can be called.
     #[error(transparent)]
     Transport(#[from] crate::legacy::client::TransportError),
-    /// The keys of the token issuer could never be fetched.
+    /// The keys of the token issuer cannot be fetched.
     #[error(transparent)]
     HttpClient(#[from] crate::http_client::HttpClientError),
-    /// A socket or a file does not do what it should.
+    /// A socket or a stream failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
 impl CommandError {
-    /// 2 for what the configuration is to blame for, else 1.
+    /// 2 for a configuration that is not valid, else 1.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(2),
-            Self::NoUpstream | Self::Transport(_) | Self::HttpClient(_) | Self::Io(_) => ExitCode::FAILURE,
+            Self::Transport(_) | Self::HttpClient(_) | Self::Io(_) => ExitCode::FAILURE,
         }
     }
 }

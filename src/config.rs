@@ -1,10 +1,11 @@
-//! The configuration: a TOML file with environment variables over it.
+//! The configuration: a TOML file, overridden by environment variables.
 //!
-//! `upstreams.default.url` in the file is `GATEWAY__UPSTREAMS__DEFAULT__URL` in the environment, which wins; lists are
-//! comma-separated there. A key whose value is secret may end in `_file` instead and then names a file. Everything is
-//! checked at start, and every fault is told at once: unknown keys, missing ones, values that do not fit.
+//! `upstreams.default.url` in the file is `GATEWAY__UPSTREAMS__DEFAULT__URL` in the environment, where lists are
+//! comma-separated. A secret can be given in a file whose path is in the key with the suffix `_file`. Everything is validated
+//! at start, and all errors are reported together: unknown keys, missing keys and invalid values.
 
 mod auth;
+mod error;
 mod log;
 mod reload;
 mod secret;
@@ -14,10 +15,10 @@ mod tls;
 mod upstream;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 
 pub use auth::{Auth, AuthMode, Client, Jwt, KeyHash, hash_of_key};
+pub use error::{ConfigError, ConfigErrors, FileError, InvalidValue};
 pub use log::{Log, LogFormat};
 pub use reload::{Contents, Loaded, Reload, ReloadOutcome};
 pub use secret::Secret;
@@ -27,55 +28,42 @@ pub use upstream::{Dialect, Upstream};
 
 use settings::Settings;
 
-/// Everything that can be configured.
+/// A valid configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Section `server`: the gateway's own sockets.
     pub server: Server,
-    /// Section `auth`: who may call.
+    /// Section `auth`: authentication of clients.
     pub auth: Auth,
     /// Section `log`.
     pub log: Log,
-    /// Sections `upstreams.<name>`: the order systems.
+    /// Sections `upstreams.<name>`: at least one.
     pub upstreams: BTreeMap<String, Upstream>,
 }
 
-/// Every fault of a configuration, each with its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(Vec<String>);
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration cannot be used:")?;
-        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
-    }
-}
-
-impl std::error::Error for Faults {}
-
 impl Config {
-    /// Reads the file, if there is one, and lays the environment over it.
+    /// Reads the file, if there is one, and overrides it by the environment.
     ///
     /// # Errors
-    /// All faults at once.
-    pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Faults> {
+    /// All errors together.
+    pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
         let mut settings = Settings::load(file, environment);
         let server = Server::read(&mut settings);
         let names = settings.names_below("upstreams");
         let auth = Auth::read(&mut settings, &names);
         let log = Log::read(&mut settings);
         let mut upstreams = BTreeMap::new();
-        for name in names {
-            if let Some(upstream) = Upstream::read(&mut settings, &name) {
-                upstreams.insert(name, upstream);
+        for name in &names {
+            if let Some(upstream) = Upstream::read(&mut settings, name) {
+                upstreams.insert(name.clone(), upstream);
             }
         }
-        let config = Self { server, auth, log, upstreams };
-        config.check(&mut settings);
-        settings.finish().map(|()| config).map_err(Faults)
+        check_across_sections(&mut settings, &server, auth.as_ref(), names.len());
+
+        settings.finish(auth.map(|auth| Self { server, auth, log, upstreams }))
     }
 
-    /// Everything that is to be read anew when its files change.
+    /// All values that come from files and are reloaded when these change.
     #[must_use]
     pub fn reloads(&self) -> Vec<Box<dyn Reload>> {
         let mut reloads: Vec<Box<dyn Reload>> = Vec::new();
@@ -96,31 +84,27 @@ impl Config {
         reloads.extend(upstreams.map(|tls| Box::new(tls) as Box<dyn Reload>));
         reloads
     }
+}
 
-    /// What no section can tell alone.
-    fn check(&self, settings: &mut Settings) {
-        let upstreams = settings.names_below("upstreams").len();
-        if upstreams == 0 {
-            let url =
-                "is missing: the address of the order system, such as https://portal.example/admin/edit/services/plain/orders";
-            settings.fault("upstreams.default.url", url);
-            settings.fault("upstreams.default.api_user", "is missing: the user that the order system knows the gateway by");
-        }
-        if self.server.listen == self.server.ops_listen && self.server.listen.port() != 0 {
-            settings.fault("server.ops_listen", "is the same as server.listen: probes need a port of their own");
-        }
-        let knows_nobody = matches!(self.auth.mode, AuthMode::None);
-        if knows_nobody && upstreams > 1 {
-            settings.fault(
-                "auth.mode",
-                "is none, which leaves nothing to tell by which of several upstreams a caller means: configure one upstream",
-            );
-        }
-        if knows_nobody && !self.auth.allow_unauthenticated && !self.server.listen.ip().is_loopback() {
-            settings.fault(
-                "auth.allow_unauthenticated",
-                "must be true when auth.mode is none and server.listen is reachable from other machines: whoever reaches the gateway acts with its credential and IP address",
-            );
-        }
+/// Reports what no section can check alone.
+fn check_across_sections(settings: &mut Settings, server: &Server, auth: Option<&Auth>, upstreams: usize) {
+    if upstreams == 0 {
+        let example = "the URL of the upstream, such as https://portal.example/admin/edit/services/plain/orders";
+        settings.report("upstreams.default.url", InvalidValue::Missing(example.into()));
+        settings.report("upstreams.default.api_user", InvalidValue::Missing(upstream::API_USER.into()));
+    }
+    if server.listen == server.ops_listen && server.listen.port() != 0 {
+        let reason = "is the same as server.listen: probes need a port of their own";
+        settings.report("server.ops_listen", InvalidValue::Conflict(reason.into()));
+    }
+    let Some(Auth { mode: AuthMode::None, allow_unauthenticated }) = auth else { return };
+    if upstreams > 1 {
+        let reason = "is none, which does not say which upstream a request is for: configure one upstream";
+        settings.report("auth.mode", InvalidValue::Conflict(reason.into()));
+    }
+    if !allow_unauthenticated && !server.listen.ip().is_loopback() {
+        let reason = "must be true when auth.mode is none and server.listen is reachable from other machines: \
+                      anyone who can reach the gateway acts with its credential and IP address";
+        settings.report("auth.allow_unauthenticated", InvalidValue::Conflict(reason.into()));
     }
 }

@@ -1,4 +1,4 @@
-//! `demo`: the gateway in front of a simulated order system, with nothing to configure.
+//! `demo`: the gateway in front of a simulated legacy system, without configuration.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use super::serve::App;
 use super::{CommandError, simulate};
 use crate::config::{Auth, Config, Dialect, Log, Server, Upstream};
 
-/// A gateway with everything behind it. The data are invented and gone when it stops.
+/// Options of the demonstration. Its data are invented, and changes are lost when it stops.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Address and port of the API
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Address and port of the probes
+    /// Address and port of probes and metrics
     #[arg(long, default_value = "127.0.0.1:8081")]
     pub ops_listen: SocketAddr,
-    /// Address and port of the simulated order system; port 0 takes one that is free
+    /// Address and port of the simulated legacy system; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0")]
     pub legacy_listen: SocketAddr,
 }
@@ -27,10 +27,10 @@ pub struct Options {
 const API_USER: &str = "1234";
 const LEGACY_PATH: &str = "/admin/edit/services/plain/orders";
 
-/// Serves until a signal asks to stop.
+/// Serves until a signal stops it.
 ///
 /// # Errors
-/// When it cannot start.
+/// When it cannot start: a port is in use, for example.
 pub async fn run(options: Options) -> Result<(), CommandError> {
     let legacy = simulate::Options {
         listen: options.legacy_listen,
@@ -47,9 +47,9 @@ pub async fn run(options: Options) -> Result<(), CommandError> {
     let app = App::build(&configuration(&options, &legacy_url)?).await?;
     println!("{}", welcome(app.api.address(), app.ops.address(), &legacy_url));
     let legacy = tokio::spawn(legacy.run(std::future::pending()));
-    let ended = app.run().await;
+    let result = app.run().await;
     legacy.abort();
-    ended
+    result
 }
 
 fn configuration(options: &Options, legacy_url: &str) -> Result<Config, CommandError> {
@@ -57,7 +57,7 @@ fn configuration(options: &Options, legacy_url: &str) -> Result<Config, CommandE
     let server = Server {
         listen: options.listen,
         ops_listen: options.ops_listen,
-        // Nobody needs time to notice that a demonstration is over.
+        // There is no load balancer that must notice that the gateway is not ready.
         drain_delay: Duration::ZERO,
         ..Server::default()
     };
@@ -68,12 +68,12 @@ fn configuration(options: &Options, legacy_url: &str) -> Result<Config, CommandE
 fn welcome(api: SocketAddr, ops: SocketAddr, legacy_url: &str) -> String {
     format!(
         "
-The gateway runs, in front of an order system with invented data: orders from March to December 2016, and one of today.
+The gateway is running in front of a legacy system with invented data: orders from March to December 2016, and one of today.
 
   Swagger UI        http://{api}/swagger-ui/
   OpenAPI document  http://{api}/openapi.json
-  probes            http://{ops}/readyz
-  order system      {legacy_url}
+  readiness probe   http://{ops}/readyz
+  legacy system     {legacy_url}
 
 Try it:
 

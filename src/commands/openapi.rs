@@ -1,4 +1,4 @@
-//! `openapi`: prints the description of the API.
+//! `openapi`: prints the OpenAPI document.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::CommandError;
 use crate::rest::openapi::{document, to_json, to_yaml};
 
-/// The form of the document.
+/// Output format.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Format {
     /// JSON.
@@ -16,10 +16,10 @@ pub enum Format {
     Yaml,
 }
 
-/// Prints the document of a gateway at the root.
+/// Prints the document for a gateway without a base path.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// When standard output cannot be written, other than a closed pipe.
 pub fn run(format: Format) -> Result<(), CommandError> {
     let document = document("/");
     let text = match format {
@@ -27,7 +27,7 @@ pub fn run(format: Format) -> Result<(), CommandError> {
         Format::Yaml => to_yaml(&document),
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
+        // As with `| head`, which closes the pipe when it has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }

@@ -1,71 +1,77 @@
-//! What is made of files stays what they hold.
+//! Background task that reloads secrets, keys and certificates when their files change.
 
 use std::time::Duration;
 
 use crate::config::{Reload, ReloadOutcome};
 use crate::metrics::Metrics;
 
-/// Values that are made of files, and what came of reading them last.
+/// The values that come from files.
 #[derive(Debug)]
 pub struct ReloadTask {
-    values: Vec<(Box<dyn Reload>, ReloadOutcome)>,
+    values: Vec<WatchedValue>,
     metrics: Metrics,
 }
 
+#[derive(Debug)]
+struct WatchedValue {
+    value: Box<dyn Reload>,
+    /// The last outcome other than `Pending`, to log each rejection once and not at every poll.
+    last: ReloadOutcome,
+}
+
+/// Reading a few small files costs next to nothing, and an operator who replaces a certificate waits for it.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
 impl ReloadTask {
+    /// Ignores values that do not come from files.
     pub(super) fn new(values: Vec<Box<dyn Reload>>, metrics: Metrics) -> Self {
-        Self {
-            values: values
-                .into_iter()
-                .filter(|value| value.has_files())
-                .map(|value| (value, ReloadOutcome::Unchanged))
-                .collect(),
-            metrics,
-        }
+        let values = values.into_iter().filter(|value| value.has_files());
+        let values = values.map(|value| WatchedValue { value, last: ReloadOutcome::Unchanged }).collect();
+        Self { values, metrics }
     }
 
-    /// Reads the files of all of them once, and says what has changed since the last time.
-    pub fn look(&mut self) {
-        for (value, last) in &mut self.values {
-            let (key, reread) = (value.key(), value.reload());
-            if reread == ReloadOutcome::Pending {
-                // Whether it can be used is not known yet.
+    /// Polls all files once, and logs what has changed since the last poll.
+    pub fn poll(&mut self) {
+        for WatchedValue { value, last } in &mut self.values {
+            let (key, outcome) = (value.key(), value.reload());
+            if outcome == ReloadOutcome::Pending {
+                // Whether the new contents can be used is not known before the next poll.
                 continue;
             }
-            self.metrics.file_is_usable(key, !matches!(reread, ReloadOutcome::Rejected(_)));
-            match &reread {
-                ReloadOutcome::Reloaded => tracing::info!(key, "a file was read anew"),
-                ReloadOutcome::Rejected(misfit) if reread != *last => {
-                    tracing::error!(key, misfit, "a file cannot be used; what was read before stays in use");
+            self.metrics.file_is_usable(key, !matches!(outcome, ReloadOutcome::Rejected(_)));
+            match &outcome {
+                ReloadOutcome::Reloaded => tracing::info!(key, "a file was reloaded"),
+                ReloadOutcome::Rejected(errors) if outcome != *last => {
+                    let misfit = errors.to_line();
+                    tracing::error!(key, misfit, "a file cannot be used; the previous value stays in use");
                 }
                 ReloadOutcome::Rejected(_) | ReloadOutcome::Pending | ReloadOutcome::Unchanged => {}
             }
-            *last = reread;
+            *last = outcome;
         }
     }
 
-    /// Goes on looking, for ever.
+    /// Polls until the task is aborted.
     pub(super) async fn run(mut self) {
-        /// Looking costs next to nothing, and whoever swaps a certificate waits for it.
-        const PAUSE: Duration = Duration::from_secs(1);
         loop {
-            self.look();
-            tokio::time::sleep(PAUSE).await;
+            self.poll();
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use parking_lot::Mutex;
 
     use super::*;
+    use crate::config::ConfigErrors;
 
-    /// Files of which the looks come to this, one after the other.
+    /// A value whose polls have these outcomes, one after the other.
     #[derive(Debug)]
-    struct Looks(Mutex<Vec<ReloadOutcome>>);
+    struct Scripted(Mutex<Vec<ReloadOutcome>>);
 
-    impl Reload for Looks {
+    impl Reload for Scripted {
         fn key(&self) -> &'static str {
             "server.secret"
         }
@@ -75,31 +81,32 @@ mod tests {
         }
 
         fn reload(&self) -> ReloadOutcome {
-            self.0.lock().unwrap().remove(0)
+            self.0.lock().remove(0)
         }
     }
 
     #[test]
-    fn what_is_new_does_not_make_a_file_usable_before_it_is_read() {
-        let unusable = || ReloadOutcome::Rejected("it is empty".to_owned());
-        let looks = [
-            ReloadOutcome::Unchanged,
-            ReloadOutcome::Pending,
-            unusable(),
-            ReloadOutcome::Pending,
-            unusable(),
-            ReloadOutcome::Pending,
-            ReloadOutcome::Reloaded,
+    fn pending_contents_do_not_change_the_metric() {
+        let rejected = || ReloadOutcome::Rejected(ConfigErrors::default());
+        let outcomes = [
+            (ReloadOutcome::Unchanged, 1),
+            (ReloadOutcome::Pending, 1),
+            (rejected(), 0),
+            (ReloadOutcome::Pending, 0),
+            (rejected(), 0),
+            (ReloadOutcome::Pending, 0),
+            (ReloadOutcome::Reloaded, 1),
         ];
         let metrics = Metrics::default();
-        let mut fresh = ReloadTask::new(vec![Box::new(Looks(Mutex::new(looks.to_vec())))], metrics.clone());
-        for is_usable in [1, 1, 0, 0, 0, 0, 1] {
-            fresh.look();
+        let scripted = Scripted(Mutex::new(outcomes.iter().map(|(outcome, _)| outcome.clone()).collect()));
+        let mut task = ReloadTask::new(vec![Box::new(scripted)], metrics.clone());
+
+        for (outcome, is_usable) in outcomes {
+            task.poll();
+
             let text = String::from_utf8(metrics.render()).unwrap();
-            assert!(
-                text.contains(&format!("config_file_usable{{key=\"server.secret\"}} {is_usable}")),
-                "{is_usable} in {text}"
-            );
+            let series = format!("config_file_usable{{key=\"server.secret\"}} {is_usable}");
+            assert!(text.contains(&series), "{outcome:?}: {text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `serve`: the gateway.
+//! `serve`: the gateway. Builds every part from the configuration, and runs until a signal stops it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,29 +24,28 @@ use crate::server::{DrainSignal, Limits, Server};
 use crate::writes::{self, WriteCoordinator};
 use crate::{middleware, ops, rest};
 
-/// A gateway that listens and does not serve yet.
+/// A gateway whose ports are bound, but which does not serve yet.
 #[derive(Debug)]
 pub struct App {
     /// The API.
     pub api: Server<middleware::Inbound>,
-    /// The probes.
+    /// The operations port.
     pub ops: Server,
     readiness: Readiness,
-    /// Writes that are being finished, and lines for the log.
+    /// Writes that are being completed, and access-log lines that wait for them.
     tasks: TaskTracker,
-    /// How long requests are still taken after a signal.
     drain_delay: Duration,
-    /// What is made of files.
+    /// Reloads values that come from files.
     pub reload_task: ReloadTask,
 }
 
-/// What a response may take longer than everything that it waits for.
+/// How much longer a response may take than the timeouts of everything it waits for.
 const RESPONSE_SLACK: Duration = Duration::from_secs(5);
 
-/// How long the lines may take of requests that were broken off at the end.
+/// Minimum time for writing the access-log lines of requests that were aborted at the end of the drain.
 const FINAL_LOG_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves until a signal asks to stop; a second one ends it at once.
+/// Serves until a signal stops it; a second signal aborts the drain.
 ///
 /// # Errors
 /// When it cannot start.
@@ -56,24 +55,26 @@ pub async fn run(config: Config) -> Result<(), CommandError> {
 }
 
 impl App {
-    /// Makes the gateway that the configuration describes and takes its ports.
+    /// Builds the gateway and binds its ports.
     ///
     /// # Errors
-    /// When a port cannot be taken or no HTTP client can be made.
+    /// When a port cannot be bound, or certificates could not be verified.
     pub async fn build(config: &Config) -> Result<Self, CommandError> {
         let server = &config.server;
         let metrics = Metrics::default();
         let tasks = TaskTracker::new();
-        let mut order_systems = BTreeMap::new();
+
+        let mut upstreams = BTreeMap::new();
         let mut drift = Vec::new();
         for (name, upstream) in &config.upstreams {
             let client = Client::try_new(upstream, metrics.upstream(name))?;
             drift.push(client.drift());
-            order_systems
-                .insert(name.clone(), order_system(server, upstream, client, &metrics.upstream(name), &metrics, &tasks));
+            let handle = upstream_handle(server, upstream, client, &metrics.upstream(name), &metrics, &tasks);
+            upstreams.insert(name.clone(), handle);
         }
+
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
-        let gateway = rest::AppState::new(order_systems, timeouts, &server.base_path);
+        let state = rest::AppState::new(upstreams, timeouts, &server.base_path);
         let settings = middleware::Settings {
             base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,
@@ -86,20 +87,21 @@ impl App {
             is_public_route: rest::is_public,
             is_tls: server.tls.is_some(),
         };
-        let router = middleware::apply(rest::router(gateway), settings);
-        let connections = Limits {
+        let router = middleware::apply(rest::router(state), settings);
+
+        let limits = Limits {
             header_timeout: server.header_timeout,
             idle_timeout: server.idle_timeout,
             write_stall_timeout: server.write_stall_timeout,
-            // A body may be late, and then the order system; what takes longer than both has no right to.
+            // A last resort: first the body may be late and then the upstream, each within its own timeout.
             response_timeout: server.body_timeout + server.list_timeout.max(server.request_timeout) + RESPONSE_SLACK,
             max_connections: server.max_connections,
             drain_timeout: server.drain_timeout,
         };
         let readiness = Readiness::default();
         Ok(Self {
-            api: Server::bind(server.listen, router, connections).await?.with_tls(server.tls.clone()),
-            ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics.clone(), drift), connections).await?,
+            api: Server::bind(server.listen, router, limits).await?.with_tls(server.tls.clone()),
+            ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics.clone(), drift), limits).await?,
             readiness,
             tasks,
             drain_delay: server.drain_delay,
@@ -107,104 +109,104 @@ impl App {
         })
     }
 
-    /// Serves until a signal asks to stop.
+    /// Serves until a signal stops it.
     ///
     /// # Errors
-    /// When signals cannot be heard.
+    /// When signals cannot be handled.
     pub async fn run(self) -> Result<(), CommandError> {
         let signals = StopSignals::try_new()?;
         self.readiness.set(true);
-        // Not before signals are heard and the ports answer: whoever reads this may send one, or ask.
+        // Logged only now: a supervisor that reads this line may send a signal or a request at once.
         tracing::info!(listen = %self.api.address(), ops_listen = %self.ops.address(), "listening");
         let stop = CancellationToken::new();
-        let fresh = tokio::spawn(self.reload_task.run());
+        let reload_task = tokio::spawn(self.reload_task.run());
         let drain_signal = self.api.drain_signal();
+        // Probes and metrics are served during the drain too.
         let ops = tokio::spawn(self.ops.run(std::future::pending()));
-        let work = async {
-            let ended = self.api.run(stop.cancelled()).await;
+        let serve_and_drain = async {
+            let drained = self.api.run(stop.cancelled()).await;
             self.tasks.close();
-            let deadline = ended.deadline.max(Instant::now() + FINAL_LOG_GRACE);
+            let deadline = drained.deadline.max(Instant::now() + FINAL_LOG_GRACE);
+            // Tasks that need longer are dropped with the runtime.
             let _ = tokio::time::timeout_at(deadline, self.tasks.wait()).await;
         };
+        let shutdown = run_shutdown_sequence(signals, self.drain_delay, &self.readiness, &drain_signal, &stop);
         tokio::select! {
-            () = work => tracing::info!("stopped"),
-            () = run_shutdown_sequence(signals, self.drain_delay, &self.readiness, &drain_signal, &stop) => tracing::warn!("stopped at once by a second signal"),
+            () = serve_and_drain => tracing::info!("stopped"),
+            () = shutdown => tracing::warn!("stopped at once by a second signal"),
         }
         ops.abort();
-        fresh.abort();
+        reload_task.abort();
         Ok(())
     }
 }
 
-/// One order system with all that stands between it and the API. Nothing of it is shared with another.
-fn order_system(
+/// The decorated backend and the writes of one upstream. Nothing of it is shared with another upstream.
+fn upstream_handle(
     server: &config::Server,
     upstream: &config::Upstream,
     client: Client,
-    of_upstream: &UpstreamMetrics,
+    upstream_metrics: &UpstreamMetrics,
     metrics: &Metrics,
     tasks: &TaskTracker,
 ) -> UpstreamHandle {
-    warn_of_short_requests(server, upstream, of_upstream.name());
+    if server.request_timeout <= upstream.timeout + writes::VERIFY_MARGIN {
+        // Valid, but hardly intended.
+        tracing::warn!(
+            "server.request_timeout leaves no time after upstreams.{}.timeout to verify a write: messages with an idempotency \
+             key are always rejected as overloaded",
+            upstream_metrics.name()
+        );
+    }
     let budget = client.budget();
-    let coalescing = Coalescing::new(client, server.request_timeout, of_upstream.clone());
+    let coalescing = Coalescing::new(client, server.request_timeout, upstream_metrics.clone());
     let backend: Arc<dyn Backend> = Arc::new(coalescing);
     let writes = WriteCoordinator::new(writes::Settings {
         backend: Arc::clone(&backend),
-        markers: markers(server, upstream),
+        markers: marker_signer(server, upstream),
         budget,
         timeout: upstream.timeout,
         connect_timeout: upstream.connect_timeout,
         settle_time: upstream.settle_time,
         metrics: metrics.clone(),
-        upstream: of_upstream.clone(),
+        upstream: upstream_metrics.clone(),
         tasks: tasks.clone(),
     });
     UpstreamHandle { backend, writes, zone: upstream.time_zone.clone() }
 }
 
-/// How callers are known.
+#[expect(clippy::expect_used, reason = "the configuration requires an upstream")]
 fn authentication(config: &Config, metrics: &Metrics) -> Result<Authentication, CommandError> {
     match &config.auth.mode {
         AuthMode::None => {
-            // The configuration has exactly one, or it would not have been accepted.
-            let upstream = config.upstreams.keys().next().ok_or(CommandError::NoUpstream)?;
+            // With this mode there is only one upstream, or the configuration would not be valid.
+            let upstream = config.upstreams.keys().next().expect("at least one upstream is configured");
             Ok(Authentication::Anonymous(Principal::anonymous(upstream)))
         }
         AuthMode::ApiKey(clients) => Ok(Authentication::ApiKeys(ApiKeys::new(clients))),
         AuthMode::Jwt(jwt) => {
             let upstreams = config.upstreams.keys().cloned().collect();
-            let tokens = JwtVerifier::try_new(jwt, config.server.secret.as_ref(), upstreams, metrics.clone());
-            Ok(Authentication::Jwt(Box::new(tokens?)))
+            let verifier = JwtVerifier::try_new(jwt, config.server.secret.as_ref(), upstreams, metrics.clone())?;
+            Ok(Authentication::Jwt(Box::new(verifier)))
         }
     }
 }
 
-/// What marks are made with. Without a secret it is something that all replicas have and others do not know.
-fn markers(server: &config::Server, upstream: &config::Upstream) -> MarkerSigner {
-    let made = || upstream.api_user.with(|api_user| Secret::from(&*format!("{} {api_user}", upstream.url)));
+/// Signs idempotency markers. Without a secret, the key is derived from what all replicas have and others do not know.
+fn marker_signer(server: &config::Server, upstream: &config::Upstream) -> MarkerSigner {
+    let derived = || upstream.api_user.with(|api_user| Secret::from(&*format!("{} {api_user}", upstream.url)));
     if let Some(secret) = server.secret.clone() {
-        // Whoever sets a secret for the first time comes from having none.
-        MarkerSigner::new(secret, Some(server.previous_secret.clone().unwrap_or_else(made)))
+        // When a secret is set for the first time, the markers in the log were signed with the derived key.
+        MarkerSigner::new(secret, Some(server.previous_secret.clone().unwrap_or_else(derived)))
     } else {
-        tracing::warn!("server.secret is not set: idempotency marks are made with the upstream's address and user");
-        MarkerSigner::new(made(), None)
+        tracing::warn!("server.secret is not set: the key of idempotency markers is derived from the upstream's URL and user");
+        MarkerSigner::new(derived(), None)
     }
 }
 
-/// What can be configured, but is hardly meant.
-fn warn_of_short_requests(server: &config::Server, upstream: &config::Upstream, name: &str) {
-    if server.request_timeout <= upstream.timeout + writes::VERIFY_MARGIN {
-        tracing::warn!(
-            "server.request_timeout leaves no time after upstreams.{name}.timeout to look what became of a write: messages with \
-             an idempotency key are always refused as overloaded"
-        );
-    }
-}
-
-/// At the first signal, says that no more requests should come, serves those that come all the same for a moment, because
-/// others need one to notice, and then stops the server. From the first signal on responses end their connections, so that
-/// no client finds a connection closed that it is about to use. Returns at the second signal.
+/// Graceful shutdown. The first signal makes the gateway not ready and begins the drain: from then on responses close their
+/// connections, so that no client sends a request on a connection that is being closed. Requests are still accepted for
+/// `delay`, because load balancers need time to notice; then the server stops. Returns at the second signal.
 async fn run_shutdown_sequence(
     mut signals: StopSignals,
     delay: Duration,
@@ -215,7 +217,7 @@ async fn run_shutdown_sequence(
     signals.next().await;
     readiness.set(false);
     drain_signal.begin();
-    tracing::info!("asked to stop");
+    tracing::info!("shutting down");
     tokio::select! {
         () = tokio::time::sleep(delay) => {}
         () = signals.next() => return,

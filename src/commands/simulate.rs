@@ -1,4 +1,4 @@
-//! `simulate`: the order system in memory behind the legacy protocol.
+//! `simulate`: a legacy system in memory, behind the legacy protocol.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use super::CommandError;
 use super::shutdown_signal::StopSignals;
 use crate::config::Dialect;
 use crate::legacy::server::{Access, router};
-use crate::memory::FaultInjection;
-use crate::memory::Memory;
+use crate::memory::{FaultInjection, Memory};
 use crate::server::{Limits, Server};
 
-/// The order system to be simulated. Its data are invented and gone when it stops.
+/// Options of the simulated legacy system. Its data are invented, and changes are lost when it stops.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Address and port to listen on; any program on this machine may call
@@ -23,10 +22,10 @@ pub struct Options {
     /// Path of the endpoint
     #[arg(long, default_value = "/admin/edit/services/plain/orders", value_parser = path)]
     pub path: String,
-    /// Form of the protocol
+    /// Dialect of the protocol
     #[arg(long, value_enum, default_value_t = Dialect::Network)]
     pub dialect: Dialect,
-    /// User that callers must name
+    /// User that callers must send
     #[arg(long, default_value = "1234")]
     pub api_user: String,
     /// Key that callers of the dialect `provider` must log in with
@@ -35,19 +34,19 @@ pub struct Options {
     /// Number of orders
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub orders: u32,
-    /// Time that every call takes longer, such as 250ms
+    /// Additional latency of every call, such as 250ms
     #[arg(long, default_value = "0ms", value_parser = duration)]
     pub latency: Duration,
-    /// Share of calls that fail and apply nothing, from 0 to 1
-    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    /// Share of calls that fail without being applied, from 0 to 1
+    #[arg(long, default_value_t = 0.0, value_parser = probability)]
     pub failure_rate: f64,
 }
 
 impl Options {
-    /// The server of the simulated system, bound and not yet running.
+    /// The server of the simulated legacy system, bound and not yet running.
     ///
     /// # Errors
-    /// When the address cannot be taken.
+    /// When the address cannot be bound.
     pub async fn bind(&self) -> Result<Server, CommandError> {
         let backend = FaultInjection::new(Memory::seeded(self.orders), self.latency, self.failure_rate);
         let access = Access {
@@ -59,9 +58,7 @@ impl Options {
         let limits = Limits { drain_timeout: Duration::from_secs(5), ..Limits::default() };
         Ok(Server::bind(self.listen, router(&self.path, Arc::new(backend), access), limits).await?)
     }
-}
 
-impl Options {
     fn welcome(&self, url: &str) -> String {
         let Self { api_user, api_key, .. } = self;
         let (call, login) = match self.dialect {
@@ -73,11 +70,11 @@ impl Options {
         };
         format!(
             "
-The order system runs, with invented data: orders from March 2016 on, and one of today.
+The legacy system is running, with invented data: orders from March 2016 on, and one of today.
 
   curl '{url}?{call}'
 
-To put a gateway in front of it:
+To run a gateway in front of it:
 
   GATEWAY__UPSTREAMS__DEFAULT__URL={url} \\
 {login}  GATEWAY__UPSTREAMS__DEFAULT__API_USER={api_user} tjansteguiden-gateway serve
@@ -88,10 +85,10 @@ Stop it with Ctrl-C.
     }
 }
 
-/// Serves until a signal asks to stop.
+/// Serves until a signal stops it.
 ///
 /// # Errors
-/// When it cannot start.
+/// When it cannot start: the port is in use, for example.
 pub async fn run(options: Options) -> Result<(), CommandError> {
     let server = options.bind().await?;
     let mut signals = StopSignals::try_new()?;
@@ -102,22 +99,25 @@ pub async fn run(options: Options) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Whether an address is of this machine, also where an IPv6 socket shows an IPv4 address.
+/// Whether an address is of this machine, also as an IPv4 address that an IPv6 socket reports in IPv6 form.
 fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
 fn path(text: &str) -> Result<String, String> {
-    let fits = text.starts_with('/')
+    let is_valid = text.starts_with('/')
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'*' | b'?' | b'#' | b':'));
-    fits.then(|| text.to_owned()).ok_or_else(|| "must be a path that begins with /".to_owned())
+    is_valid.then(|| text.to_owned()).ok_or_else(|| "must be a path that begins with / and has none of {}*?#:".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
-    time.ok_or_else(|| "must be a time with its unit, such as 250ms".to_owned())
+    time.ok_or_else(|| "must be a duration with its unit, such as 250ms".to_owned())
 }
 
-fn share(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "must be a number from 0 to 1".to_owned())
+fn probability(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|probability| (0.0..=1.0).contains(probability))
+        .ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }

@@ -8,26 +8,28 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use client::{Client, KeyHash, hash_of_key};
 pub use jwt::Jwt;
 
-use super::settings::{ConfigError, Settings, boolean};
+use super::error::InvalidValue;
+use super::settings::{Settings, boolean};
 
-/// Who may call.
+/// Authentication of clients.
 #[derive(Debug, Clone, Default)]
 pub struct Auth {
-    /// How callers are known: `none`, `api-key` or `jwt`. Default `none`; `GATEWAY__AUTH__MODE`.
+    /// Authentication mode: `none`, `api-key` or `jwt`. Default `none`; `GATEWAY__AUTH__MODE`.
     pub mode: AuthMode,
-    /// Whether, with mode `none`, other machines may call. Default false; `GATEWAY__AUTH__ALLOW_UNAUTHENTICATED`.
+    /// With mode `none`, permits listening on an address that other machines can reach. Default false;
+    /// `GATEWAY__AUTH__ALLOW_UNAUTHENTICATED`.
     pub allow_unauthenticated: bool,
 }
 
-/// How callers are known.
+/// The authentication mode.
 #[derive(Debug, Clone, Default)]
 pub enum AuthMode {
-    /// Not at all: whoever can connect may do everything.
+    /// No authentication: anyone who can connect may do everything.
     #[default]
     None,
-    /// By keys: sections `auth.clients.<name>`.
+    /// API keys of the clients in sections `auth.clients.<name>`.
     ApiKey(BTreeMap<String, Client>),
-    /// By tokens: section `auth.jwt`.
+    /// JWT bearer tokens as in section `auth.jwt`.
     Jwt(Box<Jwt>),
 }
 
@@ -39,35 +41,60 @@ enum Mode {
 }
 
 impl Auth {
-    pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Self {
-        let mode = settings.or_default("auth.mode", Mode::None, mode);
+    /// `None` when the mode is not known or its section is not valid, which is reported. There is no other mode to fall back
+    /// to: it would let clients in by rules that the operator did not configure.
+    pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Option<Self> {
+        let mode = if settings.is_given("auth.mode") { settings.optional("auth.mode", mode) } else { Some(Mode::None) };
         let allow_unauthenticated = settings.or_default("auth.allow_unauthenticated", false, boolean);
         let has_clients = !settings.names_below("auth.clients").is_empty();
         let clients = client::read_all(settings, upstreams);
-        if mode != Mode::ApiKey && has_clients {
-            settings.fault("auth.clients", "needs auth.mode = api-key: with another mode no client would be known by its key");
+        match mode {
+            Some(Mode::None | Mode::Jwt) if has_clients => {
+                let reason = "needs auth.mode = api-key: other modes accept no API keys";
+                settings.report("auth.clients", InvalidValue::Conflict(reason.into()));
+            }
+            Some(Mode::ApiKey) if !has_clients => {
+                let reason = "has no client, so no request could be authenticated; create a key with keygen";
+                settings.report("auth.clients", InvalidValue::Conflict(reason.into()));
+            }
+            _ => {}
         }
-        if mode != Mode::Jwt && settings.drop_below("auth.jwt") {
-            settings.fault("auth.jwt", "needs auth.mode = jwt: with another mode no token would be looked at");
+        if mode != Some(Mode::Jwt) && settings.drop_below("auth.jwt") {
+            let reason = "needs auth.mode = jwt: other modes accept no tokens";
+            settings.report("auth.jwt", InvalidValue::Conflict(reason.into()));
         }
-        if mode == Mode::ApiKey && !has_clients {
-            settings.fault("auth.clients", "has no client, so nobody could call; keygen makes a key and what to write here");
-        }
-        let mode = match mode {
+        let mode = match mode? {
             Mode::None => AuthMode::None,
             Mode::ApiKey => AuthMode::ApiKey(clients),
-            // Where something is missing that was told, and nothing is made of the rest.
-            Mode::Jwt => jwt::read(settings, upstreams).map_or(AuthMode::ApiKey(clients), |jwt| AuthMode::Jwt(Box::new(jwt))),
+            Mode::Jwt => AuthMode::Jwt(Box::new(jwt::read(settings, upstreams)?)),
         };
-        Self { mode, allow_unauthenticated }
+        Some(Self { mode, allow_unauthenticated })
     }
 }
 
-fn mode(text: &str) -> Result<Mode, ConfigError> {
+fn mode(text: &str) -> Result<Mode, InvalidValue> {
     match text {
         "none" => Ok(Mode::None),
         "api-key" => Ok(Mode::ApiKey),
         "jwt" => Ok(Mode::Jwt),
-        _ => Err("must be none, api-key or jwt".to_owned()),
+        _ => Err(InvalidValue::expected("none, api-key or jwt")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invalid_settings_never_select_another_mode() {
+        for (variable, value) in [("AUTH__MODE", "basic"), ("AUTH__MODE", "jwt")] {
+            let environment = [(format!("GATEWAY__{variable}"), value.to_owned())];
+            let mut settings = Settings::load(None, environment);
+
+            let auth = Auth::read(&mut settings, &BTreeSet::from(["default".to_owned()]));
+
+            assert!(auth.is_none(), "{value}");
+            assert!(settings.finish(auth).is_err(), "{value}");
+        }
     }
 }

@@ -1,18 +1,19 @@
 //! Section `log`.
 
-use super::settings::{ConfigError, Settings};
+use super::error::InvalidValue;
+use super::settings::Settings;
 
-/// How the log is written.
+/// Settings of the log.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Log {
-    /// Default: text on a terminal, JSON elsewhere; `GATEWAY__LOG__FORMAT`.
+    /// Log format. Default: text on a terminal, JSON elsewhere; `GATEWAY__LOG__FORMAT`.
     pub format: Option<LogFormat>,
 }
 
-/// The form of log lines.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object a line, with flat keys.
+    /// One JSON object per line, with flat keys.
     Json,
     /// For people.
     Text,
@@ -24,10 +25,10 @@ impl Log {
     }
 }
 
-fn format(text: &str) -> Result<LogFormat, ConfigError> {
+fn format(text: &str) -> Result<LogFormat, InvalidValue> {
     match text {
         "json" => Ok(LogFormat::Json),
         "text" => Ok(LogFormat::Text),
-        _ => Err("must be json or text".to_owned()),
+        _ => Err(InvalidValue::expected("json or text")),
     }
 }

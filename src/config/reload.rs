@@ -1,121 +1,124 @@
-//! Values that are made of files, and made anew when the files change.
+//! Values that come from files and are reloaded when the files change.
+//!
+//! Files are polled. Their directories may be Kubernetes volumes, which are updated by swapping symbolic links, and a
+//! notification about those is easily missed.
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use parking_lot::{Mutex, RwLock};
 use secrecy::zeroize::Zeroizing;
 
-use super::settings::ConfigError;
+use super::error::{ConfigErrors, FileError, InvalidValue};
 
-/// A value that is made of files, or was given as it is. Clones are the same one, also when its files have changed.
+/// A value that comes from files, or a fixed one. Clones share state: a reload changes the value of all.
 pub struct Loaded<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
-    /// The key that it is configured by.
+    /// The configuration key of the value.
     key: String,
-    files: Vec<WatchedFile>,
-    parse: Parse<T>,
-    state: RwLock<State<T>>,
-    /// What its files held at the last look, when that was something new.
-    candidate: Mutex<Option<Fingerprint>>,
+    value: RwLock<Arc<T>>,
+    /// `None` for a fixed value.
+    source: Option<FileSource<T>>,
 }
 
-/// A file, and the key that names it.
+/// The files that a value comes from.
+struct FileSource<T> {
+    files: Vec<WatchedFile>,
+    parse: Parse<T>,
+    seen: Mutex<Seen>,
+}
+
+/// A file, and the configuration key with its path.
 #[derive(Debug, Clone)]
 pub(super) struct WatchedFile {
     pub(super) key: String,
     pub(super) path: PathBuf,
 }
 
-/// Makes the value of what stands in the files.
+/// Makes a value of the contents of all files, in their order.
 type Parse<T> = Box<dyn Fn(&[Contents]) -> Result<T, ConfigErrors> + Send + Sync>;
 
-/// What stands in a file. It may be secret.
+/// The contents of a file. They may be secret.
 pub type Contents = Zeroizing<Vec<u8>>;
 
-struct State<T> {
-    value: Arc<T>,
-    /// What its files held, to see whether they have changed.
-    seen: Fingerprint,
+/// Digests of the contents of all files, to find out whether they have changed.
+struct Seen {
+    /// Of the value in use.
+    in_use: Digest,
+    /// Of the last poll, if it had new contents.
+    pending: Option<Digest>,
 }
 
-type Fingerprint = [u8; 32];
+type Digest = [u8; 32];
 
-/// What came of reading files anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The result of polling files.
+#[derive(Debug, Clone, PartialEq)]
 pub enum ReloadOutcome {
-    /// They hold what they held, or there are none.
+    /// The files have not changed, or there are none.
     Unchanged,
-    /// They hold something else. It counts if it is there at the next look too.
+    /// The files have new contents, which are used if the next poll finds the same.
     Pending,
-    /// They hold something else, which is used from now on.
+    /// The value of the new contents is in use from now on.
     Reloaded,
-    /// They cannot be used; the value from before stays.
-    Rejected(String),
+    /// The files cannot be used. The previous value stays in use.
+    Rejected(ConfigErrors),
 }
 
-/// Something that can be read anew.
+/// A value that can be reloaded.
 pub trait Reload: fmt::Debug + Send + Sync + 'static {
-    /// The key that it is configured by.
+    /// The configuration key of the value.
     fn key(&self) -> &str;
 
-    /// Whether there is any file that it could be read from.
+    /// Whether the value comes from files.
     fn has_files(&self) -> bool;
 
-    /// Reads its files anew. What is new in them is used at the second look that finds it, so that files that are being written
-    /// change nothing; nor do files that cannot be used.
+    /// Polls the files. New contents are used when two consecutive polls find them; see [`ReloadOutcome`].
     fn reload(&self) -> ReloadOutcome;
 }
 
 impl<T> Loaded<T> {
-    /// The value that these files hold.
+    /// The value of one file.
+    #[expect(clippy::expect_used, reason = "contents are those of all files, and there is one")]
     pub(super) fn read(
         key: &str,
-        files: Vec<PathBuf>,
-        parse: impl Fn(&[Contents]) -> Result<T, ConfigError> + Send + Sync + 'static,
-    ) -> Result<Self, ConfigError> {
-        let files = files.into_iter().map(|path| WatchedFile { key: key.to_owned(), path }).collect();
+        path: PathBuf,
+        parse: impl Fn(&Contents) -> Result<T, InvalidValue> + Send + Sync + 'static,
+    ) -> Result<Self, ConfigErrors> {
+        let file = WatchedFile { key: key.to_owned(), path };
         let name = key.to_owned();
-        let parse = move |contents: &[Contents]| parse(contents).map_err(|misfit| ConfigErrors::one(&name, misfit));
-        Self::read_all(key, files, parse).map_err(|misfits| misfits.told_after(key))
+        Self::read_all(key, vec![file], move |contents| {
+            parse(contents.first().expect("one file was read")).map_err(|reason| ConfigErrors::one(&name, reason))
+        })
     }
 
-    /// The same for files that have keys of their own.
+    /// The value of several files, each with a configuration key of its own.
     pub(super) fn read_all(
         key: &str,
         files: Vec<WatchedFile>,
         parse: impl Fn(&[Contents]) -> Result<T, ConfigErrors> + Send + Sync + 'static,
     ) -> Result<Self, ConfigErrors> {
-        let (contents, seen) = read(&files)?;
-        let state = State { value: Arc::new(parse(&contents)?), seen };
-        Ok(Self(Arc::new(Inner {
-            key: key.to_owned(),
-            files,
-            parse: Box::new(parse),
-            state: RwLock::new(state),
-            candidate: Mutex::default(),
-        })))
+        let (contents, digest) = read(&files)?;
+        let value = parse(&contents)?;
+        let seen = Mutex::new(Seen { in_use: digest, pending: None });
+        Ok(Self::new(key, value, Some(FileSource { files, parse: Box::new(parse), seen })))
     }
 
-    /// A value that was given as it is.
+    /// A fixed value.
     pub(crate) fn given(key: &str, value: T) -> Self {
-        let state = State { value: Arc::new(value), seen: Fingerprint::default() };
-        let parse: Parse<T> = Box::new(|_| Err(ConfigErrors::default()));
-        Self(Arc::new(Inner {
-            key: key.to_owned(),
-            files: Vec::new(),
-            parse,
-            state: RwLock::new(state),
-            candidate: Mutex::default(),
-        }))
+        Self::new(key, value, None)
     }
 
-    /// The value as it is now.
+    fn new(key: &str, value: T, source: Option<FileSource<T>>) -> Self {
+        Self(Arc::new(Inner { key: key.to_owned(), value: RwLock::new(Arc::new(value)), source }))
+    }
+
+    /// The value in use.
     #[must_use]
     pub fn get(&self) -> Arc<T> {
-        Arc::clone(&self.0.state.read().unwrap_or_else(PoisonError::into_inner).value)
+        Arc::clone(&self.0.value.read())
     }
 }
 
@@ -125,34 +128,32 @@ impl<T: Send + Sync + 'static> Reload for Loaded<T> {
     }
 
     fn has_files(&self) -> bool {
-        !self.0.files.is_empty()
+        self.0.source.as_ref().is_some_and(|source| !source.files.is_empty())
     }
 
     fn reload(&self) -> ReloadOutcome {
-        let Inner { key, files, parse, state, candidate } = &*self.0;
-        if files.is_empty() {
-            return ReloadOutcome::Unchanged;
-        }
-        // Half of a secret, of a list or of a chain is one too: what is new must be there at two looks in a row.
-        let mut candidate = candidate.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = candidate.take();
-        let (contents, seen) = match read(files) {
+        let Some(FileSource { files, parse, seen }) = &self.0.source else { return ReloadOutcome::Unchanged };
+        let mut seen = seen.lock();
+        let pending = seen.pending.take();
+        let (contents, digest) = match read(files) {
             Ok(read) => read,
-            Err(misfits) => return ReloadOutcome::Rejected(misfits.told_after(key)),
+            Err(errors) => return ReloadOutcome::Rejected(errors),
         };
-        if state.read().unwrap_or_else(PoisonError::into_inner).seen == seen {
+        if digest == seen.in_use {
             return ReloadOutcome::Unchanged;
         }
-        *candidate = Some(seen);
-        if before != Some(seen) {
+        // A half-written file may parse. Debounce: accept new contents only when two consecutive polls read the same bytes.
+        seen.pending = Some(digest);
+        if pending != Some(digest) {
             return ReloadOutcome::Pending;
         }
         match parse(&contents) {
             Ok(value) => {
-                *state.write().unwrap_or_else(PoisonError::into_inner) = State { value: Arc::new(value), seen };
+                *self.0.value.write() = Arc::new(value);
+                seen.in_use = digest;
                 ReloadOutcome::Reloaded
             }
-            Err(misfits) => ReloadOutcome::Rejected(misfits.told_after(key)),
+            Err(errors) => ReloadOutcome::Rejected(errors),
         }
     }
 }
@@ -163,57 +164,26 @@ impl<T> Clone for Loaded<T> {
     }
 }
 
-/// The value may be secret.
+/// Without the value, which may be secret.
 impl<T> fmt::Debug for Loaded<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loaded").field("key", &self.0.key).finish_non_exhaustive()
     }
 }
 
-/// What does not fit, each by the key of its file: all of it is told at once.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct ConfigErrors(Vec<(String, ConfigError)>);
-
-impl ConfigErrors {
-    pub(super) fn one(key: &str, misfit: ConfigError) -> Self {
-        Self(vec![(key.to_owned(), misfit)])
-    }
-
-    /// Notes what does not fit, and passes on what does.
-    pub(super) fn note<T>(&mut self, key: &str, outcome: Result<T, impl fmt::Display>) -> Option<T> {
-        outcome.map_err(|misfit| self.0.push((key.to_owned(), misfit.to_string()))).ok()
-    }
-
-    /// The value, when there is nothing that does not fit.
-    pub(super) fn or<T>(self, value: T) -> Result<T, Self> {
-        if self.0.is_empty() { Ok(value) } else { Err(self) }
-    }
-
-    /// Each as it is told at start.
-    pub(super) fn into_faults(self) -> impl Iterator<Item = (String, ConfigError)> {
-        self.0.into_iter()
-    }
-
-    /// All of them as they are told after this key.
-    fn told_after(&self, key: &str) -> String {
-        let told =
-            |(other, misfit): &(String, ConfigError)| if other == key { misfit.clone() } else { format!("{other} {misfit}") };
-        self.0.iter().map(told).collect::<Vec<_>>().join("; ")
-    }
-}
-
-fn read(files: &[WatchedFile]) -> Result<(Vec<Contents>, Fingerprint), ConfigErrors> {
-    let mut digest = Context::new(&SHA256);
+/// Reads all files and digests their contents, each after its length, so that bytes cannot move between files unnoticed.
+fn read(files: &[WatchedFile]) -> Result<(Vec<Contents>, Digest), ConfigErrors> {
+    let mut context = Context::new(&SHA256);
     let mut contents = Vec::with_capacity(files.len());
-    let mut misfits = ConfigErrors::default();
+    let mut errors = ConfigErrors::default();
     for WatchedFile { key, path } in files {
-        let bytes = std::fs::read(path).map_err(|error| format!("names a file that cannot be read: {error}"));
-        let Some(bytes) = misfits.note(key, bytes) else { continue };
-        digest.update(&(bytes.len() as u64).to_be_bytes());
-        digest.update(&bytes);
+        let bytes = std::fs::read(path).map_err(|error| InvalidValue::File(FileError::from(error)));
+        let Some(bytes) = errors.ok_or_report(key, bytes) else { continue };
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(&bytes);
         contents.push(Zeroizing::new(bytes));
     }
-    let mut seen = Fingerprint::default();
-    seen.copy_from_slice(digest.finish().as_ref());
-    misfits.or((contents, seen))
+    let mut digest = Digest::default();
+    digest.copy_from_slice(context.finish().as_ref());
+    errors.into_result((contents, digest))
 }

@@ -1,38 +1,36 @@
-//! Secrets, given as they are or in a file that is read anew when it changes.
+//! Secrets, given directly or in a file that is reloaded when it changes.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::reload::{Loaded, Reload, ReloadOutcome};
-use super::settings::ConfigError;
+use super::error::{ConfigErrors, InvalidValue};
+use super::reload::{Contents, Loaded, Reload, ReloadOutcome};
 
-/// A secret. Clones are the same one, also when its file has changed. Never shown.
+/// A secret. Clones share state: a reload changes all. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Secret(Loaded<SecretString>);
 
-/// The longest secret, in characters.
+/// In characters.
 const MAX_LENGTH: usize = 1_000;
 
 impl Secret {
-    /// The secret in a file, of so many characters at least, also when it is read anew.
-    pub(super) fn read(key: &str, file: &Path, min_length: usize) -> Result<Self, ConfigError> {
-        let secret = Loaded::read(key, vec![file.to_owned()], move |contents| {
-            let text = contents.first().and_then(|bytes| std::str::from_utf8(bytes).ok());
-            parse(text.unwrap_or_default(), min_length)
-        });
-        secret.map(Self)
+    /// The secret in a file. It has at least `min_length` characters, also after a reload.
+    pub(super) fn read(key: &str, path: PathBuf, min_length: usize) -> Result<Self, ConfigErrors> {
+        let parse =
+            move |contents: &Contents| parse(std::str::from_utf8(contents).map_err(|_| InvalidValue::NotText)?, min_length);
+        Loaded::read(key, path, parse).map(Self)
     }
 
-    /// A secret that was given as it is, of so many characters at least.
-    pub(super) fn parse(key: &str, text: &str, min_length: usize) -> Result<Self, ConfigError> {
+    /// A secret of at least `min_length` characters that was given directly.
+    pub(super) fn parse(key: &str, text: &str, min_length: usize) -> Result<Self, InvalidValue> {
         parse(text, min_length).map(|secret| Self(Loaded::given(key, secret)))
     }
 
-    /// Shows the secret to whoever needs it.
-    pub fn with<T>(&self, see: impl FnOnce(&str) -> T) -> T {
-        see(self.0.get().expose_secret())
+    /// Calls a function with the secret, which must not keep it.
+    pub fn with<T>(&self, use_secret: impl FnOnce(&str) -> T) -> T {
+        use_secret(self.0.get().expose_secret())
     }
 }
 
@@ -50,7 +48,7 @@ impl Reload for Secret {
     }
 }
 
-/// A secret without a file, as programs make one.
+/// A fixed secret without a configuration key.
 impl From<&str> for Secret {
     fn from(text: &str) -> Self {
         Self(Loaded::given("", text.into()))
@@ -63,53 +61,76 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Editors leave a byte order mark before a secret, and a line end after it. Credentials travel in lines of a request.
-fn parse(text: &str, min_length: usize) -> Result<SecretString, ConfigError> {
+/// Removes what editors add, a byte order mark and line ends. Only printable ASCII is valid, because credentials are sent in
+/// URLs and headers.
+fn parse(text: &str, min_length: usize) -> Result<SecretString, InvalidValue> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    let fits = (min_length..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then(|| text.into()).ok_or_else(|| format!("must be {min_length} to {MAX_LENGTH} visible ASCII characters"))
+    if !(min_length..=MAX_LENGTH).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = format!("{min_length} to {MAX_LENGTH} printable ASCII characters without spaces");
+        return Err(InvalidValue::Expected(what.into()));
+    }
+    Ok(text.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_file_is_read_anew_and_an_unusable_one_changes_nothing() {
+    /// A file of this test, and the secret in it.
+    fn secret_file(text: &str) -> (tempfile::NamedTempFile, Secret) {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
-        write("\u{feff}first\r\n");
-        let secret = Secret::read("server.secret", file.path(), 5).unwrap();
-        let other = secret.clone();
-        assert_eq!((secret.with(str::to_owned), secret.reload()), ("first".to_owned(), ReloadOutcome::Unchanged));
-        for unusable in ["", "  \n", "två ord", "four", &"x".repeat(1_001)] {
-            write(unusable);
-            assert_eq!(secret.reload(), ReloadOutcome::Pending, "it may be half written");
-            assert!(matches!(secret.reload(), ReloadOutcome::Rejected(_)), "{unusable}");
-            assert_eq!(secret.with(str::to_owned), "first");
-        }
-        write("second_but_more_is_to_co");
-        assert_eq!(secret.reload(), ReloadOutcome::Pending);
-        write("second\n");
-        assert_eq!(secret.reload(), ReloadOutcome::Pending);
-        assert_eq!((secret.reload(), other.with(str::to_owned)), (ReloadOutcome::Reloaded, "second".to_owned()));
-        drop(file);
-        assert!(matches!(secret.reload(), ReloadOutcome::Rejected(_)));
-        assert_eq!(format!("{secret:?}"), "Secret");
+        std::fs::write(file.path(), text).unwrap();
+        let secret = Secret::read("server.secret", file.path().to_owned(), 5).unwrap();
+        (file, secret)
     }
 
     #[test]
-    fn what_is_new_must_be_there_at_two_looks_in_a_row() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
-        write("first");
-        let secret = Secret::read("server.secret", file.path(), 5).unwrap();
-        for (text, reread) in
-            [("second", ReloadOutcome::Pending), ("first", ReloadOutcome::Unchanged), ("second", ReloadOutcome::Pending)]
-        {
-            write(text);
-            assert_eq!(secret.reload(), reread, "{text}");
-        }
+    fn secret_is_reloaded_for_all_clones() {
+        let (file, secret) = secret_file("\u{feff}first\r\n");
+        let clone = secret.clone();
+        assert_eq!((secret.with(str::to_owned), secret.reload()), ("first".to_owned(), ReloadOutcome::Unchanged));
+
+        std::fs::write(file.path(), "second\n").unwrap();
+
+        assert_eq!(secret.reload(), ReloadOutcome::Pending);
         assert_eq!(secret.reload(), ReloadOutcome::Reloaded);
+        assert_eq!(clone.with(str::to_owned), "second");
+    }
+
+    #[test]
+    fn unusable_file_keeps_the_secret() {
+        let (file, secret) = secret_file("first");
+        for unusable in ["", "  \n", "två ord", "four", &"x".repeat(1_001)] {
+            std::fs::write(file.path(), unusable).unwrap();
+            assert_eq!(secret.reload(), ReloadOutcome::Pending, "it may be half written");
+            assert!(matches!(secret.reload(), ReloadOutcome::Rejected(_)), "{unusable}");
+        }
+
+        drop(file);
+
+        assert!(matches!(secret.reload(), ReloadOutcome::Rejected(_)));
+        assert_eq!(secret.with(str::to_owned), "first");
+    }
+
+    #[test]
+    fn new_contents_must_be_stable_for_two_polls() {
+        let (file, secret) = secret_file("first");
+
+        for (text, outcome) in [
+            ("second_but_more_is_to_co", ReloadOutcome::Pending),
+            ("second", ReloadOutcome::Pending),
+            ("first", ReloadOutcome::Unchanged),
+            ("second", ReloadOutcome::Pending),
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            assert_eq!(secret.reload(), outcome, "{text}");
+        }
+
+        assert_eq!(secret.reload(), ReloadOutcome::Reloaded);
+    }
+
+    #[test]
+    fn debug_does_not_show_the_secret() {
+        assert_eq!(format!("{:?}", Secret::from("hunter2")), "Secret");
     }
 }

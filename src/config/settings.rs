@@ -1,18 +1,22 @@
-//! Keys and values, wherever they come from, and the faults in them.
+//! Access to the values of all configuration keys, from the file and from the environment.
+//!
+//! Every value is taken out when it is read, so that the keys that are left at the end are unknown ones. Errors are collected:
+//! a value that is missing or not valid is reported and the next one is read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Secret;
+use super::error::{ConfigError, ConfigErrors, FileError, InvalidValue};
 
-/// What is left to be read, and what was wrong so far.
+/// The values that have not been read yet, and the errors so far.
 #[derive(Debug)]
 pub(super) struct Settings {
     values: BTreeMap<String, Value>,
-    /// Every key that was given, also those that were read already.
+    /// Every key that was given, including those already read.
     given: BTreeSet<String>,
-    faults: Vec<String>,
+    errors: ConfigErrors,
 }
 
 #[derive(Debug, Clone)]
@@ -21,14 +25,11 @@ enum Value {
     Many(Vec<String>),
 }
 
-/// Why a value does not fit: a sentence that follows the key.
-pub(super) type ConfigError = String;
-
 const PREFIX: &str = "GATEWAY__";
 
 impl Settings {
     pub(super) fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut settings = Self { values: BTreeMap::new(), given: BTreeSet::new(), faults: Vec::new() };
+        let mut settings = Self { values: BTreeMap::new(), given: BTreeSet::new(), errors: ConfigErrors::default() };
         if let Some(path) = file {
             settings.load_file(path);
         }
@@ -41,119 +42,137 @@ impl Settings {
         settings
     }
 
-    /// Whether a key was given and not read yet.
+    /// Whether a key was given and has not been read yet.
     pub(super) fn is_pending(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }
 
-    /// Notes that something is wrong with a key.
-    pub(super) fn fault(&mut self, key: &str, what: &str) {
-        self.faults.push(format!("{key} {what}"));
+    pub(super) fn report(&mut self, key: &str, reason: InvalidValue) {
+        self.errors.report(key, reason);
     }
 
-    /// Whether a key was given, also when its value does not fit.
+    /// The value, or `None` after its error is reported.
+    pub(super) fn ok_or_report<T>(&mut self, key: &str, result: Result<T, InvalidValue>) -> Option<T> {
+        self.errors.ok_or_report(key, result)
+    }
+
+    /// The value, or `None` after its errors are reported.
+    pub(super) fn ok_or_report_all<T>(&mut self, result: Result<T, ConfigErrors>) -> Option<T> {
+        result.map_err(|errors| self.errors.append(errors)).ok()
+    }
+
+    /// Whether a key was given, even with an invalid value.
     pub(super) fn is_given(&self, key: &str) -> bool {
         self.given.contains(key)
     }
 
-    /// The value of a key that need not be there.
-    pub(super) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, ConfigError>) -> Option<T> {
+    /// The value of an optional key. `None` when it was not given or is not valid, which is reported.
+    pub(super) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, InvalidValue>) -> Option<T> {
         let parsed = match self.values.remove(key)? {
             Value::One(text) => parse(&text),
-            Value::Many(_) => Err("must be one value, not a list".to_owned()),
+            Value::Many(_) => Err(InvalidValue::expected("one value, not a list")),
         };
-        parsed.map_err(|misfit| self.fault(key, &misfit)).ok()
+        self.ok_or_report(key, parsed)
     }
 
-    /// The value of a key, or its default.
-    pub(super) fn or_default<T>(&mut self, key: &str, default: T, parse: impl FnOnce(&str) -> Result<T, ConfigError>) -> T {
+    /// The value of a key, or its default. The default also stands in for a value that is not valid, so that the other keys
+    /// can still be checked; it is reported, so the configuration is not used.
+    pub(super) fn or_default<T>(&mut self, key: &str, default: T, parse: impl FnOnce(&str) -> Result<T, InvalidValue>) -> T {
         self.optional(key, parse).unwrap_or(default)
     }
 
-    /// The value of a key that must be there.
+    /// The value of a required key. `what` describes the value for the error when it is missing.
     pub(super) fn required<T>(
         &mut self,
         key: &str,
-        what: &str,
-        parse: impl FnOnce(&str) -> Result<T, ConfigError>,
+        what: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Option<T> {
         if !self.values.contains_key(key) {
-            self.fault(key, &format!("is missing: {what}"));
+            self.report(key, InvalidValue::Missing(what.into()));
         }
         self.optional(key, parse)
     }
 
-    /// The values of a list, or its default.
+    /// The elements of a list, or its default.
     pub(super) fn list(&mut self, key: &str, default: &[&str]) -> Vec<String> {
-        let values: Vec<_> = match self.values.remove(key) {
-            Some(Value::Many(values)) => values,
+        let elements: Vec<_> = match self.values.remove(key) {
+            Some(Value::Many(elements)) => elements,
             Some(Value::One(text)) => text.split(',').map(str::to_owned).collect(),
-            None => default.iter().map(|&value| value.to_owned()).collect(),
+            None => default.iter().map(|&element| element.to_owned()).collect(),
         };
-        if values.iter().any(|value| value.trim().is_empty()) {
-            self.fault(key, "has an element that is empty or no text");
+        if elements.iter().any(|element| element.trim().is_empty()) {
+            self.report(key, InvalidValue::EmptyElement);
         }
-        values.iter().map(|value| value.trim().to_owned()).collect()
+        elements.iter().map(|element| element.trim().to_owned()).collect()
     }
 
-    /// The values of a list that need not be there, each of which must fit.
-    pub(super) fn list_of<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, ConfigError>) -> Vec<T> {
-        let parsed = self.list(key, &[]).iter().map(|value| parse(value)).collect::<Result<Vec<_>, _>>();
-        parsed.map_err(|misfit| self.fault(key, &misfit)).unwrap_or_default()
+    /// The parsed elements of an optional list. Empty when one of them is not valid, which is reported.
+    pub(super) fn list_of<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, InvalidValue>) -> Vec<T> {
+        let parsed = self.list(key, &[]).iter().map(|element| parse(element)).collect::<Result<Vec<_>, _>>();
+        self.ok_or_report(key, parsed).unwrap_or_default()
     }
 
-    /// Takes out everything below a section that is not read; whether there was anything.
+    /// Removes all keys below a section, so that they are not reported as unknown. Returns whether there was any.
     pub(super) fn drop_below(&mut self, section: &str) -> bool {
         let before = self.values.len();
         self.values.retain(|key, _| !key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.')));
         self.values.len() < before
     }
 
-    /// A secret that need not be there; see [`Self::secret`].
+    /// An optional secret of at least `min_length` characters, from its key, or from the file that its key with `_file` names.
+    /// Errors contain neither the secret nor the path.
     pub(super) fn optional_secret(&mut self, key: &str, min_length: usize) -> Option<Secret> {
-        let is_given = self.values.contains_key(key) || self.values.contains_key(&format!("{key}_file"));
-        if is_given { self.secret(key, "", min_length) } else { None }
-    }
-
-    /// A secret of so many characters at least that must be there, given as it is or in a file. Neither ever stands in a fault.
-    pub(super) fn secret(&mut self, key: &str, what: &str, min_length: usize) -> Option<Secret> {
         let file_key = format!("{key}_file");
-        match (self.values.contains_key(key), self.values.contains_key(&file_key)) {
-            (true, true) => {
-                self.values.remove(key);
-                self.values.remove(&file_key);
-                self.fault(key, &format!("and {file_key} are both given: give one"));
-                None
-            }
-            (false, true) => self.optional(&file_key, |path| Secret::read(key, Path::new(path), min_length)),
-            _ => self.required(key, what, |text| Secret::parse(key, text, min_length)),
+        if self.is_pending(key) && self.is_pending(&file_key) {
+            self.values.remove(key);
+            self.values.remove(&file_key);
+            self.report(key, InvalidValue::Conflict(format!("and {file_key} are both given: give one").into()));
+            return None;
+        }
+        match self.optional(&file_key, |path| Ok(PathBuf::from(path))) {
+            Some(path) => self.ok_or_report_all(Secret::read(key, path, min_length)),
+            None => self.optional(key, |text| Secret::parse(key, text, min_length)),
         }
     }
 
-    /// The names that stand below a section, such as `default` below `upstreams`.
+    /// A required secret; see [`Self::optional_secret`]. `what` describes it for the error when it is missing.
+    pub(super) fn secret(&mut self, key: &str, what: &'static str, min_length: usize) -> Option<Secret> {
+        if !self.is_pending(key) && !self.is_pending(&format!("{key}_file")) {
+            self.report(key, InvalidValue::Missing(what.into()));
+        }
+        self.optional_secret(key, min_length)
+    }
+
+    /// The names of the sections below a section, such as `default` below `upstreams`.
     pub(super) fn names_below(&self, section: &str) -> BTreeSet<String> {
         let below = self.given.iter().filter_map(|key| key.strip_prefix(section)?.strip_prefix('.')?.split_once('.'));
         below.map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// All faults, those of keys that nothing has read included.
-    pub(super) fn finish(mut self) -> Result<(), Vec<String>> {
-        let unknown: Vec<_> = self.values.keys().map(|key| format!("{key} is no key of this version")).collect();
-        self.faults.extend(unknown);
-        if self.faults.is_empty() { Ok(()) } else { Err(self.faults) }
+    /// The configuration, or all errors, including the keys that were not read.
+    #[expect(clippy::expect_used, reason = "sections are only left out after an error of them was reported")]
+    pub(super) fn finish<T>(mut self, config: Option<T>) -> Result<T, ConfigErrors> {
+        for key in self.values.keys() {
+            self.errors.report(key, InvalidValue::UnknownKey);
+        }
+        if self.errors.is_empty() { Ok(config.expect("a valid configuration is complete")) } else { Err(self.errors) }
     }
 
     fn load_file(&mut self, path: &Path) {
-        let name = path.display();
-        match std::fs::read_to_string(path) {
-            Err(error) => self.faults.push(format!("{name} cannot be read: {error}")),
-            Ok(text) => match text.parse::<toml::Table>() {
-                Err(error) => {
-                    let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
-                    self.faults.push(format!("{name} is no TOML, near line {line}: {}", error.message()));
-                }
-                Ok(table) => self.flatten("", table),
-            },
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                return self.errors.push(ConfigError::File { path: path.to_owned(), reason: FileError::from(error) });
+            }
+        };
+        match text.parse::<toml::Table>() {
+            Ok(table) => self.flatten("", table),
+            Err(error) => {
+                let before = error.span().and_then(|span| text.get(..span.start));
+                let line = before.map_or(1, |text| text.lines().count().max(1));
+                self.errors.push(ConfigError::Toml { path: path.to_owned(), line, message: error.message().to_owned() });
+            }
         }
     }
 
@@ -180,48 +199,47 @@ fn scalar(value: toml::Value) -> String {
         toml::Value::Boolean(truth) => truth.to_string(),
         toml::Value::Float(number) => number.to_string(),
         toml::Value::Datetime(time) => time.to_string(),
-        // Neither fits anything that can be configured, and both are told by their keys.
+        // No setting has nested lists or tables. The empty text is reported as an empty element.
         toml::Value::Array(_) | toml::Value::Table(_) => String::new(),
     }
 }
 
-/// Reads anything that has a text form.
-pub(super) fn parsed<T: std::str::FromStr>(what: &'static str) -> impl Fn(&str) -> Result<T, ConfigError> {
-    move |text| text.trim().parse().map_err(|_| format!("must be {what}"))
+/// Parses any type that has a text form; `what` describes it for the error.
+pub(super) fn parsed<T: std::str::FromStr>(what: &'static str) -> impl Fn(&str) -> Result<T, InvalidValue> {
+    move |text| text.trim().parse().map_err(|_| InvalidValue::expected(what))
 }
 
-/// Reads `true` or `false`.
-pub(super) fn boolean(text: &str) -> Result<bool, ConfigError> {
+pub(super) fn boolean(text: &str) -> Result<bool, InvalidValue> {
     parsed("true or false")(text)
 }
 
-/// Reads a time with its unit, from a millisecond to a day.
-pub(super) fn duration(text: &str) -> Result<Duration, ConfigError> {
+/// Parses a duration with its unit, longer than zero and at most a day.
+pub(super) fn duration(text: &str) -> Result<Duration, InvalidValue> {
     let time = any_duration(text)?;
-    if time.is_zero() { Err("must be longer than 0s".to_owned()) } else { Ok(time) }
+    if time.is_zero() { Err(InvalidValue::expected("longer than 0s")) } else { Ok(time) }
 }
 
-/// Reads a time with its unit; none at all is allowed too.
-pub(super) fn any_duration(text: &str) -> Result<Duration, ConfigError> {
+/// Parses a duration with its unit, from zero to a day.
+pub(super) fn any_duration(text: &str) -> Result<Duration, InvalidValue> {
     const DAY: Duration = Duration::from_hours(24);
     let parsed = text.trim().parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
     parsed
         .filter(|time| *time <= DAY)
-        .ok_or_else(|| "must be a time with its unit, such as 500ms, 25s or 5m, of a day at most".to_owned())
+        .ok_or(InvalidValue::expected("a duration with its unit, such as 500ms, 25s or 5m, and at most a day"))
 }
 
-/// Reads a whole number within bounds.
+/// Parses an integer within bounds.
 pub(super) fn whole<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
     bounds: std::ops::RangeInclusive<T>,
-) -> impl Fn(&str) -> Result<T, ConfigError> {
+) -> impl Fn(&str) -> Result<T, InvalidValue> {
     move |text| {
         let number = text.trim().parse().ok().filter(|number| bounds.contains(number));
-        number.ok_or_else(|| format!("must be a whole number from {} to {}", bounds.start(), bounds.end()))
+        number.ok_or_else(|| InvalidValue::Expected(format!("an integer from {} to {}", bounds.start(), bounds.end()).into()))
     }
 }
 
-/// Reads a number of bytes from 1 KiB to 1 GiB.
-pub(super) fn size(text: &str) -> Result<u64, ConfigError> {
+/// Parses a size in bytes, from 1 KiB to 1 GiB.
+pub(super) fn size(text: &str) -> Result<u64, InvalidValue> {
     let size = text.trim().parse().ok().filter(|size| (1024..=1024 * 1024 * 1024).contains(size));
-    size.ok_or_else(|| "must be a number of bytes from 1024 to 1073741824".to_owned())
+    size.ok_or(InvalidValue::expected("a number of bytes from 1024 to 1073741824"))
 }

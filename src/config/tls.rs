@@ -1,104 +1,107 @@
-//! Certificates and keys, in sections `server.tls` and `upstreams.<name>`. All of them stand in files.
+//! Certificates and private keys, in sections `server.tls`, `upstreams.<name>` and `auth.jwt`. All of them are in files.
 //!
-//! What belongs together is read together, so that a certificate is never used with the key of another one, not even while
-//! one file is swapped and the other is not yet.
+//! The files of one section are loaded and reloaded together, so that a certificate is never used with the key of another
+//! one, even while one file has been replaced and the other has not yet.
 
 use std::path::PathBuf;
 
 use rustls::{ClientConfig, ServerConfig};
 
-use super::reload::{ConfigErrors, Contents, Loaded, WatchedFile};
-use super::settings::{ConfigError, Settings};
+use super::error::{ConfigErrors, InvalidValue};
+use super::reload::{Contents, Loaded, WatchedFile};
+use super::settings::Settings;
 use crate::tls::{self, CertChain, ClientIdentity, Key, MinVersion, TlsError, TrustStore};
 
-/// How the API is encrypted; `None` when nothing is said about it.
+/// TLS of the API. `None` when it is not configured.
 pub(super) fn server(settings: &mut Settings) -> Option<Loaded<ServerConfig>> {
     const CERTIFICATE: &str = "server.tls.cert_file";
-    const CLIENTS: &str = "server.tls.client_ca_file";
+    const CLIENT_CAS: &str = "server.tls.client_ca_file";
     let pair = pair(settings, CERTIFICATE, "server.tls.key_file");
-    let clients = file(settings, CLIENTS, Role::Authorities);
-    if clients.is_some() && !settings.is_given(CERTIFICATE) {
-        settings.fault(CLIENTS, &format!("needs {CERTIFICATE}: clients show no certificate to a server that has none"));
+    let client_cas = file(settings, CLIENT_CAS, Role::Cas);
+    if client_cas.is_some() && !settings.is_given(CERTIFICATE) {
+        let reason = format!("needs {CERTIFICATE}: client certificates require TLS");
+        settings.report(CLIENT_CAS, InvalidValue::Conflict(reason.into()));
     }
-    let files = pair?.into_iter().chain(clients).collect();
-    read(settings, CERTIFICATE, files, |Parts { authorities, identity }| {
-        tls::server(identity.ok_or(TlsError::NoCertificate)?, authorities)
-    })
+    let files = pair?.into_iter().chain(client_cas).collect();
+    read(settings, CERTIFICATE, files, |TlsFiles { cas, identity }| tls::server(identity.ok_or(TlsError::NoCertificate)?, cas))
 }
 
-/// How it is made sure that an order system is the right one, and what it knows the gateway by. `None` when nothing is said
-/// about it: then the authorities of this machine are trusted.
-pub(super) fn client(settings: &mut Settings, section: &str, is_plain: bool) -> Option<Loaded<ClientConfig>> {
+/// TLS of connections to a server: whom they trust and how they identify themselves. `None` when it is not configured; then
+/// they trust the system trust store.
+pub(super) fn client(settings: &mut Settings, section: &str, is_plain_http: bool) -> Option<Loaded<ClientConfig>> {
     let keys = ["ca_file", "client_cert_file", "client_key_file", "min_tls_version"];
     let keys = keys.map(|name| format!("{section}.{name}"));
-    let [authorities, certificate, private, oldest] = &keys;
-    let authorities = file(settings, authorities, Role::Authorities);
-    let pair = pair(settings, certificate, private);
-    let oldest = settings.optional(oldest, min_version).unwrap_or_default();
+    let [cas, certificate, private_key, min_version] = &keys;
+    let cas = file(settings, cas, Role::Cas);
+    let pair = pair(settings, certificate, private_key);
+    let min_version = settings.or_default(min_version, MinVersion::default(), parse_min_version);
     let given: Vec<_> = keys.iter().filter(|key| settings.is_given(key)).collect();
-    if is_plain {
+    if is_plain_http {
         for key in given {
-            settings.fault(key, "means nothing: the address is plain http");
+            settings.report(key, InvalidValue::Conflict("has no effect: the URL is plain http".into()));
         }
         return None;
     }
-    let files = authorities.into_iter().chain(pair.into_iter().flatten()).collect();
-    read(settings, given.first()?, files, move |Parts { authorities, identity }| tls::client(authorities, identity, oldest))
+    let files = cas.into_iter().chain(pair.into_iter().flatten()).collect();
+    read(settings, given.first()?, files, move |TlsFiles { cas, identity }| tls::client(cas, identity, min_version))
 }
 
-/// What a file is there for.
+/// What a file contains.
 #[derive(Debug, Clone, Copy)]
 enum Role {
     Certificate,
     Key,
-    Authorities,
+    Cas,
 }
 
-/// What stands in files.
+/// The parsed contents of the files of one section.
 #[derive(Debug, Default)]
-struct Parts {
-    authorities: Option<TrustStore>,
+struct TlsFiles {
+    cas: Option<TrustStore>,
     identity: Option<ClientIdentity>,
 }
 
-impl Parts {
+impl TlsFiles {
     fn parse<'a>(files: impl Iterator<Item = (&'a (Role, WatchedFile), &'a Contents)>) -> Result<Self, ConfigErrors> {
-        let mut misfits = ConfigErrors::default();
-        let (mut authorities, mut chain, mut key) = (None, None, None);
+        let mut errors = ConfigErrors::default();
+        let (mut cas, mut chain, mut key) = (None, None, None);
         for ((role, file), contents) in files {
             match role {
-                Role::Certificate => chain = misfits.note(&file.key, CertChain::parse(contents)),
-                Role::Key => key = misfits.note(&file.key, Key::parse(contents)).map(|key| (key, &file.key)),
-                Role::Authorities => authorities = misfits.note(&file.key, TrustStore::parse(contents)),
+                Role::Certificate => chain = errors.ok_or_report(&file.key, CertChain::parse(contents)),
+                Role::Key => key = errors.ok_or_report(&file.key, Key::parse(contents)).map(|key| (key, &file.key)),
+                Role::Cas => cas = errors.ok_or_report(&file.key, TrustStore::parse(contents)),
             }
         }
         let pair = chain.zip(key);
-        let identity = pair.and_then(|(chain, (key, name))| misfits.note(name, ClientIdentity::try_new(chain, key)));
-        misfits.or(Self { authorities, identity })
+        let identity = pair.and_then(|(chain, (key, name))| errors.ok_or_report(name, ClientIdentity::try_new(chain, key)));
+        errors.into_result(Self { cas, identity })
     }
 }
 
-/// Makes a value of files, now and whenever they change. What is wrong with none of them alone is told by `key`.
+/// Makes a value of files, now and whenever they change. An error that concerns no single file is reported for `key`.
 fn read<T>(
     settings: &mut Settings,
     key: &str,
     files: Vec<(Role, WatchedFile)>,
-    make: impl Fn(Parts) -> Result<T, TlsError> + Send + Sync + 'static,
+    make: impl Fn(TlsFiles) -> Result<T, TlsError> + Send + Sync + 'static,
 ) -> Option<Loaded<T>> {
-    let named = files.iter().map(|(_, file)| file.clone()).collect();
+    let watched = files.iter().map(|(_, file)| file.clone()).collect();
     let name = key.to_owned();
-    let loaded = Loaded::read_all(key, named, move |contents| {
-        make(Parts::parse(files.iter().zip(contents))?).map_err(|fault| ConfigErrors::one(&name, fault.to_string()))
+    let loaded = Loaded::read_all(key, watched, move |contents| {
+        make(TlsFiles::parse(files.iter().zip(contents))?).map_err(|error| ConfigErrors::one(&name, error))
     });
-    let tell = |misfits: ConfigErrors| misfits.into_faults().for_each(|(key, misfit)| settings.fault(&key, &misfit));
-    loaded.map_err(tell).ok()
+    settings.ok_or_report_all(loaded)
 }
 
-/// A certificate and its key: both or neither.
+/// A certificate and its private key: both or neither.
 fn pair(settings: &mut Settings, certificate: &str, key: &str) -> Option<[(Role, WatchedFile); 2]> {
     match (settings.is_given(certificate), settings.is_given(key)) {
-        (true, false) => settings.fault(key, &format!("is missing: the private key of the certificate in {certificate}")),
-        (false, true) => settings.fault(certificate, &format!("is missing: the certificate of the key in {key}")),
+        (true, false) => {
+            settings.report(key, InvalidValue::Missing(format!("the private key of the certificate in {certificate}").into()));
+        }
+        (false, true) => {
+            settings.report(certificate, InvalidValue::Missing(format!("the certificate of the key in {key}").into()));
+        }
         (true, true) | (false, false) => {}
     }
     let (certificate, key) = (file(settings, certificate, Role::Certificate), file(settings, key, Role::Key));
@@ -110,10 +113,10 @@ fn file(settings: &mut Settings, key: &str, role: Role) -> Option<(Role, Watched
     Some((role, WatchedFile { key: key.to_owned(), path }))
 }
 
-fn min_version(text: &str) -> Result<MinVersion, ConfigError> {
+fn parse_min_version(text: &str) -> Result<MinVersion, InvalidValue> {
     match text {
         "1.2" => Ok(MinVersion::Tls12),
         "1.3" => Ok(MinVersion::Tls13),
-        _ => Err("must be 1.2 or 1.3".to_owned()),
+        _ => Err(InvalidValue::expected("1.2 or 1.3")),
     }
 }

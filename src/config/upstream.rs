@@ -8,78 +8,79 @@ use http::Uri;
 use rustls::ClientConfig;
 use url::{Host, Url};
 
-use super::settings::{ConfigError, Settings, boolean, duration, parsed, size, whole};
+use super::error::InvalidValue;
+use super::settings::{Settings, boolean, duration, parsed, size, whole};
 use super::{Loaded, Secret, tls};
 use crate::charset::Charset;
 use crate::model::Zone;
 use crate::resilience::BreakerSettings;
 
-/// One order system. The variables are those of the upstream `default`.
+/// One upstream. The variables are those of the upstream `default`.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// Where it is. Required; `GATEWAY__UPSTREAMS__DEFAULT__URL`.
+    /// URL of its endpoint. Required; `GATEWAY__UPSTREAMS__DEFAULT__URL`.
     pub url: Url,
-    /// Which of the two forms of the protocol it speaks. Default `network`; `GATEWAY__UPSTREAMS__DEFAULT__DIALECT`.
+    /// Dialect of the legacy protocol. Default `network`; `GATEWAY__UPSTREAMS__DEFAULT__DIALECT`.
     pub dialect: Dialect,
-    /// The user that it knows the gateway by, together with the gateway's IP address. Required;
+    /// The user that the upstream knows the gateway by, together with the gateway's IP address. Required;
     /// `GATEWAY__UPSTREAMS__DEFAULT__API_USER` or `…_API_USER_FILE`.
     pub api_user: Secret,
     /// The key for the login of the dialect `provider`, and required there; `GATEWAY__UPSTREAMS__DEFAULT__API_KEY` or
     /// `…_API_KEY_FILE`.
     pub api_key: Option<Secret>,
-    /// The character set of requests, and of answers that do not tell theirs. Default `utf-8`;
+    /// Charset of requests, and of responses that do not declare theirs. Default `utf-8`;
     /// `GATEWAY__UPSTREAMS__DEFAULT__CHARSET`.
     pub charset: Charset,
-    /// The zone of its times. Default `Europe/Stockholm`; `GATEWAY__UPSTREAMS__DEFAULT__TIME_ZONE`.
+    /// Time zone of its timestamps. Default `Europe/Stockholm`; `GATEWAY__UPSTREAMS__DEFAULT__TIME_ZONE`.
     pub time_zone: Zone,
-    /// How long connecting may take; half of `timeout` at most. Default 2s; `GATEWAY__UPSTREAMS__DEFAULT__CONNECT_TIMEOUT`.
+    /// Connect timeout, at most half of `timeout` in effect. Default 2s; `GATEWAY__UPSTREAMS__DEFAULT__CONNECT_TIMEOUT`.
     pub connect_timeout: Duration,
-    /// How long an answer may take; for lists, the first item and every silence after it. Default 10s;
+    /// Response timeout; for lists: time to the first item and between chunks. Default 10s;
     /// `GATEWAY__UPSTREAMS__DEFAULT__TIMEOUT`.
     pub timeout: Duration,
-    /// How long a write may be on its way there: what clients are told to wait when an outcome is unknown. Default 35s;
+    /// How long an unacknowledged write may still be applied upstream: the `Retry-After` of an unknown outcome. Default 35s;
     /// `GATEWAY__UPSTREAMS__DEFAULT__SETTLE_TIME`.
     pub settle_time: Duration,
-    /// How many calls it may be working at; a quarter of them, rounded down, is closed to reads, and lists get half of the rest. Default 64;
-    /// `GATEWAY__UPSTREAMS__DEFAULT__MAX_IN_FLIGHT`.
+    /// Maximum number of concurrent calls. A quarter of them, rounded down, is reserved for writes; lists may use half of the
+    /// rest. Default 64; `GATEWAY__UPSTREAMS__DEFAULT__MAX_IN_FLIGHT`.
     pub max_in_flight: usize,
-    /// When it is no longer asked because it does not answer. `GATEWAY__UPSTREAMS__DEFAULT__BREAKER__ENABLED`, default true;
-    /// `…__MIN_CALLS`, 20, that must have ended within ten seconds; `…__FAILURE_PERCENT`, 80, of them that must have failed;
-    /// `…__MAX_OPEN`, 5s, for which it is not asked at the most.
+    /// The circuit breaker. `GATEWAY__UPSTREAMS__DEFAULT__BREAKER__ENABLED`, default true; `…__MIN_CALLS`, 20: minimum number
+    /// of calls in the window of 10 s; `…__FAILURE_PERCENT`, 80: failure rate that opens it; `…__MAX_OPEN`, 5s: maximum time
+    /// it stays open.
     pub breaker: BreakerSettings,
-    /// The greatest size of an answer that is no list. Default 67108864; `GATEWAY__UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES`.
+    /// Maximum size of a response that is not a list. Default 67108864; `GATEWAY__UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES`.
     pub max_response_bytes: u64,
-    /// The greatest size of an item of a list. Default 262144; `GATEWAY__UPSTREAMS__DEFAULT__MAX_ITEM_BYTES`.
+    /// Maximum size of a list item. Default 262144; `GATEWAY__UPSTREAMS__DEFAULT__MAX_ITEM_BYTES`.
     pub max_item_bytes: u64,
-    /// Whether it may be reached over plain http although it is on another machine. Default false;
-    /// `GATEWAY__UPSTREAMS__DEFAULT__ALLOW_HTTP`.
+    /// Permits plain HTTP to another machine. Default false; `GATEWAY__UPSTREAMS__DEFAULT__ALLOW_HTTP`.
     pub allow_http: bool,
-    /// How it is made sure that it is the right one, when not by the authorities of this machine and TLS 1.2 or 1.3:
-    /// `GATEWAY__UPSTREAMS__DEFAULT__CA_FILE` (PEM) has the only authorities that are trusted, `…__CLIENT_CERT_FILE` and
-    /// `…__CLIENT_KEY_FILE` (PEM), both or neither, what the gateway shows when it is asked to, `…__MIN_TLS_VERSION` the
-    /// oldest version that is spoken, `1.2` or `1.3`. Files are read anew when they change, for connections from then on.
+    /// TLS other than the system trust store with TLS 1.2 or 1.3. `GATEWAY__UPSTREAMS__DEFAULT__CA_FILE` (PEM) replaces the
+    /// system trust store; `…__CLIENT_CERT_FILE` and `…__CLIENT_KEY_FILE` (PEM), both or neither, are the client certificate;
+    /// `…__MIN_TLS_VERSION` is the minimum TLS version, `1.2` or `1.3`. The files are reloaded on change, for new connections.
     pub tls: Option<Loaded<ClientConfig>>,
-    /// The http proxy that it is reached through: with CONNECT where it is https; where it is plain http, the proxy's own
-    /// answers count as the order system's. Default: none, whatever the environment says;
-    /// `GATEWAY__UPSTREAMS__DEFAULT__PROXY`.
+    /// HTTP proxy. It tunnels https (CONNECT); plain HTTP it forwards, so its own responses are indistinguishable from the
+    /// upstream's. Default: none, whatever the environment says; `GATEWAY__UPSTREAMS__DEFAULT__PROXY`.
     pub proxy: Option<Uri>,
-    /// The address of this machine that connections are made from, because it is part of the credential. Default: the
-    /// system's choice; `GATEWAY__UPSTREAMS__DEFAULT__LOCAL_ADDRESS`.
+    /// Source address of outgoing connections, which is part of the credential. Default: chosen by the system;
+    /// `GATEWAY__UPSTREAMS__DEFAULT__LOCAL_ADDRESS`.
     pub local_address: Option<IpAddr>,
-    /// Texts by which a refusal is known to be about the gateway's credential or IP address, in any case, besides a short
-    /// list in Swedish and English; `GATEWAY__UPSTREAMS__DEFAULT__CREDENTIAL_REFUSAL_WORDS`.
+    /// Additional substrings that identify an authentication failure, ignoring case, besides a short list in Swedish and
+    /// English; `GATEWAY__UPSTREAMS__DEFAULT__CREDENTIAL_REFUSAL_WORDS`.
     pub credential_refusal_words: Vec<String>,
 }
 
-/// The two forms of the legacy protocol.
+/// The two dialects of the legacy protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Dialect {
-    /// For network operators: every call names the user, and the source address is the proof.
+    /// For network operators: every call names the user, and the source address authenticates it.
     #[default]
     Network,
-    /// For service providers: a login with a key gives a hash that is good for 20 minutes.
+    /// For service providers: a login with a key returns a session hash that is valid for 20 minutes.
     Provider,
 }
+
+/// Describes the key `api_user` when it is missing.
+pub(super) const API_USER: &str = "the user that the upstream knows the gateway by";
 
 const CREDENTIAL_REFUSAL_WORDS: [&str; 10] = [
     "access denied",
@@ -94,11 +95,17 @@ const CREDENTIAL_REFUSAL_WORDS: [&str; 10] = [
     "saknar behörighet",
 ];
 
-/// The longest address: requests must fit into a line of 8 000 bytes together with it.
-const MAX_URL: usize = 2_000;
+/// A request line has at most 8 000 bytes, and most of it must be left for the query.
+const MAX_URL_LENGTH: usize = 2_000;
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_SETTLE_TIME: Duration = Duration::from_secs(35);
+const DEFAULT_MAX_IN_FLIGHT: usize = 64;
+const DEFAULT_MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
+const DEFAULT_MAX_ITEM_BYTES: u64 = 256 * 1024;
 
 impl Upstream {
-    /// An order system of which only the address and the user are special.
+    /// An upstream with default settings.
     #[must_use]
     pub fn new(url: Url, api_user: Secret) -> Self {
         Self {
@@ -108,13 +115,13 @@ impl Upstream {
             api_key: None,
             charset: Charset::UTF_8,
             time_zone: Zone::stockholm(),
-            connect_timeout: Duration::from_secs(2),
-            timeout: Duration::from_secs(10),
-            settle_time: Duration::from_secs(35),
-            max_in_flight: 64,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            timeout: DEFAULT_TIMEOUT,
+            settle_time: DEFAULT_SETTLE_TIME,
+            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
             breaker: BreakerSettings::default(),
-            max_response_bytes: 67_108_864,
-            max_item_bytes: 262_144,
+            max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+            max_item_bytes: DEFAULT_MAX_ITEM_BYTES,
             allow_http: false,
             tls: None,
             proxy: None,
@@ -123,52 +130,64 @@ impl Upstream {
         }
     }
 
+    /// `None` when a required setting is missing or not valid, which is reported. The others are read even then, so that all
+    /// errors are reported together.
     pub(super) fn read(settings: &mut Settings, name: &str) -> Option<Self> {
-        let key = |name_of_field: &str| format!("upstreams.{name}.{name_of_field}");
-        let url = settings.required(&key("url"), "the address of the order system", url);
-        let api_user = settings.secret(&key("api_user"), "the user that the order system knows the gateway by", 1);
-        let allow_http = settings.or_default(&key("allow_http"), false, boolean);
-        // The other fields are read although these are missing, so that all faults are told at once.
-        let placeholder = Url::parse("https://placeholder.invalid/").ok()?;
-        let is_complete = url.is_some() && api_user.is_some();
-        let default = Self::new(url.unwrap_or(placeholder), api_user.unwrap_or_else(|| Secret::from("")));
-        let dialect = settings.or_default(&key("dialect"), default.dialect, dialect);
-        let api_key = (dialect == Dialect::Provider)
-            .then(|| settings.secret(&key("api_key"), "the key that the dialect provider logs in with", 1))
-            .flatten();
-        let is_complete = is_complete && (dialect == Dialect::Network || api_key.is_some());
-        let mut words = settings.list(&key("credential_refusal_words"), &[]);
-        words.extend(CREDENTIAL_REFUSAL_WORDS.map(str::to_owned));
-        let upstream = Self {
-            dialect,
-            api_key,
-            charset: settings.or_default(&key("charset"), default.charset, charset),
-            time_zone: settings.or_default(&key("time_zone"), default.time_zone, zone),
-            connect_timeout: settings.or_default(&key("connect_timeout"), default.connect_timeout, duration),
-            timeout: settings.or_default(&key("timeout"), default.timeout, duration),
-            settle_time: settings.or_default(&key("settle_time"), default.settle_time, duration),
-            max_in_flight: settings.or_default(&key("max_in_flight"), default.max_in_flight, whole(1..=100_000)),
-            breaker: breaker(settings, &key("breaker")),
-            max_response_bytes: settings.or_default(&key("max_response_bytes"), default.max_response_bytes, size),
-            max_item_bytes: settings.or_default(&key("max_item_bytes"), default.max_item_bytes, size),
-            credential_refusal_words: words.iter().map(|word| word.to_lowercase()).collect(),
-            tls: tls::client(settings, &format!("upstreams.{name}"), default.url.scheme() == "http"),
-            proxy: settings.optional(&key("proxy"), proxy),
-            local_address: settings.optional(&key("local_address"), local_address),
-            allow_http,
-            url: default.url,
-            api_user: default.api_user,
+        let key = |field: &str| format!("upstreams.{name}.{field}");
+        let url = settings.required(&key("url"), "the URL of the upstream", url);
+        let api_user = settings.secret(&key("api_user"), API_USER, 1);
+        let dialect = settings.or_default(&key("dialect"), Dialect::default(), dialect);
+        // `Some(None)`: not needed. With the dialect `network` a given key is reported as unknown.
+        let api_key = match dialect {
+            Dialect::Network => Some(None),
+            Dialect::Provider => settings.secret(&key("api_key"), "the key for the login of the dialect provider", 1).map(Some),
         };
-        let is_plain = upstream.url.scheme() == "http" && !upstream.allow_http;
-        let leaves_by_proxy =
-            upstream.proxy.as_ref().is_some_and(|proxy| !Url::parse(&proxy.to_string()).is_ok_and(|url| is_loopback(&url)));
-        if is_plain && (!is_loopback(&upstream.url) || leaves_by_proxy) {
-            settings.fault(
-                &key("url"),
-                &format!("is plain http to another machine: use https, or say {} = true", key("allow_http")),
-            );
+        let charset = settings.or_default(&key("charset"), Charset::UTF_8, charset);
+        let time_zone = settings.or_default(&key("time_zone"), Zone::stockholm(), zone);
+        let connect_timeout = settings.or_default(&key("connect_timeout"), DEFAULT_CONNECT_TIMEOUT, duration);
+        let timeout = settings.or_default(&key("timeout"), DEFAULT_TIMEOUT, duration);
+        let settle_time = settings.or_default(&key("settle_time"), DEFAULT_SETTLE_TIME, duration);
+        let max_in_flight = settings.or_default(&key("max_in_flight"), DEFAULT_MAX_IN_FLIGHT, whole(1..=100_000));
+        let breaker = breaker(settings, &key("breaker"));
+        let max_response_bytes = settings.or_default(&key("max_response_bytes"), DEFAULT_MAX_RESPONSE_BYTES, size);
+        let max_item_bytes = settings.or_default(&key("max_item_bytes"), DEFAULT_MAX_ITEM_BYTES, size);
+        let allow_http = settings.or_default(&key("allow_http"), false, boolean);
+        let is_plain_http = url.as_ref().is_some_and(|url| url.scheme() == "http");
+        let tls = tls::client(settings, &format!("upstreams.{name}"), is_plain_http);
+        let proxy = settings.optional(&key("proxy"), proxy);
+        let local_address = settings.optional(&key("local_address"), local_address);
+        let mut credential_refusal_words = settings.list(&key("credential_refusal_words"), &[]);
+        credential_refusal_words.extend(CREDENTIAL_REFUSAL_WORDS.map(str::to_owned));
+        for word in &mut credential_refusal_words {
+            *word = word.to_lowercase();
         }
-        is_complete.then_some(upstream)
+
+        let url = url?;
+        let leaves_the_machine = !is_loopback(&url) || proxy.as_ref().is_some_and(|proxy| !is_loopback_proxy(proxy));
+        if is_plain_http && !allow_http && leaves_the_machine {
+            let reason = format!("is plain http to another machine: use https, or set {} = true", key("allow_http"));
+            settings.report(&key("url"), InvalidValue::Conflict(reason.into()));
+        }
+        Some(Self {
+            url,
+            dialect,
+            api_user: api_user?,
+            api_key: api_key?,
+            charset,
+            time_zone,
+            connect_timeout,
+            timeout,
+            settle_time,
+            max_in_flight,
+            breaker,
+            max_response_bytes,
+            max_item_bytes,
+            allow_http,
+            tls,
+            proxy,
+            local_address,
+            credential_refusal_words,
+        })
     }
 }
 
@@ -183,37 +202,35 @@ fn breaker(settings: &mut Settings, section: &str) -> BreakerSettings {
     }
 }
 
-fn url(text: &str) -> Result<Url, ConfigError> {
+fn url(text: &str) -> Result<Url, InvalidValue> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or("must be an address that begins with https://")?;
+    let url = url.ok_or(InvalidValue::expected("a URL that begins with https://"))?;
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        return Err("must have no user, query or fragment".to_owned());
+        return Err(InvalidValue::expected("a URL without a user, a query and a fragment"));
     }
-    if url.as_str().len() > MAX_URL {
-        return Err(format!("must not be longer than {MAX_URL} characters"));
+    if url.as_str().len() > MAX_URL_LENGTH {
+        return Err(InvalidValue::Expected(format!("at most {MAX_URL_LENGTH} characters long").into()));
     }
     Ok(url)
 }
 
-/// Reads the address of a proxy.
-pub(super) fn proxy(text: &str) -> Result<Uri, ConfigError> {
+/// Parses the URL of an HTTP proxy.
+pub(super) fn proxy(text: &str) -> Result<Uri, InvalidValue> {
     let url = Url::parse(text.trim()).ok().filter(|url| {
         let has_more = url.query().is_some() || url.fragment().is_some() || url.path() != "/";
         let has_user = !url.username().is_empty() || url.password().is_some();
         url.scheme() == "http" && url.has_host() && !has_more && !has_user
     });
     let uri = url.and_then(|url| url.as_str().parse().ok());
-    uri.ok_or_else(|| {
-        "must be an address such as http://proxy.example:3128, without a user and with nothing after it".to_owned()
-    })
+    uri.ok_or(InvalidValue::expected("a URL such as http://proxy.example:3128, without a user and a path"))
 }
 
-fn local_address(text: &str) -> Result<IpAddr, ConfigError> {
+fn local_address(text: &str) -> Result<IpAddr, InvalidValue> {
     let address: IpAddr = parsed("an IP address of this machine")(text)?;
-    if address.is_unspecified() { Err("must be one address, not all of them".to_owned()) } else { Ok(address) }
+    if address.is_unspecified() { Err(InvalidValue::expected("one address, not all of them")) } else { Ok(address) }
 }
 
-/// Whether an address is of this machine.
+/// Whether a URL is of this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -223,18 +240,22 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn dialect(text: &str) -> Result<Dialect, ConfigError> {
+fn is_loopback_proxy(proxy: &Uri) -> bool {
+    Url::parse(&proxy.to_string()).is_ok_and(|url| is_loopback(&url))
+}
+
+fn dialect(text: &str) -> Result<Dialect, InvalidValue> {
     match text {
         "network" => Ok(Dialect::Network),
         "provider" => Ok(Dialect::Provider),
-        _ => Err("must be network or provider".to_owned()),
+        _ => Err(InvalidValue::expected("network or provider")),
     }
 }
 
-fn charset(text: &str) -> Result<Charset, ConfigError> {
-    Charset::parse(text).map_err(|error| error.to_string())
+fn charset(text: &str) -> Result<Charset, InvalidValue> {
+    Ok(Charset::parse(text)?)
 }
 
-fn zone(text: &str) -> Result<Zone, ConfigError> {
-    Zone::parse(text).map_err(|error| error.to_string())
+fn zone(text: &str) -> Result<Zone, InvalidValue> {
+    Ok(Zone::parse(text)?)
 }

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tjansteguiden_gateway::config::{Config, Faults, ReloadOutcome};
+use tjansteguiden_gateway::config::{Config, ConfigErrors, ReloadOutcome};
 
-fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
+fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     let mut path = tempfile::NamedTempFile::new().expect("a file");
     path.write_all(file.as_bytes()).expect("room");
     Config::load(Some(path.path()), variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))

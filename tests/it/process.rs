@@ -35,7 +35,7 @@ async fn it_serves_tells_its_readiness_and_stops_in_order() {
     assert_eq!(get(&format!("{ops}/readyz")).await.expect("an answer").0, 200);
     assert_eq!(get(&format!("{api}/orders/1")).await.expect("an answer").0, 502);
     program.terminate().await;
-    program.line_with("asked to stop").await;
+    program.line_with("shutting down").await;
     // Still served, but no longer asked for.
     assert_eq!(get(&format!("{ops}/readyz")).await.expect("an answer").0, 503);
     assert_eq!(get(&format!("{ops}/livez")).await.expect("an answer").0, 200);
@@ -59,7 +59,7 @@ async fn a_second_signal_stops_it_at_once() {
     let mut program = Program::start(&["serve"], &settings);
     program.line_with("listening").await;
     program.terminate().await;
-    program.line_with("asked to stop").await;
+    program.line_with("shutting down").await;
     program.terminate().await;
     program.line_with("stopped at once").await;
     assert_eq!(program.exit_code().await, Some(0));

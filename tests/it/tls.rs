@@ -173,7 +173,7 @@ async fn a_stop_ends_encrypted_connections_in_order() {
     let address = listening["listen"].as_str().expect("an address").parse().expect("an address");
     let mut client = encrypt(address, authority.client(None)).await.expect("a connection");
     program.terminate().await;
-    program.line_with("asked to stop").await;
+    program.line_with("shutting down").await;
     client.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("room");
     let mut answer = String::new();
     // Without a word of farewell this would be an error: nobody could tell an end from a cut.

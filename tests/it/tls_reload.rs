@@ -164,7 +164,7 @@ async fn the_program_looks_by_itself() {
     let line = program.line_with("cannot be used").await;
     assert!(line.contains("server.tls.key_file names a file without a private key"), "{line}");
     files.server(&next);
-    program.line_with("a file was read anew").await;
+    program.line_with("a file was reloaded").await;
     let client = Https::connect(address, authority.client(None)).await.expect("a connection");
     assert_eq!(client.certificate, next.der());
 }

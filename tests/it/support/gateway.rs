@@ -73,8 +73,8 @@ impl Gateway {
     /// Reads its files anew, as it does every second, until what is new in them is used.
     pub(crate) fn look_at_files(&self) {
         let mut fresh = self.fresh.lock().expect("no test panics inside");
-        fresh.look();
-        fresh.look();
+        fresh.poll();
+        fresh.poll();
     }
 
     /// Stops, and waits until no connection can be made any more.

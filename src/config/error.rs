@@ -1,0 +1,157 @@
+//! Errors of the configuration: all of them are reported, each with its key.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::charset::UnknownCharset;
+use crate::model::UnknownZone;
+use crate::tls::TlsError;
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+/// One error of a configuration.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// A key is missing, unknown, or has an invalid value.
+    #[error("{key} {reason}")]
+    Key {
+        /// The full key, such as `server.listen`.
+        key: String,
+        /// What is wrong with its value.
+        #[source]
+        reason: InvalidValue,
+    },
+    /// The configuration file cannot be read.
+    #[error("{} cannot be read: {reason}", path.display())]
+    File {
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the operating system.
+        #[source]
+        reason: FileError,
+    },
+    /// The configuration file is not valid TOML.
+    #[error("{} is not valid TOML, near line {line}: {message}", path.display())]
+    Toml {
+        /// The path of the file.
+        path: PathBuf,
+        /// Line of the error, from 1.
+        line: usize,
+        /// The message of the parser, without the text of the file.
+        message: String,
+    },
+}
+
+/// What is wrong with a value: a phrase that follows the key. It never contains the value, which may be secret.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum InvalidValue {
+    /// The key is required.
+    #[error("is missing: {0}")]
+    Missing(Cow<'static, str>),
+    /// The key does not exist in this version.
+    #[error("is not a key of this version")]
+    UnknownKey,
+    /// The value has the wrong form or is out of range.
+    #[error("must be {0}")]
+    Expected(Cow<'static, str>),
+    /// The value does not go together with another key.
+    #[error("{0}")]
+    Conflict(Cow<'static, str>),
+    /// A list has an empty element.
+    #[error("has an element that is empty or not a scalar")]
+    EmptyElement,
+    /// A file that the key names cannot be read.
+    #[error("names a file that cannot be read: {0}")]
+    File(#[source] FileError),
+    /// A file that the key names is not UTF-8.
+    #[error("names a file that is not UTF-8 text")]
+    NotText,
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The charset is not supported.
+    #[error(transparent)]
+    Charset(#[from] UnknownCharset),
+    /// The time zone does not exist.
+    #[error(transparent)]
+    Zone(#[from] UnknownZone),
+}
+
+/// Why a file cannot be read. Errors are equal when the operating system gives the same reason.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+pub struct FileError(Arc<io::Error>);
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl PartialEq for FileError {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0.kind(), self.0.raw_os_error()) == (other.0.kind(), other.0.raw_os_error())
+    }
+}
+
+impl InvalidValue {
+    pub(super) const fn expected(what: &'static str) -> Self {
+        Self::Expected(Cow::Borrowed(what))
+    }
+}
+
+impl ConfigErrors {
+    /// One error of one key.
+    pub(super) fn one(key: &str, reason: impl Into<InvalidValue>) -> Self {
+        let mut errors = Self::default();
+        errors.report(key, reason);
+        errors
+    }
+
+    pub(super) fn report(&mut self, key: &str, reason: impl Into<InvalidValue>) {
+        self.push(ConfigError::Key { key: key.to_owned(), reason: reason.into() });
+    }
+
+    pub(super) fn push(&mut self, error: ConfigError) {
+        self.0.push(error);
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// The value, or its error, which is reported for the key.
+    pub(super) fn ok_or_report<T>(&mut self, key: &str, result: Result<T, impl Into<InvalidValue>>) -> Option<T> {
+        result.map_err(|reason| self.report(key, reason)).ok()
+    }
+
+    /// The value, if there is no error.
+    pub(super) fn into_result<T>(self, value: T) -> Result<T, Self> {
+        if self.is_empty() { Ok(value) } else { Err(self) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All errors on one line, for the log.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A headline, and each error on a line of its own.
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration is not valid:")?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
