@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tjansteguiden_gateway::commands::{CommandError, demo, keygen, openapi, serve, simulate};
-use tjansteguiden_gateway::config::Config;
-use tjansteguiden_gateway::telemetry;
+use tjansteguiden_gateway::config::{Config, LogFormat};
+use tjansteguiden_gateway::telemetry::{self, LogGuard};
 use tokio::runtime::{Builder, Runtime};
 
 /// REST/JSON gateway for the order API of Tjänsteguiden
@@ -22,75 +22,80 @@ struct Arguments {
 enum Command {
     /// Run the gateway
     Serve {
-        /// Configuration file in TOML; environment variables such as `GATEWAY__SERVER__LISTEN` win over it
+        /// Configuration file in TOML, overridden by environment variables such as `GATEWAY__SERVER__LISTEN`
         #[arg(long, env = "GATEWAY_CONFIG")]
         config: Option<PathBuf>,
     },
-    /// Run the gateway in front of a simulated order system, with nothing to configure
+    /// Run the gateway in front of a simulated legacy system, without configuration
     Demo(demo::Options),
-    /// Run a simulated order system alone
+    /// Run only the simulated legacy system
     Simulate(simulate::Options),
-    /// Make a key for a client, and its hash for the configuration
+    /// Generate an API key for a client, and its hash for the configuration
     Keygen,
     /// Print the OpenAPI document
     Openapi {
-        /// Form of the document
+        /// Output format
         #[arg(long, value_enum, default_value = "json")]
         format: openapi::Format,
     },
 }
 
 fn main() -> ExitCode {
-    let command = Arguments::parse().command;
-    // Goes last, when nothing is left that might say something.
-    let mut log = None;
-    let ended = runtime().map_err(CommandError::Io).and_then(|runtime| {
-        let ended = runtime.block_on(run(command, &mut log));
-        // A name that nobody resolves keeps its thread for as long as the resolver likes.
-        runtime.shutdown_timeout(LAST_TASKS);
-        ended
-    });
-    drop(log);
-    match ended {
+    match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("tjansteguiden-gateway: {failure}");
-            failure.exit_code()
+        Err(error) => {
+            eprintln!("tjansteguiden-gateway: {error}");
+            error.exit_code()
         }
     }
 }
 
-/// How long tasks may take to end when nobody waits for them any more.
-const LAST_TASKS: Duration = Duration::from_millis(500);
-
-/// With one core to run on, one thread does everything: threads that wake each other cost time in every request.
-fn runtime() -> std::io::Result<Runtime> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    builder.enable_all().build()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the environment is read here and handed to the configuration")]
-async fn run(command: Command, log: &mut Option<telemetry::Writer>) -> Result<(), CommandError> {
-    let level = std::env::var("RUST_LOG").ok();
+fn run(command: Command) -> Result<(), CommandError> {
+    // A guard of the log is dropped after the runtime has ended, when no task is left that could log.
     match command {
         Command::Serve { config } => {
-            // What is not UTF-8 fits nothing, and is told by its key.
-            let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-            let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
-            let config = Config::load(config.as_deref(), environment)?;
-            *log = Some(telemetry::init(config.log.format, level.as_deref())?);
-            serve::run(config).await
+            let config = Config::load(config.as_deref(), environment())?;
+            let _guard = start_log(config.log.format)?;
+            block_on(serve::run(config))
         }
         Command::Demo(options) => {
-            *log = Some(telemetry::init(None, level.as_deref())?);
-            demo::run(options).await
+            let _guard = start_log(None)?;
+            block_on(demo::run(options))
         }
         Command::Simulate(options) => {
-            *log = Some(telemetry::init(None, level.as_deref())?);
-            simulate::run(options).await
+            let _guard = start_log(None)?;
+            block_on(simulate::run(options))
         }
         Command::Keygen => keygen::run(),
         Command::Openapi { format } => openapi::run(format),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and handed to the configuration")]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    // No setting accepts text that is not UTF-8, so a replacement character is reported with its key.
+    std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and handed to the log")]
+fn start_log(format: Option<LogFormat>) -> std::io::Result<LogGuard> {
+    telemetry::init(format, std::env::var("RUST_LOG").ok().as_deref())
+}
+
+/// How long the runtime waits for tasks at exit. A DNS lookup blocks its thread for as long as the resolver takes, so it must
+/// not wait for all of them.
+const TASK_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
+
+fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_timeout(TASK_SHUTDOWN_TIMEOUT);
+    result
+}
+
+/// With one core, a single thread does everything: threads that wake each other would cost time in every request.
+fn runtime() -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }

@@ -1,12 +1,12 @@
 //! Logs.
 //!
-//! Other crates are heard from warnings on, whatever is asked for: in their finer messages stand URLs and headers, and with
-//! them credentials and personal data.
+//! `RUST_LOG` sets the level of the gateway's own lines. Dependencies log from `warn` on whatever it is: their finer messages
+//! contain URLs and headers, and with them credentials and personal data.
 //!
-//! Lines are written by a thread of their own. Whoever should read them may have stopped, and then lines are lost, and counted;
-//! a request that waited for its line would wait for ever.
+//! Logging never blocks a request: lines go through a queue to a thread that writes them, and are dropped and counted when
+//! standard output is not drained.
 
-mod writer;
+mod log_queue;
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
@@ -21,48 +21,49 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use self::writer::LogQueue;
+use self::log_queue::LogQueue;
 use crate::audit;
 use crate::config::LogFormat;
 
-static LINES: OnceLock<LogQueue> = OnceLock::new();
+/// The queue of the process, for [`lines_dropped`].
+static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
-/// What writes the log. When it goes, the lines that wait are written, as far as somebody reads them soon.
+/// Keeps the log running. On drop, queued lines are written, and later ones are dropped.
 #[must_use]
 #[derive(Debug)]
-pub struct Writer(LogQueue);
+pub struct LogGuard(LogQueue);
 
-impl Drop for Writer {
+impl Drop for LogGuard {
     fn drop(&mut self) {
         self.0.close();
     }
 }
 
-/// How many lines were lost, because they could not be written, or those before were not yet.
+/// Number of log lines that were dropped, because standard output was not drained or could not be written.
 pub fn lines_dropped() -> u64 {
-    LINES.get().map_or(0, LogQueue::dropped)
+    QUEUE.get().map_or(0, LogQueue::dropped)
 }
 
-/// Starts logging to standard output. `level` is a level such as `debug` for this crate's own messages.
+/// Starts logging to standard output. `level` is the level of this crate's lines, such as `debug`; anything else means `info`.
 ///
 /// # Errors
-/// When there can be no thread for it.
-pub fn init(format: Option<LogFormat>, level: Option<&str>) -> io::Result<Writer> {
+/// When standard output is closed or no thread can be started.
+pub fn init(format: Option<LogFormat>, level: Option<&str>) -> io::Result<LogGuard> {
     let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     let is_terminal = io::stdout().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    // Without a buffer of its own: what is in one is neither written nor lost.
-    let writer = LogQueue::to(File::from(io::stdout().as_fd().try_clone_to_owned()?))?;
-    // A second call keeps the first subscriber.
-    if lines(format, level, is_terminal, writer.clone()).try_init().is_ok() {
-        let _ = LINES.set(writer.clone());
+    // The file itself, because `Stdout` has a buffer.
+    let queue = LogQueue::start(File::from(io::stdout().as_fd().try_clone_to_owned()?))?;
+    // A second call keeps the first subscriber, and its queue is the one whose dropped lines are counted.
+    if subscriber(format, level, is_terminal, queue.clone()).try_init().is_ok() {
+        let _ = QUEUE.set(queue.clone());
     }
     log_panics();
-    Ok(Writer(writer))
+    Ok(LogGuard(queue))
 }
 
-/// The lines of the log, as `writer` gets them: this crate's own from `level` on, and those of the audit always.
-pub fn lines<W>(format: LogFormat, level: LevelFilter, has_colours: bool, writer: W) -> impl Subscriber + Send + Sync
+/// A subscriber that writes log lines to `writer`: this crate's own from `level` on, and those of the audit log always.
+pub fn subscriber<W>(format: LogFormat, level: LevelFilter, has_colours: bool, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -78,10 +79,10 @@ where
     tracing_subscriber::registry().with(layer.with_filter(filter))
 }
 
-/// A panic's text may hold anything, so only its place is told.
+/// Logs panics by location only: their message may contain any value.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic.location().map(tracing::field::display);
         tracing::event!(Level::ERROR, place, "panic");
     }));
 }

@@ -47,7 +47,7 @@ static AUDIT: Mutex<Vec<Value>> = Mutex::new(Vec::new());
 pub(crate) fn listen() {
     static BEGIN: Once = Once::new();
     BEGIN.call_once(|| {
-        let subscriber = telemetry::lines(LogFormat::Json, LevelFilter::TRACE, false, Listener);
+        let subscriber = telemetry::subscriber(LogFormat::Json, LevelFilter::TRACE, false, Listener);
         tracing::subscriber::set_global_default(subscriber).expect("nobody else listens");
     });
 }
