@@ -1,7 +1,7 @@
-//! Who has written, and who has seen personal data: one line in the log for each, with names and ids and no values.
+//! The audit log: one line for every write and for every disclosure of personal data, with names and ids and no values.
 //!
-//! These lines are there whatever level of the log is asked for. What is seen is told when it is handed out; a write when it
-//! has ended, also after whoever asked for it has left.
+//! Audit lines are written at every log level. A disclosure is logged when the data are handed out, a write when it completes,
+//! even if the client has disconnected before.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,36 +9,36 @@ use std::sync::Arc;
 use crate::auth::Principal;
 use crate::model::PiiAccess;
 
-/// The target of these lines, by which they are told from others.
+/// The `tracing` target of audit lines, which the log filter always passes.
 pub const TARGET: &str = "audit";
 
-/// Who makes a request. Cheap to clone.
+/// Who sent a request, for its audit lines. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AuditContext {
     /// The id of the request.
     pub request_id: Arc<str>,
-    /// Who makes it.
-    pub caller: Principal,
-    /// Where it comes from.
+    /// The authenticated caller.
+    pub principal: Principal,
+    /// Address of the client.
     pub address: Option<IpAddr>,
 }
 
 impl AuditContext {
-    /// Tells that personal data of these orders or customers were handed out, if they were.
+    /// Logs that personal data of these orders or customers were disclosed. Masked data are no disclosure.
     pub fn log_disclosure(&self, action: &'static str, ids: &[u64]) {
-        if self.caller.scopes().pii_access() == PiiAccess::Full && !ids.is_empty() {
+        if self.principal.scopes().pii_access() == PiiAccess::Full && !ids.is_empty() {
             let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
             self.emit(action, &ids.join(","), "seen");
         }
     }
 
-    /// Tells one by one what a list hands out.
+    /// The disclosures of a list, logged in batches.
     #[must_use]
     pub const fn list(self, action: &'static str) -> DisclosureBatch {
         DisclosureBatch { audit: self, action, ids: Vec::new() }
     }
 
-    /// A write that has begun.
+    /// A write that is about to be sent.
     #[must_use]
     pub const fn writes(self, action: &'static str, id: u64) -> WriteAudit {
         WriteAudit { audit: self, action, id, outcome: "unknown" }
@@ -50,9 +50,9 @@ impl AuditContext {
             target: TARGET,
             {
                 request.id = &*self.request_id,
-                client = self.caller.label(),
+                client = self.principal.label(),
                 client.address = address,
-                upstream = self.caller.upstream(),
+                upstream = self.principal.upstream(),
                 action,
                 ids,
                 outcome,
@@ -62,7 +62,7 @@ impl AuditContext {
     }
 }
 
-/// A list of which is told what it hands out, so many at a time.
+/// Logs disclosed ids in batches, and the last batch on drop: a list may end anywhere.
 #[derive(Debug)]
 pub struct DisclosureBatch {
     audit: AuditContext,
@@ -71,13 +71,13 @@ pub struct DisclosureBatch {
 }
 
 impl DisclosureBatch {
-    /// How many ids stand in a line.
-    const IN_A_LINE: usize = 500;
+    /// Ids per log line.
+    const MAX_IDS: usize = 500;
 
-    /// Notes one that is handed out.
+    /// Records that the data of this id are handed out.
     pub fn note(&mut self, id: u64) {
         self.ids.push(id);
-        if self.ids.len() == Self::IN_A_LINE {
+        if self.ids.len() == Self::MAX_IDS {
             self.audit.log_disclosure(self.action, &std::mem::take(&mut self.ids));
         }
     }
@@ -89,7 +89,7 @@ impl Drop for DisclosureBatch {
     }
 }
 
-/// A write that is told when it has ended; one that never tells its outcome has an unknown one.
+/// Logs the write on drop; the outcome is `unknown` unless set, as after a panic.
 #[derive(Debug)]
 pub struct WriteAudit {
     audit: AuditContext,
@@ -99,7 +99,7 @@ pub struct WriteAudit {
 }
 
 impl WriteAudit {
-    /// It has ended like this.
+    /// Sets the outcome and logs the write.
     pub fn ended(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }

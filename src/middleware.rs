@@ -96,7 +96,7 @@ async fn admit(request: &mut Request, tracked: &RequestScope, settings: &Setting
         let caller = authentication::caller(&settings.authentication, request.headers(), &settings.metrics).await?;
         tracked.record_principal(&caller);
         request_limits::check_principal_rate(&caller)?;
-        request.extensions_mut().insert(AuditContext { request_id: tracked.id(), caller, address });
+        request.extensions_mut().insert(AuditContext { request_id: tracked.id(), principal: caller, address });
     }
     request_limits::check(request)
 }

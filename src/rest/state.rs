@@ -56,7 +56,7 @@ impl AppState {
     /// Who makes the request, and the order system that it is for. Nobody is let through by default.
     pub(super) fn resolve<'p>(&self, parts: &'p Parts) -> Result<(&'p AuditContext, &UpstreamHandle), Problem> {
         let audit = parts.extensions.get::<AuditContext>();
-        let known = audit.and_then(|audit| Some((audit, self.upstreams.get(audit.caller.upstream())?)));
+        let known = audit.and_then(|audit| Some((audit, self.upstreams.get(audit.principal.upstream())?)));
         known.ok_or_else(|| Problem::new(Code::InternalError, "The request has come without a caller."))
     }
 
@@ -90,7 +90,7 @@ impl RequestState {
 
     /// Who asks.
     pub(super) const fn principal(&self) -> &Principal {
-        &self.audit.caller
+        &self.audit.principal
     }
 
     /// What the caller sees of personal data.

@@ -117,7 +117,7 @@ impl FromRequestParts<AppState> for OrderListQuery {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &AppState) -> Result<Self, Problem> {
         let (audit, order_system) = gateway.resolve(parts)?;
-        let upstream = audit.caller.upstream();
+        let upstream = audit.principal.upstream();
         let mut pairs = QueryPairs::parse(parts);
         let moment = |text: &str| parse_datetime(text, &order_system.zone).ok_or(NO_MOMENT);
         let since = pairs.required("since", moment);
@@ -149,7 +149,7 @@ impl FromRequestParts<AppState> for CustomerListQuery {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &AppState) -> Result<Self, Problem> {
         let (audit, _) = gateway.resolve(parts)?;
-        let upstream = audit.caller.upstream();
+        let upstream = audit.principal.upstream();
         let mut pairs = QueryPairs::parse(parts);
         let since = pairs.required("since", |text| parse_date(text).ok_or("must be a date that exists, such as 2016-03-14"));
         let (limit, cursor) = pairs.page();
