@@ -1,7 +1,8 @@
-//! Numbers for Prometheus.
+//! Prometheus metrics.
 //!
-//! A gateway has a registry of its own, no global one, so that several can live in one process, as they do in tests. Labels
-//! are names from the configuration, from tables in the code, or bounded in number; never a value of a request.
+//! A gateway has a registry of its own instead of the global one, so that several can run in one process, as they do in tests.
+//! Label values come from the configuration or from tables in the code, or their number is bounded; they are never values of a
+//! request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,12 +28,12 @@ pub struct Metrics {
     denials: IntCounterVec,
     keys: IntCounterVec,
     lines_dropped: IntCounter,
-    /// How many of them are counted.
-    lines_told: Arc<AtomicU64>,
+    /// The total that `lines_dropped` has reached, to increase the counter by the difference.
+    lines_counted: Arc<AtomicU64>,
     upstreams: UpstreamVectors,
 }
 
-/// Those with a label for the upstream.
+/// Metrics with a label for the upstream.
 #[derive(Debug, Clone)]
 struct UpstreamVectors {
     calls: HistogramVec,
@@ -48,95 +49,105 @@ struct UpstreamVectors {
 pub struct UpstreamMetrics {
     name: String,
     vectors: UpstreamVectors,
-    /// Calls that the order system is working at.
+    /// Upstream calls in flight.
     pub in_flight: IntGauge,
-    /// The state of the breaker: 0 closed, 1 trying, 2 open.
+    /// State of the circuit breaker: 0 closed, 1 half-open, 2 open.
     pub breaker: IntGauge,
 }
 
-/// The media type of what [`Metrics::render`] writes.
+/// The media type of [`Metrics::render`].
 pub const MEDIA_TYPE: &str = prometheus::TEXT_FORMAT;
-/// From a millisecond, less than any order system takes, to the longest list.
-const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 300.0];
+/// Histogram buckets in seconds: from less than any upstream takes, to the default timeout of lists.
+const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 300.0];
 
 impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
         let counter =
-            |name: &str, help: &str, labels: &[&str]| kept(&registry, IntCounterVec::new(Opts::new(name, help), labels));
-        let gauge = |name: &str, help: &str, label: &str| kept(&registry, IntGaugeVec::new(Opts::new(name, help), &[label]));
+            |name: &str, help: &str, labels: &[&str]| register(&registry, IntCounterVec::new(Opts::new(name, help), labels));
+        let gauge =
+            |name: &str, help: &str, label: &str| register(&registry, IntGaugeVec::new(Opts::new(name, help), &[label]));
         let histogram = |name: &str, help: &str, labels: &[&str]| {
-            kept(&registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels))
+            register(&registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()), labels))
         };
         Self {
             requests: histogram(
                 "http_server_request_duration_seconds",
-                "From the head of a request to the end of its response; status is aborted where there was no response.",
+                "Duration of a request from its head to the end of its response; status is aborted if there was no response.",
                 &["route", "method", "status"],
             ),
-            active: kept(&registry, IntGauge::new("http_server_active_requests", "Requests whose response is not over.")),
-            tasks: kept(
+            active: register(
                 &registry,
-                IntGauge::new("runtime_alive_tasks", "Tasks that have not ended, those of connections among them."),
+                IntGauge::new("http_server_active_requests", "Requests in flight: their response has not ended."),
             ),
-            writes: counter(
-                "write_outcome_total",
-                "Writes that clients asked for, by what became of them.",
-                &["call", "outcome"],
+            tasks: register(
+                &registry,
+                IntGauge::new(
+                    "runtime_alive_tasks",
+                    "Tasks of the runtime that have not ended, including one for each connection.",
+                ),
             ),
-            conflicts: kept(
+            writes: counter("write_outcome_total", "Write requests by outcome.", &["call", "outcome"]),
+            conflicts: register(
                 &registry,
                 IntCounter::new(
                     "write_conflict_total",
-                    "Guarded changes whose answer was lost, where the order then showed somebody else's: a status neither wanted nor from before, or more rows in the log than one.",
+                    "Conditional changes with unknown outcome where the read-back showed another writer's change.",
                 ),
             ),
-            duplicates: kept(
+            duplicates: register(
                 &registry,
-                IntCounter::new("write_duplicate_total", "Times that a message with a key was seen in the log more than once."),
+                IntCounter::new(
+                    "write_duplicate_total",
+                    "Read-backs that found a message with an idempotency key more than once in the log.",
+                ),
             ),
             files: gauge(
                 "config_file_usable",
-                "Whether the files of a key could be read and used when they were looked at last: 1, or 0 while what was read before stays in use.",
+                "1 if the files of a configuration key were usable at the last poll, 0 while a previous value stays in use.",
                 "key",
             ),
             denials: counter(
                 "authentication_failures_total",
-                "Requests without a good credential: missing, invalid, unbound to an upstream, or unavailable when it could not be checked.",
+                "Requests without a valid credential: missing, invalid, unbound to an upstream, or unavailable (not checkable).",
                 &["reason"],
             ),
             keys: counter(
                 "jwks_fetches_total",
-                "How often the keys of the tokens' issuer were asked for: fetched, or failed.",
+                "Fetches of the token issuer's JWKS by outcome: fetched or failed.",
                 &["outcome"],
             ),
-            lines_dropped: kept(
+            lines_dropped: register(
                 &registry,
                 IntCounter::new(
                     "log_lines_dropped_total",
-                    "Lines of the log that were lost because nobody read it, or it could not be written.",
+                    "Log lines dropped because standard output was not drained or could not be written.",
                 ),
             ),
-            lines_told: Arc::default(),
+            lines_counted: Arc::default(),
             upstreams: UpstreamVectors {
                 calls: histogram(
                     "upstream_request_duration_seconds",
-                    "Calls of the order system, retries and waiting included, to the end of the answer.",
+                    "Duration of upstream calls to the end of the answer, including queueing and retries.",
                     &["upstream", "call", "outcome"],
                 ),
-                retries: counter("upstream_retries_total", "Calls that were sent again.", &["upstream", "call"]),
+                retries: counter("upstream_retries_total", "Retries of upstream calls.", &["upstream", "call"]),
                 coalesced: counter(
                     "upstream_coalesced_total",
-                    "Reads that were answered by one already on its way.",
+                    "Reads that shared an upstream call already in flight.",
                     &["upstream", "call"],
                 ),
                 drift: counter(
                     "upstream_drift_total",
-                    "Where answers differ from what is known; see /diagnostics/drift.",
+                    "Schema drift: unknown or invalid parts of upstream answers; see /diagnostics/drift.",
                     &["upstream", "call", "kind", "name"],
                 ),
-                in_flight: gauge("upstream_in_flight", "Calls that the order system is working at.", "upstream"),
-                breaker: gauge("upstream_breaker_state", "0 closed, 1 trying, 2 open.", "upstream"),
+                in_flight: gauge("upstream_in_flight", "Upstream calls in flight.", "upstream"),
+                breaker: gauge(
+                    "upstream_breaker_state",
+                    "State of the circuit breaker: 0 closed, 1 half-open, 2 open.",
+                    "upstream",
+                ),
             },
             registry,
         }
@@ -144,33 +155,33 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Notes whether the files of a key can be used.
+    /// Sets whether the files of a configuration key are usable.
     pub fn file_is_usable(&self, key: &str, is_usable: bool) {
         self.files.with_label_values(&[key]).set(is_usable.into());
     }
 
-    /// Counts a request without a good credential.
+    /// Counts a request without a valid credential. `reason` is that of `AuthError::kind`.
     pub fn denied(&self, reason: &str) {
         self.denials.with_label_values(&[reason]).inc();
     }
 
-    /// Counts that the issuer's keys were asked for.
+    /// Counts a fetch of the issuer's JWKS.
     pub fn keys_fetched(&self, is_fetched: bool) {
         self.keys.with_label_values(&[if is_fetched { "fetched" } else { "failed" }]).inc();
     }
 
-    /// Notes how many lines of the log were lost so far.
+    /// Sets the number of log lines dropped since the start of the process.
     pub fn lines_dropped(&self, total: u64) {
-        let told = self.lines_told.fetch_max(total, Ordering::Relaxed);
-        self.lines_dropped.inc_by(total.saturating_sub(told));
+        let counted = self.lines_counted.fetch_max(total, Ordering::Relaxed);
+        self.lines_dropped.inc_by(total.saturating_sub(counted));
     }
 
-    /// Notes that a request has come.
+    /// Counts a request as in flight until [`Self::request`].
     pub fn request_begun(&self) {
         self.active.inc();
     }
 
-    /// Counts a request whose response is over.
+    /// Records a request whose response has ended; without a status it was aborted.
     pub fn request(&self, route: &str, method: &str, status: Option<u16>, time: Duration) {
         self.active.dec();
         let mut digits = itoa::Buffer::new();
@@ -178,17 +189,17 @@ impl Metrics {
         self.requests.with_label_values(&[route, method, status]).observe(time.as_secs_f64());
     }
 
-    /// Counts a write by the legacy call and what became of it.
+    /// Counts a write by legacy call and outcome.
     pub fn write(&self, call: &str, outcome: &str) {
         self.writes.with_label_values(&[call, outcome]).inc();
     }
 
-    /// Counts a guarded write that met another one.
+    /// Counts a conditional write that met another writer's change.
     pub fn conflict(&self) {
         self.conflicts.inc();
     }
 
-    /// Counts a message that stands in the log more than once.
+    /// Counts a message that was found in the log more than once.
     pub fn duplicate(&self) {
         self.duplicates.inc();
     }
@@ -204,15 +215,18 @@ impl Metrics {
         }
     }
 
-    /// Everything in Prometheus' text format.
+    /// All metrics in the Prometheus text format.
+    ///
+    /// # Panics
+    /// Never: writing to a vector cannot fail.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "writing to a vector cannot fail, and names and labels are valid")]
     pub fn render(&self) -> Vec<u8> {
         if let Ok(runtime) = Handle::try_current() {
             self.tasks.set(i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
         }
         let mut text = Vec::new();
-        // A vector takes everything.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("metrics can be encoded");
         text
     }
 }
@@ -224,33 +238,32 @@ impl UpstreamMetrics {
         &self.name
     }
 
-    /// Counts a call that has ended.
+    /// Records a call that has ended.
     pub fn call(&self, call: &str, outcome: &str, time: Duration) {
         self.vectors.calls.with_label_values(&[&self.name, call, outcome]).observe(time.as_secs_f64());
     }
 
-    /// Counts a call that is sent again.
+    /// Counts a retry.
     pub fn retry(&self, call: &str) {
         self.vectors.retries.with_label_values(&[&self.name, call]).inc();
     }
 
-    /// Counts a read that another answers.
+    /// Counts a read that shared the call of another one.
     pub fn coalesced(&self, call: &str) {
         self.vectors.coalesced.with_label_values(&[&self.name, call]).inc();
     }
 
-    /// The counter of one kind of drift.
+    /// The counter of one drift entry.
     #[must_use]
     pub fn drift(&self, call: &str, kind: &str, name: &str) -> IntCounter {
         self.vectors.drift.with_label_values(&[&self.name, call, kind, name])
     }
 }
 
-/// A metric that the registry knows.
-#[expect(clippy::expect_used, reason = "names and labels are constants, and a test makes all of them")]
-fn kept<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
-    let metric = made.expect("as many labels as values");
-    registry.register(Box::new(metric.clone())).expect("a name of its own");
+#[expect(clippy::expect_used, reason = "names and labels are constants, and a test registers all of them")]
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> C {
+    let metric = metric.expect("the name and labels are valid");
+    registry.register(Box::new(metric.clone())).expect("the name is unique");
     metric
 }
 
@@ -259,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_can_be_counted_and_is_told() {
+    fn every_metric_is_rendered() {
         let metrics = Metrics::default();
         (0..3).for_each(|_| metrics.request_begun());
         metrics.request("/orders/{id}", "GET", Some(200), Duration::from_millis(3));
@@ -275,7 +288,9 @@ mod tests {
         upstream.coalesced("order_info");
         upstream.drift("orders", "entity", "order.status").inc();
         upstream.breaker.set(2);
-        let text = String::from_utf8(metrics.render()).expect("text");
+
+        let text = String::from_utf8(metrics.render()).unwrap();
+
         for line in [
             r#"http_server_request_duration_seconds_count{method="GET",route="/orders/{id}",status="200"} 1"#,
             r#"http_server_request_duration_seconds_count{method="GET",route="/orders",status="aborted"} 1"#,

@@ -1,8 +1,8 @@
-//! The port for those who run the gateway.
+//! The operations port: probes, metrics and the schema-drift report.
 //!
-//! *Live* means that the process answers. *Ready* means that it wants requests: not before it listens, not after it was told
-//! to stop. Neither looks at the order system: restarting the gateway or taking it out of service mends nothing there, and
-//! takes the honest answers away from its clients.
+//! *Live* means that the process responds. *Ready* means that it accepts requests: from when it listens until shutdown begins.
+//! Neither depends on the upstream: restarting the gateway or taking it out of service would not repair an upstream outage,
+//! and would replace the gateway's precise errors by those of a load balancer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +17,12 @@ use crate::legacy::schema_drift::{Row, SchemaDrift};
 use crate::metrics::{self, Metrics};
 use crate::telemetry;
 
-/// Whether the gateway wants requests.
+/// Whether the gateway is ready. Clones share state.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// Says so, or the contrary.
+    /// Changes what `/readyz` reports.
     pub fn set(&self, ready: bool) {
         self.0.store(ready, Ordering::Relaxed);
     }
@@ -32,7 +32,7 @@ impl Readiness {
     }
 }
 
-/// `/livez`, `/readyz`, `/metrics`, and `/diagnostics/drift` with what was counted by each of `drift`.
+/// The routes `/livez`, `/readyz`, `/metrics`, and `/diagnostics/drift` with the schema drift of all upstreams.
 pub fn router(readiness: Readiness, metrics: Metrics, drift: Vec<Arc<SchemaDrift>>) -> Router {
     let drift = move || {
         let items: Vec<Row> = drift.iter().flat_map(|drift| drift.rows()).collect();
