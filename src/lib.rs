@@ -30,9 +30,10 @@
 //! | [`auth`] | authentication: API keys, JWT, JWKS; the principal | `config`, `http_client`, `metrics`, `model`, `resilience` |
 //! | [`audit`] | the audit log: who wrote, who was shown PII | `auth`, `model` |
 //! | [`writes`] | the outcome of writes: verification, preconditions, idempotency, what is in doubt | `audit`, `backend`, `idempotency`, `metrics`, `model`, `resilience` |
+//! | [`quality_values`] | weighted lists in request headers: `Accept`, `Accept-Encoding` |  |
 //! | [`problem`] | RFC 9457 problems: codes, bodies, pages |  |
 //! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `idempotency`, `model`, `problem`, `writes` |
-//! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `metrics`, `problem`, `resilience` |
+//! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `metrics`, `problem`, `quality_values`, `resilience` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config` |
 //! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `telemetry` |
@@ -98,6 +99,7 @@ pub mod middleware;
 pub mod model;
 pub mod ops;
 pub mod problem;
+pub mod quality_values;
 pub mod resilience;
 pub mod rest;
 pub mod server;
