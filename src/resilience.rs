@@ -1,8 +1,10 @@
-//! How calls of something that may fail are let through: pure parts that know nothing of orders or of HTTP.
+//! Resilience patterns for calls of a remote system. Nothing here knows of orders or of HTTP.
 //!
-//! A call first gets a place in the [`Limit`], then the [`Breaker`]'s permission; [`Gate`] is both in this order, so that a caller
-//! that waited for a place is told how things are *then*. What may be sent again waits for [`backoff`] and is paid for from
-//! the [`Budget`]. [`Turns`] lets callers do one thing at a time, [`Rate`] holds each to so many requests a second.
+//! [`Admission`] lets a call through: first a permit of the [`ConcurrencyLimit`], then the consent of the [`CircuitBreaker`]. In
+//! this order a call that has waited for a permit is judged by the breaker's state at the time it would be sent. A retry waits
+//! for [`backoff`] and is paid for from the [`RetryBudget`].
+//!
+//! [`RateLimit`] bounds the requests per second of each client; [`KeyedRwLock`] serialises what must not run at the same time.
 
 mod admission;
 pub mod backoff;

@@ -1,4 +1,4 @@
-//! What every call passes before it is sent.
+//! Admission of a call to one upstream: a permit of the concurrency limit and the consent of the circuit breaker.
 
 use std::time::Duration;
 
@@ -7,58 +7,61 @@ use tokio::time::Instant;
 use super::circuit_breaker::{BreakerPermit, CircuitBreaker};
 use super::concurrency_limit::{ConcurrencyLimit, ConcurrencyPermit, Priority};
 
-/// A limit and a breaker.
+/// A concurrency limit and a circuit breaker, passed in this order.
 #[derive(Debug)]
 pub struct Admission {
     limit: ConcurrencyLimit,
     breaker: CircuitBreaker,
 }
 
-/// How a call ended, as far as the one who was called is to blame.
+/// How a call ended, from the upstream's point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The one who was called did their part.
+    /// The upstream is healthy. Its answer may still be a rejection.
     Success,
-    /// They did not.
+    /// The upstream failed to answer, or its answer was unusable.
     Failure,
-    /// They did not in the time that was left.
+    /// The call's deadline passed before the answer came.
     TimedOut,
 }
 
-/// Why a call was not let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a call was not admitted. It has not been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
-    /// There was no place in time.
+    /// No permit became free in time.
+    #[error("too many concurrent calls")]
     Overloaded,
-    /// The breaker is open; the time after which to come back.
+    /// The circuit breaker is open; the time until it may admit a call again.
+    #[error("the circuit breaker is open for another {0:?}")]
     CircuitOpen(Duration),
 }
 
-/// A call that was let through, until it has ended.
+/// An admitted call. Holds its place in the concurrency limit until dropped.
 #[derive(Debug)]
 pub struct Permit {
     permit: ConcurrencyPermit,
+    /// `None` once the outcome is recorded.
     breaker_permit: Option<BreakerPermit>,
 }
 
 impl Admission {
-    /// Calls wait for a place in `limit` and then ask `breaker`.
+    /// Combines a limit and a breaker.
     #[must_use]
     pub const fn new(limit: ConcurrencyLimit, breaker: CircuitBreaker) -> Self {
         Self { limit, breaker }
     }
 
-    /// Lets a call through that must end before the deadline.
+    /// Waits until a call that must end before `deadline` may be sent.
     ///
     /// # Errors
-    /// When it is not let through.
-    pub async fn admit(&self, what: Priority, deadline: Instant) -> Result<Permit, Rejected> {
-        let permit = self.limit.acquire(what, deadline).await.ok_or(Rejected::Overloaded)?;
-        let permission = self.breaker.admit(what != Priority::Write).map_err(Rejected::CircuitOpen)?;
-        Ok(Permit { permit, breaker_permit: Some(permission) })
+    /// [`Rejected`] when it cannot be sent in time, or the breaker is open.
+    pub async fn admit(&self, priority: Priority, deadline: Instant) -> Result<Permit, Rejected> {
+        let permit = self.limit.acquire(priority, deadline).await.ok_or(Rejected::Overloaded)?;
+        let breaker_permit = self.breaker.admit(priority != Priority::Write).map_err(Rejected::CircuitOpen)?;
+        Ok(Permit { permit, breaker_permit: Some(breaker_permit) })
     }
 
-    /// Whether no write is let through before a read has shown that calls are answered again.
+    /// Whether writes are rejected until a read has probed the upstream.
     #[must_use]
     pub fn awaits_probe(&self) -> bool {
         self.breaker.awaits_probe()
@@ -66,75 +69,80 @@ impl Admission {
 }
 
 impl Permit {
-    /// Tells how the call ended. The place is kept until this goes.
-    pub fn record_completed(&mut self, ending: Outcome) {
-        self.record_outcome(ending);
-        match ending {
+    /// Records the outcome and the latency of a call that has ended.
+    pub fn record_completed(&mut self, outcome: Outcome) {
+        self.record_outcome(outcome);
+        match outcome {
             Outcome::Success | Outcome::Failure => self.permit.record_completed(),
             Outcome::TimedOut => self.permit.record_timeout(),
         }
     }
 
-    /// The same for a call that goes on, and whose length says nothing about others.
-    pub fn record_outcome(&mut self, ending: Outcome) {
-        let Some(permission) = self.breaker_permit.take() else { return };
-        match ending {
-            Outcome::Success => permission.ended(true),
-            Outcome::Failure => permission.ended(false),
-            Outcome::TimedOut if self.permit.had_fair_time() => permission.ended(false),
-            // It was late before it was sent.
-            Outcome::TimedOut => drop(permission),
+    /// Records only the outcome, for a call that goes on: how long a list takes depends on its reader, not on the upstream.
+    /// Only the first outcome counts.
+    pub fn record_outcome(&mut self, outcome: Outcome) {
+        let Some(breaker_permit) = self.breaker_permit.take() else { return };
+        match outcome {
+            Outcome::Success => breaker_permit.record_success(),
+            Outcome::Failure => breaker_permit.record_failure(),
+            Outcome::TimedOut if self.permit.had_fair_time() => breaker_permit.record_failure(),
+            // The call spent its time in the queue. Counting that against the upstream would open the breaker under load.
+            Outcome::TimedOut => drop(breaker_permit),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Arc, Mutex};
 
+    use parking_lot::Mutex;
     use tokio::time::{sleep, timeout_at};
 
     use super::super::circuit_breaker::BreakerSettings;
     use super::*;
 
-    const PLACES: usize = 16;
+    const PERMITS: usize = 16;
     const TIMEOUT: Duration = Duration::from_secs(4);
 
-    /// Somebody who is called through a gate.
-    struct Called {
-        gate: Admission,
-        /// How long they take.
-        takes: Mutex<Duration>,
+    /// An upstream with a settable latency.
+    struct Upstream {
+        admission: Admission,
+        latency: Mutex<Duration>,
         served: AtomicUsize,
-        refused_by_breaker: AtomicUsize,
+        rejected_by_breaker: AtomicUsize,
     }
 
-    impl Called {
+    impl Upstream {
         fn new() -> Arc<Self> {
-            let gate = Admission::new(ConcurrencyLimit::new(PLACES), CircuitBreaker::new(BreakerSettings::default(), |_| ()));
-            let takes = Mutex::new(Duration::from_millis(50));
-            Arc::new(Self { gate, takes, served: AtomicUsize::new(0), refused_by_breaker: AtomicUsize::new(0) })
+            let breaker = CircuitBreaker::new(BreakerSettings::default(), |_| ());
+            Arc::new(Self {
+                admission: Admission::new(ConcurrencyLimit::new(PERMITS), breaker),
+                latency: Mutex::new(Duration::from_millis(50)),
+                served: AtomicUsize::new(0),
+                rejected_by_breaker: AtomicUsize::new(0),
+            })
         }
 
         async fn call(self: Arc<Self>) {
             let deadline = Instant::now() + TIMEOUT;
-            let mut passage = match self.gate.admit(Priority::Write, deadline).await {
-                Ok(passage) => passage,
+            let mut permit = match self.admission.admit(Priority::Write, deadline).await {
+                Ok(permit) => permit,
                 Err(Rejected::Overloaded) => return,
                 Err(Rejected::CircuitOpen(_)) => {
-                    self.refused_by_breaker.fetch_add(1, Ordering::Relaxed);
+                    self.rejected_by_breaker.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
             };
-            let takes = *self.takes.lock().unwrap();
-            let is_served = timeout_at(deadline, sleep(takes)).await.is_ok();
+            let latency = *self.latency.lock();
+            let is_served = timeout_at(deadline, sleep(latency)).await.is_ok();
             self.served.fetch_add(is_served.into(), Ordering::Relaxed);
-            passage.record_completed(if is_served { Outcome::Success } else { Outcome::TimedOut });
+            permit.record_completed(if is_served { Outcome::Success } else { Outcome::TimedOut });
         }
 
-        /// Makes 60 calls a second, and returns how many were served in the meantime.
-        async fn serves(self: &Arc<Self>, seconds: u32) -> usize {
+        /// Makes 60 calls per second. Returns how many were served in that time.
+        async fn serve_for(self: &Arc<Self>, seconds: u32) -> usize {
             let before = self.served.load(Ordering::Relaxed);
             for _ in 0..seconds * 60 {
                 tokio::spawn(Arc::clone(self).call());
@@ -145,23 +153,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_calls_become_slower_than_there_are_places_for_as_many_are_served_as_can_be() {
-        let called = Called::new();
-        assert!(called.serves(5).await >= 5 * 60 - 5);
-        *called.takes.lock().unwrap() = Duration::from_secs(1);
+    async fn goodput_holds_under_overload() {
+        let upstream = Upstream::new();
+        assert!(upstream.serve_for(5).await >= 5 * 60 - 5);
+
+        *upstream.latency.lock() = Duration::from_secs(1);
+
         for seconds in [5, 5, 30] {
-            let (served, places) = (called.serves(seconds).await, PLACES * seconds as usize);
-            assert!(served >= places * 9 / 10, "{served} of {places} in {seconds} s");
+            let (served, capacity) = (upstream.serve_for(seconds).await, PERMITS * seconds as usize);
+            assert!(served >= capacity * 9 / 10, "{served} of {capacity} in {seconds} s");
         }
-        assert_eq!(called.refused_by_breaker.load(Ordering::Relaxed), 0, "who is only slow is not given up");
+        assert_eq!(upstream.rejected_by_breaker.load(Ordering::Relaxed), 0, "a slow upstream is not a failed one");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_never_answers_is_noticed_however_many_wait() {
-        let called = Called::new();
-        called.serves(5).await;
-        *called.takes.lock().unwrap() = Duration::from_hours(1);
-        called.serves(15).await;
-        assert!(called.refused_by_breaker.load(Ordering::Relaxed) > 0);
+    async fn breaker_opens_for_a_hung_upstream_under_load() {
+        let upstream = Upstream::new();
+        upstream.serve_for(5).await;
+
+        *upstream.latency.lock() = Duration::from_hours(1);
+        upstream.serve_for(15).await;
+
+        assert!(upstream.rejected_by_breaker.load(Ordering::Relaxed) > 0);
     }
 }

@@ -1,11 +1,24 @@
-//! How many calls may be on their way at once.
+//! Concurrency limit of one upstream: a priority semaphore that sheds load by expected latency.
 //!
-//! A quarter of the places is closed to reads, so that a write does not wait behind a crowd that only looks. Lists last as long
-//! as their readers take, so they get at most half of what reads may have. Who waits is served in turn, and sent away as soon
-//! as a call of the usual length can no longer end in time: late answers are work for nobody.
+//! # Priorities
 //!
-//! What is usual is learnt from calls that ended. One that was cut off would have taken longer than it did, and is counted so:
-//! else, when calls become slower, all get their place when there is too little time left, are cut off, and seem to be fast.
+//! A quarter of the permits is reserved for writes, so that a write does not queue behind a crowd of reads. Lists may hold at
+//! most half of the rest, because a list holds its permit for as long as its client reads. Three nested FIFO semaphores do this:
+//!
+//! | Priority | Semaphores | Permits of 64 |
+//! | --- | --- | --- |
+//! | write, read for a write | `all` | 64 |
+//! | read | `reads`, `all` | 48 |
+//! | list | `lists`, `reads`, `all` | 24 |
+//!
+//! # Load shedding
+//!
+//! Waiters are served FIFO and rejected once their remaining time is below the expected service time. Without that, an overload
+//! of a few seconds turns into a collapse: every call gets its permit too late, times out, and wastes the permit that the next
+//! call waits for.
+//!
+//! Expected latency is an EWMA of completed calls. A timed-out call is recorded above its measured time; otherwise timeouts
+//! would make a slow upstream look fast: the less time calls have left when they get their permit, the sooner they time out.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,36 +29,36 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// What a call does.
+/// What a call is for; it decides which permits the call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
-    /// It looks at many things, and takes as long as whoever reads about them.
+    /// A read of many orders or customers, as long as its client reads.
     List,
-    /// It looks.
+    /// A read of one order or customer.
     Read,
-    /// It looks, and something is changed or not by what is there.
+    /// A read on which a write depends: a preflight read or a read-back. Not a plain read, or reads would block writes.
     WriteRelatedRead,
-    /// It changes something.
+    /// A write.
     Write,
 }
 
-/// Places for calls. Cheap to clone; clones share them.
+/// A number of concurrent calls. Clones share state.
 #[derive(Debug, Clone)]
 pub struct ConcurrencyLimit {
     all: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     lists: Arc<Semaphore>,
-    usual: LatencyEwma,
+    latency: LatencyEwma,
 }
 
-/// A place; it is free again when this goes.
+/// Permission for one call; released on drop.
 #[derive(Debug)]
 pub struct ConcurrencyPermit {
     _permits: SemaphorePermits,
-    usual: LatencyEwma,
-    since: Instant,
-    /// The time from when it was asked for to its deadline.
-    whole: Duration,
+    latency: LatencyEwma,
+    acquired_at: Instant,
+    /// The time from the request for this permit to the deadline of the call: queueing and service together.
+    time_budget: Duration,
 }
 
 #[derive(Debug)]
@@ -56,71 +69,81 @@ struct SemaphorePermits {
 }
 
 impl ConcurrencyLimit {
-    /// So many places.
+    /// A limit of `permits` concurrent calls, at least one.
     #[must_use]
-    pub fn new(places: usize) -> Self {
-        let places = places.max(1);
-        let reads = places - places / 4;
-        let of = |places: usize| Arc::new(Semaphore::new(places));
-        Self { all: of(places), reads: of(reads), lists: of((reads / 2).max(1)), usual: LatencyEwma::default() }
+    pub fn new(permits: usize) -> Self {
+        let all = permits.max(1);
+        let reads = all - all / 4;
+        let lists = (reads / 2).max(1);
+        let [all, reads, lists] = [all, reads, lists].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { all, reads, lists, latency: LatencyEwma::default() }
     }
 
-    /// Waits for a place, for a call that must end before the deadline. `None` when it could not.
-    pub async fn acquire(&self, what: Priority, deadline: Instant) -> Option<ConcurrencyPermit> {
-        let asked = Instant::now();
-        let mut places = pin!(self.acquire_permits(what));
-        let whole = deadline.duration_since(asked);
-        let free = places.as_mut().now_or_never();
-        // A free place is taken without looking at the clock: the usual may be wrong, and who is turned away teaches nothing.
-        let is_free = free.is_some();
-        let places = match free {
-            Some(free) => free?,
-            None => timeout_at(asked + whole.saturating_sub(self.usual.expected_service_time()), places).await.ok()??,
+    /// Waits for a permit for a call that must end before `deadline`. `None` when the call could not end in time any more.
+    pub async fn acquire(&self, priority: Priority, deadline: Instant) -> Option<ConcurrencyPermit> {
+        let requested_at = Instant::now();
+        let time_budget = deadline.duration_since(requested_at);
+        let mut acquiring = pin!(self.acquire_permits(priority));
+        let (permits, was_free) = match acquiring.as_mut().now_or_never() {
+            // Never shed while a permit is free: the estimate may be wrong, and only completed calls correct it.
+            Some(permits) => (permits, true),
+            None => {
+                let latest_start = requested_at + time_budget.saturating_sub(self.latency.expected_service_time());
+                (timeout_at(latest_start, acquiring).await.ok()?, false)
+            }
         };
-        let since = Instant::now();
-        // Another time may be usual by now.
-        let is_in_time = is_free || since + self.usual.expected_service_time() <= deadline;
-        is_in_time.then(|| ConcurrencyPermit { _permits: places, usual: self.usual.clone(), since, whole })
+        let acquired_at = Instant::now();
+        // The estimate may have risen while this call waited. Its permit goes to the next waiter, who may have more time.
+        let is_too_late = acquired_at + self.latency.expected_service_time() > deadline;
+        if is_too_late && !was_free {
+            return None;
+        }
+        Some(ConcurrencyPermit { _permits: permits, latency: self.latency.clone(), acquired_at, time_budget })
     }
 
-    async fn acquire_permits(&self, what: Priority) -> Option<SemaphorePermits> {
-        let (is_list, is_read) = match what {
+    async fn acquire_permits(&self, priority: Priority) -> SemaphorePermits {
+        let (is_list, is_read) = match priority {
             Priority::List => (true, true),
             Priority::Read => (false, true),
             Priority::WriteRelatedRead | Priority::Write => (false, false),
         };
-        let place = async |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned().await.ok();
-        Some(SemaphorePermits {
-            _list: if is_list { Some(place(&self.lists).await?) } else { None },
-            _read: if is_read { Some(place(&self.reads).await?) } else { None },
-            _any: place(&self.all).await?,
-        })
+        // From the narrowest to the widest: a list that waits for `lists` holds no permit that a read could use.
+        SemaphorePermits {
+            _list: if is_list { Some(acquire(&self.lists).await) } else { None },
+            _read: if is_read { Some(acquire(&self.reads).await) } else { None },
+            _any: acquire(&self.all).await,
+        }
     }
+}
+
+#[expect(clippy::expect_used, reason = "acquiring fails only after `Semaphore::close`, which this module never calls")]
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(semaphore).acquire_owned().await.expect("the semaphore is never closed")
 }
 
 impl ConcurrencyPermit {
-    /// Notes that the call has ended, and with it how long calls usually take.
+    /// Records the latency of a call that has ended.
     pub(super) fn record_completed(&self) {
-        self.usual.record(self.since.elapsed());
+        self.latency.record(self.acquired_at.elapsed());
     }
 
-    /// Notes that the call was cut off at its deadline. It would have taken twice the usual time, or all that it had from the
-    /// beginning; that is at least as much as is usual.
+    /// Records a call that timed out. How long it would have taken is unknown, so twice the expected latency is assumed, or the
+    /// whole time budget if that is less, and never less than what is expected already or was measured.
     pub(super) fn record_timeout(&self) {
-        let usual = self.usual.get();
-        let longer = usual.saturating_mul(2).min(self.whole.max(usual));
-        self.usual.record(self.since.elapsed().max(longer));
+        let expected = self.latency.get();
+        let assumed = expected.saturating_mul(2).min(self.time_budget.max(expected));
+        self.latency.record(self.acquired_at.elapsed().max(assumed));
     }
 
-    /// Whether the call has had, since it has its place, as much time as one may be expected to take: twice what is usual, or
-    /// half of the longest that calls get.
+    /// Whether the call has had as much time since it got its permit as a call may be expected to need: twice the expected
+    /// latency, or half of the time budget if that is less. If not, its timeout is the queue's fault and not the upstream's.
     pub(super) fn had_fair_time(&self) -> bool {
-        let usual = self.usual.get();
-        self.since.elapsed() >= usual.saturating_mul(2).min(self.whole.max(usual) / 2)
+        let expected = self.latency.get();
+        self.acquired_at.elapsed() >= expected.saturating_mul(2).min(self.time_budget.max(expected) / 2)
     }
 }
 
-/// How long a call usually takes, in microseconds: an average in which each counts for an eighth.
+/// Exponentially weighted moving average of call latencies, in microseconds. Each sample has a weight of 1/8. Clones share state.
 #[derive(Debug, Clone, Default)]
 struct LatencyEwma(Arc<AtomicU64>);
 
@@ -129,15 +152,16 @@ impl LatencyEwma {
         Duration::from_micros(self.0.load(Ordering::Relaxed))
     }
 
-    /// What is enough for most calls.
+    /// The average plus a quarter, which is enough for most calls.
     fn expected_service_time(&self) -> Duration {
         self.get() * 5 / 4
     }
 
-    fn record(&self, time: Duration) {
-        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let usual = self.0.load(Ordering::Relaxed);
-        self.0.store(usual - usual / 8 + time / 8, Ordering::Relaxed);
+    fn record(&self, latency: Duration) {
+        let sample = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        let average = self.0.load(Ordering::Relaxed);
+        // Two threads may overwrite each other's sample; an average can bear the loss of one.
+        self.0.store(average - average / 8 + sample / 8, Ordering::Relaxed);
     }
 }
 
@@ -147,126 +171,153 @@ mod tests {
 
     use super::*;
 
-    fn soon() -> Instant {
+    fn in_one_second() -> Instant {
         Instant::now() + Duration::from_secs(1)
     }
 
+    /// A permit that is free now.
+    fn free_permit(limit: &ConcurrencyLimit, priority: Priority) -> Option<ConcurrencyPermit> {
+        limit.acquire(priority, in_one_second()).now_or_never().flatten()
+    }
+
+    /// Takes all permits that are free for this priority.
+    fn take_all(limit: &ConcurrencyLimit, priority: Priority) -> Vec<ConcurrencyPermit> {
+        std::iter::from_fn(|| free_permit(limit, priority)).collect()
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_quarter_of_the_places_is_closed_to_reads() {
-        for (places, reads) in [(1, 1), (3, 3), (4, 3), (64, 48)] {
-            let limit = ConcurrencyLimit::new(places);
-            let mut taken = Vec::new();
-            while let Some(Some(permit)) = limit.acquire(Priority::Read, soon()).now_or_never() {
-                taken.push(permit);
-            }
-            assert_eq!(taken.len(), reads);
-            while let Some(Some(permit)) = limit.acquire(Priority::Write, soon()).now_or_never() {
-                taken.push(permit);
-            }
-            assert_eq!(taken.len(), places);
+    async fn quarter_of_the_permits_is_reserved_for_writes() {
+        for (permits, reads) in [(1, 1), (3, 3), (4, 3), (64, 48)] {
+            let limit = ConcurrencyLimit::new(permits);
+
+            let held_by_reads = take_all(&limit, Priority::Read);
+            let held_by_writes = take_all(&limit, Priority::Write);
+
+            assert_eq!((held_by_reads.len(), held_by_writes.len()), (reads, permits - reads));
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn lists_get_half_of_what_reads_may_have_and_reads_for_a_write_what_writes_have() {
-        for (places, lists, reads) in [(1, 1, 0), (4, 1, 2), (16, 6, 6)] {
-            let limit = ConcurrencyLimit::new(places);
-            let mut taken = Vec::new();
-            for (what, count) in
-                [(Priority::List, lists), (Priority::Read, reads), (Priority::WriteRelatedRead, places - lists - reads)]
-            {
-                for _ in 0..count {
-                    taken.push(limit.acquire(what, soon()).now_or_never().flatten().expect("a place"));
-                }
-                assert!(limit.acquire(what, soon()).now_or_never().is_none(), "{what:?} of {places}");
-            }
+    async fn lists_use_half_the_read_permits() {
+        for (permits, lists, reads) in [(1, 1, 0), (4, 1, 2), (16, 6, 6)] {
+            let limit = ConcurrencyLimit::new(permits);
+
+            let held_by_lists = take_all(&limit, Priority::List);
+            let held_by_reads = take_all(&limit, Priority::Read);
+
+            assert_eq!((held_by_lists.len(), held_by_reads.len()), (lists, reads), "of {permits}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_gets_the_place_that_becomes_free() {
+    async fn preflight_reads_use_write_permits() {
+        for (permits, reserved) in [(1, 0), (4, 1), (16, 4)] {
+            let limit = ConcurrencyLimit::new(permits);
+            let _reads = take_all(&limit, Priority::Read);
+
+            let held = take_all(&limit, Priority::WriteRelatedRead);
+
+            assert_eq!(held.len(), reserved, "of {permits}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiter_gets_the_released_permit() {
         let limit = ConcurrencyLimit::new(1);
-        let first = limit.acquire(Priority::Read, soon()).await.expect("a place");
-        let mut second = Box::pin(limit.acquire(Priority::Write, soon()));
+        let first = free_permit(&limit, Priority::Read).expect("a permit");
+        let mut second = Box::pin(limit.acquire(Priority::Write, in_one_second()));
         assert!((&mut second).now_or_never().is_none());
+
         drop(first);
+
         assert!(second.await.is_some());
     }
 
-    /// A limit of one place whose calls usually take 400 ms.
-    async fn used() -> ConcurrencyLimit {
+    /// A limit of one permit whose calls take 400 ms.
+    async fn with_known_latency() -> ConcurrencyLimit {
         let limit = ConcurrencyLimit::new(1);
         for _ in 0..100 {
-            let call = limit.acquire(Priority::Read, soon()).await.expect("a place");
+            let call = free_permit(&limit, Priority::Read).expect("a permit");
             advance(Duration::from_millis(400)).await;
             call.record_completed();
         }
         limit
     }
 
-    /// After how many milliseconds a call that must end within a second is sent away.
-    async fn patience(limit: &ConcurrencyLimit) -> u128 {
-        let _held = limit.acquire(Priority::Read, soon()).await.expect("a place");
+    /// After how many milliseconds in the queue a call with a deadline in one second is rejected.
+    async fn rejected_after(limit: &ConcurrencyLimit) -> u128 {
+        let _held = free_permit(limit, Priority::Read).expect("a permit");
         let began = Instant::now();
-        assert!(limit.acquire(Priority::Read, soon()).await.is_none());
+        assert!(limit.acquire(Priority::Read, in_one_second()).await.is_none());
         began.elapsed().as_millis()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_can_no_longer_be_in_time_is_sent_away() {
-        let waited = patience(&used().await).await;
+    async fn waiter_is_rejected_when_it_cannot_end_in_time() {
+        let limit = with_known_latency().await;
+
+        let waited = rejected_after(&limit).await;
+
         assert!((500..520).contains(&waited), "{waited}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_was_cut_off_is_taken_for_a_longer_one() {
-        for (time, expected) in [(100, 500..520), (900, 0..20)] {
-            let limit = used().await;
+    async fn timeouts_raise_the_expected_latency() {
+        for (timeout, expected) in [(100, 500..520), (900, 0..20)] {
+            let limit = with_known_latency().await;
+
             for _ in 0..20 {
-                let deadline = Instant::now() + Duration::from_millis(time);
-                let call = limit.acquire(Priority::Read, deadline).await.expect("a place");
-                advance(Duration::from_millis(time)).await;
+                let deadline = Instant::now() + Duration::from_millis(timeout);
+                let call = limit.acquire(Priority::Read, deadline).await.expect("a permit");
+                advance(Duration::from_millis(timeout)).await;
                 call.record_timeout();
             }
-            let waited = patience(&limit).await;
-            assert!(expected.contains(&waited), "{waited} after {time}");
+
+            let waited = rejected_after(&limit).await;
+            assert!(expected.contains(&waited), "{waited} after {timeout}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_gets_a_place_too_late_gives_it_to_the_next() {
-        let limit = used().await;
-        let held = limit.acquire(Priority::Read, soon()).await.expect("a place");
-        let early = limit.acquire(Priority::Read, soon());
+    async fn permit_that_comes_too_late_goes_to_the_next_waiter() {
+        let limit = with_known_latency().await;
+        let held = free_permit(&limit, Priority::Read).expect("a permit");
+
+        let early = limit.acquire(Priority::Read, in_one_second());
         let late = async {
             advance(Duration::from_millis(450)).await;
-            let late = limit.acquire(Priority::Read, soon());
+            let late = limit.acquire(Priority::Read, in_one_second());
             // Calls take longer now.
-            (0..20).for_each(|_| limit.usual.record(Duration::from_millis(700)));
+            (0..20).for_each(|_| limit.latency.record(Duration::from_millis(700)));
             drop(held);
             late.await
         };
         let (early, late) = tokio::join!(early, late);
+
         assert!(early.is_none() && late.is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_stops_waiting_takes_no_place() {
+    async fn cancelled_waiter_takes_no_permit() {
         let limit = ConcurrencyLimit::new(1);
-        let first = limit.acquire(Priority::Read, soon()).await.expect("a place");
-        drop(Box::pin(limit.acquire(Priority::Read, soon())));
+        let first = free_permit(&limit, Priority::Read).expect("a permit");
+
+        drop(Box::pin(limit.acquire(Priority::Read, in_one_second())));
+
         assert!(limit.acquire(Priority::Read, Instant::now()).await.is_none());
         drop(first);
-        assert!(limit.acquire(Priority::Read, soon()).await.is_some());
+        assert!(free_permit(&limit, Priority::Read).is_some());
     }
 
-    /// The clock goes on while a place is taken, as it does outside of tests.
+    /// On the real clock, which goes on while a permit is acquired.
     #[tokio::test]
-    async fn a_free_place_is_had_however_long_calls_usually_take() {
+    async fn free_permit_is_never_shed() {
         let limit = ConcurrencyLimit::new(4);
-        limit.usual.record(Duration::from_mins(1));
-        for what in [Priority::Read, Priority::List, Priority::WriteRelatedRead, Priority::Write] {
-            assert!(limit.acquire(what, Instant::now() + Duration::from_secs(1)).await.is_some(), "{what:?}");
+
+        limit.latency.record(Duration::from_mins(1));
+
+        for priority in [Priority::Read, Priority::List, Priority::WriteRelatedRead, Priority::Write] {
+            assert!(limit.acquire(priority, in_one_second()).await.is_some(), "{priority:?}");
         }
     }
 }

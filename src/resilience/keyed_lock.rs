@@ -1,22 +1,23 @@
-//! One at a time for each key, or several that do not mind each other.
+//! A FIFO read-write lock per key.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-/// Keys, each of which one caller has at a time, or several who share it. Whoever came first is first. What nobody has or waits
-/// for takes no memory.
+/// One fair read-write lock per key. Keys that are neither held nor waited for take no memory beyond a bounded number of map
+/// entries: the map holds weak references, and only guards and waiters keep a lock alive.
 #[derive(Debug)]
 pub struct KeyedRwLock<K>(Mutex<HashMap<K, Weak<RwLock<()>>>>);
 
-/// The right to a key, given back when this goes.
+/// A held lock, released on drop.
 #[derive(Debug)]
 pub enum KeyedGuard {
-    /// Nobody else has it.
+    /// The only guard of its key.
     Exclusive(OwnedRwLockWriteGuard<()>),
-    /// Others may have it too.
+    /// One of possibly several shared guards of its key.
     Shared(OwnedRwLockReadGuard<()>),
 }
 
@@ -26,33 +27,34 @@ impl<K> Default for KeyedRwLock<K> {
     }
 }
 
-/// How many keys may be left behind before they are cleared away.
-const MAX_UNUSED: usize = 1_024;
+/// How many entries the map may have before dead ones are removed. Removing on every release would need the map's mutex in a
+/// destructor; this way the cost is amortised over many insertions.
+const PRUNE_THRESHOLD: usize = 1_024;
 
 impl<K: Eq + Hash> KeyedRwLock<K> {
-    /// Waits until nobody else has the key.
+    /// Waits for exclusive access to the key.
     pub async fn write(&self, key: K) -> KeyedGuard {
-        let turn = self.lock_for(key);
-        KeyedGuard::Exclusive(turn.write_owned().await)
+        let lock = self.lock_for(key);
+        KeyedGuard::Exclusive(lock.write_owned().await)
     }
 
-    /// Waits until nobody has the key alone.
+    /// Waits for shared access to the key. Queues behind a waiting writer, so that readers cannot starve it.
     pub async fn read(&self, key: K) -> KeyedGuard {
-        let turn = self.lock_for(key);
-        KeyedGuard::Shared(turn.read_owned().await)
+        let lock = self.lock_for(key);
+        KeyedGuard::Shared(lock.read_owned().await)
     }
 
     fn lock_for(&self, key: K) -> Arc<RwLock<()>> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = turns.get(&key).and_then(Weak::upgrade) {
-            return known;
+        let mut locks = self.0.lock();
+        if let Some(lock) = locks.get(&key).and_then(Weak::upgrade) {
+            return lock;
         }
-        if turns.len() >= MAX_UNUSED {
-            turns.retain(|_, turn| turn.strong_count() > 0);
+        if locks.len() >= PRUNE_THRESHOLD {
+            locks.retain(|_, lock| lock.strong_count() > 0);
         }
-        let new = Arc::new(RwLock::new(()));
-        turns.insert(key, Arc::downgrade(&new));
-        new
+        let lock = Arc::new(RwLock::new(()));
+        locks.insert(key, Arc::downgrade(&lock));
+        lock
     }
 }
 
@@ -63,35 +65,41 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_key_is_had_by_one_at_a_time_and_others_do_not_matter() {
-        let turns = KeyedRwLock::default();
-        let first = turns.write("a").await;
-        assert!(turns.write("a").now_or_never().is_none());
-        assert!(turns.write("b").now_or_never().is_some());
-        drop(first);
-        assert!(turns.write("a").now_or_never().is_some());
+    async fn write_lock_excludes_only_its_own_key() {
+        let locks = KeyedRwLock::default();
+
+        let held = locks.write("a").await;
+
+        assert!(locks.write("a").now_or_never().is_none());
+        assert!(locks.write("b").now_or_never().is_some());
+        drop(held);
+        assert!(locks.write("a").now_or_never().is_some());
     }
 
     #[tokio::test]
-    async fn a_key_that_is_shared_is_nobodys_alone() {
-        let turns = KeyedRwLock::default();
-        let shared = [turns.read("a").await, turns.read("a").await];
-        let mut alone = std::pin::pin!(turns.write("a"));
-        assert!(alone.as_mut().now_or_never().is_none());
-        assert!(turns.read("a").now_or_never().is_none(), "somebody came before");
-        drop(shared);
-        let alone = alone.await;
-        assert!(turns.read("a").now_or_never().is_none());
-        drop(alone);
-        assert!(turns.read("a").now_or_never().is_some());
+    async fn waiting_writer_blocks_later_readers() {
+        let locks = KeyedRwLock::default();
+        let readers = [locks.read("a").await, locks.read("a").await];
+
+        let mut writer = std::pin::pin!(locks.write("a"));
+
+        assert!(writer.as_mut().now_or_never().is_none());
+        assert!(locks.read("a").now_or_never().is_none(), "the writer came first");
+        drop(readers);
+        let writer = writer.await;
+        assert!(locks.read("a").now_or_never().is_none());
+        drop(writer);
+        assert!(locks.read("a").now_or_never().is_some());
     }
 
     #[tokio::test]
-    async fn keys_that_nobody_has_are_forgotten() {
-        let turns = KeyedRwLock::default();
-        for key in 0..10 * MAX_UNUSED {
-            let _ = turns.write(key).await;
+    async fn unused_keys_are_removed() {
+        let locks = KeyedRwLock::default();
+
+        for key in 0..10 * PRUNE_THRESHOLD {
+            let _ = locks.write(key).await;
         }
-        assert!(turns.0.lock().unwrap().len() <= MAX_UNUSED);
+
+        assert!(locks.0.lock().len() <= PRUNE_THRESHOLD);
     }
 }

@@ -1,5 +1,6 @@
-//! So many requests a second from each.
+//! Rate limit per key: a token bucket for each client.
 
+use std::fmt;
 use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,33 +9,33 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-/// A bucket of tokens for each key: a second's worth may come at once.
+/// A token bucket for each key. The burst size is one second's worth.
 pub struct RateLimit<K: Clone + Eq + Hash> {
     buckets: DefaultKeyedRateLimiter<K>,
     clock: DefaultClock,
-    asked: AtomicU32,
+    requests: AtomicU32,
 }
 
-/// After how many requests buckets that are full again are forgotten.
-const SWEEP: u32 = 4_096;
+/// Every how many requests full buckets are removed. Without that, the table grows with every address that ever called.
+const SWEEP_INTERVAL: u32 = 4_096;
 
 impl<K: Clone + Eq + Hash> RateLimit<K> {
-    /// So many requests a second for each key.
+    /// Allows this many requests per second for each key.
     #[must_use]
-    pub fn new(a_second: NonZeroU32) -> Self {
+    pub fn new(per_second: NonZeroU32) -> Self {
         Self {
-            buckets: RateLimiter::keyed(Quota::per_second(a_second)),
+            buckets: RateLimiter::keyed(Quota::per_second(per_second)),
             clock: DefaultClock::default(),
-            asked: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
         }
     }
 
-    /// Takes a token.
+    /// Takes a token from the bucket of `key`.
     ///
     /// # Errors
-    /// When there is none: the time until there is.
+    /// When the bucket is empty: the time until it has a token.
     pub fn acquire(&self, key: &K) -> Result<(), Duration> {
-        if self.asked.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
+        if self.requests.fetch_add(1, Ordering::Relaxed) % SWEEP_INTERVAL == SWEEP_INTERVAL - 1 {
             self.buckets.retain_recent();
             self.buckets.shrink_to_fit();
         }
@@ -42,9 +43,10 @@ impl<K: Clone + Eq + Hash> RateLimit<K> {
     }
 }
 
-impl<K: Clone + Eq + Hash> std::fmt::Debug for RateLimit<K> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} buckets", self.buckets.len())
+impl<K: Clone + Eq + Hash> fmt::Debug for RateLimit<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keys are addresses of clients, which debug output must not show.
+        write!(f, "RateLimit({} buckets)", self.buckets.len())
     }
 }
 
@@ -53,11 +55,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seconds_worth_may_come_at_once_from_each() {
-        let rate = RateLimit::new(NonZeroU32::new(5).unwrap());
+    fn each_key_has_a_burst_of_one_second() {
+        let rate_limit = RateLimit::new(NonZeroU32::new(5).unwrap());
+
         for client in ["a", "b"] {
-            assert!((0..5).all(|_| rate.acquire(&client).is_ok()));
-            let wait = rate.acquire(&client).expect_err("the bucket is empty");
+            assert!((0..5).all(|_| rate_limit.acquire(&client).is_ok()));
+            let wait = rate_limit.acquire(&client).expect_err("the bucket is empty");
             assert!(wait <= Duration::from_millis(200), "{wait:?}");
         }
     }

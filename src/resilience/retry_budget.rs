@@ -1,27 +1,30 @@
-//! How much may be sent again: a tenth of what was sent lately, and one a second.
+//! Retry budget: retries are at most a tenth of recent first attempts, plus one per second.
+//!
+//! Without a budget, retries multiply the load on an upstream that is already failing.
 
 use std::fmt;
 use std::time::Duration;
 
 use tower::retry::budget::{Budget as _, TpsBudget};
 
-/// Pays for retries. It starts full: ten may be sent again before anything was sent.
+/// A bucket of tokens that first attempts fill and retries drain. It starts with ten tokens, so that the first failures after
+/// a start are retried.
 pub struct RetryBudget(TpsBudget);
 
 impl RetryBudget {
-    /// What "lately" means.
-    const WINDOW: Duration = Duration::from_secs(10);
-    /// How many a second may be sent again in any case.
+    /// How long a deposit stays in the bucket.
+    const TTL: Duration = Duration::from_secs(10);
+    /// Retries per second that need no deposit.
     const MIN_PER_SECOND: u32 = 1;
-    /// Which share of what was sent may be sent again.
+    /// How many retries one first attempt pays for.
     const RETRY_RATIO: f32 = 0.1;
 
-    /// Pays in for a call.
+    /// Records a first attempt. Retries deposit nothing, or they would pay for each other.
     pub fn deposit(&self) {
         self.0.deposit();
     }
 
-    /// Pays for a retry, if there is enough.
+    /// Pays for one retry. `false` when the budget is exhausted.
     #[must_use]
     pub fn withdraw(&self) -> bool {
         self.0.withdraw()
@@ -30,13 +33,13 @@ impl RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self(TpsBudget::new(Self::WINDOW, Self::MIN_PER_SECOND, Self::RETRY_RATIO))
+        Self(TpsBudget::new(Self::TTL, Self::MIN_PER_SECOND, Self::RETRY_RATIO))
     }
 }
 
 impl fmt::Debug for RetryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Budget")
+        f.write_str("RetryBudget")
     }
 }
 
@@ -46,22 +49,26 @@ mod tests {
 
     use super::*;
 
-    fn retries(budget: &RetryBudget) -> usize {
+    fn drain(budget: &RetryBudget) -> usize {
         (0..10_000).take_while(|_| budget.withdraw()).count()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ten_retries_are_there_from_the_beginning_and_come_back() {
+    async fn reserve_is_ten_retries_and_refills() {
         let budget = RetryBudget::default();
-        assert_eq!(retries(&budget), 10);
-        advance(RetryBudget::WINDOW + Duration::from_secs(2)).await;
-        assert_eq!(retries(&budget), 10);
+        assert_eq!(drain(&budget), 10);
+
+        advance(RetryBudget::TTL + Duration::from_secs(2)).await;
+
+        assert_eq!(drain(&budget), 10);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_tenth_call_pays_for_one_more() {
+    async fn ten_first_attempts_pay_for_one_retry() {
         let budget = RetryBudget::default();
+
         (0..1_000).for_each(|_| budget.deposit());
-        assert_eq!(retries(&budget), 110);
+
+        assert_eq!(drain(&budget), 110);
     }
 }
