@@ -115,8 +115,7 @@ mod tests {
         for (weight, quality) in [("0", 0), ("0.", 0), ("0.000", 0), ("0.7", 700), ("1", 1000), ("1.", 1000), ("1.000", 1000)] {
             assert_eq!(parsed(&format!("a;q={weight}")), [("a".to_owned(), quality)], "{weight}");
         }
-        for weight in ["", ".", ".5", "1.001", "2", "00.5", "01", "+1", "-0", "0.0001", "0.5.5", "1e0", "\"1\"", "high"]
-        {
+        for weight in ["", ".", ".5", "1.001", "2", "00.5", "01", "+1", "-0", "0.0001", "0.5.5", "1e0", "\"1\"", "high"] {
             assert!(parsed(&format!("a;q={weight}")).iter().all(|(value, _)| value != "a"), "{weight}");
         }
     }

@@ -1,13 +1,16 @@
-//! Sockets: bind, serve, stop.
+//! HTTP server: bind, serve, drain.
 //!
-//! A server is bound before it runs, so that port 0 can be asked for and the address told; tests take the same path. It is
-//! built on hyper's connections, because axum's own server lets a client take for ever over everything. What a client may
-//! take how long is watched here ([`watch`]): the head of a request, with the handshake of an encrypted connection before it,
-//! the pause between two, a response that it does not read.
+//! A server is bound before it runs, so that the caller can ask for port 0 and learn the address; tests take the same path as
+//! production. It is built on hyper's connections, because `axum::serve` has no timeouts: one client that never finishes its
+//! request head would hold a connection indefinitely. [`connection_timeouts`] limits the time for the head of a request (with
+//! the TLS handshake before it), for the pause between two requests, and for a response that the client does not read.
 //!
-//! A stop has three steps. First every response ends its connection, so that clients go elsewhere by themselves. Then those that
-//! have connected are taken in, also where the kernel had them wait, and no others; each connection ends with the request it is
-//! at, or, where there was none yet, with its first. What is still open when the time is over is broken off.
+//! A drain has three steps:
+//!
+//! 1. Every response gets `Connection: close` ([`DrainSignal`]), so that clients reconnect elsewhere by themselves.
+//! 2. [`Server::run`] stops listening. Connections that wait in the kernel's backlog are still accepted: their clients believe
+//!    that they are connected. Each connection closes after the request that it is serving, or after its first one.
+//! 3. Connections that are still open after [`Limits::drain_timeout`] are closed.
 
 mod accept;
 mod connection;
@@ -34,11 +37,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use crate::config::Loaded;
+use crate::config::{self, Loaded};
 
 use connection::Connection;
 
-/// A bound server.
+/// A server that is bound to an address. It accepts connections once it [runs](Self::run).
 #[derive(Debug)]
 pub struct Server<S = Router> {
     listener: TcpListener,
@@ -49,31 +52,49 @@ pub struct Server<S = Router> {
     drain_signal: DrainSignal,
 }
 
-/// What connections are held to.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long a client may take to send the head of a request: from the opening of a connection, or from the first byte of
-    /// a later head.
+    /// How long the head of a request may take: from the opening of the connection, or from the first byte of a later head.
     pub header_timeout: Duration,
     /// How long a connection may be idle between two requests.
     pub idle_timeout: Duration,
-    /// How long a client may take nothing of a response.
+    /// How long a client may read nothing of a response.
     pub write_stall_timeout: Duration,
-    /// How long a response may take from the head of its request to its last byte, however it goes on.
+    /// How long a response may take, from the end of the request's head to its last byte, even if the client keeps reading.
     pub response_timeout: Duration,
-    /// How many connections are served at once.
+    /// The number of connections that are served at the same time. Further ones wait in the kernel's backlog.
     pub max_connections: usize,
-    /// How long requests may take to end after the server was told to stop.
+    /// How long connections may stay open after the server has stopped listening.
     pub drain_timeout: Duration,
 }
 
-/// Whether every response ends its connection. Clones are the same one.
+/// How much longer a response may take than what it waits for, so that the handler's own timeouts come first: they answer with
+/// a problem, while this one closes the connection.
+const RESPONSE_SLACK: Duration = Duration::from_secs(5);
+
+impl From<&config::Server> for Limits {
+    fn from(config: &config::Server) -> Self {
+        Self {
+            header_timeout: config.header_timeout,
+            idle_timeout: config.idle_timeout,
+            write_stall_timeout: config.write_stall_timeout,
+            // First the request's body may be late, then the upstream.
+            response_timeout: config.body_timeout + config.list_timeout.max(config.request_timeout) + RESPONSE_SLACK,
+            max_connections: config.max_connections,
+            drain_timeout: config.drain_timeout,
+        }
+    }
+}
+
+/// Makes every response close its connection once the drain has begun. Clones share state.
 #[derive(Debug, Clone, Default)]
 pub struct DrainSignal(Arc<AtomicBool>);
 
 impl DrainSignal {
-    /// From now on it does.
+    /// Begins the drain.
     pub fn begin(&self) {
+        // Relaxed: a response that just misses it leaves its connection open, and the next one closes it.
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -82,17 +103,12 @@ impl DrainSignal {
     }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(75),
-            write_stall_timeout: Duration::from_secs(30),
-            response_timeout: Duration::from_mins(6),
-            max_connections: 1024,
-            drain_timeout: Duration::from_secs(25),
-        }
-    }
+/// The address may be in use, or not belong to this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; choose another address, see --help")]
+struct BindError {
+    address: SocketAddr,
+    source: io::Error,
 }
 
 impl<S> Server<S>
@@ -100,59 +116,54 @@ where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    /// Takes the address; port 0 takes any that is free.
+    /// Binds to an address; port 0 chooses a free port.
     ///
     /// # Errors
-    /// When the address cannot be taken, with the address in the text.
+    /// When the address cannot be bound; the message contains it.
     pub async fn bind(address: SocketAddr, service: S, limits: Limits) -> io::Result<Self> {
-        let in_words = |error: io::Error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot listen on {address}: {error}; another address can be chosen, see --help"),
-            )
-        };
-        let listener = TcpListener::bind(address).await.map_err(in_words)?;
+        let with_address = |source: io::Error| io::Error::new(source.kind(), BindError { address, source });
+        let listener = TcpListener::bind(address).await.map_err(with_address)?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, service, tls: None, limits, drain_signal: DrainSignal::default() })
     }
 
-    /// The same with encrypted connections, when it is said how: each by what is valid when it opens.
+    /// Serves over TLS if `tls` is given. Each connection uses the configuration that is current when it is accepted.
     #[must_use]
     pub fn with_tls(self, tls: Option<Loaded<ServerConfig>>) -> Self {
         Self { tls, ..self }
     }
 
-    /// The address that was taken.
+    /// The bound address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// By which responses are made to end their connections.
+    /// The signal that makes responses close their connections, for use before the server stops listening.
     #[must_use]
     pub fn drain_signal(&self) -> DrainSignal {
         self.drain_signal.clone()
     }
 
-    /// Serves until `stop` resolves, and then until the open requests have ended or the time for that is over. Returns when
-    /// that time is over, for others who must end with it.
+    /// Serves until `stop` resolves, then drains. Returns when all connections are closed, with the deadline that they had:
+    /// work that outlives its connection must end by it too.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
-        let places = Arc::new(Semaphore::new(self.limits.max_connections));
-        let (tasks, stopping, over) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        let serve = |stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>| {
+        let permits = Arc::new(Semaphore::new(self.limits.max_connections));
+        let (tasks, stopping, force_close) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let spawn = |stream: TcpStream, peer: SocketAddr, permit: Option<OwnedSemaphorePermit>| {
             let connection = Connection {
                 service: self.service.clone(),
                 tls: self.tls.as_ref().map(Loaded::get),
                 limits: self.limits,
                 drain_signal: self.drain_signal.clone(),
                 stopping: stopping.clone(),
-                force_close: over.clone(),
+                force_close: force_close.clone(),
             };
-            let (places, over) = (Arc::clone(&places), over.clone());
+            let (permits, force_close) = (Arc::clone(&permits), force_close.clone());
             tasks.spawn(async move {
-                let wait = async { over.run_until_cancelled(places.acquire_owned()).await?.ok() };
-                let place = if place.is_some() { place } else { wait.await };
-                if place.is_some() {
+                let wait = async { force_close.run_until_cancelled(permits.acquire_owned()).await?.ok() };
+                let permit = if permit.is_some() { permit } else { wait.await };
+                if permit.is_some() {
                     connection.serve(stream, peer).await;
                 }
             });
@@ -161,29 +172,29 @@ where
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                (stream, peer, place) = accept::one(&self.listener, &places) => serve(stream, peer, Some(place)),
+                (stream, peer, permit) = accept::next_connection(&self.listener, &permits) => spawn(stream, peer, Some(permit)),
             }
         }
-        // Clients that have connected already believe that they are being served.
-        for (stream, peer) in accept::rest(self.listener) {
-            serve(stream, peer, None);
+        // There may be more of these than permits, so they wait for theirs after they are accepted.
+        for (stream, peer) in accept::backlog(self.listener) {
+            spawn(stream, peer, None);
         }
         self.drain_signal.begin();
         stopping.cancel();
         tasks.close();
         let deadline = Instant::now() + self.limits.drain_timeout;
         if tokio::time::timeout_at(deadline, tasks.wait()).await.is_err() {
-            tracing::warn!("requests were still running at the end of server.drain_timeout and are broken off");
-            over.cancel();
+            tracing::warn!("server.drain_timeout has passed; closing the connections that are still open");
+            force_close.cancel();
             tasks.wait().await;
         }
         Drained { deadline }
     }
 }
 
-/// A server that has ended.
+/// A server that has drained.
 #[derive(Debug, Clone, Copy)]
 pub struct Drained {
-    /// When the time for ending is over.
+    /// The end of `drain_timeout`.
     pub deadline: Instant,
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::shutdown_signal::StopSignals;
-use crate::config::Dialect;
+use crate::config::{self, Dialect};
 use crate::legacy::server::{Access, router};
 use crate::memory::{FaultInjection, Memory};
 use crate::server::{Limits, Server};
@@ -55,7 +55,7 @@ impl Options {
             api_key: self.api_key.clone().into(),
             allows: is_loopback,
         };
-        let limits = Limits { drain_timeout: Duration::from_secs(5), ..Limits::default() };
+        let limits = Limits { drain_timeout: Duration::from_secs(5), ..Limits::from(&config::Server::default()) };
         Ok(Server::bind(self.listen, router(&self.path, Arc::new(backend), access), limits).await?)
     }
 

@@ -1,4 +1,4 @@
-//! How connections are taken from the kernel.
+//! Accepting connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,36 +8,44 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Out of descriptors or memory: connections that end in the meantime free some.
+/// The pause after `accept` failed for lack of file descriptors or memory. The listener stays readable, so that without a
+/// pause this would be a busy loop; closing connections free descriptors meanwhile.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Waits for a connection that may be served. Where there is no place, clients wait in the kernel.
-pub(super) async fn one(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let mut is_out = false;
+/// Waits for a permit and then for a connection. In this order clients beyond the limit wait in the kernel's backlog, where
+/// they cost no file descriptor.
+#[expect(clippy::expect_used, reason = "acquiring fails only after `Semaphore::close`, which the server never calls")]
+pub(super) async fn next_connection(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
+    let mut is_failing = false;
     loop {
-        let Ok(place) = Arc::clone(places).acquire_owned().await else { return std::future::pending().await };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if is_out {
+                if is_failing {
                     tracing::info!("connections are accepted again");
                 }
-                return (stream, peer, place);
+                return (stream, peer, permit);
             }
-            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
-                // Once, not ten times a second.
-                if !std::mem::replace(&mut is_out, true) {
-                    tracing::error!(error = %error, "no connection can be accepted at the moment");
+                // Logged once, not ten times per second.
+                if !is_failing {
+                    tracing::error!(error = %error, "cannot accept connections; retrying");
                 }
+                is_failing = true;
                 tokio::time::sleep(BACK_OFF).await;
             }
         }
     }
 }
 
-/// Those that the kernel still has, and then no more are taken. The kernel is asked itself: the runtime does not know of those
-/// that came a moment ago.
-pub(super) fn rest(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+/// Accepts the connections that wait in the kernel's backlog, without waiting for more, and closes the listener.
+pub(super) fn backlog(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+    // The standard library's listener asks the kernel each time. Tokio's would rely on the last readiness event, and miss
+    // connections that arrived after it.
     let listener = listener.into_std().ok();
     std::iter::from_fn(move || {
         loop {
@@ -46,14 +54,16 @@ pub(super) fn rest(listener: TcpListener) -> impl Iterator<Item = (TcpStream, So
                     stream.set_nonblocking(true).ok()?;
                     return Some((TcpStream::from_std(stream).ok()?, peer));
                 }
-                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) if concerns_one_connection(&error) => {}
+                // `WouldBlock`: the backlog is empty. Anything else ends the drain of the backlog too.
                 Err(_) => return None,
             }
         }
     })
 }
 
-fn is_about_one_connection(error: &io::Error) -> bool {
+/// Whether the client closed the connection before it was accepted, which says nothing about the listener.
+fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused

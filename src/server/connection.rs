@@ -1,4 +1,4 @@
-//! One connection with all its requests.
+//! One connection: TLS handshake, requests, drain.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -26,20 +26,20 @@ use tower::{Service, ServiceExt};
 use super::connection_timeouts::ConnectionTimeouts;
 use super::{DrainSignal, Limits, monitored_io};
 
-/// What a connection needs.
+/// What one connection is served with.
 pub(super) struct Connection<S> {
     pub(super) service: S,
-    /// By what it is encrypted, as it is when the connection opens.
+    /// `None` for plain HTTP.
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) limits: Limits,
     pub(super) drain_signal: DrainSignal,
-    /// Told when the connection shall end with the request it is at.
+    /// Cancelled when the connection must close after the request that it is serving.
     pub(super) stopping: CancellationToken,
-    /// Told when it shall end now.
+    /// Cancelled when the connection must close now.
     pub(super) force_close: CancellationToken,
 }
 
-/// How long, after a stop has begun, a client may take over the head of a request, or the first one of its connection.
+/// How long, once the drain has begun, the head of a request may still take, or the first request of a new connection.
 const DRAIN_HEAD_GRACE: Duration = Duration::from_secs(1);
 
 impl<S> Connection<S>
@@ -47,79 +47,76 @@ where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    /// Serves its requests until the client or the server ends it, or the client takes too long over something. A client that
-    /// breaks its connection off is no news, nor is one that cannot or may not open it.
+    /// Serves requests until the client or the drain closes the connection, or a timeout expires.
     pub(super) async fn serve(self, socket: TcpStream, peer: SocketAddr) {
-        let Self { service, tls, limits, drain_signal, stopping, force_close: over } = self;
-        // Small answers should not wait for more.
-        let _ = socket.set_nodelay(true);
-        let watch = ConnectionTimeouts::new(limits);
-        let mut too_long = pin!(watch.timed_out());
-        // A handshake takes its time from that of the first head.
-        let opened = tokio::select! {
+        let timeouts = ConnectionTimeouts::new(self.limits);
+        let force_close = self.force_close.clone();
+        tokio::select! {
+            // In this order, so that the timeout is evaluated after the I/O that may have moved it.
             biased;
-            opened = monitored_io::open(socket, tls, watch.clone()) => opened,
-            () = too_long.as_mut() => return,
-            () = over.cancelled() => return,
-        };
-        let stream = match opened {
+            () = self.run(socket, peer, &timeouts) => {}
+            () = timeouts.timed_out() => {}
+            () = force_close.cancelled() => {}
+        }
+    }
+
+    async fn run(self, socket: TcpStream, peer: SocketAddr, timeouts: &ConnectionTimeouts) {
+        // A small response must not wait for the client's acknowledgement of the one before it (Nagle's algorithm).
+        let _ = socket.set_nodelay(true);
+        let stream = match monitored_io::open(socket, self.tls, timeouts.clone()).await {
             Ok(stream) => stream,
-            Err(error) => return tracing::debug!(%error, "a connection could not be encrypted"),
+            // Port scanners and clients without a trusted certificate cause this; it is no fault of the server.
+            Err(error) => return tracing::debug!(%error, "TLS handshake failed"),
         };
-        let seen = watch.clone();
+        let (service, drain_signal) = (self.service, self.drain_signal);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let response = ResponseGuard::begin(&seen, &request);
+            let guard = ResponseGuard::begin(timeouts, &request);
             request.extensions_mut().insert(ConnectInfo(peer));
             let (service, drain_signal) = (service.clone(), drain_signal.clone());
             async move {
-                let mut answer = service.oneshot(request).await?;
+                let mut response = service.oneshot(request).await?;
                 if drain_signal.has_begun() {
-                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                // The response is over when its body goes, and takes this with it.
-                let watched = |body: Body| {
+                // hyper drops the body when the response has ended or failed, and the guard with it.
+                let guarded = |body: Body| {
                     body.map_err(move |error| {
-                        let _ = &response;
+                        let _ = &guard;
                         error
                     })
                 };
-                Ok::<_, Infallible>(answer.map(watched))
+                Ok::<_, Infallible>(response.map(guarded))
             }
         });
         let mut http = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        // hyper resets a connection at its stop that it has read nothing from, and closes one in the middle of a head.
-        let mut last_request = pin!(async {
-            stopping.cancelled().await;
-            if watch.is_in_head() {
+        // `graceful_shutdown` closes a connection whose next head is not complete, and would reset a request that is just
+        // arriving. So a head that is awaited or has begun gets some time before it.
+        let drain = async {
+            self.stopping.cancelled().await;
+            if timeouts.awaits_head() {
                 sleep(DRAIN_HEAD_GRACE).await;
             }
-        });
-        let mut is_stopping = false;
-        loop {
-            tokio::select! {
-                biased;
-                _ = http.as_mut() => return,
-                () = too_long.as_mut() => return,
-                () = over.cancelled() => return,
-                () = last_request.as_mut(), if !is_stopping => {
-                    if !watch.has_had_request() {
-                        return;
-                    }
-                    is_stopping = true;
-                    http.as_mut().graceful_shutdown();
-                }
-            }
+        };
+        // hyper's result is an error when the client closed the connection early. The access log has that.
+        tokio::select! {
+            biased;
+            _ = http.as_mut() => return,
+            () = drain => {}
+        }
+        if timeouts.has_received_request() {
+            http.as_mut().graceful_shutdown();
+            let _ = http.await;
         }
     }
 }
 
-/// A request that is being answered, until its response is over or nobody works at it any more.
+/// Marks the connection as busy with a request until dropped.
 struct ResponseGuard(ConnectionTimeouts);
 
 impl ResponseGuard {
-    fn begin(watch: &ConnectionTimeouts, request: &Request<Incoming>) -> Self {
-        watch.request_received(!request.body().is_end_stream());
-        Self(watch.clone())
+    fn begin(timeouts: &ConnectionTimeouts, request: &Request<Incoming>) -> Self {
+        timeouts.request_received(!request.body().is_end_stream());
+        Self(timeouts.clone())
     }
 }
 

@@ -1,14 +1,37 @@
-//! Watches what a client takes its time over.
+//! Timeouts of one client connection, against slow-loris clients.
 //!
-//! hyper has a time limit for heads, but it runs while a connection is idle too, and there it must be longer: an ingress
-//! keeps its connections for a minute, and one that is closed in the moment it is used again costs a request. So the bytes
-//! are watched here, and a connection is in one of three phases: *idle*, in the *head* of a request, or *busy* with one.
+//! A client can hold a connection by opening it and staying silent, by sending a head byte by byte, or by not reading its
+//! response. hyper has one timeout against that, for heads, but it also runs while a keep-alive connection is idle. There the
+//! limit must be longer than the keep-alive of an ingress in front: a connection that is closed at the moment when it is reused
+//! costs a request. So this module observes the bytes of the connection and keeps it in one of three phases, each with a limit
+//! of its own:
+//!
+//! ```text
+//!            head complete               response flushed
+//!   Head ─────────────────────► Busy ─────────────────────────► Idle
+//!    ▲                           │                               │
+//!    ├── flushed, and the next ──┘                               │
+//!    │   head has begun already                                  │
+//!    └──────────────────────── first byte of the next head ──────┘
+//! ```
+//!
+//! | Phase | Limit | Counted from |
+//! | --- | --- | --- |
+//! | head | `header_timeout` | the opening of the connection (TLS handshake included), or the first byte of a later head |
+//! | busy | `response_timeout` | the complete head |
+//! | idle | `idle_timeout` | the flush after a response |
+//! | any | `write_stall_timeout` | the first write that the socket did not accept; any accepted write ends the stall |
+//!
+//! The hard case is pipelining. hyper does not say how much of what it has read belongs to the next request, so a half-sent
+//! second head would look like an idle connection, with the long limit. This module therefore notes whether bytes arrived after
+//! the end of the head that hyper has just parsed.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Limits;
@@ -16,7 +39,7 @@ use super::Limits;
 #[cfg(test)]
 mod tests;
 
-/// What is known of one connection. Clones are the same one.
+/// The timeouts of one connection. Clones share state.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionTimeouts(Arc<Mutex<State>>);
 
@@ -24,18 +47,16 @@ pub(super) struct ConnectionTimeouts(Arc<Mutex<State>>);
 struct State {
     limits: Limits,
     phase: Phase,
-    /// When the phase began.
-    since: Instant,
-    /// Since when the client has taken nothing, although there is something to take.
-    stalled: Option<Instant>,
-    /// Whether a head was whole.
-    has_had_request: bool,
-    /// Whether bytes have come that belong to a later request.
-    is_more_there: bool,
-    /// Whether nothing is left to be said to a request, although it may not have been sent yet.
-    is_said: bool,
-    /// The bytes that came last, however many at a time.
-    last: [u8; 3],
+    phase_began: Instant,
+    /// When the socket stopped accepting bytes that are ready to be written.
+    stalled_since: Option<Instant>,
+    has_received_request: bool,
+    /// Whether bytes of a later request have arrived while the current one is served.
+    next_head_begun: bool,
+    /// Whether the current response has ended, although its last bytes may not be written yet.
+    response_ended: bool,
+    /// The last bytes that were read, to recognise the end of a head that arrives in pieces.
+    tail: [u8; 3],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,118 +67,116 @@ enum Phase {
 }
 
 impl ConnectionTimeouts {
-    /// A connection that has just been opened: its first head is awaited.
+    /// For a connection that has just been accepted. It is in the head phase: a client that connects has a request to send.
     pub(super) fn new(limits: Limits) -> Self {
         Self(Arc::new(Mutex::new(State {
             limits,
             phase: Phase::Head,
-            since: Instant::now(),
-            stalled: None,
-            has_had_request: false,
-            is_more_there: false,
-            is_said: false,
-            last: [0; 3],
+            phase_began: Instant::now(),
+            stalled_since: None,
+            has_received_request: false,
+            next_head_begun: false,
+            response_ended: false,
+            tail: [0; 3],
         })))
     }
 
-    /// A head is whole.
+    /// Records that hyper has parsed a complete head.
     pub(super) fn request_received(&self, has_body: bool) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         state.enter(Phase::Busy { has_body });
-        // Clients may send a request before they have the response to the one before. Where this one has a body, what came
-        // with its head cannot be told from it here, and is not taken for more.
-        state.is_more_there = !has_body && !state.has_end_of_head();
-        state.is_said = false;
-        state.has_had_request = true;
+        // Without a body, anything read after the end of this head belongs to a pipelined request. With one we cannot tell
+        // whether trailing bytes are body or a pipelined request; assume body.
+        let ends_with_head = state.tail == *b"\n\r\n" || state.tail.ends_with(b"\n\n");
+        state.next_head_begun = !has_body && !ends_with_head;
+        state.response_ended = false;
+        state.has_received_request = true;
     }
 
-    /// Whether there was a request at all.
-    pub(super) fn has_had_request(&self) -> bool {
-        self.state().has_had_request
+    /// Whether the connection has had a complete request.
+    pub(super) fn has_received_request(&self) -> bool {
+        self.0.lock().has_received_request
     }
 
-    /// Nothing is left to be said to a request. hyper takes the end of a response before it has sent what came before it.
+    /// Records that the response has ended. The phase changes only with the next flush: hyper takes the end of a body before it
+    /// has written what came before.
     pub(super) fn response_ended(&self) {
-        self.state().is_said = true;
+        self.0.lock().response_ended = true;
     }
 
-    /// Whether the head of a request is awaited, or has begun and is not whole.
-    pub(super) fn is_in_head(&self) -> bool {
-        self.state().phase == Phase::Head
+    /// Whether the connection is waiting for the rest of a head, or for its first one.
+    pub(super) fn awaits_head(&self) -> bool {
+        self.0.lock().phase == Phase::Head
     }
 
-    /// Everything is sent that there was. hyper flushes the socket when it holds nothing back itself.
+    /// Records that everything is written. hyper flushes the socket only when it holds nothing back itself.
     pub(super) fn flushed(&self) {
-        let mut state = self.state();
-        if std::mem::take(&mut state.is_said) {
-            let next = if state.is_more_there { Phase::Head } else { Phase::Idle };
+        let mut state = self.0.lock();
+        if std::mem::take(&mut state.response_ended) {
+            let next = if state.next_head_begun { Phase::Head } else { Phase::Idle };
             state.enter(next);
         }
     }
 
-    /// Resolves when the client has taken too long.
+    /// Resolves when a limit is exceeded.
     pub(super) fn timed_out(&self) -> TimedOut {
-        let limit = self.state().limit();
-        TimedOut { watch: self.clone(), limit, sleep: Box::pin(sleep_until(limit)) }
+        let deadline = self.0.lock().deadline();
+        TimedOut { timeouts: self.clone(), armed_for: deadline, sleep: Box::pin(sleep_until(deadline)) }
     }
 
-    /// Bytes of requests have come.
-    pub(super) fn read(&self, bytes: &[u8]) {
-        let mut state = self.state();
+    /// Records bytes that the client sent.
+    pub(super) fn bytes_read(&self, bytes: &[u8]) {
+        let mut state = self.0.lock();
         match state.phase {
-            // Old clients send a line end after a request, which belongs to nothing.
+            // Old clients send an extra line end after a request. It begins no head, and servers ignore it (RFC 9112,
+            // section 2.2).
             Phase::Idle | Phase::Busy { has_body: false } if bytes.iter().all(|byte| b"\r\n".contains(byte)) => {}
             Phase::Idle => state.enter(Phase::Head),
-            Phase::Busy { has_body: false } => state.is_more_there = true,
+            Phase::Busy { has_body: false } => state.next_head_begun = true,
             Phase::Head | Phase::Busy { has_body: true } => {}
         }
-        for byte in bytes.iter().skip(bytes.len().saturating_sub(state.last.len())) {
-            let [_, second, third] = state.last;
-            state.last = [second, third, *byte];
+        for byte in bytes.iter().skip(bytes.len().saturating_sub(state.tail.len())) {
+            let [_, second, third] = state.tail;
+            state.tail = [second, third, *byte];
         }
     }
 
-    /// The client was given something to take.
-    pub(super) fn written<T>(&self, outcome: &Poll<io::Result<T>>) {
-        let mut state = self.state();
+    /// Records the outcome of a write to the socket. `Pending` means that the client does not read as fast as we write.
+    pub(super) fn write_polled<T>(&self, outcome: &Poll<io::Result<T>>) {
+        let mut state = self.0.lock();
         match outcome {
-            Poll::Ready(_) => state.stalled = None,
-            Poll::Pending if state.stalled.is_none() => state.stalled = Some(Instant::now()),
-            Poll::Pending => {}
+            Poll::Ready(_) => state.stalled_since = None,
+            // Only the first of several pending polls: a client that reads nothing must not extend its own limit.
+            Poll::Pending => state.stalled_since = state.stalled_since.or_else(|| Some(Instant::now())),
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     fn enter(&mut self, phase: Phase) {
-        (self.phase, self.since) = (phase, Instant::now());
+        (self.phase, self.phase_began) = (phase, Instant::now());
     }
 
-    fn has_end_of_head(&self) -> bool {
-        self.last == *b"\n\r\n" || self.last.ends_with(b"\n\n")
-    }
-
-    /// When it has taken too long.
-    fn limit(&self) -> Instant {
-        let time = match self.phase {
+    /// When the first of the limits is exceeded.
+    fn deadline(&self) -> Instant {
+        let limit = match self.phase {
             Phase::Idle => self.limits.idle_timeout,
             Phase::Head => self.limits.header_timeout,
             Phase::Busy { .. } => self.limits.response_timeout,
         };
-        let stall = self.stalled.map(|since| since + self.limits.write_stall_timeout);
-        stall.map_or(self.since + time, |stall| stall.min(self.since + time))
+        let deadline = self.phase_began + limit;
+        let stall_deadline = self.stalled_since.map(|since| since + self.limits.write_stall_timeout);
+        stall_deadline.map_or(deadline, |stall_deadline| stall_deadline.min(deadline))
     }
 }
 
-/// Resolves when the client has taken too long. Whoever polls the connection polls this after it, so that it sees every change.
+/// Resolves when a limit is exceeded. Nothing wakes it when the deadline moves, so it must be polled after every poll of the
+/// connection.
 pub(super) struct TimedOut {
-    watch: ConnectionTimeouts,
-    /// What the alarm is set to. A limit that is later is looked at when it rings.
-    limit: Instant,
+    timeouts: ConnectionTimeouts,
+    /// What the timer is set to. A later deadline does not reset it: it moves with nearly every byte, and setting a timer is
+    /// much dearer than letting it fire early once.
+    armed_for: Instant,
     sleep: Pin<Box<Sleep>>,
 }
 
@@ -166,17 +185,18 @@ impl Future for TimedOut {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            let limit = self.watch.state().limit();
-            if limit < self.limit {
-                self.limit = limit;
-                self.sleep.as_mut().reset(limit);
+            let deadline = self.timeouts.0.lock().deadline();
+            if deadline < self.armed_for {
+                self.armed_for = deadline;
+                self.sleep.as_mut().reset(deadline);
             }
             ready!(self.sleep.as_mut().poll(context));
-            if limit <= Instant::now() {
+            if deadline <= Instant::now() {
                 return Poll::Ready(());
             }
-            self.limit = limit;
-            self.sleep.as_mut().reset(limit);
+            // The timer fired, but the deadline has moved since it was set.
+            self.armed_for = deadline;
+            self.sleep.as_mut().reset(deadline);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The bytes of a connection, on their way past the watch.
+//! The byte stream of a connection, which reports to its [`ConnectionTimeouts`].
 //!
-//! What comes is looked at after decryption, because heads begin and end there. What goes is looked at in the socket:
-//! encryption has a buffer of its own, and takes more than the client does.
+//! Reads are observed after decryption, because that is where heads begin and end. Writes are observed at the socket: the TLS
+//! layer has a buffer of its own, and accepts bytes that the client has not read.
 
 use std::io;
 use std::pin::Pin;
@@ -17,32 +17,36 @@ use tokio_util::either::Either;
 
 use super::connection_timeouts::ConnectionTimeouts;
 
-/// What a client says and is told, encrypted or not. Encryption has its place on the heap: plain connections do not pay for it.
+/// Plain or TLS. The TLS state is boxed: it is large, and plain connections need not pay for it.
 pub(super) type Stream = MonitoredReader<Either<MonitoredWriter, Box<TlsStream<MonitoredWriter>>>>;
 
-/// Makes a stream of a socket, by a handshake where connections are encrypted.
-pub(super) async fn open(socket: TcpStream, tls: Option<Arc<ServerConfig>>, watch: ConnectionTimeouts) -> io::Result<Stream> {
-    let told = MonitoredWriter { socket, watch: watch.clone() };
+/// Wraps a socket; with `tls`, after the handshake.
+pub(super) async fn open(
+    socket: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
+    timeouts: ConnectionTimeouts,
+) -> io::Result<Stream> {
+    let writer = MonitoredWriter { socket, timeouts: timeouts.clone() };
     let stream = match tls {
-        None => Either::Left(told),
-        Some(tls) => Either::Right(Box::new(Box::pin(TlsAcceptor::from(tls).accept(told)).await?)),
+        None => Either::Left(writer),
+        Some(tls) => Either::Right(Box::new(Box::pin(TlsAcceptor::from(tls).accept(writer)).await?)),
     };
-    Ok(MonitoredReader { stream, watch })
+    Ok(MonitoredReader { stream, timeouts })
 }
 
-/// A stream of which is noted what comes through it.
+/// Reports what is read from a stream, and when it is flushed.
 pub(super) struct MonitoredReader<S> {
     stream: S,
-    watch: ConnectionTimeouts,
+    timeouts: ConnectionTimeouts,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for MonitoredReader<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        match buffer.filled().get(before..) {
-            Some(bytes) if !bytes.is_empty() => self.watch.read(bytes),
-            _ => {}
+        let (_, bytes) = buffer.filled().split_at(before);
+        if !bytes.is_empty() {
+            self.timeouts.bytes_read(bytes);
         }
         Poll::Ready(Ok(()))
     }
@@ -56,9 +60,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MonitoredReader<S> {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
+        slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -67,7 +71,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MonitoredReader<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        self.watch.flushed();
+        self.timeouts.flushed();
         Poll::Ready(Ok(()))
     }
 
@@ -76,10 +80,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MonitoredReader<S> {
     }
 }
 
-/// A socket of which is noted what the client takes.
+/// Reports whether a socket accepts what is written to it.
 pub(super) struct MonitoredWriter {
     socket: TcpStream,
-    watch: ConnectionTimeouts,
+    timeouts: ConnectionTimeouts,
 }
 
 impl AsyncRead for MonitoredWriter {
@@ -91,17 +95,17 @@ impl AsyncRead for MonitoredWriter {
 impl AsyncWrite for MonitoredWriter {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.watch.written(&outcome);
+        self.timeouts.write_polled(&outcome);
         outcome
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
+        slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.socket).poll_write_vectored(context, pieces);
-        self.watch.written(&outcome);
+        let outcome = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        self.timeouts.write_polled(&outcome);
         outcome
     }
 

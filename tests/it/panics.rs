@@ -18,7 +18,7 @@ use tjansteguiden_gateway::model::{Customer, CustomerId, NewMessage, Order, Orde
 use tjansteguiden_gateway::rest::{self, Timeouts, UpstreamHandle};
 use tjansteguiden_gateway::server::{Limits, Server};
 use tjansteguiden_gateway::writes::{Settings, WriteCoordinator};
-use tjansteguiden_gateway::{middleware, resilience};
+use tjansteguiden_gateway::{config, middleware, resilience};
 use tokio_util::task::TaskTracker;
 
 use crate::support::{Answer, FIRST_ORDER};
@@ -97,7 +97,8 @@ async fn gateway(breaking: &Arc<Breaking>) -> SocketAddr {
         is_tls: false,
     };
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::bind(any_port, middleware::apply(routes, settings), Limits::default()).await.expect("a free port");
+    let limits = Limits::from(&config::Server::default());
+    let server = Server::bind(any_port, middleware::apply(routes, settings), limits).await.expect("a free port");
     let address = server.address();
     tokio::spawn(server.run(std::future::pending()));
     address

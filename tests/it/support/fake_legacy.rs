@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tjansteguiden_gateway::backend::{Backend, RequestContext};
-use tjansteguiden_gateway::config::Dialect;
+use tjansteguiden_gateway::config::{self, Dialect};
 use tjansteguiden_gateway::legacy::server::{Access, router};
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::model::{Extensible, Message, Order, OrderId, OrderStatus};
@@ -82,7 +82,7 @@ impl System {
             api_key: "KEY".into(),
             allows: |_| true,
         };
-        let limits = Limits { max_connections: 4096, ..Limits::default() };
+        let limits = Limits { max_connections: 4096, ..Limits::from(&config::Server::default()) };
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let backend = Arc::clone(&memory) as Arc<dyn Backend>;
         let server = Server::bind(any_port, router(PATH, backend, access), limits).await.expect("a free port");
