@@ -1,4 +1,6 @@
-//! What every request passes, in one function: [`serve`].
+//! The middleware of the API: request scope, authentication, limits, panics, compression, access log, CORS.
+//!
+//! It is one function, [`serve`], and not a stack of tower layers: the order matters at every step, and here it can be read.
 
 mod access_log;
 mod authentication;
@@ -33,80 +35,82 @@ use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::resilience::RateLimit;
 
-/// What requests are told by.
+/// What the middleware needs to know.
 #[derive(Debug)]
 pub struct Settings {
-    /// The path below which all routes are.
+    /// The path that all routes are below, without a slash at its end; `/` for none.
     pub base_path: Arc<str>,
-    /// How long a request may take that is no list.
+    /// The deadline of a request. Lists extend theirs.
     pub request_timeout: Duration,
-    /// How callers are known.
+    /// How principals are authenticated.
     pub authentication: Authentication,
-    /// Where they are counted.
+    /// The metrics that requests are counted in.
     pub metrics: Metrics,
-    /// Where the lines of the log are written; a stop waits for them.
+    /// The tasks that write the access log; a shutdown waits for them.
     pub tasks: TaskTracker,
-    /// How many each client address may make.
+    /// The rate limit per client address, if there is one.
     pub rate: Option<RateLimit<IpAddr>>,
-    /// The proxies whose word on where a request comes from is taken.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// The origins whose pages may read the API.
+    /// The allowed CORS origins, exactly as browsers send them.
     pub cors_origins: Vec<HeaderValue>,
-    /// Whether a route, by its template without the base path, needs no credential.
+    /// Whether a route needs no credentials; the argument is its template without the base path.
     pub is_public_route: fn(&str) -> bool,
-    /// Whether clients come by https to this very server.
+    /// Whether this server itself terminates TLS.
     pub is_tls: bool,
 }
 
-/// The routes with everything around them.
+/// The router with its middleware.
 pub type Inbound = MapResponse<Router, fn(Response) -> Response>;
 
-/// Puts everything around the routes.
+/// Wraps a router in the middleware.
 pub fn apply(router: Router, settings: Settings) -> Inbound {
-    let all: fn(Response) -> Response = allow_options;
-    MapResponse::new(router.layer(from_fn_with_state(Arc::new(settings), serve)), all)
+    let complete_allow: fn(Response) -> Response = complete_allow;
+    // Outside of the router, because axum sets `Allow` outside of the layers that are added to a router.
+    MapResponse::new(router.layer(from_fn_with_state(Arc::new(settings), serve)), complete_allow)
 }
 
-/// The way of a request, outermost first.
+/// The path of a request through the middleware, outermost first.
 async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next: Next) -> Response {
-    // Its id, its deadline and its line in the log come first and last, so that whatever happens in between is told.
-    let tracked = RequestScope::begin(&mut request, &settings);
+    // The scope comes first and last, so that every request has an id and an access log entry, whatever happens in between.
+    let scope = RequestScope::begin(&mut request, &settings);
+    // The handler consumes the request, so what the response depends on is read before.
     let coding = Coding::preferred(request.headers());
-    let page = CorsRequest::of(request.method(), request.headers(), &settings.cors_origins);
-    let admitted = admit(&mut request, &tracked, &settings).await;
-    let response = match admitted {
-        // Who is not known, asks for too much or too often is refused before any handler looks at it.
+    let cors = CorsRequest::new(request.method(), request.headers(), &settings.cors_origins);
+    let response = match admit(&mut request, &scope, &settings).await {
         Err(problem) => problem.into_response(),
-        // It is about no path, so no route knows it.
+        // `OPTIONS *` is about the server as a whole. It has no path, so the router would answer 404.
         Ok(()) if request.method() == Method::OPTIONS && request.uri().path() == "*" => StatusCode::NO_CONTENT.into_response(),
-        // A handler that panics answers a problem.
         Ok(()) => catch_panic::catch(next.run(request)).await,
     };
-    // Whether a response was sent whole is seen behind the compression.
-    let mut response = tracked.finish(compression::apply(response, coding), &settings);
-    page.add_headers(&mut response, &settings.cors_origins, settings.is_tls);
+    // The scope monitors the compressed body: that one is complete only after the encoder has ended its stream.
+    let mut response = scope.finish(compression::apply(response, coding), &settings);
+    // Problems need CORS headers too, or a page could not read why its request failed.
+    cors.add_headers(&mut response, &settings.cors_origins, settings.is_tls);
     response
 }
 
-/// Lets a request in: from an address that does not ask too often, by a caller that is known, in a form that can be served.
-async fn admit(request: &mut Request, tracked: &RequestScope, settings: &Settings) -> Result<(), Problem> {
-    let address = client_ip::of(request, &settings.trusted_proxies);
-    request_limits::check_rate(address, settings.rate.as_ref())?;
-    if !tracked.is_public(settings) {
-        let caller = authentication::caller(&settings.authentication, request.headers(), &settings.metrics).await?;
-        tracked.record_principal(&caller);
-        request_limits::check_principal_rate(&caller)?;
-        request.extensions_mut().insert(AuditContext { request_id: tracked.id(), principal: caller, address });
+/// Checks what does not depend on the route, cheapest first. The exception is the head: a client without valid credentials
+/// gets 401 and learns nothing else.
+async fn admit(request: &mut Request, scope: &RequestScope, settings: &Settings) -> Result<(), Problem> {
+    let address = client_ip::resolve(request, &settings.trusted_proxies);
+    request_limits::check_address_rate(address, settings.rate.as_ref())?;
+    if !scope.is_public(settings) {
+        let principal = authentication::authenticate(&settings.authentication, request.headers(), &settings.metrics).await?;
+        scope.record_principal(&principal);
+        request_limits::check_principal_rate(&principal)?;
+        request.extensions_mut().insert(AuditContext { request_id: scope.id(), principal, address });
     }
-    request_limits::check(request)
+    request_limits::check_head(request)
 }
 
-/// Every route has `OPTIONS`. The router, which writes `Allow` last of all, does not know that.
-fn allow_options(mut response: Response) -> Response {
-    if let Some(allow) = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok())
-        && let Ok(all) = HeaderValue::try_from(format!("{allow},OPTIONS").replace(',', ", "))
-    {
-        response.headers_mut().insert(ALLOW, all);
+/// Adds `OPTIONS` to `Allow`: every route has it, but axum lists only the methods with a handler.
+#[expect(clippy::expect_used, reason = "a header value stays one when `,OPTIONS` is appended and spaces are inserted")]
+fn complete_allow(mut response: Response) -> Response {
+    if let Some(allow) = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok()) {
+        let allow = HeaderValue::try_from(format!("{allow},OPTIONS").replace(',', ", ")).expect("a header value");
+        response.headers_mut().insert(ALLOW, allow);
+        // Only now are the methods of the route known, which a preflight asks for.
         CorsRequest::add_allowed_methods(response.headers_mut());
     }
     response

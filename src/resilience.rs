@@ -1,8 +1,8 @@
 //! Resilience patterns for calls of a remote system. Nothing here knows of orders or of HTTP.
 //!
-//! [`Admission`] lets a call through: first a permit of the [`ConcurrencyLimit`], then the consent of the [`CircuitBreaker`]. In
-//! this order a call that has waited for a permit is judged by the breaker's state at the time it would be sent. A retry waits
-//! for [`backoff`] and is paid for from the [`RetryBudget`].
+//! [`Admission`] lets a call through: first a permit of the [`ConcurrencyLimit`], then the consent of the [`CircuitBreaker`].
+//! In this order a call that has waited for a permit is judged by the breaker's state at the time it would be sent. A retry
+//! waits for [`backoff`] and is paid for from the [`RetryBudget`].
 //!
 //! [`RateLimit`] bounds the requests per second of each client; [`KeyedRwLock`] serialises what must not run at the same time.
 

@@ -1,14 +1,15 @@
-//! A request's line in the log and its part in the metrics. They are told when everything is over: only then is known how long
-//! it took, whether the client got all of it, and how a write ended that the client did not wait for.
+//! Access log and request metrics, emitted when the response body ends: only then are duration, completeness and the outcome of
+//! a detached write known.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use axum::body::{Body, Bytes};
 use axum::extract::MatchedPath;
 use http::{Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -17,10 +18,10 @@ use crate::auth::Principal;
 use crate::backend::{CallLog, RequestContext};
 use crate::metrics::Metrics;
 
-/// What is logged of a request besides the calls that were made for it.
+/// One line of the access log, apart from the upstream calls of the request.
 #[derive(Debug)]
 pub(super) struct AccessLogEntry {
-    pub(super) id: Arc<str>,
+    pub(super) request_id: Arc<str>,
     pub(super) method: Method,
     pub(super) route: RouteTemplate,
     pub(super) started: Instant,
@@ -28,12 +29,12 @@ pub(super) struct AccessLogEntry {
     pub(super) metrics: Metrics,
 }
 
-/// The template of a route.
+/// The template of the matched route, such as `/orders/{id}`. Paths themselves are never logged: a client may put anything
+/// into them.
 #[derive(Debug, Clone)]
 pub(super) struct RouteTemplate {
-    /// As the router knows it; none where no route is.
+    /// `None` for a path without a route. Includes the base path.
     pub(super) template: Option<MatchedPath>,
-    /// How long the base path is, which is left out.
     pub(super) base_length: usize,
 }
 
@@ -43,63 +44,63 @@ impl RouteTemplate {
         self.template.as_ref()?.as_str().get(self.base_length..)
     }
 
-    /// As it is told.
-    fn as_str(&self) -> &str {
+    /// The template for logs and metrics.
+    fn label(&self) -> &str {
         let Some(template) = &self.template else { return "unknown" };
+        // The base path itself redirects to the documentation; without it, nothing would be left of that route.
         self.below_base().filter(|route| !route.is_empty()).unwrap_or(template.as_str())
     }
 }
 
-/// How far the response came.
+/// What is known of the response so far. Shared between the request scope, the response body and the access log.
 #[derive(Debug, Default)]
 pub(super) struct ResponseState(Mutex<Progress>);
 
 #[derive(Debug, Default, Clone)]
 struct Progress {
-    /// Who made the request; `None` for one who is not known.
-    caller: Option<Principal>,
+    /// `None` while the request is not authenticated.
+    principal: Option<Principal>,
     /// `None` while there is no response.
     status: Option<u16>,
     end: ResponseEnd,
-    /// When the response was over.
-    over: Option<Instant>,
+    ended_at: Option<Instant>,
 }
 
 /// How a response ended.
 #[derive(Debug, Default, Clone, Copy)]
 enum ResponseEnd {
-    /// It did not: the client left, or the gateway stopped.
+    /// The client disconnected or the gateway stopped before the end. The default, because nothing runs in this case.
     #[default]
     Aborted,
-    /// It was sent whole.
+    /// It was handed to hyper as a whole.
     Complete,
-    /// It was not, because a list could not be completed.
+    /// A list failed after its head was sent.
     BrokenOff,
 }
 
 impl AccessLogEntry {
-    /// Writes the line in a task of its own: the end of a response is noticed just before its last bytes leave, and they need
-    /// not wait for the log.
-    pub(super) fn write_soon(self, calls: CallLog, tasks: &TaskTracker) {
+    /// Emits the entry in a task of its own: hyper drops the body just before it writes the last bytes, and these need not wait
+    /// for the log.
+    pub(super) fn spawn_emit(self, calls: CallLog, tasks: &TaskTracker) {
         match Handle::try_current() {
-            Ok(runtime) => drop(tasks.spawn_on(async move { self.write(calls) }, &runtime)),
-            Err(_) => self.write(calls),
+            Ok(runtime) => drop(tasks.spawn_on(async move { self.emit(calls) }, &runtime)),
+            // Dropped by a thread outside of the runtime, or after it has stopped.
+            Err(_) => self.emit(calls),
         }
     }
 
-    /// Writes the line and counts the request.
-    fn write(&self, calls: CallLog) {
-        let Progress { caller, status, end, over } = self.response.progress().clone();
-        let time = over.unwrap_or_else(Instant::now) - self.started;
-        self.metrics.request(self.route.as_str(), known(&self.method), status, time);
+    fn emit(&self, calls: CallLog) {
+        let Progress { principal, status, end, ended_at } = self.response.0.lock().clone();
+        let duration = ended_at.unwrap_or_else(Instant::now) - self.started;
+        self.metrics.request(self.route.label(), method_label(&self.method), status, duration);
         tracing::info!(
-            request.id = &*self.id,
-            method = known(&self.method),
-            route = self.route.as_str(),
+            request.id = &*self.request_id,
+            method = method_label(&self.method),
+            route = self.route.label(),
             status,
-            duration_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-            client = caller.as_ref().map(Principal::label),
-            upstream = caller.as_ref().map(Principal::upstream),
+            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            client = principal.as_ref().map(Principal::label),
+            upstream = principal.as_ref().map(Principal::upstream),
             legacy.call = calls.call,
             legacy.outcome = calls.outcome,
             retries = calls.retries,
@@ -114,22 +115,17 @@ impl AccessLogEntry {
 }
 
 impl ResponseState {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn record_principal(&self, principal: Principal) {
+        self.0.lock().principal = Some(principal);
     }
 
-    /// Notes who made the request.
-    pub(super) fn record_principal(&self, caller: Principal) {
-        self.progress().caller = Some(caller);
-    }
-
-    fn ended(&self, end: ResponseEnd) {
-        self.progress().end = end;
+    fn record_end(&self, end: ResponseEnd) {
+        self.0.lock().end = end;
     }
 }
 
-/// A client may make methods up, and write anything into them.
-fn known(method: &Method) -> &str {
+/// The method for logs and metrics. HTTP allows any token as a method, which would make as many time series.
+fn method_label(method: &Method) -> &str {
     const KNOWN: [Method; 9] = [
         Method::GET,
         Method::HEAD,
@@ -144,12 +140,13 @@ fn known(method: &Method) -> &str {
     if KNOWN.contains(method) { method.as_str() } else { "other" }
 }
 
-/// A body that notes how it ends.
+/// A response body that records how it ends.
 #[derive(Debug)]
 pub(super) struct MonitoredBody {
     body: Body,
     response: Arc<ResponseState>,
-    /// The line is written when this is the last.
+    /// The last clone of the context emits the access log entry, so the entry waits for this body, and for a write that runs on
+    /// after it.
     _context: RequestContext,
 }
 
@@ -161,10 +158,10 @@ impl MonitoredBody {
         response: Arc<ResponseState>,
         context: RequestContext,
     ) -> Self {
-        response.progress().status = Some(status.as_u16());
-        // The answer to HEAD ends before its body.
+        response.0.lock().status = Some(status.as_u16());
+        // hyper polls neither an empty body nor the body of a response to HEAD, so they are complete from the beginning.
         if body.is_end_stream() || method == Method::HEAD {
-            response.ended(ResponseEnd::Complete);
+            response.record_end(ResponseEnd::Complete);
         }
         Self { body, response, _context: context }
     }
@@ -177,9 +174,10 @@ impl http_body::Body for MonitoredBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         match &frame {
-            Poll::Ready(Some(Err(_))) => self.response.ended(ResponseEnd::BrokenOff),
-            Poll::Ready(None) => self.response.ended(ResponseEnd::Complete),
-            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.response.ended(ResponseEnd::Complete),
+            Poll::Ready(Some(Err(_))) => self.response.record_end(ResponseEnd::BrokenOff),
+            Poll::Ready(None) => self.response.record_end(ResponseEnd::Complete),
+            // hyper does not poll a body again that says it has ended.
+            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.response.record_end(ResponseEnd::Complete),
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         frame
@@ -196,6 +194,7 @@ impl http_body::Body for MonitoredBody {
 
 impl Drop for MonitoredBody {
     fn drop(&mut self) {
-        self.response.progress().over = Some(Instant::now());
+        // Fields are dropped after this, so the access log entry has the time.
+        self.response.0.lock().ended_at = Some(Instant::now());
     }
 }

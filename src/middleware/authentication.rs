@@ -1,4 +1,4 @@
-//! Who makes a request, or what is said to somebody who is not known.
+//! Authentication: the principal of a request, or the problem that refuses it.
 
 use std::time::Duration;
 
@@ -9,30 +9,30 @@ use crate::auth::{AuthError, Authentication, Principal};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 
-/// When a token may be checked again that could not be.
-const SOON: Duration = Duration::from_secs(1);
+/// When a client may retry after the issuer's keys were unavailable.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The caller, when there is one.
-pub(super) async fn caller(
+/// Authenticates a request, and counts it if that fails.
+pub(super) async fn authenticate(
     authentication: &Authentication,
     headers: &HeaderMap,
     metrics: &Metrics,
 ) -> Result<Principal, Problem> {
-    authentication.authenticate(headers).await.map_err(|denial| {
-        metrics.denied(denial.kind());
-        problem(denial)
+    authentication.authenticate(headers).await.map_err(|error| {
+        metrics.denied(error.kind());
+        problem(error)
     })
 }
 
-/// The challenges are RFC 6750's, section 3: one who sent nothing is not told of an error.
-fn problem(denial: AuthError) -> Problem {
-    let (challenge, detail) = match denial {
-        AuthError::Missing => ("Bearer realm=\"orders\"", "The request has no credential."),
+/// The challenges follow RFC 6750, section 3: a request without credentials gets no error code.
+fn problem(error: AuthError) -> Problem {
+    let (challenge, detail) = match error {
+        AuthError::Missing => ("Bearer realm=\"orders\"", "The request has no credentials."),
         AuthError::Invalid(detail) => ("Bearer realm=\"orders\", error=\"invalid_token\"", detail),
-        AuthError::Unbound => return Problem::new(Code::Forbidden, "The token names no upstream of this gateway."),
+        AuthError::Unbound => return Problem::new(Code::Forbidden, "The token does not name an upstream of this gateway."),
         AuthError::Unavailable => {
-            let detail = "The keys of the token's issuer cannot be had at the moment, so the token cannot be checked.";
-            return Problem::new(Code::AuthenticationUnavailable, detail).retry_after(SOON);
+            let detail = "The keys of the token issuer are unavailable, so the token cannot be verified.";
+            return Problem::new(Code::AuthenticationUnavailable, detail).retry_after(RETRY_AFTER);
         }
     };
     Problem::new(Code::Unauthenticated, detail).with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))

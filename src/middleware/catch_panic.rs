@@ -1,4 +1,4 @@
-//! Panics become problems.
+//! Turns a panic of a handler into a 500 problem.
 
 use std::panic::AssertUnwindSafe;
 
@@ -7,12 +7,13 @@ use futures_util::FutureExt;
 
 use crate::problem::{Code, Problem};
 
-/// The panic's own text may hold anything, so it goes nowhere; the hook of the process has written where it happened.
+/// Runs a handler. The message of a panic is dropped, since it may contain personal data; the panic hook has logged its
+/// location.
 pub(super) async fn catch(handler: impl Future<Output = Response>) -> Response {
-    // Nothing is shared with the panicking handler but what locks protect, and those survive a panic.
-    let answer = AssertUnwindSafe(handler).catch_unwind().await;
-    let fault = |_| Problem::new(Code::InternalError, "Something went wrong in the gateway itself.").into_response();
-    answer.unwrap_or_else(fault)
+    // Unwind safety: everything that handlers share is behind locks that are not poisoned by a panic.
+    let response = AssertUnwindSafe(handler).catch_unwind().await;
+    response
+        .unwrap_or_else(|_| Problem::new(Code::InternalError, "An unexpected error occurred in the gateway.").into_response())
 }
 
 #[cfg(test)]
@@ -35,7 +36,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_that_panics_answers_a_problem_without_the_panics_text() {
+    async fn panic_is_a_problem_without_the_panic_message() {
         let settings = Settings {
             base_path: "/".into(),
             request_timeout: Duration::from_secs(1),
@@ -50,7 +51,9 @@ mod tests {
         };
         let router = apply(Router::new().route("/orders", get(panicking)), settings);
         let request = http::Request::get("/orders").header("host", "a").body(Body::empty()).unwrap();
+
         let response = router.oneshot(request).await.unwrap();
+
         assert_eq!(response.status(), 500);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&body);

@@ -1,4 +1,4 @@
-//! The address that a request comes from, also through proxies.
+//! The IP address of a client, also behind trusted proxies (`X-Forwarded-For`).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,31 +9,32 @@ use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The client's address: that of the connection, or what the proxies tell that are trusted.
-pub(super) fn of(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
+/// The peer's address, or what trusted proxies report. `None` in tests that have no connection.
+pub(super) fn resolve(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
-    Some(behind(peer.ip().to_canonical(), request.headers(), trusted))
+    Some(resolve_forwarded(peer.ip().to_canonical(), request.headers(), trusted))
 }
 
-/// Each proxy adds the address that it was asked from at the end. What a trusted one added is true; whatever stands before the
-/// first address that is not trusted may have been written by that client itself.
-fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+/// Walks from the peer towards the client. Each proxy appends the address that it was called from. An address that a trusted
+/// proxy appended is true; everything before the first address that is not trusted may be forged by the client.
+fn resolve_forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-    // What cannot be read hides what stands before it.
-    let told = headers.get_all(FORWARDED_FOR).iter().rev().flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+    // A line that is not text becomes one empty hop. That is no address, so the walk ends there.
+    let hops = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
     let mut address = peer;
-    for hop in told {
+    for hop in hops {
         if !is_trusted(&address) {
             break;
         }
-        let Some(before) = parse(hop.trim()) else { break };
-        address = before;
+        let Some(previous) = parse_hop(hop.trim()) else { break };
+        address = previous;
     }
     address
 }
 
-/// An address, with a port or without, as proxies write it.
-fn parse(text: &str) -> Option<IpAddr> {
+/// Parses an address with or without a port, in the forms that proxies write: `203.0.113.9`, `[2001:db8::9]:4711`.
+fn parse_hop(text: &str) -> Option<IpAddr> {
     let unbracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     unbracketed.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
@@ -51,12 +52,13 @@ mod tests {
             headers.append(FORWARDED_FOR, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        behind(peer.parse().unwrap(), &headers, &trusted).to_string()
+        resolve_forwarded(peer.parse().unwrap(), &headers, &trusted).to_string()
     }
 
     #[test]
-    fn the_client_is_the_last_that_no_trusted_proxy_is() {
-        let inside = &["10.0.0.0/8", "fd00::/8"][..];
+    fn client_is_the_last_untrusted_hop() {
+        let trusted = &["10.0.0.0/8", "fd00::/8"][..];
+
         for (peer, forwarded, expected) in [
             ("192.0.2.1", &["203.0.113.9"][..], "192.0.2.1"),
             ("10.0.0.1", &[], "10.0.0.1"),
@@ -75,7 +77,7 @@ mod tests {
             ("10.0.0.1", &["203.0.113.9", "å"], "10.0.0.1"),
             ("10.0.0.1", &[""], "10.0.0.1"),
         ] {
-            assert_eq!(client(peer, forwarded, inside), expected, "{peer} {forwarded:?}");
+            assert_eq!(client(peer, forwarded, trusted), expected, "{peer} {forwarded:?}");
         }
         assert_eq!(client("10.0.0.1", &["203.0.113.9"], &[]), "10.0.0.1");
     }

@@ -1,4 +1,8 @@
-//! What browsers are told: which pages may read the API, and what a page of ours may do.
+//! CORS and the security headers of every response.
+//!
+//! `tower_http::cors::CorsLayer` (0.7.1) cannot replace this. It answers every `OPTIONS` request itself, with 200 and before
+//! the router: an `OPTIONS` that is not a preflight would lose its 204 and `Allow`, an unknown route its 404. And it allows the
+//! same methods for all routes, while a preflight here gets the methods of its route.
 
 use axum::response::Response;
 use http::header::{
@@ -8,56 +12,57 @@ use http::header::{
 };
 use http::{HeaderMap, Method};
 
-/// What a page of another origin may send besides what every page may.
+/// The request headers that a page of another origin may set, besides those that CORS allows to every page.
 const REQUEST_HEADERS: HeaderValue =
     HeaderValue::from_static("Authorization, X-API-Key, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id");
-/// What a page of another origin may read besides what every page may.
-const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
+/// The response headers that a page of another origin may read, besides those that CORS allows to every page.
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
     "ETag, Link, Retry-After, X-Request-Id, Idempotency-Replayed, WWW-Authenticate, Allow, Accept-Patch",
 );
-/// How long a browser need not ask again, in seconds.
+/// How long a browser may cache the answer to a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// For whatever is no page: were it taken for one, it could do nothing.
-const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-/// A year: whoever has reached this host by https does not go back.
-const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// Nothing may load and nothing may embed it: for responses that are not HTML, in case a browser renders one all the same.
+const STRICTEST_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// HTTPS only, for a year.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// A request of a page, as far as the answer depends on it.
+/// What CORS needs to know of a request.
 #[derive(Debug)]
 pub(super) struct CorsRequest {
-    /// The page's origin, when it may read the API.
+    /// The origin, if it is allowed.
     origin: Option<HeaderValue>,
-    /// Whether the browser asks for leave before the request itself.
     is_preflight: bool,
 }
 
 impl CorsRequest {
-    /// The origin must be one of the list, letter for letter. `null`, which sandboxed pages have, never is.
-    pub(super) fn of(method: &Method, headers: &HeaderMap, allowed: &[HeaderValue]) -> Self {
+    /// Origins are compared byte by byte, since browsers always send the same form. `null`, the origin of sandboxed pages, is
+    /// never in the list.
+    pub(super) fn new(method: &Method, headers: &HeaderMap, allowed: &[HeaderValue]) -> Self {
         let origin = headers.get(ORIGIN).filter(|origin| allowed.contains(origin)).cloned();
         let is_preflight = method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         Self { origin, is_preflight }
     }
 
-    /// Says what browsers need to know. Where any page may read the API, caches must know that answers differ by origin.
+    /// Adds the security headers, and the CORS headers for an allowed origin.
     pub(super) fn add_headers(self, response: &mut Response, allowed: &[HeaderValue], is_tls: bool) {
         let headers = response.headers_mut();
-        protect(headers, is_tls);
+        add_security_headers(headers, is_tls);
         if allowed.is_empty() {
             return;
         }
+        // Also without an allowed origin: a cache must not give that response to a page of an allowed one.
         headers.append(VARY, HeaderValue::from_name(ORIGIN));
         let Some(origin) = self.origin else { return };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
         if self.is_preflight {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
             headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
         }
     }
 
-    /// Once it is known which methods a route has.
+    /// Completes the answer to a preflight, recognised by its allowed headers, once `Allow` has the methods of the route.
     pub(super) fn add_allowed_methods(headers: &mut HeaderMap) {
         if let (Some(methods), true) = (headers.get(ALLOW).cloned(), headers.contains_key(ACCESS_CONTROL_ALLOW_HEADERS)) {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
@@ -65,15 +70,17 @@ impl CorsRequest {
     }
 }
 
-fn protect(headers: &mut HeaderMap, is_tls: bool) {
-    let mut or = |name: HeaderName, value: HeaderValue| {
+/// A response that sets one of these itself, such as the policy of an HTML page, keeps its own.
+fn add_security_headers(headers: &mut HeaderMap, is_tls: bool) {
+    let mut set_default = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
     };
-    or(CONTENT_SECURITY_POLICY, NO_PAGE);
-    or(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    or(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    or(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    set_default(CONTENT_SECURITY_POLICY, STRICTEST_POLICY);
+    set_default(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    set_default(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    set_default(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Only where this server terminates TLS. Behind an ingress, HTTPS is the ingress's to promise.
     if is_tls {
-        or(STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
+        set_default(STRICT_TRANSPORT_SECURITY, HSTS);
     }
 }

@@ -1,4 +1,4 @@
-//! Limits of the head of a request.
+//! Rate limits, and limits of the head of a request.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -11,67 +11,72 @@ use crate::auth::Principal;
 use crate::problem::{Code, FieldError, Problem};
 use crate::resilience::RateLimit;
 
-/// The longest request target, in bytes.
+/// The maximum length of the request target, in bytes.
 const MAX_TARGET: usize = 8_192;
-/// The largest header section: name, value and 4 bytes more for each header.
+/// The maximum size of the header section, in bytes: for each header its name, its value and 4 for `: ` and the line end.
 const MAX_HEADERS: usize = 32 * 1024;
 
-/// Whether the head of a request is one that can be served.
-pub(super) fn check(request: &Request) -> Result<(), Problem> {
+/// Checks the size of the request target and of the headers, and `Host`.
+pub(super) fn check_head(request: &Request) -> Result<(), Problem> {
     if target_length(request.uri()) > MAX_TARGET {
-        return Err(Problem::new(Code::UriTooLong, "Path and query together have more than 8192 bytes."));
+        let detail = format!("The request target is longer than {MAX_TARGET} bytes.");
+        return Err(Problem::new(Code::UriTooLong, detail));
     }
     if header_size(request.headers()) > MAX_HEADERS {
-        return Err(Problem::new(Code::HeadersTooLarge, "The headers have more than 32768 bytes."));
+        let detail = format!("The header section is larger than {MAX_HEADERS} bytes.");
+        return Err(Problem::new(Code::HeadersTooLarge, detail));
     }
     check_host(request)
 }
 
-/// A client that names two hosts, none where one is required, or something else may mean another server than this one.
+/// Checks `Host` (RFC 9112, section 3.2). A proxy in front may have routed the request by one of two hosts, and this server
+/// must not guess which.
 fn check_host(request: &Request) -> Result<(), Problem> {
     let hosts: Vec<_> = request.headers().get_all(HOST).iter().collect();
-    let misfit = match hosts.as_slice() {
+    let detail = match hosts.as_slice() {
         [] if request.version() != Version::HTTP_11 => return Ok(()),
         [host] if is_host(host) => return Ok(()),
-        [_] => "must be a host, and may have a port",
-        _ => "must be there once",
+        [_] => "must be a host with an optional port",
+        _ => "must be sent exactly once",
     };
-    Err(Problem::parameters(vec![FieldError::parameter("Host", misfit)]))
+    Err(Problem::parameters(vec![FieldError::parameter("Host", detail)]))
 }
 
 fn is_host(value: &HeaderValue) -> bool {
     let Ok(authority) = Authority::try_from(value.as_bytes()) else { return false };
     let host = authority.host();
-    // The syntax allows for more than there are hosts with.
-    let is_plain = host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    // What is no port, and a user in front of the host, are neither.
+    // RFC 3986 allows more characters, but no host name has them. `[` begins an IPv6 address, which `Authority` has checked.
+    let is_host = host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    // What is left of the authority must be nothing or a port: `user@a`, `a:` and `a:b` are refused.
     let has_port = authority.port_u16().is_some();
     let rest = authority.as_str().strip_prefix(host);
-    !host.is_empty() && is_plain && rest.is_some_and(|rest| rest.is_empty() || has_port)
+    !host.is_empty() && is_host && rest.is_some_and(|rest| rest.is_empty() || has_port)
 }
 
-/// Whether there may be one more request from an address.
-pub(super) fn check_rate(address: Option<IpAddr>, rate: Option<&RateLimit<IpAddr>>) -> Result<(), Problem> {
-    let Some((rate, address)) = rate.zip(address) else { return Ok(()) };
-    rate.acquire(&network(address))
-        .map_err(|wait| Problem::new(Code::TooManyRequests, "This address makes more requests than it may.").retry_after(wait))
+/// Takes a token from the bucket of a client address.
+pub(super) fn check_address_rate(address: Option<IpAddr>, rate_limit: Option<&RateLimit<IpAddr>>) -> Result<(), Problem> {
+    let Some((rate_limit, address)) = rate_limit.zip(address) else { return Ok(()) };
+    rate_limit
+        .acquire(&rate_limit_key(address))
+        .map_err(|wait| Problem::new(Code::TooManyRequests, "Too many requests from this address.").retry_after(wait))
 }
 
-/// What an address shares with those that the same client may have: with IPv6 everybody is given a whole network of them.
-fn network(address: IpAddr) -> IpAddr {
+/// An IPv4 address, or a /64 network of IPv6: a client is usually assigned a whole /64, and could use a new address each time.
+fn rate_limit_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address @ IpAddr::V4(_) => address,
     }
 }
 
-/// Whether the caller, from wherever, may make one more request.
-pub(super) fn check_principal_rate(caller: &Principal) -> Result<(), Problem> {
-    caller
+/// Takes a token from the bucket of an authenticated principal, whatever its address.
+pub(super) fn check_principal_rate(principal: &Principal) -> Result<(), Problem> {
+    principal
         .acquire_rate_permit()
-        .map_err(|wait| Problem::new(Code::TooManyRequests, "You make more requests than you may.").retry_after(wait))
+        .map_err(|wait| Problem::new(Code::TooManyRequests, "Too many requests from this client.").retry_after(wait))
 }
 
+/// The length of the request target as it was sent: origin form, absolute form or authority form.
 fn target_length(uri: &Uri) -> usize {
     let origin = match (uri.scheme_str(), uri.authority()) {
         (Some(scheme), Some(authority)) => scheme.len() + "://".len() + authority.as_str().len(),
@@ -90,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_a_name_or_an_address_and_may_have_a_port() {
+    fn host_is_a_name_or_address_with_optional_port() {
         for host in ["a", "example.com", "example.com:8080", "a_b-c.default.svc", "127.0.0.1:1", "[::1]", "[::1]:65535"] {
             assert!(is_host(&HeaderValue::from_static(host)), "{host}");
         }
@@ -102,10 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_client() {
-        let network = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("192.0.2.7"), "192.0.2.7");
-        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+    fn ipv6_clients_are_limited_per_network() {
+        let key = |text: &str| rate_limit_key(text.parse().unwrap()).to_string();
+
+        assert_eq!(key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(key("192.0.2.7"), "192.0.2.7");
+        assert_eq!(key("::ffff:192.0.2.7"), "192.0.2.7");
     }
 }

@@ -1,4 +1,4 @@
-//! The id, the deadline and the log line of a request.
+//! What lasts from the beginning of a request to the end of its response: id, deadline, access log entry.
 
 use std::sync::Arc;
 
@@ -18,99 +18,91 @@ use crate::problem::{self, ProblemContext};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A request that is being answered.
+/// A request in progress.
 pub(super) struct RequestScope {
     id: Arc<str>,
     method: Method,
     uri: Uri,
     route: RouteTemplate,
-    state: Arc<ResponseState>,
+    response: Arc<ResponseState>,
     context: RequestContext,
 }
 
 impl RequestScope {
-    /// Gives the request an id and a deadline, which its handler finds in it.
+    /// Assigns an id and a deadline to the request, and puts its [`RequestContext`] into the extensions for the handler.
     pub(super) fn begin(request: &mut Request, settings: &Settings) -> Self {
         let id = request_id(request.headers());
         let method = request.method().clone();
-        let state = Arc::new(ResponseState::default());
-        let route = route(request, &settings.base_path);
+        let route = RouteTemplate {
+            template: request.extensions().get::<MatchedPath>().cloned(),
+            base_length: if &*settings.base_path == "/" { 0 } else { settings.base_path.len() },
+        };
+        // axum strips the base path from the URI of a nested router; problems report the path that the client sent.
+        let uri = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri(), |original| &original.0).clone();
+        let response = Arc::new(ResponseState::default());
         settings.metrics.request_begun();
-        let line = AccessLogEntry {
-            id: Arc::clone(&id),
+        let entry = AccessLogEntry {
+            request_id: Arc::clone(&id),
             method: method.clone(),
             route: route.clone(),
             started: Instant::now(),
-            response: Arc::clone(&state),
+            response: Arc::clone(&response),
             metrics: settings.metrics.clone(),
         };
         let tasks = settings.tasks.clone();
         let context =
-            RequestContext::with_completion_hook(settings.request_timeout, move |calls| line.write_soon(calls, &tasks));
-        let uri = original(request).clone();
+            RequestContext::with_completion_hook(settings.request_timeout, move |calls| entry.spawn_emit(calls, &tasks));
         request.extensions_mut().insert(context.clone());
-        Self { id, method, uri, route, state, context }
+        Self { id, method, uri, route, response, context }
     }
 
-    /// Whether the request is one that everybody may make: for documentation, or about what can be asked.
+    /// Whether the request needs no credentials: the documentation, and `OPTIONS`, which browsers send without any.
     pub(super) fn is_public(&self, settings: &Settings) -> bool {
         self.method == Method::OPTIONS || self.route.below_base().is_some_and(settings.is_public_route)
     }
 
-    /// The id of the request.
+    /// The request id.
     pub(super) fn id(&self) -> Arc<str> {
         Arc::clone(&self.id)
     }
 
-    /// Notes who makes the request.
-    pub(super) fn record_principal(&self, caller: &Principal) {
-        self.state.record_principal(caller.clone());
+    /// Records the principal for the access log.
+    pub(super) fn record_principal(&self, principal: &Principal) {
+        self.response.record_principal(principal.clone());
     }
 
-    /// Writes the body of a problem, gives the response its id, and watches how it ends.
+    /// Renders the body of a problem, adds the request id, and monitors the body for the access log.
+    #[expect(clippy::expect_used, reason = "`request_id` returns only letters, digits and `.`, `_`, `-`")]
     pub(super) fn finish(self, response: Response, settings: &Settings) -> Response {
-        let Self { id, method, uri, state, context, .. } = self;
-        let occurrence = || ProblemContext {
+        let Self { id, method, uri, response: state, context, .. } = self;
+        let mut response = problem::render(response, || ProblemContext {
             base_path: Arc::clone(&settings.base_path),
             instance: instance(&uri),
             request_id: Arc::clone(&id),
-        };
-        let mut response = problem::render(response, occurrence);
+        });
         let status = response.status();
         let headers = response.headers_mut();
+        // Orders contain personal data; what may be cached says so itself.
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        // Every request id is made of characters that a header may have.
-        headers.insert(REQUEST_ID, HeaderValue::try_from(&*id).unwrap_or(HeaderValue::from_static("-")));
+        headers.insert(REQUEST_ID, HeaderValue::try_from(&*id).expect("a request id is a header value"));
         response.map(|body| Body::new(MonitoredBody::new(body, status, &method, state, context)))
     }
 }
 
-/// The id that the client or a proxy gave, if it is fit for logs, else a new one.
+/// The id that the client or a proxy assigned, if it is safe in logs, else a new UUID.
 fn request_id(headers: &HeaderMap) -> Arc<str> {
-    const MAX_ID: usize = 128;
-    let is_fit = |id: &&str| {
-        !id.is_empty()
-            && id.len() <= MAX_ID
+    const MAX_LENGTH: usize = 128;
+    let is_safe = |id: &&str| {
+        (1..=MAX_LENGTH).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
     };
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_fit);
-    let new = || Arc::from(&*Uuid::new_v4().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-    given.map_or_else(new, Arc::from)
+    let received = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_safe);
+    let generated = || Arc::from(&*Uuid::new_v4().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    received.map_or_else(generated, Arc::from)
 }
 
-/// The route's template; ids and what else a client may write into a path stay out of the log.
-fn route(request: &Request, base_path: &str) -> RouteTemplate {
-    let template = request.extensions().get::<MatchedPath>().cloned();
-    RouteTemplate { template, base_length: if base_path == "/" { 0 } else { base_path.len() } }
-}
-
-/// The path that a problem is told of. A request may be about none.
+/// The `instance` of a problem: the path, without the query. `OPTIONS *` and authority-form targets have no path.
 fn instance(uri: &Uri) -> String {
     let path = uri.path();
     if path.starts_with('/') { path.to_owned() } else { "/".to_owned() }
-}
-
-/// The address as the client wrote it.
-fn original(request: &Request) -> &Uri {
-    request.extensions().get::<OriginalUri>().map_or_else(|| request.uri(), |uri| &uri.0)
 }

@@ -36,7 +36,7 @@ pub enum Rejected {
     CircuitOpen(Duration),
 }
 
-/// An admitted call. Holds its place in the concurrency limit until dropped.
+/// An admitted call. Holds its permit of the concurrency limit until dropped.
 #[derive(Debug)]
 pub struct Permit {
     permit: ConcurrencyPermit,

@@ -3,7 +3,7 @@
 //! # Priorities
 //!
 //! A quarter of the permits is reserved for writes, so that a write does not queue behind a crowd of reads. Lists may hold at
-//! most half of the rest, because a list holds its permit for as long as its client reads. Three nested FIFO semaphores do this:
+//! most half of the rest, because a list holds its permit for as long as its client reads. Three nested FIFO semaphores:
 //!
 //! | Priority | Semaphores | Permits of 64 |
 //! | --- | --- | --- |
@@ -14,7 +14,7 @@
 //! # Load shedding
 //!
 //! Waiters are served FIFO and rejected once their remaining time is below the expected service time. Without that, an overload
-//! of a few seconds turns into a collapse: every call gets its permit too late, times out, and wastes the permit that the next
+//! of a few seconds becomes a collapse: every call gets its permit too late, times out, and wastes the permit that the next
 //! call waits for.
 //!
 //! Expected latency is an EWMA of completed calls. A timed-out call is recorded above its measured time; otherwise timeouts
@@ -84,13 +84,12 @@ impl ConcurrencyLimit {
         let requested_at = Instant::now();
         let time_budget = deadline.duration_since(requested_at);
         let mut acquiring = pin!(self.acquire_permits(priority));
-        let (permits, was_free) = match acquiring.as_mut().now_or_never() {
+        let (permits, was_free) = if let Some(permits) = acquiring.as_mut().now_or_never() {
             // Never shed while a permit is free: the estimate may be wrong, and only completed calls correct it.
-            Some(permits) => (permits, true),
-            None => {
-                let latest_start = requested_at + time_budget.saturating_sub(self.latency.expected_service_time());
-                (timeout_at(latest_start, acquiring).await.ok()?, false)
-            }
+            (permits, true)
+        } else {
+            let latest_start = requested_at + time_budget.saturating_sub(self.latency.expected_service_time());
+            (timeout_at(latest_start, acquiring).await.ok()?, false)
         };
         let acquired_at = Instant::now();
         // The estimate may have risen while this call waited. Its permit goes to the next waiter, who may have more time.
@@ -143,7 +142,7 @@ impl ConcurrencyPermit {
     }
 }
 
-/// Exponentially weighted moving average of call latencies, in microseconds. Each sample has a weight of 1/8. Clones share state.
+/// Exponentially weighted moving average of latencies, in microseconds, with a weight of 1/8. Clones share state.
 #[derive(Debug, Clone, Default)]
 struct LatencyEwma(Arc<AtomicU64>);
 
