@@ -1,25 +1,26 @@
-//! Whatever the order system answers to a read, the client gets the truth or a clear error.
+//! Upstream answers to reads: each becomes a correct response or a problem that names the cause.
 
 use futures_util::future::join_all;
 
 use crate::support::{Gateway, Reply, Upstream};
 
-/// Reads one order from an order system that answers this.
+/// The response to a read of one order when the upstream answers with `reply`.
 async fn order_from(reply: Reply) -> crate::support::Answer {
-    let upstream = Upstream::saying(reply).await;
-    Gateway::before(&upstream).await.get("/orders/1").await
+    let upstream = Upstream::responding_with(reply).await;
+    Gateway::in_front_of(&upstream).await.get("/orders/1").await
 }
 
 #[tokio::test]
-async fn the_words_of_a_refused_credential_can_be_configured() {
+async fn credential_refusal_words_are_configurable() {
     let upstream =
-        Upstream::saying(Reply::xml("<order_info><status>failed</status><message>Fel IP</message></order_info>")).await;
+        Upstream::responding_with(Reply::xml("<order_info><status>failed</status><message>Fel IP</message></order_info>"))
+            .await;
     let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__CREDENTIAL_REFUSAL_WORDS", "fel ip, fel användare")]).await;
     gateway.get("/orders/1").await.problem(502, "upstream-credential-rejected");
 }
 
 #[tokio::test]
-async fn what_an_unrecognised_answer_says_reaches_nobody() {
+async fn unrecognised_answers_are_not_passed_to_clients() {
     for document in [
         "<html><body>Kund 191212121212</body></html>",
         "Kund 191212121212",
@@ -34,7 +35,7 @@ async fn what_an_unrecognised_answer_says_reaches_nobody() {
 }
 
 #[tokio::test]
-async fn http_trouble_is_told_by_whose_it_is() {
+async fn http_failures_map_to_distinct_problems() {
     order_from(Reply::status(503, "")).await.problem(503, "upstream-unavailable");
     let answer = order_from(Reply::status(503, "<html>busy</html>").with_header("Retry-After: 17")).await;
     answer.problem(503, "upstream-unavailable");
@@ -43,28 +44,29 @@ async fn http_trouble_is_told_by_whose_it_is() {
     assert_eq!(answer.header("retry-after"), "60");
     for reply in [
         Reply::status(301, "").with_header("Location: http://127.0.0.1:1/"),
-        Reply::bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<order_info>"),
-        Reply::bytes(b"garbage\r\n\r\n"),
-        Reply::bytes(b""),
-        Reply::bytes(b"").then_reset(),
-        Reply::typed(200, "application/json", b"{}"),
-        Reply::typed(200, "text/xml", &[0x1f, 0x8b, 8, 0]).with_header("Content-Encoding: gzip"),
+        Reply::raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<order_info>"),
+        Reply::raw(b"garbage\r\n\r\n"),
+        Reply::raw(b""),
+        Reply::raw(b"").then_reset(),
+        Reply::new(200, "application/json", b"{}"),
+        Reply::new(200, "text/xml", &[0x1f, 0x8b, 8, 0]).with_header("Content-Encoding: gzip"),
     ] {
         order_from(reply).await.problem(502, "upstream-answer-invalid");
     }
-    let gateway = Gateway::before_url("http://127.0.0.1:9/orders", &[]).await;
+    let gateway = Gateway::in_front_of_url("http://127.0.0.1:9/orders", &[]).await;
     gateway.get("/orders/1").await.problem(502, "upstream-unreachable");
     gateway.get("/orders?since=2016-03-14").await.problem(502, "upstream-unreachable");
 }
 
 #[tokio::test]
-async fn silence_ends_at_the_deadline() {
+async fn silent_upstream_times_out() {
     let settings = &[("UPSTREAMS__DEFAULT__TIMEOUT", "200ms")];
-    let begun = |document: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{document}").into_bytes();
-    for (order, customers) in [(vec![], vec![]), (begun("<order_info><orderinfo>"), begun("<customers><customer><id>1</id>"))] {
-        let silent =
-            move |query: &str| Reply::bytes(if query.contains("order_info") { &order } else { &customers }).then_hang();
-        let upstream = Upstream::answering(silent).await;
+    let incomplete = |document: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{document}").into_bytes();
+    for (order, customers) in
+        [(vec![], vec![]), (incomplete("<order_info><orderinfo>"), incomplete("<customers><customer><id>1</id>"))]
+    {
+        let silent = move |query: &str| Reply::raw(if query.contains("order_info") { &order } else { &customers }).then_hang();
+        let upstream = Upstream::responding_to(silent).await;
         let gateway = Gateway::with(&upstream, settings).await;
         gateway.get("/orders/1").await.problem(504, "upstream-timeout");
         gateway.get("/customers?since=2016-03-14").await.problem(504, "upstream-timeout");
@@ -72,12 +74,12 @@ async fn silence_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_drip_without_end_ends_at_the_deadline_and_others_are_served_meanwhile() {
-    let upstream = Upstream::answering(|query| match query {
+async fn dripping_upstream_times_out_without_blocking_others() {
+    let upstream = Upstream::responding_to(|query| match query {
         query if query.contains("id=1") => {
-            Reply::bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n<order_info>").then_drip()
+            Reply::raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n<order_info>").then_drip()
         }
-        query if query.contains("method=orders") => Reply::bytes(b"HTTP/1.1 200 OK\r\n\r\n<orders>").then_drip(),
+        query if query.contains("method=orders") => Reply::raw(b"HTTP/1.1 200 OK\r\n\r\n<orders>").then_drip(),
         _ => Reply::xml("<order_info><orderinfo><status>new</status></orderinfo></order_info>"),
     })
     .await;
@@ -93,32 +95,32 @@ async fn a_drip_without_end_ends_at_the_deadline_and_others_are_served_meanwhile
 }
 
 #[tokio::test]
-async fn sizes_are_bounded_exactly() {
+async fn response_size_limits_are_exact() {
     let document = |filler: usize| {
         format!("<order_info><orderinfo><status>new</status><!--{}--></orderinfo></order_info>", "x".repeat(filler))
     };
-    let room = 2048 - document(0).len();
-    for (filler, status) in [(room, 200), (room + 1, 502)] {
-        let upstream = Upstream::saying(Reply::xml(&document(filler))).await;
+    let largest = 2048 - document(0).len();
+    for (filler, status) in [(largest, 200), (largest + 1, 502)] {
+        let upstream = Upstream::responding_with(Reply::xml(&document(filler))).await;
         let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES", "2048")]).await;
         assert_eq!(gateway.get("/orders/1").await.status, status);
     }
     let list = |filler: usize| format!("<orders><order><id>1</id><x>{}</x></order></orders>", "x".repeat(filler));
-    let room = 2048 - "<order><id>1</id><x></x></order>".len();
-    for (filler, status) in [(room, 200), (room + 1, 502)] {
-        let upstream = Upstream::saying(Reply::xml(&list(filler))).await;
+    let largest = 2048 - "<order><id>1</id><x></x></order>".len();
+    for (filler, status) in [(largest, 200), (largest + 1, 502)] {
+        let upstream = Upstream::responding_with(Reply::xml(&list(filler))).await;
         let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__MAX_ITEM_BYTES", "2048")]).await;
         assert_eq!(gateway.get("/orders?since=2016-03-14").await.status, status);
     }
 }
 
-/// Answers that would take minutes if anything looked at them again and again.
+/// Inputs on which a parser with quadratic behavior would take minutes.
 #[tokio::test]
-async fn answers_made_to_be_slow_are_not() {
+async fn pathological_answers_are_parsed_quickly() {
     let order = |inside: &str| format!("<order_info><orderinfo><status>new</status>{inside}</orderinfo></order_info>");
     let many_attributes = " a=\"\"".repeat(200_000);
-    let levels = 1_000_000;
-    let deep = order(&format!("{}{}", "<a>".repeat(levels), "</a>".repeat(levels)));
+    let depth = 1_000_000;
+    let deep = order(&format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth)));
     order_from(Reply::xml(&deep)).await.problem(502, "upstream-answer-invalid");
     let documents = [
         order(&format!("<x>{}</x>", "&".repeat(4_000_000))),
@@ -129,8 +131,8 @@ async fn answers_made_to_be_slow_are_not() {
     for document in documents {
         assert_eq!(order_from(Reply::xml(&document)).await.ok()["status"], "new");
     }
-    let overgrown = order(&"<a/>".repeat(1_000_001));
-    order_from(Reply::xml(&overgrown)).await.problem(502, "upstream-answer-invalid");
-    let wordy = format!("<order_info><status>failed</status><message>{}</message></order_info>", "1 ".repeat(1_000_000));
-    order_from(Reply::xml(&wordy)).await.problem(502, "refused-by-upstream");
+    let too_many_elements = order(&"<a/>".repeat(1_000_001));
+    order_from(Reply::xml(&too_many_elements)).await.problem(502, "upstream-answer-invalid");
+    let long_message = format!("<order_info><status>failed</status><message>{}</message></order_info>", "1 ".repeat(1_000_000));
+    order_from(Reply::xml(&long_message)).await.problem(502, "refused-by-upstream");
 }

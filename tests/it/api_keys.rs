@@ -1,10 +1,10 @@
-//! Who is let in, and to what.
+//! Authentication by API key, scopes and rate limits.
 
 use reqwest::{Method, RequestBuilder};
 
-use crate::support::{ALL_SCOPES, Client, Gateway, Upstream, borrowed, hash};
+use crate::support::{ALL_SCOPES, ApiClient, Gateway, Upstream, api_key_hash, borrowed};
 
-/// Every operation with the scope that it needs.
+/// Method and target of every operation, and the scope that it requires.
 const OPERATIONS: [(&str, &str, &str); 8] = [
     ("GET", "/orders?since=2016-03-14", "orders:read"),
     ("GET", "/orders/20417", "orders:read"),
@@ -17,7 +17,7 @@ const OPERATIONS: [(&str, &str, &str); 8] = [
 ];
 const SCOPES: [&str; 4] = ["orders:read", "orders:write", "customers:read", "personal-data:read"];
 
-fn ask(gateway: &Gateway, method: &str, target: &str) -> RequestBuilder {
+fn request(gateway: &Gateway, method: &str, target: &str) -> RequestBuilder {
     let request = gateway.request(Method::from_bytes(method.as_bytes()).expect("a method"), target);
     let json = |body: &'static str| ("content-type", "application/json", body);
     let (name, value, body) = match method {
@@ -28,15 +28,15 @@ fn ask(gateway: &Gateway, method: &str, target: &str) -> RequestBuilder {
     request.header(name, value).body(body)
 }
 
-/// A gateway with these clients of one upstream.
+/// A gateway whose `clients` (name, scopes) belong to one upstream.
 async fn gateway(upstream: &Upstream, clients: &[(&str, &str)], more: &[(&str, &str)]) -> Gateway {
-    let client = |(name, scopes): &(&str, &str)| Client { name, upstream: "default", scopes }.variables();
+    let client = |(name, scopes): &(&str, &str)| ApiClient { name, upstream: "default", scopes }.variables();
     let variables: Vec<_> = clients.iter().flat_map(client).collect();
     Gateway::with(upstream, &[borrowed(&variables), more.to_vec()].concat()).await
 }
 
 #[tokio::test]
-async fn every_set_of_scopes_allows_exactly_its_operations() {
+async fn each_scope_set_allows_exactly_its_operations() {
     let upstream = Upstream::with_fixtures().await;
     let sets: Vec<(String, String)> = (1..16_u32)
         .map(|bits| {
@@ -46,30 +46,30 @@ async fn every_set_of_scopes_allows_exactly_its_operations() {
         .collect();
     let gateway = gateway(&upstream, &borrowed(&sets), &[]).await;
     for (name, scopes) in &sets {
-        for (method, target, needed) in OPERATIONS {
-            let asked = upstream.queries().len();
-            let answer = gateway.send(ask(&gateway, method, target).bearer_auth(name)).await;
-            if scopes.split(',').any(|scope| scope == needed) {
+        for (method, target, required) in OPERATIONS {
+            let queries_before = upstream.queries().len();
+            let answer = gateway.send(request(&gateway, method, target).bearer_auth(name)).await;
+            if scopes.split(',').any(|scope| scope == required) {
                 answer.ok();
-                assert_eq!(upstream.queries().len(), asked + 1);
+                assert_eq!(upstream.queries().len(), queries_before + 1);
             } else {
                 let problem = answer.problem(403, "forbidden");
-                assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(needed)), "{problem}");
-                let challenge = format!("Bearer realm=\"orders\", error=\"insufficient_scope\", scope=\"{needed}\"");
+                assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(required)), "{problem}");
+                let challenge = format!("Bearer realm=\"orders\", error=\"insufficient_scope\", scope=\"{required}\"");
                 assert_eq!(answer.header("www-authenticate"), challenge);
-                assert_eq!(upstream.queries().len(), asked, "{scopes} {method} {target}");
+                assert_eq!(upstream.queries().len(), queries_before, "{scopes} {method} {target}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn without_a_credential_there_is_documentation_and_nothing_else() {
+async fn only_documentation_is_public() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = gateway(&upstream, &[("shop", ALL_SCOPES)], &[]).await;
     let unknown = [("GET", "/nowhere", ""), ("PUT", "/orders", ""), ("GET", "/orders/x", ""), ("GET", "/orders?limt=1", "")];
     for (method, target, _) in OPERATIONS.into_iter().chain(unknown) {
-        let answer = gateway.send(ask(&gateway, method, target)).await;
+        let answer = gateway.send(request(&gateway, method, target)).await;
         answer.problem(401, "unauthenticated");
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"orders\"");
     }
@@ -90,9 +90,9 @@ async fn without_a_credential_there_is_documentation_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_is_taken_in_either_header_and_nothing_else_is() {
+async fn api_key_is_accepted_in_either_header_only() {
     let upstream = Upstream::with_fixtures().await;
-    let both = format!("{},{}", hash("old key"), hash("new key").to_uppercase());
+    let both = format!("{},{}", api_key_hash("old key"), api_key_hash("new key").to_uppercase());
     let more = [("AUTH__CLIENTS__SHOP__KEY_SHA256", both.as_str())];
     let gateway = gateway(&upstream, &[("shop", ALL_SCOPES), ("other", "orders:read")], &more).await;
     let with = |name: &'static str, value: String| gateway.request(Method::GET, "/orders/20417").header(name, value);
@@ -104,10 +104,10 @@ async fn a_key_is_taken_in_either_header_and_nothing_else_is() {
     ] {
         gateway.send(request).await.ok();
     }
-    let asked = upstream.queries().len();
+    let queries_before = upstream.queries().len();
     for request in [
         with("authorization", "Bearer shop".to_owned()),
-        with("authorization", format!("Bearer {}", hash("old key"))),
+        with("authorization", format!("Bearer {}", api_key_hash("old key"))),
         with("authorization", "Bearer OLD KEY".to_owned()),
         with("authorization", "Basic b2xkIGtleQ==".to_owned()),
         with("authorization", "old key".to_owned()),
@@ -123,17 +123,17 @@ async fn a_key_is_taken_in_either_header_and_nothing_else_is() {
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"orders\", error=\"invalid_token\"");
         assert!(!answer.body.contains("key OLD") && !answer.body.contains("kkkk"), "{}", answer.body);
     }
-    assert_eq!(upstream.queries().len(), asked);
+    assert_eq!(upstream.queries().len(), queries_before);
     assert_eq!(gateway.metric("authentication_failures_total{reason=\"invalid\"}").await, 11);
 }
 
 #[tokio::test]
-async fn hashes_change_while_it_runs_and_a_key_of_two_clients_is_nobodys() {
+async fn hashes_reload_and_ambiguous_keys_are_rejected() {
     let upstream = Upstream::with_fixtures().await;
     let files = [tempfile::NamedTempFile::new().expect("a file"), tempfile::NamedTempFile::new().expect("a file")];
-    let write = |index: usize, text: String| std::fs::write(files[index].path(), text).expect("room");
-    write(0, format!("\u{feff}{}\r\n", hash("one")));
-    write(1, hash("two"));
+    let write = |index: usize, text: String| std::fs::write(files[index].path(), text).expect("a writable file");
+    write(0, format!("\u{feff}{}\r\n", api_key_hash("one")));
+    write(1, api_key_hash("two"));
     let paths = files.each_ref().map(|file| file.path().display().to_string());
     let settings = [
         ("AUTH__MODE", "api-key"),
@@ -145,32 +145,32 @@ async fn hashes_change_while_it_runs_and_a_key_of_two_clients_is_nobodys() {
     let gateway = Gateway::with(&upstream, &settings).await;
     let status = async |key: &str| gateway.send(gateway.request(Method::GET, "/customers/18020").bearer_auth(key)).await.status;
     assert_eq!((status("one").await, status("two").await), (403, 200));
-    write(1, format!("{}\n{}\n", hash("two"), hash("three")));
-    gateway.look_at_files();
+    write(1, format!("{}\n{}\n", api_key_hash("two"), api_key_hash("three")));
+    gateway.reload_files();
     assert_eq!((status("two").await, status("three").await), (200, 200));
-    write(1, format!("{}\n{}\n", hash("one"), hash("three")));
-    gateway.look_at_files();
+    write(1, format!("{}\n{}\n", api_key_hash("one"), api_key_hash("three")));
+    gateway.reload_files();
     assert_eq!((status("one").await, status("two").await, status("three").await), (401, 401, 200));
 }
 
 #[tokio::test]
-async fn a_client_with_a_rate_is_told_when_it_may_ask_again_and_others_are_not() {
+async fn rate_limit_applies_per_client() {
     let upstream = Upstream::with_fixtures().await;
     let more = [("AUTH__CLIENTS__SHOP__RATE", "2")];
     let gateway = gateway(&upstream, &[("shop", ALL_SCOPES), ("other", ALL_SCOPES)], &more).await;
-    let ask = async |key: &str| gateway.send(gateway.request(Method::GET, "/orders/1/x").bearer_auth(key)).await;
-    let answers = futures_util::future::join_all((0..20).map(|_| ask("shop"))).await;
+    let get = async |key: &str| gateway.send(gateway.request(Method::GET, "/orders/1/x").bearer_auth(key)).await;
+    let answers = futures_util::future::join_all((0..20).map(|_| get("shop"))).await;
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
     assert!(!refused.is_empty() && refused.len() <= 18, "{}", refused.len());
     refused[0].problem(429, "too-many-requests");
     assert_eq!(refused[0].header("retry-after"), "1");
     for _ in 0..20 {
-        ask("other").await.problem(404, "route-not-found");
+        get("other").await.problem(404, "route-not-found");
     }
 }
 
 #[tokio::test]
-async fn addresses_are_told_apart_by_trusted_proxies_only() {
+async fn forwarded_for_is_trusted_from_proxies_only() {
     let upstream = Upstream::with_fixtures().await;
     for (trusted, expected) in [("127.0.0.0/8", 404), ("10.0.0.0/8", 429)] {
         let settings = [("SERVER__RATE_PER_CLIENT", "1"), ("SERVER__TRUSTED_PROXIES", trusted)];
@@ -182,7 +182,7 @@ async fn addresses_are_told_apart_by_trusted_proxies_only() {
             last = gateway.send(request).await.status;
         }
         assert_eq!(last, expected, "{trusted}");
-        // What stands before the first address that is not trusted was written by that client itself.
+        // Addresses left of the first untrusted one were written by that client itself and must not count.
         let mut last = 0;
         for number in 0..20 {
             let request =

@@ -1,27 +1,28 @@
-//! The module structure, read from the `use` lines and paths of the sources: no circles, and the table in `lib.rs` is true.
+//! The module structure, read from the `use` lines and paths of the sources: no circular dependencies, and the table of modules
+//! in `lib.rs` is correct.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Module path of each source file, such as `rest::problem::code`, with its text without comments and inline tests.
+/// Module path of each source file, for example `rest::problem::code`, with its text without comments and inline tests.
 type Sources = BTreeMap<String, String>;
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
-fn files_do_not_depend_on_each_other_in_a_circle() {
+fn source_files_have_no_circular_dependencies() {
     let sources = sources();
 
     let mut graph = uses(&sources);
-    // A parent composes and re-exports its children; that they use its types in turn is no circle between ideas.
+    // A parent composes and re-exports its children, and they use its types: that is not a circular dependency.
     for (module, used) in &mut graph {
         used.retain(|other| !other.starts_with(&format!("{module}::")));
     }
 
-    assert_eq!(circle(&graph), None);
+    assert_eq!(find_circle(&graph), None);
 }
 
 #[test]
-fn top_level_modules_use_what_the_table_in_lib_says() {
+fn module_table_in_lib_matches_the_sources() {
     let sources = sources();
     let mut graph = Graph::new();
     for (module, used) in uses(&sources) {
@@ -32,7 +33,7 @@ fn top_level_modules_use_what_the_table_in_lib_says() {
 
     let documented = documented_uses(&std::fs::read_to_string(root().join("src/lib.rs")).expect("src/lib.rs"));
 
-    assert_eq!(circle(&graph), None);
+    assert_eq!(find_circle(&graph), None);
     assert_eq!(documented, graph);
 }
 
@@ -62,7 +63,7 @@ fn module_of(path: &Path, src: &Path) -> String {
     path.iter().map(|part| part.to_str().expect("UTF-8")).collect::<Vec<_>>().join("::")
 }
 
-/// Inline tests may use what they like, and comments link to anything.
+/// The text without inline tests and comments, whose imports and links are unrestricted.
 fn code_of(text: &str) -> String {
     let code = text.split("#[cfg(test)]\n").next().unwrap_or_default();
     code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
@@ -105,11 +106,11 @@ fn expand(tree: &str) -> Vec<String> {
     paths
 }
 
-/// Paths such as `crate::model::now()` in the code itself.
+/// Paths in expressions, for example `crate::model::now()`.
 fn inline_paths(text: &str) -> impl Iterator<Item = String> + '_ {
     let is_path = |character: char| character.is_alphanumeric() || matches!(character, '_' | ':');
-    let words = text.split(move |character| !is_path(character));
-    words.filter(|word| word.starts_with("crate::") || word.starts_with("super::")).map(str::to_owned)
+    let tokens = text.split(move |character| !is_path(character));
+    tokens.filter(|token| token.starts_with("crate::") || token.starts_with("super::")).map(str::to_owned)
 }
 
 /// The file that a path leads to: the longest prefix that is a module with a file.
@@ -142,22 +143,23 @@ fn top(module: &str) -> &str {
     module.split("::").next().unwrap_or_default()
 }
 
-/// Some modules that use each other in a circle, if there are any.
-fn circle(graph: &Graph) -> Option<Vec<&str>> {
-    let mut open = graph.clone();
-    // Modules that use nothing which is still open are in no circle.
+/// The modules with circular dependencies, and those that use them; `None` if there are none.
+fn find_circle(graph: &Graph) -> Option<Vec<&str>> {
+    let mut remaining = graph.clone();
+    // Remove modules whose dependencies are all removed; what remains has circular dependencies.
     loop {
-        let closed: Vec<_> = open.iter().filter(|(_, used)| used.iter().all(|other| !open.contains_key(other))).collect();
-        let closed: Vec<_> = closed.into_iter().map(|(module, _)| module.clone()).collect();
-        if closed.is_empty() {
+        let acyclic: Vec<_> =
+            remaining.iter().filter(|(_, used)| used.iter().all(|other| !remaining.contains_key(other))).collect();
+        let acyclic: Vec<_> = acyclic.into_iter().map(|(module, _)| module.clone()).collect();
+        if acyclic.is_empty() {
             break;
         }
-        for module in &closed {
-            open.remove(module);
+        for module in &acyclic {
+            remaining.remove(module);
         }
     }
-    let left: Vec<_> = graph.keys().filter(|module| open.contains_key(*module)).map(String::as_str).collect();
-    (!left.is_empty()).then_some(left)
+    let circular: Vec<_> = graph.keys().filter(|module| remaining.contains_key(*module)).map(String::as_str).collect();
+    (!circular.is_empty()).then_some(circular)
 }
 
 /// The last column of the table of modules in `lib.rs`: ``| [`module`] | idea | `used`, `used` |``.

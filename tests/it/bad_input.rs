@@ -1,13 +1,13 @@
-//! Bad input: a clear error that names what is wrong, and no call of the order system.
+//! Invalid input: a problem that names every fault, and nothing sent upstream.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Gateway, Upstream, is_provider};
 
-async fn silent_upstream() -> (Upstream, Gateway) {
+async fn gateway_and_upstream() -> (Upstream, Gateway) {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     (upstream, gateway)
 }
 
@@ -18,7 +18,7 @@ fn names(problem: &Value, member: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn ids_must_be_canonical() {
-    let (upstream, gateway) = silent_upstream().await;
+    let (upstream, gateway) = gateway_and_upstream().await;
     let bad = [
         "0",
         "01",
@@ -54,8 +54,8 @@ async fn ids_must_be_canonical() {
 }
 
 #[tokio::test]
-async fn query_parameters_are_checked_all_at_once() {
-    let (upstream, gateway) = silent_upstream().await;
+async fn all_query_errors_are_reported_together() {
+    let (upstream, gateway) = gateway_and_upstream().await;
     for (target, parameters) in [
         ("/orders", vec!["since"]),
         ("/orders?since=", vec!["since"]),
@@ -107,8 +107,8 @@ async fn query_parameters_are_checked_all_at_once() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_json_are_malformed() {
-    let (upstream, gateway) = silent_upstream().await;
+async fn invalid_json_is_a_malformed_body() {
+    let (upstream, gateway) = gateway_and_upstream().await;
     for body in [
         "",
         "{",
@@ -134,8 +134,8 @@ async fn bodies_that_are_no_json_are_malformed() {
 }
 
 #[tokio::test]
-async fn values_that_are_not_allowed_are_pointed_at() {
-    let (upstream, gateway) = silent_upstream().await;
+async fn invalid_values_are_reported_by_pointer() {
+    let (upstream, gateway) = gateway_and_upstream().await;
     for (body, pointers) in [
         ("[]", vec![""]),
         ("\"received\"", vec![""]),
@@ -175,28 +175,28 @@ async fn values_that_are_not_allowed_are_pointed_at() {
 }
 
 #[tokio::test]
-async fn a_text_that_does_not_fit_into_the_request_line_is_refused_before_anything_is_sent() {
-    let (upstream, gateway) = silent_upstream().await;
-    // What the request line has besides the text, and the room that is kept for a marker.
+async fn overlong_text_is_rejected_before_sending() {
+    let (upstream, gateway) = gateway_and_upstream().await;
+    // The request line without the text, and the space reserved for an idempotency marker.
     let credential = if is_provider() { "hash=00112233445566778899aabbccddeeff&api_user=1234" } else { "api_user=1234" };
     let target = format!("/admin/edit/services/plain/orders?method=add_message&{credential}&id=20417&type=log&message=");
     let line = format!("GET {target} HTTP/1.1");
-    let room = 8_000 - line.len() - "gw%3A123456789012123456+".len();
+    let available = 8_000 - line.len() - "gw%3A123456789012123456+".len();
     for (character, bytes) in [("a", 1), (" ", 1), ("å", 6), ("&", 3), ("😀", 12)] {
-        let fits = character.repeat(room / bytes - 1) + "x" + &"a".repeat(room % bytes + bytes - 1);
+        let fits = character.repeat(available / bytes - 1) + "x" + &"a".repeat(available % bytes + bytes - 1);
         let message = |text: &str| json!({"type": "log", "text": text}).to_string();
         assert_eq!(gateway.post_message(20417, &message(&fits)).await.status, 201, "{character}");
-        let calls = upstream.queries().len();
+        let queries_before = upstream.queries().len();
         let problem = gateway.post_message(20417, &message(&(fits + "a"))).await.problem(422, "invalid-value");
         assert_eq!(names(&problem, "pointer"), ["/text"]);
         assert!(problem["errors"][0]["detail"].as_str().is_some_and(|detail| detail.contains("8001")), "{problem}");
-        assert_eq!(upstream.queries().len(), calls);
+        assert_eq!(upstream.queries().len(), queries_before);
     }
 }
 
 #[tokio::test]
-async fn a_guarantee_that_cannot_be_given_is_refused() {
-    let (upstream, gateway) = silent_upstream().await;
+async fn unsupported_preconditions_and_keys_are_rejected() {
+    let (upstream, gateway) = gateway_and_upstream().await;
     let write = |method: Method, path: &str, body: &'static str| {
         gateway.request(method, path).header("content-type", "application/json").body(body)
     };

@@ -1,4 +1,4 @@
-//! Large bodies are compressed for clients that ask, and stay what they are.
+//! Response compression: negotiated, transparent, and flushed item by item.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use crate::support::{Gateway, Reply, Upstream};
 
 const CODINGS: [&str; 3] = ["gzip", "br", "zstd"];
 
-fn orders(number: u32) -> String {
+fn orders(count: u32) -> String {
     let order = |id| format!("<order><id>{id}</id><type>order</type><customer>{id}</customer></order>");
-    (1..=number).map(order).collect::<Vec<_>>().concat()
+    (1..=count).map(order).collect::<Vec<_>>().concat()
 }
 
-/// As much as can be read of these bytes.
-fn decoded(coding: &str, bytes: &[u8]) -> Vec<u8> {
+/// Decodes as much as possible: the bytes may be a prefix of a body.
+fn decode_prefix(coding: &str, bytes: &[u8]) -> Vec<u8> {
     let mut reader: Box<dyn Read> = match coding {
         "gzip" => Box::new(flate2::read::GzDecoder::new(bytes)),
         "br" => Box::new(brotli::Decompressor::new(bytes, 4096)),
         "zstd" => Box::new(zstd::stream::read::Decoder::new(bytes).expect("a decoder")),
         _ => panic!("{coding}"),
     };
-    let (mut out, mut piece) = (Vec::new(), [0; 1024]);
-    while let Ok(length @ 1..) = reader.read(&mut piece) {
-        out.extend_from_slice(&piece[..length]);
+    let (mut decoded, mut chunk) = (Vec::new(), [0; 1024]);
+    while let Ok(length @ 1..) = reader.read(&mut chunk) {
+        decoded.extend_from_slice(&chunk[..length]);
     }
-    out
+    decoded
 }
 
 async fn get(gateway: &Gateway, target: &str, coding: &str) -> reqwest::Response {
@@ -36,32 +36,33 @@ async fn get(gateway: &Gateway, target: &str, coding: &str) -> reqwest::Response
 }
 
 #[tokio::test]
-async fn a_compressed_list_is_the_same_list() {
-    for number in [200, 20_000] {
-        let upstream = Upstream::saying(Reply::xml(&format!("<orders>{}</orders>", orders(number)))).await;
-        let gateway = Gateway::before(&upstream).await;
+async fn compression_preserves_the_list() {
+    for count in [200, 20_000] {
+        let upstream = Upstream::responding_with(Reply::xml(&format!("<orders>{}</orders>", orders(count)))).await;
+        let gateway = Gateway::in_front_of(&upstream).await;
         for target in ["/orders?since=2016-03-14", "/orders?since=2016-03-14&limit=1000"] {
             let plain = gateway.get(target).await.body;
             for coding in CODINGS {
                 let response = get(&gateway, target, coding).await;
                 assert_eq!(response.headers()["content-encoding"], coding);
                 assert_eq!(response.headers()["vary"], "accept-encoding");
-                let bytes = response.bytes().await.expect("a whole body");
+                let bytes = response.bytes().await.expect("a complete body");
                 assert!(bytes.len() < plain.len() / 3, "{coding} {} of {}", bytes.len(), plain.len());
-                assert_eq!(String::from_utf8(decoded(coding, &bytes)).expect("UTF-8"), plain, "{coding}");
+                assert_eq!(String::from_utf8(decode_prefix(coding, &bytes)).expect("UTF-8"), plain, "{coding}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn bodies_of_4096_bytes_and_more_are_large() {
-    let (shell, item) = ("{\"items\":[]}".len(), "{\"id\":1,\"type\":\"\",\"deliverAsap\":false}".len());
+async fn bodies_from_4096_bytes_are_compressed() {
+    let (envelope, item) = ("{\"items\":[]}".len(), "{\"id\":1,\"type\":\"\",\"deliverAsap\":false}".len());
     for (size, is_compressed) in [(4095, false), (4096, true), (4097, true)] {
-        let kind = "x".repeat(size - shell - item);
+        let kind = "x".repeat(size - envelope - item);
         let upstream =
-            Upstream::saying(Reply::xml(&format!("<orders><order><id>1</id><type>{kind}</type></order></orders>"))).await;
-        let gateway = Gateway::before(&upstream).await;
+            Upstream::responding_with(Reply::xml(&format!("<orders><order><id>1</id><type>{kind}</type></order></orders>")))
+                .await;
+        let gateway = Gateway::in_front_of(&upstream).await;
         assert_eq!(gateway.get("/orders?since=2016-03-14").await.body.len(), size);
         let response = get(&gateway, "/orders?since=2016-03-14", "gzip").await;
         assert_eq!(response.headers().contains_key("content-encoding"), is_compressed, "{size}");
@@ -73,30 +74,30 @@ async fn bodies_of_4096_bytes_and_more_are_large() {
 }
 
 #[tokio::test]
-async fn items_come_through_compression_at_once() {
+async fn compressed_items_are_flushed_immediately() {
     for coding in CODINGS {
         let latch = Arc::new(Notify::new());
         let first = format!("<orders>{}", orders(1));
-        let upstream = Upstream::saying(Reply::held(&[&first, &format!("{}</orders>", orders(2))], &latch)).await;
-        let gateway = Gateway::before(&upstream).await;
+        let upstream = Upstream::responding_with(Reply::held(&[&first, &format!("{}</orders>", orders(2))], &latch)).await;
+        let gateway = Gateway::in_front_of(&upstream).await;
         let mut body = get(&gateway, "/orders?since=2016-03-14", coding).await.bytes_stream();
         let mut bytes = Vec::new();
-        while !String::from_utf8_lossy(&decoded(coding, &bytes)).contains("\"id\":1") {
-            bytes.extend_from_slice(&body.next().await.expect("more").expect("bytes"));
+        while !String::from_utf8_lossy(&decode_prefix(coding, &bytes)).contains("\"id\":1") {
+            bytes.extend_from_slice(&body.next().await.expect("more of the body").expect("bytes"));
         }
         latch.notify_one();
         while let Some(more) = body.next().await {
             bytes.extend_from_slice(&more.expect("bytes"));
         }
-        let list: serde_json::Value = serde_json::from_slice(&decoded(coding, &bytes)).expect("whole JSON");
+        let list: serde_json::Value = serde_json::from_slice(&decode_prefix(coding, &bytes)).expect("complete JSON");
         assert_eq!(list["items"].as_array().map(Vec::len), Some(3), "{coding}");
     }
 }
 
 #[tokio::test]
-async fn a_compressed_list_that_cannot_be_completed_breaks_off() {
-    let upstream = Upstream::saying(Reply::xml(&format!("<orders>{}", orders(2_000)))).await;
-    let gateway = Gateway::before(&upstream).await;
+async fn truncated_compressed_list_breaks_off() {
+    let upstream = Upstream::responding_with(Reply::xml(&format!("<orders>{}", orders(2_000)))).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     for coding in CODINGS {
         let response = get(&gateway, "/orders?since=2016-03-14", coding).await;
         assert_eq!(response.status(), 200);

@@ -1,4 +1,4 @@
-//! What browsers are told.
+//! CORS and security headers.
 
 use reqwest::Method;
 
@@ -6,18 +6,18 @@ use crate::support::{Answer, Gateway, Upstream};
 
 const ORIGINS: (&str, &str) = ("SERVER__CORS_ORIGINS", "https://intranet.example, http://localhost:3000");
 
-async fn ask(gateway: &Gateway, method: Method, target: &str, headers: &[(&str, &str)]) -> Answer {
+async fn send(gateway: &Gateway, method: Method, target: &str, headers: &[(&str, &str)]) -> Answer {
     let request = headers.iter().fold(gateway.request(method, target), |request, (name, value)| request.header(*name, *value));
     gateway.send(request).await
 }
 
 #[tokio::test]
-async fn pages_of_listed_origins_may_read_answers_and_problems() {
+async fn allowed_origins_may_read_all_responses() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::with(&upstream, &[ORIGINS]).await;
     for origin in ["https://intranet.example", "http://localhost:3000"] {
         for target in ["/orders/20417", "/orders/0", "/nowhere", "/openapi.json"] {
-            let answer = ask(&gateway, Method::GET, target, &[("origin", origin)]).await;
+            let answer = send(&gateway, Method::GET, target, &[("origin", origin)]).await;
             assert_eq!(answer.header("access-control-allow-origin"), origin, "{target}");
             assert!(answer.header("access-control-expose-headers").contains("ETag"));
             assert!(answer.headers.get_all("vary").iter().any(|vary| vary == "origin"), "{target}");
@@ -26,7 +26,7 @@ async fn pages_of_listed_origins_may_read_answers_and_problems() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_told_nothing() {
+async fn other_origins_get_no_cors_headers() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::with(&upstream, &[ORIGINS]).await;
     for origin in [
@@ -42,18 +42,18 @@ async fn pages_of_other_origins_are_told_nothing() {
     ] {
         for method in [Method::GET, Method::OPTIONS] {
             let headers = [("origin", origin), ("access-control-request-method", "GET")];
-            let answer = ask(&gateway, method, "/orders/20417", &headers).await;
+            let answer = send(&gateway, method, "/orders/20417", &headers).await;
             assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{origin}");
             assert!(answer.headers.get_all("vary").iter().any(|vary| vary == "origin"));
         }
     }
-    let gateway = Gateway::before(&upstream).await;
-    let answer = ask(&gateway, Method::GET, "/orders/20417", &[("origin", "https://intranet.example")]).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
+    let answer = send(&gateway, Method::GET, "/orders/20417", &[("origin", "https://intranet.example")]).await;
     assert_eq!((answer.header("access-control-allow-origin"), answer.header("vary")), ("", ""));
 }
 
 #[tokio::test]
-async fn a_browser_that_asks_first_is_told_what_it_may_send() {
+async fn preflight_lists_methods_and_headers() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::with(&upstream, &[ORIGINS]).await;
     let headers = [
@@ -61,7 +61,7 @@ async fn a_browser_that_asks_first_is_told_what_it_may_send() {
         ("access-control-request-method", "PATCH"),
         ("access-control-request-headers", "authorization,content-type,if-match"),
     ];
-    let answer = ask(&gateway, Method::OPTIONS, "/orders/20417/status", &headers).await;
+    let answer = send(&gateway, Method::OPTIONS, "/orders/20417/status", &headers).await;
     assert_eq!(answer.status, 204);
     assert_eq!(answer.header("access-control-allow-methods"), "GET, HEAD, PATCH, OPTIONS");
     assert_eq!(answer.header("access-control-allow-methods"), answer.header("allow"));
@@ -69,16 +69,16 @@ async fn a_browser_that_asks_first_is_told_what_it_may_send() {
         assert!(answer.header("access-control-allow-headers").contains(header), "{header}");
     }
     assert_eq!(answer.header("access-control-max-age"), "600");
-    // Without the question it is an ordinary OPTIONS.
-    let answer = ask(&gateway, Method::OPTIONS, "/orders/20417/status", &headers[..1]).await;
+    // Without `Access-Control-Request-Method` this is an ordinary OPTIONS request.
+    let answer = send(&gateway, Method::OPTIONS, "/orders/20417/status", &headers[..1]).await;
     assert_eq!((answer.status, answer.header("access-control-allow-methods")), (204, ""));
     assert!(upstream.queries().is_empty());
 }
 
 #[tokio::test]
-async fn every_answer_says_what_a_browser_may_do_with_it() {
+async fn every_response_has_security_headers() {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     for target in ["/orders/20417", "/orders?since=2016-03-14", "/nowhere", "/swagger-ui/", "/problems/forbidden", "/"] {
         let answer = gateway.get(target).await;
         let policy = answer.header("content-security-policy");

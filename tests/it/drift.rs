@@ -1,26 +1,26 @@
-//! What differs in the order system's answers is counted by name, never by value.
+//! Schema drift in upstream answers is counted by name, never by value.
 
 use crate::support::{Gateway, Reply, Upstream};
 
 #[tokio::test]
-async fn every_kind_of_difference_is_counted_under_its_element() {
-    let latin = [b"<orders took='3'>hej".as_slice(), b"</orders>"].concat();
+async fn every_kind_of_drift_is_counted_by_element() {
+    let customers = [b"<orders took='3'>hej".as_slice(), b"</orders>"].concat();
     let order = "<order_info><orderinfo new='1'><date>0000-00-00 00:00</date><status>paused</status><citynet>R&D</citynet>\
                  <provider>\u{1}x</provider><colour>red</colour></orderinfo><logs>text<log><date>19121212-1212</date>\
                  <type>note</type></log></logs></order_info>";
     let list = "<orders><order><id>1</id></order><order><id>191212121212a</id></order></orders>";
-    let upstream = Upstream::answering(move |query| {
+    let upstream = Upstream::responding_to(move |query| {
         if query.contains("order_info") {
-            Reply::typed(200, "text/xml; charset=klingon", order.as_bytes())
+            Reply::new(200, "text/xml; charset=klingon", order.as_bytes())
         } else if query.contains("customers") {
-            Reply::typed(200, "text/xml", &latin)
+            Reply::new(200, "text/xml", &customers)
         } else {
             Reply::xml(list)
         }
     })
     .await;
-    let gateway = Gateway::before(&upstream).await;
-    assert_eq!(gateway.drift().await, []);
+    let gateway = Gateway::in_front_of(&upstream).await;
+    assert_eq!(gateway.drift_counts().await, []);
     for _ in 0..2 {
         gateway.get("/orders/1").await.ok();
     }
@@ -42,15 +42,15 @@ async fn every_kind_of_difference_is_counted_under_its_element() {
         ("orders missing_element order.date", 1),
         ("orders missing_element order.status", 1),
     ];
-    assert_eq!(gateway.drift().await, expected.map(|(name, count)| (name.to_owned(), count)));
+    assert_eq!(gateway.drift_counts().await, expected.map(|(name, count)| (name.to_owned(), count)));
 }
 
 #[tokio::test]
-async fn a_clean_answer_counts_nothing() {
+async fn expected_answers_count_no_drift() {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     for target in ["/orders/20417", "/orders?since=2016-03-14", "/customers/18020", "/customers?since=2016-03-14"] {
         gateway.get(target).await.ok();
     }
-    assert_eq!(gateway.drift().await, []);
+    assert_eq!(gateway.drift_counts().await, []);
 }

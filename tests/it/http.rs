@@ -1,4 +1,4 @@
-//! The rules of HTTP: negotiation, methods, limits, request ids.
+//! HTTP semantics: content negotiation, methods, limits, request ids, caching.
 
 use reqwest::Method;
 
@@ -6,12 +6,12 @@ use crate::support::{Answer, Gateway, Upstream};
 
 async fn gateway() -> (Upstream, Gateway) {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     (upstream, gateway)
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_take_json_is_told_before_anything_is_sent() {
+async fn unacceptable_media_type_is_406_before_sending() {
     let (upstream, gateway) = gateway().await;
     for target in [
         "/orders?since=2016-03-14",
@@ -37,7 +37,7 @@ async fn a_client_that_does_not_take_json_is_told_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn head_answers_like_get_without_the_body() {
+async fn head_matches_get_without_a_body() {
     let (upstream, gateway) = gateway().await;
     let get = gateway.get("/orders/20417").await;
     let head = gateway.send(gateway.request(Method::HEAD, "/orders/20417")).await;
@@ -51,7 +51,7 @@ async fn head_answers_like_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn options_and_other_methods_name_the_methods_that_there_are() {
+async fn options_and_405_list_the_allowed_methods() {
     let (upstream, gateway) = gateway().await;
     for (path, methods) in [
         ("/orders", "GET, HEAD, OPTIONS"),
@@ -74,7 +74,7 @@ async fn options_and_other_methods_name_the_methods_that_there_are() {
 }
 
 #[tokio::test]
-async fn paths_that_are_no_routes_are_told_so() {
+async fn unknown_paths_are_404() {
     let (upstream, gateway) = gateway().await;
     for path in [
         "/orders/",
@@ -94,7 +94,7 @@ async fn paths_that_are_no_routes_are_told_so() {
 }
 
 #[tokio::test]
-async fn bodies_must_be_declared_as_json() {
+async fn request_bodies_need_a_json_content_type() {
     let (upstream, gateway) = gateway().await;
     let write = |method: Method, path: &str, body: &'static str| gateway.request(method, path).body(body);
     let patch = || write(Method::PATCH, "/orders/1/status", "{\"status\":\"new\"}");
@@ -124,18 +124,18 @@ async fn bodies_must_be_declared_as_json() {
 }
 
 #[tokio::test]
-async fn limits_are_exact() {
+async fn request_size_limits_are_exact() {
     let (upstream, gateway) = gateway().await;
     // The request target, in bytes.
     let target = |length: usize| {
-        let begin = "/orders?since=2016-03-14&type=";
-        format!("{begin}{}", "a".repeat(length - begin.len()))
+        let prefix = "/orders?since=2016-03-14&type=";
+        format!("{prefix}{}", "a".repeat(length - prefix.len()))
     };
     gateway.get(&target(8192)).await.ok();
     gateway.get(&target(8193)).await.problem(414, "uri-too-long");
     gateway.get(&format!("/nowhere?{}", "a".repeat(8193))).await.problem(414, "uri-too-long");
 
-    // The header section: name, value and 4 bytes more for each.
+    // The header section: name, value and 4 bytes for each header.
     let with_headers = async |size: usize| {
         let fixed = "host".len() + "localhost".len() + 4 + "connection".len() + "close".len() + 4;
         let filler = "x-filler".len() + 4;
@@ -148,15 +148,15 @@ async fn limits_are_exact() {
             .await
     };
     assert!(with_headers(32_768).await.starts_with("HTTP/1.1 200 "));
-    let refused = with_headers(32_769).await;
-    assert!(refused.starts_with("HTTP/1.1 431 ") && refused.contains("headers-too-large"), "{refused}");
+    let too_large = with_headers(32_769).await;
+    assert!(too_large.starts_with("HTTP/1.1 431 ") && too_large.contains("headers-too-large"), "{too_large}");
 
     // The body, with and without a declared length.
-    let calls = upstream.queries().len();
+    let queries_before = upstream.queries().len();
     for chunked in [false, true] {
         let send = async |size: usize| {
-            let begin = "{\"status\":\"received\"";
-            let body = format!("{begin}{}}}", " ".repeat(size - begin.len() - 1));
+            let prefix = "{\"status\":\"received\"";
+            let body = format!("{prefix}{}}}", " ".repeat(size - prefix.len() - 1));
             let request = gateway.request(Method::PATCH, "/orders/20417/status").header("content-type", "application/json");
             let body = if chunked {
                 reqwest::Body::wrap_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(body)]))
@@ -168,24 +168,24 @@ async fn limits_are_exact() {
         send(65_536).await.ok();
         send(65_537).await.problem(413, "body-too-large");
     }
-    assert_eq!(upstream.queries().len(), calls + 2);
+    assert_eq!(upstream.queries().len(), queries_before + 2);
 }
 
 #[tokio::test]
-async fn a_request_that_is_about_no_path_is_answered_like_others() {
+async fn targets_without_a_path_are_answered() {
     let (_upstream, gateway) = gateway().await;
-    let ask =
+    let send =
         async |line: &str| gateway.raw(format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()).await;
     for line in ["CONNECT a:80", "GET a:80", "GET *"] {
-        let answer = ask(line).await;
+        let answer = send(line).await;
         assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("\"instance\":\"/\""), "{answer}");
     }
-    let options = ask("OPTIONS *").await;
+    let options = send("OPTIONS *").await;
     assert!(options.starts_with("HTTP/1.1 204 "), "{options}");
 }
 
 #[tokio::test]
-async fn a_host_is_required_once() {
+async fn exactly_one_valid_host_is_required() {
     let (upstream, gateway) = gateway().await;
     for hosts in ["", "Host: a\r\nHost: a\r\n", "Host:\r\n", "Host: a b/c?d\r\n", "Host: a,b\r\n", "Host: user@a\r\n"] {
         let answer = gateway.raw(format!("GET /orders/20417 HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n").as_bytes()).await;
@@ -197,28 +197,28 @@ async fn a_host_is_required_once() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_taken_over_when_it_is_fit_for_a_log() {
+async fn request_id_is_adopted_if_valid() {
     let (_upstream, gateway) = gateway().await;
-    let ask = async |id: &str| gateway.send(gateway.request(Method::GET, "/orders/0").header("x-request-id", id)).await;
+    let send = async |id: &str| gateway.send(gateway.request(Method::GET, "/orders/0").header("x-request-id", id)).await;
     for id in ["a", "A.b_c-9", &"x".repeat(128)] {
-        assert_eq!(ask(id).await.header("x-request-id"), id);
+        assert_eq!(send(id).await.header("x-request-id"), id);
     }
     for id in ["", "a b", "a/b", "å", "a\tb", &"x".repeat(129)] {
-        let made = ask(id).await;
-        assert_ne!(made.header("x-request-id"), id);
-        assert_eq!(made.header("x-request-id").len(), 36);
+        let generated = send(id).await;
+        assert_ne!(generated.header("x-request-id"), id);
+        assert_eq!(generated.header("x-request-id").len(), 36);
     }
     assert_ne!(gateway.get("/orders/0").await.header("x-request-id"), gateway.get("/orders/0").await.header("x-request-id"));
 }
 
 #[tokio::test]
-async fn nothing_is_cached_that_cannot_be_revalidated() {
+async fn only_responses_with_etags_are_cacheable() {
     let (_upstream, gateway) = gateway().await;
-    let cached = |answer: Answer| answer.header("cache-control").to_owned();
+    let cache_control = |answer: Answer| answer.header("cache-control").to_owned();
     for target in ["/orders/20417", "/orders/20417/status", "/customers/18020", "/openapi.json"] {
-        assert_eq!(cached(gateway.get(target).await), "private, no-cache", "{target}");
+        assert_eq!(cache_control(gateway.get(target).await), "private, no-cache", "{target}");
     }
     for target in ["/orders/20417/messages", "/orders?since=2016-03-14", "/orders/0", "/nowhere"] {
-        assert_eq!(cached(gateway.get(target).await), "no-store", "{target}");
+        assert_eq!(cache_control(gateway.get(target).await), "no-store", "{target}");
     }
 }

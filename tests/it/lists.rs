@@ -1,4 +1,4 @@
-//! Lists stream, are filtered on the way, and never look complete when they are not.
+//! Lists stream, are filtered by the gateway, and a truncated list is never presented as complete.
 
 use std::sync::Arc;
 
@@ -15,12 +15,13 @@ fn ids(list: &Value) -> Vec<u64> {
 
 fn order(id: u64, date: &str, status: &str, kind: &str, customer: u64) -> String {
     format!(
-        "<order><id>{id}</id><type>{kind}</type><date>{date}</date><status>{status}</status><customer>{customer}</customer></order>"
+        "<order><id>{id}</id><type>{kind}</type><date>{date}</date><status>{status}</status>\
+         <customer>{customer}</customer></order>"
     )
 }
 
 #[tokio::test]
-async fn orders_are_filtered_by_time_status_type_and_customer() {
+async fn orders_are_filtered_by_time_status_type_customer() {
     let orders = [
         order(1, "2016-03-14 00:00:00", "new", "order", 7),
         order(2, "2016-03-14 09:05:00", "received", "order", 8),
@@ -28,8 +29,8 @@ async fn orders_are_filtered_by_time_status_type_and_customer() {
         order(4, "2016-03-15 00:00:00", "new", "order", 8),
         order(5, "0000-00-00 00:00:00", "new", "order", 9),
     ];
-    let upstream = Upstream::saying(Reply::xml(&format!("<orders>{}</orders>", orders.concat()))).await;
-    let gateway = Gateway::before(&upstream).await;
+    let upstream = Upstream::responding_with(Reply::xml(&format!("<orders>{}</orders>", orders.concat()))).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     for (query, expected) in [
         ("since=2016-03-14", vec![1, 2, 3, 4, 5]),
         ("since=2016-03-14&until=2016-03-15", vec![1, 2, 3, 5]),
@@ -50,9 +51,9 @@ async fn orders_are_filtered_by_time_status_type_and_customer() {
 }
 
 #[tokio::test]
-async fn the_upstream_gets_the_local_date_of_an_instant() {
+async fn upstream_receives_the_local_date() {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     gateway.get("/orders?since=2016-07-13T22:30:00Z").await.ok();
     gateway.get("/orders?since=2016-07-13T21:59:59Z").await.ok();
     let dates: Vec<_> = upstream.queries().iter().filter_map(|query| query.split("date=").nth(1).map(str::to_owned)).collect();
@@ -60,15 +61,15 @@ async fn the_upstream_gets_the_local_date_of_an_instant() {
 }
 
 #[tokio::test]
-async fn in_the_repeated_autumn_hour_no_order_is_missed() {
+async fn repeated_autumn_hour_misses_no_order() {
     let list = format!(
         "<orders>{}{}</orders>",
         order(1, "2016-10-30 02:30:00", "new", "order", 1),
         order(2, "2016-10-30 03:30:00", "new", "order", 1)
     );
-    let upstream = Upstream::saying(Reply::xml(&list)).await;
-    let gateway = Gateway::before(&upstream).await;
-    // 02:30 was at 00:30 and again at 01:30 UTC; the earlier instant is shown, the later one passes `since`.
+    let upstream = Upstream::responding_with(Reply::xml(&list)).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
+    // 02:30 local time occurred at 00:30 and at 01:30 UTC. The earlier instant is shown; `since` is compared with the later.
     for (since, expected) in [("00:30:00", vec![1, 2]), ("01:30:00", vec![1, 2]), ("01:30:01", vec![2])] {
         let list = gateway.get(&format!("/orders?since=2016-10-30T{since}Z")).await.ok();
         assert_eq!(ids(&list), expected, "{since}");
@@ -79,29 +80,29 @@ async fn in_the_repeated_autumn_hour_no_order_is_missed() {
 }
 
 #[tokio::test]
-async fn items_arrive_while_the_order_system_is_still_talking() {
+async fn items_stream_while_the_upstream_is_sending() {
     let latch = Arc::new(Notify::new());
     let first = format!("<orders>{}", order(1, "2016-03-14 09:05:00", "new", "order", 1));
     let rest = format!("{}</orders>", order(2, "2016-03-14 09:06:00", "new", "order", 1));
-    let upstream = Upstream::saying(Reply::held(&[&first, &rest], &latch)).await;
-    let gateway = Gateway::before(&upstream).await;
+    let upstream = Upstream::responding_with(Reply::held(&[&first, &rest], &latch)).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     let response = gateway.request(Method::GET, "/orders?since=2016-03-14").send().await.expect("a response");
     assert_eq!(response.status(), 200);
     let mut body = response.bytes_stream();
     let mut text = String::new();
     while !text.contains("\"id\":1") {
-        text.push_str(&String::from_utf8_lossy(&body.next().await.expect("more").expect("bytes")));
+        text.push_str(&String::from_utf8_lossy(&body.next().await.expect("more of the body").expect("bytes")));
     }
     assert!(!text.contains("\"id\":2"));
     latch.notify_one();
     while let Some(bytes) = body.next().await {
         text.push_str(&String::from_utf8_lossy(&bytes.expect("bytes")));
     }
-    assert_eq!(ids(&serde_json::from_str(&text).expect("whole JSON")), [1, 2]);
+    assert_eq!(ids(&serde_json::from_str(&text).expect("complete JSON")), [1, 2]);
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_completed_breaks_the_connection_off() {
+async fn truncated_list_breaks_the_connection_off() {
     let one = order(1, "2016-03-14 09:05:00", "new", "order", 1);
     for reply in [
         Reply::xml(&format!("<orders>{one}")),
@@ -113,11 +114,11 @@ async fn a_list_that_cannot_be_completed_breaks_the_connection_off() {
         Reply::xml(&format!("<orders>{one}Fatal error{one}</orders>")),
         Reply::xml(&format!("<orders><response>{one}<status>failed</status></response></orders>")),
         Reply::xml(&format!("<orders>{one}<order><id>2</id><x>{}</x></order></orders>", "x".repeat(300_000))),
-        Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()),
-        Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()).then_reset(),
-        Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()).then_hang(),
+        Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()),
+        Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()).then_reset(),
+        Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<orders>{one}").as_bytes()).then_hang(),
     ] {
-        let upstream = Upstream::saying(reply.clone()).await;
+        let upstream = Upstream::responding_with(reply.clone()).await;
         let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]).await;
         let response = gateway.request(Method::GET, "/orders?since=2016-03-14").send().await.expect("a head");
         assert_eq!(response.status(), 200, "{reply:?}");
@@ -126,23 +127,23 @@ async fn a_list_that_cannot_be_completed_breaks_the_connection_off() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_call_of_the_order_system() {
+async fn client_disconnect_cancels_the_upstream_call() {
     let latch = Arc::new(Notify::new());
     let first = format!("<orders>{}", order(1, "2016-03-14 09:05:00", "new", "order", 1));
-    let upstream = Upstream::saying(Reply::held(&[&first, "</orders>"], &latch)).await;
-    let gateway = Gateway::before(&upstream).await;
+    let upstream = Upstream::responding_with(Reply::held(&[&first, "</orders>"], &latch)).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     let response = gateway.request(Method::GET, "/orders?since=2016-03-14").send().await.expect("a head");
     drop(response);
-    upstream.left(1).await;
+    upstream.wait_for_disconnects(1).await;
 }
 
 #[tokio::test]
-async fn a_list_with_too_many_unreadable_items_is_broken_off() {
-    let list = |unreadable: usize| Reply::xml(&format!("<orders>{}</orders>", "<order/>".repeat(unreadable)));
-    let upstream = Upstream::saying(list(10_000)).await;
-    let whole = Gateway::before(&upstream).await.get("/orders?since=2016-03-14").await.ok();
-    assert_eq!(whole["unreadable"].as_array().map(Vec::len), Some(10_000));
-    let upstream = Upstream::saying(list(10_001)).await;
-    let answer = Gateway::before(&upstream).await.raw(b"GET /orders?since=2016-03-14 HTTP/1.0\r\n\r\n").await;
+async fn too_many_undecodable_items_break_the_list_off() {
+    let undecodable_items = |count: usize| Reply::xml(&format!("<orders>{}</orders>", "<order/>".repeat(count)));
+    let upstream = Upstream::responding_with(undecodable_items(10_000)).await;
+    let complete = Gateway::in_front_of(&upstream).await.get("/orders?since=2016-03-14").await.ok();
+    assert_eq!(complete["unreadable"].as_array().map(Vec::len), Some(10_000));
+    let upstream = Upstream::responding_with(undecodable_items(10_001)).await;
+    let answer = Gateway::in_front_of(&upstream).await.raw(b"GET /orders?since=2016-03-14 HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200 ") && !answer.ends_with('}'), "{}", answer.len());
 }

@@ -1,16 +1,16 @@
-//! What callers see who may not see personal data.
+//! What callers without the scope `personal-data:read` see.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{ALL_SCOPES, Answer, Client, Gateway, Upstream, borrowed};
+use crate::support::{ALL_SCOPES, Answer, ApiClient, Gateway, Upstream, borrowed};
 
-const MASKED: &str = "orders:read,orders:write,customers:read";
+const SCOPES_WITHOUT_PII: &str = "orders:read,orders:write,customers:read";
 
 async fn gateway(upstream: &Upstream) -> Gateway {
-    let clients = [("plain", ALL_SCOPES), ("masked", MASKED)];
+    let clients = [("full", ALL_SCOPES), ("masked", SCOPES_WITHOUT_PII)];
     let variables: Vec<_> =
-        clients.into_iter().flat_map(|(name, scopes)| Client { name, upstream: "default", scopes }.variables()).collect();
+        clients.into_iter().flat_map(|(name, scopes)| ApiClient { name, upstream: "default", scopes }.variables()).collect();
     Gateway::with(upstream, &borrowed(&variables)).await
 }
 
@@ -18,15 +18,15 @@ async fn get(gateway: &Gateway, client: &str, target: &str, accept: &str) -> Ans
     gateway.send(gateway.request(Method::GET, target).bearer_auth(client).header("accept", accept)).await
 }
 
-/// The same value with what is left of personal data.
-fn masked(mut value: Value) -> Value {
+/// `value` with its PII masked, as the gateway is expected to do it.
+fn mask(mut value: Value) -> Value {
     match &mut value {
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = masked(item.take())),
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = mask(item.take())),
         Value::Object(members) => {
             for member in ["email", "phone", "address", "premise"] {
                 members.remove(member);
             }
-            // A customer has one, and a problem or an order none.
+            // Only the `message` of a customer is PII; `lastName` identifies a customer.
             if members.contains_key("lastName") {
                 members.remove("message");
             }
@@ -37,7 +37,7 @@ fn masked(mut value: Value) -> Value {
                     ("text", Some(text)) => {
                         *member = json!(text.replace("191212121212", "****").replace("order@example.net", "****"));
                     }
-                    _ => *member = masked(member.take()),
+                    _ => *member = mask(member.take()),
                 }
             }
         }
@@ -47,7 +47,7 @@ fn masked(mut value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_route_shows_what_the_scope_allows_and_tags_differ_by_it() {
+async fn pii_and_etags_depend_on_the_scope() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = gateway(&upstream).await;
     for target in [
@@ -60,14 +60,14 @@ async fn every_route_shows_what_the_scope_allows_and_tags_differ_by_it() {
         "/customers?since=2016-03-14",
         "/customers?since=2016-03-14&limit=2",
     ] {
-        let plain = get(&gateway, "plain", target, "*/*").await;
-        let seen = get(&gateway, "masked", target, "*/*").await;
-        assert_eq!(seen.ok(), masked(plain.ok()), "{target}");
-        if !plain.header("etag").is_empty() {
-            assert_eq!(plain.header("etag") == seen.header("etag"), plain.body == seen.body, "{target}");
+        let full = get(&gateway, "full", target, "*/*").await;
+        let masked = get(&gateway, "masked", target, "*/*").await;
+        assert_eq!(masked.ok(), mask(full.ok()), "{target}");
+        if !full.header("etag").is_empty() {
+            assert_eq!(full.header("etag") == masked.header("etag"), full.body == masked.body, "{target}");
         }
-        for secret in ["191212121212", "0701740605", "tolvan@example.com", "Exempelgatan", "508-004", "Ring på"] {
-            assert!(!seen.body.contains(secret), "{secret} in {target}");
+        for pii in ["191212121212", "0701740605", "tolvan@example.com", "Exempelgatan", "508-004", "Ring på"] {
+            assert!(!masked.body.contains(pii), "{pii} in {target}");
         }
     }
     let lines = get(&gateway, "masked", "/customers?since=2016-03-14", "application/x-ndjson").await;
@@ -75,10 +75,10 @@ async fn every_route_shows_what_the_scope_allows_and_tags_differ_by_it() {
 }
 
 #[tokio::test]
-async fn what_the_document_marks_is_what_is_masked() {
+async fn openapi_annotates_the_masked_members() {
     let document = serde_json::to_value(tjansteguiden_gateway::rest::openapi::document("/")).expect("a document");
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
-    let marked: Vec<String> = schemas
+    let annotated: Vec<String> = schemas
         .iter()
         .flat_map(|(name, schema)| {
             let members = schema["properties"].as_object().into_iter().flatten();
@@ -96,5 +96,5 @@ async fn what_the_document_marks_is_what_is_masked() {
         "Detail.value",
         "Message.text",
     ];
-    assert_eq!(marked, expected);
+    assert_eq!(annotated, expected);
 }

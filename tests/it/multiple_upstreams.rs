@@ -1,4 +1,4 @@
-//! Two tenants with the same order ids and the same keys in one gateway: nothing of one shows at the other.
+//! Tenant isolation: two upstreams with equal order ids and equal idempotency keys behind one gateway.
 
 use std::collections::BTreeSet;
 
@@ -6,16 +6,16 @@ use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{ALL_SCOPES, Client, FIRST_ORDER, Fault, Gateway, Reply, System, Upstream, borrowed, random};
+use crate::support::{ALL_SCOPES, ApiClient, FIRST_ORDER, FakeLegacy, Fault, Gateway, Reply, Upstream, borrowed, random};
 
 const TENANTS: [&str; 2] = ["north", "south"];
 
-/// A gateway in front of two upstreams, each with a client of its name.
+/// A gateway in front of two upstreams, each with one API client: `north` and `south`.
 async fn gateway(urls: [&str; 2], more: &[(&str, &str)]) -> Gateway {
     let mut variables: Vec<_> = TENANTS
         .into_iter()
         .flat_map(|name| {
-            Client { name, upstream: if name == "north" { "default" } else { "second" }, scopes: ALL_SCOPES }.variables()
+            ApiClient { name, upstream: if name == "north" { "default" } else { "second" }, scopes: ALL_SCOPES }.variables()
         })
         .collect();
     variables.push(("UPSTREAMS__SECOND__URL".to_owned(), urls[1].to_owned()));
@@ -24,14 +24,14 @@ async fn gateway(urls: [&str; 2], more: &[(&str, &str)]) -> Gateway {
         variables.push(("UPSTREAMS__SECOND__DIALECT".to_owned(), "provider".to_owned()));
         variables.push(("UPSTREAMS__SECOND__API_KEY".to_owned(), "KEY".to_owned()));
     }
-    Gateway::before_url(urls[0], &[borrowed(&variables), more.to_vec()].concat()).await
+    Gateway::in_front_of_url(urls[0], &[borrowed(&variables), more.to_vec()].concat()).await
 }
 
-/// Everything that an order system says has its name in it.
-fn told_by(name: &'static str) -> impl Fn(&str) -> Reply + Send + Sync + 'static {
+/// Answers that all contain `name`, so that a mix-up of tenants is visible.
+fn answers_with(name: &'static str) -> impl Fn(&str) -> Reply + Send + Sync + 'static {
     move |query| {
         let id = query.split("id=").nth(1).map_or("", |rest| rest.split('&').next().unwrap_or_default());
-        let row = format!("<log><date>2016-03-14 09:05:00</date><type>log</type><message>{name}</message></log>");
+        let entry = format!("<log><date>2016-03-14 09:05:00</date><type>log</type><message>{name}</message></log>");
         Reply::xml(&match query {
             _ if query.contains("method=orders") => format!(
                 "<orders><order><id>1</id><date>2016-03-14 09:05:00</date><type>{name}</type></order>\
@@ -39,7 +39,8 @@ fn told_by(name: &'static str) -> impl Fn(&str) -> Reply + Send + Sync + 'static
             ),
             _ if query.contains("method=order_info") => {
                 format!(
-                    "<order_info><orderinfo><status>{name}</status></orderinfo><customer><id>{id}</id><firstname>{name}</firstname></customer><logs>{row}</logs></order_info>"
+                    "<order_info><orderinfo><status>{name}</status></orderinfo>\
+                     <customer><id>{id}</id><firstname>{name}</firstname></customer><logs>{entry}</logs></order_info>"
                 )
             }
             _ if query.contains("method=customer_info") => {
@@ -51,15 +52,15 @@ fn told_by(name: &'static str) -> impl Fn(&str) -> Reply + Send + Sync + 'static
     }
 }
 
-/// The same message with the same key as the other tenant's, but for the text: the reference that stands for the key.
-async fn write(gateway: &Gateway, name: &'static str, order: u64) -> (&'static str, String, String) {
+/// Posts a message with the idempotency key that both tenants use, and returns its reference, which is made from the key.
+async fn post_keyed(gateway: &Gateway, name: &'static str, order: u64) -> (&'static str, String, String) {
     let post = || {
         let request = gateway.request(Method::POST, &format!("/orders/{order}/messages")).bearer_auth(name);
         let request = request.header("content-type", "application/json").header("idempotency-key", "0123456789abcdef");
         gateway.send(request.body(json!({"type": "log", "text": format!("hej {name}")}).to_string()))
     };
     let mut answer = post().await;
-    // Where the machine is too busy for all who have this key to get their turn.
+    // On a busy machine the requests with this key may queue longer than the gateway lets them wait.
     while answer.status == 409 {
         assert_eq!(answer.problem(409, "idempotency-key-in-use")["outcome"], "not-applied");
         answer = post().await;
@@ -68,23 +69,23 @@ async fn write(gateway: &Gateway, name: &'static str, order: u64) -> (&'static s
 }
 
 #[tokio::test]
-async fn in_10_000_interleaved_requests_no_tenant_sees_the_others() {
-    let north = Upstream::answering(told_by("north")).await;
-    let south = Upstream::answering(told_by("south")).await;
+async fn interleaved_tenants_never_see_each_other() {
+    let north = Upstream::responding_to(answers_with("north")).await;
+    let south = Upstream::responding_to(answers_with("south")).await;
     let gateway = gateway([&north.url(), &south.url()], &[]).await;
-    let ask = |number: u64| {
+    let send = |number: u64| {
         let gateway = &gateway;
         async move {
-            let dice = random(number);
-            let (name, other) = if dice & 1 == 0 { ("north", "south") } else { ("south", "north") };
-            let id = dice >> 1 & 3;
-            let target = match dice >> 8 & 7 {
+            let bits = random(number);
+            let (name, other) = if bits & 1 == 0 { ("north", "south") } else { ("south", "north") };
+            let id = bits >> 1 & 3;
+            let target = match bits >> 8 & 7 {
                 0 => "/orders?since=2016-03-14".to_owned(),
                 1 => "/orders?since=2016-03-14&limit=1".to_owned(),
                 2 => format!("/customers/{}", id + 1),
                 3 => format!("/orders/{}/messages", id + 1),
                 4 => format!("/orders/{}/status", id + 1),
-                5 => return write(gateway, name, id + 1).await,
+                5 => return post_keyed(gateway, name, id + 1).await,
                 _ => format!("/orders/{}", id + 1),
             };
             let answer = gateway.send(gateway.request(Method::GET, &target).bearer_auth(name)).await;
@@ -93,28 +94,29 @@ async fn in_10_000_interleaved_requests_no_tenant_sees_the_others() {
             (name, target, answer.header("etag").to_owned())
         }
     };
-    let tags: Vec<_> = stream::iter(0..10_000).map(ask).buffer_unordered(64).collect().await;
-    for (name, target, tag) in tags.iter().filter(|(_, target, tag)| !tag.is_empty() && target != "reference").take(500) {
-        let others = tags.iter().filter(|(of, at, _)| of != name && at == target);
-        assert!(others.take(20).all(|(_, _, other)| other != tag), "{target}");
+    let results: Vec<_> = stream::iter(0..10_000).map(send).buffer_unordered(64).collect().await;
+    for (name, target, etag) in results.iter().filter(|(_, target, etag)| !etag.is_empty() && target != "reference").take(500) {
+        let others = results.iter().filter(|(owner, other, _)| owner != name && other == target);
+        assert!(others.take(20).all(|(_, _, other)| other != etag), "{target}");
     }
     for (upstream, other) in [(&north, "south"), (&south, "north")] {
         let writes: Vec<_> = upstream.queries().into_iter().filter(|query| query.contains("method=add_message")).collect();
         assert!(writes.len() > 100 && writes.iter().all(|query| !query.contains(other)), "{} writes", writes.len());
     }
-    let of = |name: &str| {
-        tags.iter()
-            .filter(|(of, at, _)| of == &name && at == "reference")
-            .map(|(_, _, tag)| tag.clone())
+    let references = |name: &str| {
+        results
+            .iter()
+            .filter(|(owner, target, _)| owner == &name && target == "reference")
+            .map(|(_, _, reference)| reference.clone())
             .collect::<BTreeSet<_>>()
     };
-    assert!(of("north").len() == 4 && of("north").is_disjoint(&of("south")));
+    assert!(references("north").len() == 4 && references("north").is_disjoint(&references("south")));
 }
 
 #[tokio::test]
-async fn a_tenants_cursor_tag_or_key_is_nothing_to_another() {
-    let north = System::with_faults(|_| Fault::None).await;
-    let south = System::with_faults(|_| Fault::None).await;
+async fn cursors_and_keys_are_scoped_to_their_tenant() {
+    let north = FakeLegacy::with_faults(|_| Fault::None).await;
+    let south = FakeLegacy::with_faults(|_| Fault::None).await;
     let gateway = gateway([&north.url(), &south.url()], &[]).await;
     let get = async |name: &str, target: &str| gateway.send(gateway.request(Method::GET, target).bearer_auth(name)).await;
     let page = get("north", "/orders?since=2016-03-14&limit=1").await.ok();
@@ -131,33 +133,33 @@ async fn a_tenants_cursor_tag_or_key_is_nothing_to_another() {
     assert_eq!((first.status, second.status), (201, 201));
     assert_eq!((first.header("idempotency-replayed"), second.header("idempotency-replayed")), ("", ""));
     assert_ne!(first.json()["reference"], second.json()["reference"]);
-    assert_eq!(north.texts_with(FIRST_ORDER, "en av två").await.len(), 1);
-    assert_eq!(south.texts_with(FIRST_ORDER, "en av två").await.len(), 1);
+    assert_eq!(north.log_texts_containing(FIRST_ORDER, "en av två").await.len(), 1);
+    assert_eq!(south.log_texts_containing(FIRST_ORDER, "en av två").await.len(), 1);
     assert_eq!(post("north").await.header("idempotency-replayed"), "true");
 }
 
 #[tokio::test]
-async fn clients_of_one_upstream_have_keys_of_their_own_and_share_its_reads() {
-    let system = System::with_faults(|_| Fault::None).await;
-    let clients = ["a", "b"].map(|name| Client { name, upstream: "default", scopes: ALL_SCOPES }.variables()).concat();
-    let gateway = Gateway::before_url(&system.url(), &borrowed(&clients)).await;
+async fn clients_of_one_upstream_have_separate_key_scopes() {
+    let legacy = FakeLegacy::with_faults(|_| Fault::None).await;
+    let clients = ["a", "b"].map(|name| ApiClient { name, upstream: "default", scopes: ALL_SCOPES }.variables()).concat();
+    let gateway = Gateway::in_front_of_url(&legacy.url(), &borrowed(&clients)).await;
     let post = async |name: &str, text: &str| {
         let request = gateway.request(Method::POST, &format!("/orders/{FIRST_ORDER}/messages")).bearer_auth(name);
         let request = request.header("content-type", "application/json").header("idempotency-key", "0123456789abcdef");
         gateway.send(request.body(json!({"type": "log", "text": text}).to_string())).await
     };
     assert_eq!(post("a", "från a").await.status, 201);
-    // The same key with another text is no reuse: it is another client's.
+    // The same key with another text is no reuse, because it belongs to another client.
     assert_eq!(post("b", "från b").await.status, 201);
     post("a", "annat").await.problem(422, "idempotency-key-reused");
     let log: Value =
         gateway.send(gateway.request(Method::GET, &format!("/orders/{FIRST_ORDER}/messages")).bearer_auth("a")).await.ok();
-    assert_eq!(log["items"].as_array().expect("rows").iter().filter(|row| row["reference"].is_string()).count(), 2);
+    assert_eq!(log["items"].as_array().expect("log entries").iter().filter(|entry| entry["reference"].is_string()).count(), 2);
 }
 
 #[tokio::test]
-async fn trouble_of_one_tenants_upstream_is_not_the_others() {
-    let south = Upstream::answering(told_by("south")).await;
+async fn circuit_breakers_are_per_upstream() {
+    let south = Upstream::responding_to(answers_with("south")).await;
     let gateway = gateway(["http://127.0.0.1:1/orders", &south.url()], &[]).await;
     let get = async |name: &str| gateway.send(gateway.request(Method::GET, "/orders/1").bearer_auth(name)).await;
     for _ in 0..30 {

@@ -1,4 +1,4 @@
-//! The OpenAPI document keeps its promises.
+//! The OpenAPI document: completeness and conventions.
 
 use serde_json::Value;
 use tjansteguiden_gateway::rest::openapi::document;
@@ -29,7 +29,7 @@ fn operations(spec: &Value) -> Vec<(String, String, Value)> {
 }
 
 #[test]
-fn it_lists_every_operation_by_its_name() {
+fn document_lists_every_operation() {
     let spec = spec();
     assert_eq!(spec["openapi"], "3.1.0");
     let mut names: Vec<_> = operations(&spec)
@@ -51,7 +51,7 @@ fn it_lists_every_operation_by_its_name() {
 }
 
 #[test]
-fn writes_tell_what_the_look_before_them_can_end_in() {
+fn writes_document_preflight_read_problems() {
     let spec = spec();
     for (path, method) in [("/orders/{id}/status", "patch"), ("/orders/{id}/messages", "post")] {
         let examples = &spec["paths"][path][method]["responses"]["502"]["content"]["application/problem+json"]["examples"];
@@ -62,7 +62,7 @@ fn writes_tell_what_the_look_before_them_can_end_in() {
 }
 
 #[test]
-fn nothing_is_null() {
+fn document_contains_no_null() {
     walk(&spec(), "", &mut |path, value| {
         assert!(!value.is_null() && value != "null", "null at {path}");
         assert!(path.rsplit('/').next() != Some("nullable"), "nullable at {path}");
@@ -70,10 +70,10 @@ fn nothing_is_null() {
 }
 
 #[test]
-fn every_operation_has_a_summary_and_names_its_problems() {
+fn operations_have_summaries_and_problem_codes() {
     for (path, method, operation) in operations(&spec()) {
-        let place = format!("{method} {path}");
-        assert!(operation["summary"].is_string() && operation["description"].is_string(), "{place}");
+        let location = format!("{method} {path}");
+        assert!(operation["summary"].is_string() && operation["description"].is_string(), "{location}");
         let responses = operation["responses"].as_object().expect("responses");
         let mut statuses = vec!["400", "406", "414", "431", "500", "502", "504"];
         if path.contains("{id}") {
@@ -84,21 +84,21 @@ fn every_operation_has_a_summary_and_names_its_problems() {
             _ => statuses.extend(["408", "409", "413", "415", "422"]),
         }
         for status in statuses {
-            let response = responses.get(status).unwrap_or_else(|| panic!("{place} {status}"));
+            let response = responses.get(status).unwrap_or_else(|| panic!("{location} {status}"));
             let content = &response["content"]["application/problem+json"];
-            assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{place} {status}");
+            assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{location} {status}");
             let description = response["description"].as_str().expect("a description");
-            assert!(description.starts_with('`'), "{place} {status} names no code");
+            assert!(description.starts_with('`'), "{location} {status} names no code");
             for (code, example) in content["examples"].as_object().into_iter().flatten() {
-                assert_eq!(&example["value"]["code"], code, "{place} {status}");
-                assert_eq!(example["value"]["status"].to_string(), status, "{place}");
+                assert_eq!(&example["value"]["code"], code, "{location} {status}");
+                assert_eq!(example["value"]["status"].to_string(), status, "{location}");
             }
         }
     }
 }
 
 #[test]
-fn every_member_is_described() {
+fn every_schema_and_property_is_described() {
     let spec = spec();
     for (name, schema) in spec["components"]["schemas"].as_object().expect("schemas") {
         assert!(schema["description"].is_string(), "{name}");
@@ -110,12 +110,12 @@ fn every_member_is_described() {
 }
 
 #[test]
-fn words_are_open_where_they_are_read_and_closed_where_they_are_written() {
+fn enums_are_open_in_responses_and_closed_in_requests() {
     let spec = spec();
     let schemas = &spec["components"]["schemas"];
-    let read = &schemas["Order"]["properties"]["status"];
-    assert_eq!(read["x-extensible-enum"].as_array().map(Vec::len), Some(6));
-    assert!(read["enum"].is_null() && read["type"] == "string");
+    let status = &schemas["Order"]["properties"]["status"];
+    assert_eq!(status["x-extensible-enum"].as_array().map(Vec::len), Some(6));
+    assert!(status["enum"].is_null() && status["type"] == "string");
     assert_eq!(schemas["StatusChange"]["properties"]["status"]["enum"].as_array().map(Vec::len), Some(6));
     assert_eq!(schemas["Message"]["properties"]["type"]["x-extensible-enum"].as_array().map(Vec::len), Some(4));
     assert_eq!(schemas["NewMessage"]["properties"]["type"]["enum"].as_array().map(Vec::len), Some(4));

@@ -1,4 +1,4 @@
-//! When the gateway itself breaks in the middle of a write, nobody is told that nothing happened.
+//! A panic during a write: the write may have been sent, so the outcome is unknown.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,13 +23,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::support::{Answer, FIRST_ORDER};
 
-/// An order system of which the gateway breaks when it writes.
-struct Breaking {
+/// A backend whose writes panic.
+struct PanickingBackend {
     memory: Memory,
     writes: AtomicUsize,
 }
 
-impl Breaking {
+impl PanickingBackend {
     fn write(&self) -> ! {
         self.writes.fetch_add(1, Ordering::SeqCst);
         panic!("19121212-1212 is in no answer")
@@ -37,7 +37,7 @@ impl Breaking {
 }
 
 #[async_trait]
-impl Backend for Breaking {
+impl Backend for PanickingBackend {
     async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
         self.memory.orders(context, since).await
     }
@@ -67,8 +67,8 @@ impl Backend for Breaking {
     }
 }
 
-async fn gateway(breaking: &Arc<Breaking>) -> SocketAddr {
-    let (metrics, backend) = (Metrics::default(), Arc::clone(breaking) as Arc<dyn Backend>);
+async fn gateway(backend_under_test: &Arc<PanickingBackend>) -> SocketAddr {
+    let (metrics, backend) = (Metrics::default(), Arc::clone(backend_under_test) as Arc<dyn Backend>);
     let writes = WriteCoordinator::new(Settings {
         backend: Arc::clone(&backend),
         markers: MarkerSigner::new("0123456789abcdef".into(), None),
@@ -80,10 +80,10 @@ async fn gateway(breaking: &Arc<Breaking>) -> SocketAddr {
         upstream: metrics.upstream("default"),
         tasks: TaskTracker::new(),
     });
-    let order_system = UpstreamHandle { backend, writes, zone: Zone::stockholm() };
+    let upstream = UpstreamHandle { backend, writes, zone: Zone::stockholm() };
     let time = Duration::from_secs(5);
     let timeouts = Timeouts { request: time, list: time, body: time };
-    let routes = rest::router(rest::AppState::new(BTreeMap::from([("default".to_owned(), order_system)]), timeouts, "/"));
+    let routes = rest::router(rest::AppState::new(BTreeMap::from([("default".to_owned(), upstream)]), timeouts, "/"));
     let settings = middleware::Settings {
         base_path: "/".into(),
         request_timeout: time,
@@ -110,24 +110,24 @@ async fn send(request: RequestBuilder) -> Answer {
 }
 
 #[tokio::test]
-async fn a_write_in_which_the_gateway_breaks_may_have_happened() {
-    let breaking = Arc::new(Breaking { memory: Memory::seeded(10), writes: AtomicUsize::default() });
-    let address = gateway(&breaking).await;
+async fn panic_during_a_write_reports_unknown_outcome() {
+    let backend_under_test = Arc::new(PanickingBackend { memory: Memory::seeded(10), writes: AtomicUsize::default() });
+    let address = gateway(&backend_under_test).await;
     let url = |order: u64| format!("http://{address}/orders/{order}");
     let client = crate::support::http_client().build().expect("a client");
     let (change, message) = (r#"{"status":"received"}"#, r#"{"type":"log","text":"hej"}"#);
     let patch = |order| client.patch(format!("{}/status", url(order))).body(change);
-    let patch_if = |order| patch(order).header("if-match", "*");
+    let patch_if_match = |order| patch(order).header("if-match", "*");
     let post = || client.post(format!("{}/messages", url(FIRST_ORDER))).body(message);
-    let post_once = || post().header("idempotency-key", "0123456789abcdef");
-    for request in [patch(FIRST_ORDER), post(), patch_if(FIRST_ORDER + 1), post_once()] {
+    let post_keyed = || post().header("idempotency-key", "0123456789abcdef");
+    for request in [patch(FIRST_ORDER), post(), patch_if_match(FIRST_ORDER + 1), post_keyed()] {
         let answer = send(request).await;
         assert_eq!(answer.problem(500, "internal-error")["outcome"], "unknown");
         assert!(!answer.body.contains("1212"), "{}", answer.body);
     }
-    // Those that promise not to happen twice are not sent again while they may still happen.
-    for request in [patch_if(FIRST_ORDER), patch_if(FIRST_ORDER + 1), post_once()] {
+    // Conditional and keyed writes are not resent while the first one is in doubt.
+    for request in [patch_if_match(FIRST_ORDER), patch_if_match(FIRST_ORDER + 1), post_keyed()] {
         send(request).await.problem(504, "outcome-unknown");
     }
-    assert_eq!(breaking.writes.load(Ordering::SeqCst), 4);
+    assert_eq!(backend_under_test.writes.load(Ordering::SeqCst), 4);
 }

@@ -1,16 +1,17 @@
-//! Personal data and credentials in everything that an order system says: none of it gets into a log, into metrics, or into a
-//! problem, whoever asks. That the whole suite runs under the same watch is in `support/log.rs`.
+//! PII and credentials in upstream answers never reach logs, metrics or problems, for callers of any scope. `support/log.rs`
+//! checks the log of the whole test run in the same way.
 
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::log::canary;
-use crate::support::{ALL_SCOPES, Answer, Client, Gateway, Reply, Upstream, borrowed};
+use crate::support::log::find_canary;
+use crate::support::{ALL_SCOPES, Answer, ApiClient, Gateway, Reply, Upstream, borrowed};
 
-/// Every field that is about a person, and a few that nobody knows, with an attribute of the same kind.
-const PERSON: &str = "<id>1</id><serial>191212121212</serial><firstname>CanaryTolvan</firstname><surname>CanaryTolvansson</surname>\
-    <email>canary@example.com</email><address>Exempelgatan Canary 1</address><zip>Canary1</zip><city>CanaryCity</city>\
+/// Every field with PII, and unknown elements and attributes that contain some.
+const PERSON: &str = "<id>1</id><serial>191212121212</serial><firstname>CanaryTolvan</firstname>\
+    <surname>CanaryTolvansson</surname><email>canary@example.com</email><address>Exempelgatan Canary 1</address>\
+    <zip>Canary1</zip><city>CanaryCity</city>\
     <phone>0701740605</phone><premise>508-004-Canary</premise><message>Canary: ring på</message><member>Canary77</member>\
     <secret kind=\"Canary\">Canary</secret>";
 const LOG: &str =
@@ -18,11 +19,11 @@ const LOG: &str =
 
 fn clients() -> Vec<(String, String)> {
     let clients = [("all", ALL_SCOPES), ("orders", "orders:read,orders:write"), ("customers", "customers:read")];
-    clients.into_iter().flat_map(|(name, scopes)| Client { name, upstream: "default", scopes }.variables()).collect()
+    clients.into_iter().flat_map(|(name, scopes)| ApiClient { name, upstream: "default", scopes }.variables()).collect()
 }
 
-/// Every operation by every caller, and one that nobody knows.
-async fn ask_everything(gateway: &Gateway) -> Vec<Answer> {
+/// Sends every operation as every client, and as an unknown one.
+async fn send_everything(gateway: &Gateway) -> Vec<Answer> {
     let mut requests = Vec::new();
     for client in ["all", "orders", "customers", "Bearer-Canary"] {
         for target in [
@@ -52,7 +53,7 @@ async fn ask_everything(gateway: &Gateway) -> Vec<Answer> {
     join_all(requests.into_iter().map(|request| gateway.send(request))).await
 }
 
-/// What the order system says to everything.
+/// Upstream answers with PII in them, each used for all requests.
 fn replies() -> Vec<(&'static str, Reply)> {
     let refusal = |root: &str, message: &str| format!("<{root}><status>failed</status><message>{message}</message></{root}>");
     let known = "api_user CanaryUser, 191212121212, 121212-1212, 121212+1212, order@example.net, 070-174 06 05";
@@ -60,12 +61,13 @@ fn replies() -> Vec<(&'static str, Reply)> {
         format!(
             "<{root}><orderinfo><status>new</status><date>Canary</date><unknown>Canary 191212121212</unknown></orderinfo>\
              <order><id>1</id><date>Canary 191212121212</date><customer>1</customer></order><order><id>Canary</id></order>\
-             <customer>{PERSON}</customer>{LOG}<serviceinfo><data><name>n</name><value>Canary</value></data></serviceinfo></{root}>"
+             <customer>{PERSON}</customer>{LOG}\
+             <serviceinfo><data><name>n</name><value>Canary</value></data></serviceinfo></{root}>"
         )
     };
     vec![
-        ("a page", Reply::typed(500, "text/html", b"<html>CanaryTolvan 191212121212</html>")),
-        ("nothing known", Reply::typed(200, "text/plain", "Canary 191212121212 api_user=CanaryUser".as_bytes())),
+        ("a page", Reply::new(500, "text/html", b"<html>CanaryTolvan 191212121212</html>")),
+        ("nothing known", Reply::new(200, "text/plain", "Canary 191212121212 api_user=CanaryUser".as_bytes())),
         (
             "a redirect",
             Reply::status(302, "<a/>").with_header("Location: https://portal.example/?api_user=CanaryUser&id=191212121212"),
@@ -81,15 +83,15 @@ fn replies() -> Vec<(&'static str, Reply)> {
         ("a refused write", Reply::xml(&refusal("set_status", known))),
         ("a refused message", Reply::xml(&refusal("add_message", known))),
         ("a refused credential", Reply::xml(&refusal("order_info", "Access denied for CanaryUser 191212121212"))),
-        ("half an answer", Reply::xml(&document("order_info")).cut(700)),
-        ("a reset", Reply::xml(&document("customers")).cut(700).then_reset()),
+        ("half an answer", Reply::xml(&document("order_info")).truncated(700)),
+        ("a reset", Reply::xml(&document("customers")).truncated(700).then_reset()),
     ]
 }
 
 #[tokio::test]
-async fn nothing_that_an_order_system_says_of_people_gets_into_logs_metrics_or_problems() {
-    for (what, reply) in replies() {
-        let upstream = Upstream::saying(reply).await;
+async fn upstream_pii_never_reaches_logs_metrics_or_problems() {
+    for (case, reply) in replies() {
+        let upstream = Upstream::responding_with(reply).await;
         let clients = clients();
         let settings = [
             ("UPSTREAMS__DEFAULT__API_USER", "CanaryUser"),
@@ -98,24 +100,25 @@ async fn nothing_that_an_order_system_says_of_people_gets_into_logs_metrics_or_p
             ("UPSTREAMS__DEFAULT__BREAKER__ENABLED", "false"),
         ];
         let gateway = Gateway::with(&upstream, &[borrowed(&clients), settings.to_vec()].concat()).await;
-        let answers = ask_everything(&gateway).await;
-        assert!(answers.iter().any(|answer| answer.status == 401), "{what}");
+        let answers = send_everything(&gateway).await;
+        assert!(answers.iter().any(|answer| answer.status == 401), "{case}");
         for answer in answers {
-            // Problems were looked at when they were read; here is what is between the lines of everything else.
+            // `Answer::read` has checked the problems; this checks everything else.
             let headers = format!("{:?}", answer.headers);
-            assert_eq!(canary(&headers), None, "{what}: {headers}");
-            for word in ["CanaryUser", "CanaryStatus"] {
-                assert!(!answer.body.contains(word), "{what}: {}", answer.body);
+            assert_eq!(find_canary(&headers), None, "{case}: {headers}");
+            for secret in ["CanaryUser", "CanaryStatus"] {
+                assert!(!answer.body.contains(secret), "{case}: {}", answer.body);
             }
         }
-        gateway.drift().await;
+        gateway.drift_counts().await;
         gateway.metric("nothing").await;
     }
 }
 
 #[tokio::test]
-async fn a_key_and_a_hash_get_into_nothing_either() {
-    let refused = "<order_info><status>failed</status><message>User CanaryUser, key Canary0123456789Key, hash CanaryHash: no</message></order_info>";
+async fn upstream_credentials_never_reach_logs_or_responses() {
+    let refused = "<order_info><status>failed</status>\
+                   <message>User CanaryUser, key Canary0123456789Key, hash CanaryHash: no</message></order_info>";
     for login in [
         "<api_login><status>success</status><hash_key>CanaryHash</hash_key></api_login>",
         "CanaryUser Canary0123456789Key",
@@ -123,7 +126,7 @@ async fn a_key_and_a_hash_get_into_nothing_either() {
     ] {
         let login = login.to_owned();
         let upstream =
-            Upstream::answering(move |query| Reply::xml(if query.contains("api_login") { &login } else { refused })).await;
+            Upstream::responding_to(move |query| Reply::xml(if query.contains("api_login") { &login } else { refused })).await;
         let clients = clients();
         let settings = [
             ("UPSTREAMS__DEFAULT__DIALECT", "provider"),
@@ -132,8 +135,8 @@ async fn a_key_and_a_hash_get_into_nothing_either() {
             ("SERVER__REQUEST_TIMEOUT", "500ms"),
         ];
         let gateway = Gateway::with(&upstream, &[borrowed(&clients), settings.to_vec()].concat()).await;
-        for answer in ask_everything(&gateway).await {
-            assert_eq!(canary(&answer.body), None, "{}", answer.body);
+        for answer in send_everything(&gateway).await {
+            assert_eq!(find_canary(&answer.body), None, "{}", answer.body);
         }
         gateway.metric("nothing").await;
     }

@@ -1,9 +1,9 @@
-//! The program as people and Kubernetes start and stop it.
+//! The program as a process: start, signals, exit codes, log output.
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Program, Reply, Upstream};
+use crate::support::{Program, Reply, TEST_TIMEOUT, Upstream};
 
 const SETTINGS: [(&str, &str); 5] = [
     ("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://127.0.0.1:9/orders"),
@@ -25,7 +25,7 @@ fn member(line: &str, name: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn it_serves_tells_its_readiness_and_stops_in_order() {
+async fn serve_reports_readiness_and_drains_on_sigterm() {
     let mut program = Program::start(&["serve"], &SETTINGS);
     let line = program.line_with("listening").await;
     let (api, ops) = (member(&line, "listen"), member(&line, "ops_listen"));
@@ -36,7 +36,7 @@ async fn it_serves_tells_its_readiness_and_stops_in_order() {
     assert_eq!(get(&format!("{api}/orders/1")).await.expect("an answer").0, 502);
     program.terminate().await;
     program.line_with("shutting down").await;
-    // Still served, but no longer asked for.
+    // During `drain_delay` requests are still served, but Kubernetes stops routing them here.
     assert_eq!(get(&format!("{ops}/readyz")).await.expect("an answer").0, 503);
     assert_eq!(get(&format!("{ops}/livez")).await.expect("an answer").0, 200);
     assert_eq!(get(&format!("{api}/orders/1")).await.expect("an answer").0, 502);
@@ -44,7 +44,7 @@ async fn it_serves_tells_its_readiness_and_stops_in_order() {
 }
 
 #[tokio::test]
-async fn it_warns_of_requests_that_are_too_short_for_keys() {
+async fn short_request_timeout_is_warned_about() {
     let settings = [&SETTINGS[..], &[("GATEWAY__SERVER__REQUEST_TIMEOUT", "11s")]].concat();
     let mut program = Program::start(&["serve"], &settings);
     let line = program.line_with("server.request_timeout").await;
@@ -54,7 +54,7 @@ async fn it_warns_of_requests_that_are_too_short_for_keys() {
 }
 
 #[tokio::test]
-async fn a_second_signal_stops_it_at_once() {
+async fn second_signal_stops_immediately() {
     let settings = [&SETTINGS[..4], &[("GATEWAY__SERVER__DRAIN_DELAY", "1h")]].concat();
     let mut program = Program::start(&["serve"], &settings);
     program.line_with("listening").await;
@@ -66,14 +66,14 @@ async fn a_second_signal_stops_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_stops_nobody() {
+async fn unread_log_does_not_block_requests() {
     let mut program = Program::start(&["serve"], &SETTINGS);
     let line = program.line_with("listening").await;
     let url = |name| format!("http://{}", member(&line, name).as_str().expect("an address"));
     let (api, ops) = (url("listen"), url("ops_listen"));
     let client = crate::support::http_client().build().expect("a client");
-    // More than the pipe and the queue hold.
-    let work = async || {
+    // More log lines than the pipe and the queue can hold.
+    let send_requests = async || {
         for _ in 0..1_500 {
             let request =
                 client.request(reqwest::Method::OPTIONS, format!("{api}/orders")).header("x-request-id", "x".repeat(128));
@@ -81,21 +81,21 @@ async fn a_log_that_nobody_reads_stops_nobody() {
             assert_eq!(answer.status(), 204);
         }
     };
-    let all = futures_util::future::join_all((0..6).map(|_| work()));
-    timeout(PATIENCE, all).await.expect("answers");
+    let clients = futures_util::future::join_all((0..6).map(|_| send_requests()));
+    timeout(TEST_TIMEOUT, clients).await.expect("answers");
     assert_eq!(get(&format!("{ops}/livez")).await.expect("an answer").0, 200);
     let metrics = get(&format!("{ops}/metrics")).await.expect("an answer").1;
-    let lost = metrics.lines().find_map(|line| line.strip_prefix("log_lines_dropped_total "));
-    assert!(lost.expect("a counter").parse::<u64>().expect("a number") > 0);
+    let dropped = metrics.lines().find_map(|line| line.strip_prefix("log_lines_dropped_total "));
+    assert!(dropped.expect("a counter").parse::<u64>().expect("a number") > 0);
     program.terminate().await;
     assert_eq!(program.exit_code().await, Some(0));
 }
 
 #[tokio::test]
-async fn lists_that_are_broken_off_at_the_end_have_their_lines_in_the_log() {
+async fn lists_aborted_by_shutdown_are_logged() {
     const LISTS: usize = 50;
     let list = "HTTP/1.1 200 OK\r\n\r\n<orders><order><id>1</id></order>";
-    let upstream = Upstream::saying(Reply::bytes(list.as_bytes()).then_drip()).await;
+    let upstream = Upstream::responding_with(Reply::raw(list.as_bytes()).then_drip()).await;
     let url = upstream.url();
     let settings = [
         &SETTINGS[1..4],
@@ -108,9 +108,9 @@ async fn lists_that_are_broken_off_at_the_end_have_their_lines_in_the_log() {
         ],
     ]
     .concat();
-    // With one core for everything nothing is written by the way.
+    // On a single core the log queue is not flushed in parallel, so shutdown has to flush it.
     let first_core = "taskset -cp $(taskset -cp $$ | sed 's/.*: //; s/[-,].*//') $$ > /dev/null";
-    let mut program = Program::start_after(first_core, &settings);
+    let mut program = Program::start_after_shell(first_core, &settings);
     let line = program.line_with("listening").await;
     let url = format!("http://{}/orders?since=2016-03-14", member(&line, "listen").as_str().expect("an address"));
     let client = crate::support::http_client().build().expect("a client");
@@ -124,8 +124,8 @@ async fn lists_that_are_broken_off_at_the_end_have_their_lines_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_lack_of_descriptors_is_told_when_it_begins_and_when_it_ends() {
-    let mut program = Program::start_after("ulimit -n 40", &SETTINGS);
+async fn descriptor_exhaustion_and_recovery_are_logged() {
+    let mut program = Program::start_after_shell("ulimit -n 40", &SETTINGS);
     let line = program.line_with("listening").await;
     let address = member(&line, "listen").as_str().expect("an address").to_owned();
     let mut clients = Vec::new();
@@ -138,7 +138,7 @@ async fn a_lack_of_descriptors_is_told_when_it_begins_and_when_it_ends() {
 }
 
 #[tokio::test]
-async fn every_request_has_one_line_in_the_log_without_values() {
+async fn access_log_has_one_line_per_request_without_values() {
     let mut program = Program::start(&["serve"], &SETTINGS);
     let line = program.line_with("listening").await;
     let api = format!("http://{}", member(&line, "listen").as_str().expect("an address"));
@@ -154,7 +154,7 @@ async fn every_request_has_one_line_in_the_log_without_values() {
 }
 
 #[tokio::test]
-async fn faults_of_the_configuration_end_it_with_code_2() {
+async fn config_and_usage_errors_exit_with_code_2() {
     let output = Program::command(&["serve"], &[("GATEWAY__SERVER__LISTEN", "here")]).output().await.expect("the program runs");
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -168,15 +168,15 @@ async fn faults_of_the_configuration_end_it_with_code_2() {
         let output = Program::command(arguments, &[]).output().await.expect("the program runs");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = occupied.local_addr().expect("an address").to_string();
     let output = Program::command(&["simulate", "--listen", &address], &[]).output().await.expect("the program runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&address));
 }
 
 #[tokio::test]
-async fn the_curl_lines_of_the_demo_work() {
+async fn demo_prints_working_curl_commands() {
     let mut program = Program::start(&["demo", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"], &[]);
     let mut lines = Vec::new();
     for _ in 0..3 {
@@ -204,7 +204,7 @@ async fn the_curl_lines_of_the_demo_work() {
 }
 
 #[tokio::test]
-async fn the_openapi_document_is_printed_in_both_forms() {
+async fn printed_openapi_matches_the_committed_files() {
     for (format, committed) in [("json", "openapi.json"), ("yaml", "openapi.yaml")] {
         let output = Program::command(&["openapi", "--format", format], &[]).output().await.expect("the program runs");
         assert!(output.status.success());

@@ -1,4 +1,4 @@
-//! The provider dialect: a login, a hash for all calls, and both credentials on messages.
+//! The provider dialect: login, session hash on every call, and `api_user` as well on messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,18 +15,18 @@ fn method(query: &str) -> &str {
     query.split('&').find_map(|pair| pair.strip_prefix("method=")).unwrap_or_default()
 }
 
-/// What a provider's order system answers.
+/// The provider dialect's answer to a method.
 fn answer(method: &str) -> Reply {
     match method {
         "api_login" | "customers" | "customer_info" => Reply::xml(&fixture(&format!("provider/{method}.xml"))),
         "add_message" | "set_status" => Reply::xml(&format!("<{method}><response/><status>success</status></{method}>")),
         _ => {
             let document = fixture(&format!("network/{method}.xml"));
-            let inside = document.split_once("?>").expect("a declaration").1.trim();
-            let inside =
-                inside.strip_prefix(&format!("<{method}>")).and_then(|inside| inside.strip_suffix(&format!("</{method}>")));
-            let inside = inside.expect("a payload").replace("<response>", "").replace("</response>", "");
-            Reply::xml(&format!("<{method}><response>{inside}</response><status>success</status></{method}>"))
+            let payload = document.split_once("?>").expect("a declaration").1.trim();
+            let payload =
+                payload.strip_prefix(&format!("<{method}>")).and_then(|payload| payload.strip_suffix(&format!("</{method}>")));
+            let payload = payload.expect("a payload").replace("<response>", "").replace("</response>", "");
+            Reply::xml(&format!("<{method}><response>{payload}</response><status>success</status></{method}>"))
         }
     }
 }
@@ -36,8 +36,8 @@ fn logins(upstream: &Upstream) -> usize {
 }
 
 #[tokio::test]
-async fn calls_share_one_login_and_are_known_by_its_hash() {
-    let upstream = Upstream::answering(|query| answer(method(query))).await;
+async fn calls_share_one_login_and_send_its_hash() {
+    let upstream = Upstream::responding_to(|query| answer(method(query))).await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
     let order = gateway.get("/orders/20417").await.ok();
     assert_eq!((&order["customer"]["city"], &order["status"]), (&json!("Åsele"), &json!("new")));
@@ -72,26 +72,26 @@ async fn calls_share_one_login_and_are_known_by_its_hash() {
 }
 
 #[tokio::test]
-async fn a_hundred_calls_at_once_make_one_login() {
-    let upstream = Upstream::answering(|query| answer(method(query))).await;
+async fn hundred_concurrent_calls_log_in_once() {
+    let upstream = Upstream::responding_to(|query| answer(method(query))).await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
     let answers = join_all((0..100).map(|_| gateway.get("/orders/20417"))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
     assert_eq!(logins(&upstream), 1);
 }
 
-/// An order system that forgets its logins when it is told to.
-async fn forgetful(forgets: &Arc<AtomicBool>) -> Upstream {
-    let (forgets, number) = (Arc::clone(forgets), AtomicUsize::new(0));
-    Upstream::answering(move |query| {
-        let hash = format!("hash={}&", number.load(Ordering::SeqCst));
+/// An upstream that rejects its last hash while `expired` is set; a login clears it.
+async fn with_expiring_hash(expired: &Arc<AtomicBool>) -> Upstream {
+    let (expired, login_count) = (Arc::clone(expired), AtomicUsize::new(0));
+    Upstream::responding_to(move |query| {
+        let hash = format!("hash={}&", login_count.load(Ordering::SeqCst));
         match method(query) {
             "api_login" => {
-                forgets.store(false, Ordering::SeqCst);
-                let hash = number.fetch_add(1, Ordering::SeqCst) + 1;
+                expired.store(false, Ordering::SeqCst);
+                let hash = login_count.fetch_add(1, Ordering::SeqCst) + 1;
                 Reply::xml(&fixture("provider/api_login.xml").replace(HASH, &hash.to_string()))
             }
-            known if query.contains(&hash) && !forgets.load(Ordering::SeqCst) => answer(known),
+            known if query.contains(&hash) && !expired.load(Ordering::SeqCst) => answer(known),
             other => {
                 let refused = format!("<{other}><status>failed</status><response><code>403</code></response></{other}>");
                 Reply::status(403, &refused)
@@ -102,15 +102,15 @@ async fn forgetful(forgets: &Arc<AtomicBool>) -> Upstream {
 }
 
 #[tokio::test]
-async fn a_call_whose_hash_is_refused_is_sent_once_more_with_a_new_one() {
-    let forgets = Arc::new(AtomicBool::new(false));
-    let upstream = forgetful(&forgets).await;
+async fn rejected_hash_is_renewed_and_the_call_repeated_once() {
+    let expired = Arc::new(AtomicBool::new(false));
+    let upstream = with_expiring_hash(&expired).await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
     gateway.get("/orders/20417").await.ok();
     for round in 2..5 {
-        // A login stands for a second, whatever is refused.
+        // A hash is renewed at most once a second.
         tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
-        forgets.store(true, Ordering::SeqCst);
+        expired.store(true, Ordering::SeqCst);
         match round {
             2 => gateway.post_message(20417, r#"{"type":"log","text":"a"}"#).await.ok(),
             3 => gateway.get("/orders?since=2016-03-14").await.ok(),
@@ -118,13 +118,13 @@ async fn a_call_whose_hash_is_refused_is_sent_once_more_with_a_new_one() {
         };
         assert_eq!(logins(&upstream), round);
     }
-    // Refused, logged in, accepted: three calls each after the first two.
+    // After the first login and call, each round is rejected, logs in, and is repeated.
     assert_eq!(upstream.queries().len(), 2 + 3 * 3);
 }
 
 #[tokio::test]
-async fn one_order_that_is_refused_again_and_again_makes_no_storm() {
-    let upstream = Upstream::answering(|query| match method(query) {
+async fn one_forbidden_order_causes_no_login_storm() {
+    let upstream = Upstream::responding_to(|query| match method(query) {
         "order_info" if query.contains("id=1") => Reply::status(403, ""),
         other => answer(other),
     })
@@ -138,8 +138,8 @@ async fn one_order_that_is_refused_again_and_again_makes_no_storm() {
 }
 
 #[tokio::test]
-async fn callers_share_a_login_that_hangs() {
-    let upstream = Upstream::saying(Reply::bytes(b"").then_hang()).await;
+async fn callers_share_a_hanging_login() {
+    let upstream = Upstream::responding_with(Reply::raw(b"").then_hang()).await;
     let settings = [&SETTINGS[..], &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]].concat();
     let gateway = Gateway::with(&upstream, &settings).await;
     for answer in join_all((0..50).map(|_| gateway.get("/orders/20417"))).await {
@@ -149,10 +149,10 @@ async fn callers_share_a_login_that_hangs() {
 }
 
 #[tokio::test]
-async fn a_login_that_does_not_come_through_once_delays_nobody() {
-    for fault in [Reply::bytes(b"").then_reset(), Reply::status(503, "")] {
+async fn transient_login_failure_is_retried() {
+    for fault in [Reply::raw(b"").then_reset(), Reply::status(503, "")] {
         let is_first = AtomicBool::new(true);
-        let upstream = Upstream::answering(move |query| match method(query) {
+        let upstream = Upstream::responding_to(move |query| match method(query) {
             "api_login" if is_first.swap(false, Ordering::SeqCst) => fault.clone(),
             method => answer(method),
         })
@@ -164,8 +164,8 @@ async fn a_login_that_does_not_come_through_once_delays_nobody() {
 }
 
 #[tokio::test]
-async fn logins_that_do_not_come_through_open_the_breaker_like_other_reads() {
-    let upstream = Upstream::saying(Reply::status(503, "")).await;
+async fn failed_logins_open_the_circuit_breaker() {
+    let upstream = Upstream::responding_with(Reply::status(503, "")).await;
     let settings = [&SETTINGS[..], &[("UPSTREAMS__DEFAULT__BREAKER__MIN_CALLS", "1")]].concat();
     let gateway = Gateway::with(&upstream, &settings).await;
     let problem = gateway.patch_status(20417, r#"{"status":"received"}"#).await.problem(503, "upstream-unavailable");
@@ -174,8 +174,8 @@ async fn logins_that_do_not_come_through_open_the_breaker_like_other_reads() {
 }
 
 #[tokio::test]
-async fn a_credential_that_is_refused_for_good_makes_no_storm() {
-    let upstream = Upstream::answering(|query| match method(query) {
+async fn rejected_credential_causes_no_login_storm() {
+    let upstream = Upstream::responding_to(|query| match method(query) {
         "api_login" => answer("api_login"),
         other => Reply::xml(&format!(
             "<{other}><status>failed</status><response><message>Access denied</message></response></{other}>"
@@ -192,7 +192,7 @@ async fn a_credential_that_is_refused_for_good_makes_no_storm() {
 }
 
 #[tokio::test]
-async fn a_login_that_fails_is_told_and_nothing_else_is_sent() {
+async fn failed_login_is_reported_and_nothing_else_is_sent() {
     let failed = |inside: &str| format!("<api_login>{inside}<status>failed</status></api_login>");
     for (reply, status, code) in [
         (
@@ -205,11 +205,11 @@ async fn a_login_that_fails_is_told_and_nothing_else_is_sent() {
         (Reply::xml("<api_login><response/><status>success</status></api_login>"), 502, "upstream-answer-invalid"),
         (Reply::xml("<api_login><response><hash_key>a b</hash_key></response></api_login>"), 502, "upstream-answer-invalid"),
         (Reply::status(503, ""), 503, "upstream-unavailable"),
-        (Reply::bytes(b"").then_hang(), 504, "upstream-timeout"),
+        (Reply::raw(b"").then_hang(), 504, "upstream-timeout"),
     ] {
-        // A login is a read, and is sent again like one.
+        // Logins are retried like reads.
         let sent = if status == 503 { 3 } else { 1 };
-        let upstream = Upstream::saying(reply).await;
+        let upstream = Upstream::responding_with(reply).await;
         let settings = [&SETTINGS[..], &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]].concat();
         let gateway = Gateway::with(&upstream, &settings).await;
         let problem = gateway.post_message(20417, r#"{"type":"log","text":"a"}"#).await.problem(status, code);

@@ -1,17 +1,18 @@
-//! Rolling restarts: a new program takes over, the old one is told to stop, and nobody notices.
+//! Rolling restarts under load: clients notice neither the drain of the old process nor the switch to the new one.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::support::{FIRST_ORDER, Fault, Program, System};
+use crate::support::{FIRST_ORDER, FakeLegacy, Fault, Program};
 
 const ROUNDS: usize = 20;
 const CLIENTS: usize = 8;
-/// For how long a program that was told to stop still takes requests.
+/// How long a process accepts requests after SIGTERM.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
 async fn start(url: &str) -> (Program, String) {
@@ -30,29 +31,29 @@ async fn start(url: &str) -> (Program, String) {
     let settings = if dialect == "provider" { [&settings[..], &[key]].concat() } else { settings.to_vec() };
     let mut program = Program::start(&["serve"], &settings);
     let line: serde_json::Value = serde_json::from_str(&program.line_with("listening").await).expect("a JSON line");
-    program.let_talk();
+    program.discard_output();
     let address = line["listen"].as_str().expect("an address").to_owned();
     (program, format!("http://{address}"))
 }
 
-/// What clients met.
+/// The results of all clients.
 #[derive(Default)]
-struct Met {
+struct Results {
     requests: AtomicUsize,
+    /// Texts of the messages that were confirmed.
     written: Mutex<Vec<String>>,
-    faults: Mutex<Vec<String>>,
+    errors: Mutex<Vec<String>>,
 }
 
-/// Reads and writes, one after the other, at the place that is the right one at the moment. Every other client makes a
-/// connection for each request.
-async fn work(client: usize, place: &Mutex<String>, is_over: &AtomicBool, met: &Met) {
-    let kept = if client.is_multiple_of(2) { usize::MAX } else { 0 };
-    let http = crate::support::http_client().pool_max_idle_per_host(kept).build().expect("a client");
+/// Sends reads and writes, one after the other, to the current address. Every other client opens a connection per request.
+async fn run_client(client: usize, address: &Mutex<String>, is_over: &AtomicBool, results: &Results) {
+    let max_idle = if client.is_multiple_of(2) { usize::MAX } else { 0 };
+    let http = crate::support::http_client().pool_max_idle_per_host(max_idle).build().expect("a client");
     for number in 0.. {
         if is_over.load(Ordering::SeqCst) {
             return;
         }
-        let url = place.lock().expect("no test panics inside").clone();
+        let url = address.lock().clone();
         let order = FIRST_ORDER + client as u64;
         let text = format!("klient-{client}-nummer-{number}-");
         let (request, expected) = if number % 3 == 0 {
@@ -62,62 +63,62 @@ async fn work(client: usize, place: &Mutex<String>, is_over: &AtomicBool, met: &
         } else {
             (http.get(format!("{url}/orders/{order}")), 200)
         };
-        met.requests.fetch_add(1, Ordering::SeqCst);
+        results.requests.fetch_add(1, Ordering::SeqCst);
         match request.send().await {
             Ok(answer) if answer.status().as_u16() == expected => {
                 if let Err(error) = answer.bytes().await {
-                    met.faults.lock().expect("no test panics inside").push(format!("{error:?}"));
+                    results.errors.lock().push(format!("{error:?}"));
                 }
                 if expected == 201 {
-                    met.written.lock().expect("no test panics inside").push(text);
+                    results.written.lock().push(text);
                 }
             }
-            Ok(answer) => met.faults.lock().expect("no test panics inside").push(answer.status().to_string()),
-            Err(error) => met.faults.lock().expect("no test panics inside").push(format!("{error:?}")),
+            Ok(answer) => results.errors.lock().push(answer.status().to_string()),
+            Err(error) => results.errors.lock().push(format!("{error:?}")),
         }
     }
 }
 
-/// The figure in the README.
+/// A figure of the reliability table.
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_restarts_under_load_lose_nothing() {
-    let system = System::with_faults(|_| Fault::None).await;
-    let (mut program, url) = start(&system.url()).await;
-    let place = Arc::new(Mutex::new(url));
-    let (is_over, met) = (Arc::new(AtomicBool::new(false)), Arc::new(Met::default()));
+async fn twenty_restarts_under_load_lose_no_request() {
+    let legacy = FakeLegacy::with_faults(|_| Fault::None).await;
+    let (mut program, url) = start(&legacy.url()).await;
+    let address = Arc::new(Mutex::new(url));
+    let (is_over, results) = (Arc::new(AtomicBool::new(false)), Arc::new(Results::default()));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
-            let (place, is_over, met) = (Arc::clone(&place), Arc::clone(&is_over), Arc::clone(&met));
-            tokio::spawn(async move { work(client, &place, &is_over, &met).await })
+            let (address, is_over, results) = (Arc::clone(&address), Arc::clone(&is_over), Arc::clone(&results));
+            tokio::spawn(async move { run_client(client, &address, &is_over, &results).await })
         })
         .collect();
     for _ in 0..ROUNDS {
-        let (next, url) = start(&system.url()).await;
+        let (next, url) = start(&legacy.url()).await;
         program.terminate().await;
-        // Clients are told of a new place some time after the old one: what comes in between is served there, over connections
-        // that were kept and over new ones.
+        // Clients learn the new address some time after SIGTERM, as in Kubernetes. Until then the old process must serve them,
+        // on kept and on new connections.
         tokio::time::sleep(DRAIN_DELAY / 2).await;
-        *place.lock().expect("no test panics inside") = url;
+        *address.lock() = url;
         assert_eq!(program.exit_code().await, Some(0));
         program = next;
     }
     is_over.store(true, Ordering::SeqCst);
     join_all(clients).await;
-    let faults = met.faults.lock().expect("no test panics inside").clone();
-    let written = met.written.lock().expect("no test panics inside").clone();
+    let errors = results.errors.lock().clone();
+    let written = results.written.lock().clone();
     let mut not_once = 0;
     for client in 0..CLIENTS {
-        let rows = system.texts_with(FIRST_ORDER + client as u64, &format!("klient-{client}-nummer-")).await;
-        let mine = written.iter().filter(|text| text.starts_with(&format!("klient-{client}-")));
-        not_once += mine.filter(|text| rows.iter().filter(|row| row == text).count() != 1).count();
+        let logged = legacy.log_texts_containing(FIRST_ORDER + client as u64, &format!("klient-{client}-nummer-")).await;
+        let confirmed = written.iter().filter(|text| text.starts_with(&format!("klient-{client}-")));
+        not_once += confirmed.filter(|text| logged.iter().filter(|known| known == text).count() != 1).count();
     }
-    let requests = met.requests.load(Ordering::SeqCst);
+    let requests = results.requests.load(Ordering::SeqCst);
     println!(
-        "{ROUNDS} restarts under {requests} requests: {} faults, {} messages written, {not_once} of them not exactly once",
-        faults.len(),
+        "{ROUNDS} restarts under {requests} requests: {} errors, {} messages written, {not_once} of them not exactly once",
+        errors.len(),
         written.len()
     );
-    assert!(faults.is_empty(), "{faults:?}");
+    assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(not_once, 0);
     assert!(requests > 1_000 && written.len() > 300, "too little load to prove anything: {requests}");
 }

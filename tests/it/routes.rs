@@ -1,10 +1,10 @@
-//! Every route over the fixtures: what is asked of the order system, and what the client gets.
+//! Every route over the fixtures: the upstream query, and the response.
 
 use serde_json::{Value, json};
 
 use crate::support::{Gateway, Reply, Upstream};
 
-/// The example of a successful answer in the OpenAPI document.
+/// The example of the 200 response to `GET path` in the OpenAPI document.
 fn example(path: &str) -> Value {
     let document = tjansteguiden_gateway::rest::openapi::document("/");
     let document: Value = serde_json::to_value(document).expect("a document");
@@ -12,9 +12,9 @@ fn example(path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_examples_in_the_openapi_document_are_what_the_fixtures_become() {
+async fn openapi_examples_match_the_fixtures() {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     assert_eq!(gateway.get("/orders/20417").await.ok(), example("/orders/{id}"));
     assert_eq!(gateway.get("/orders?since=2016-03-14").await.ok(), example("/orders"));
     assert_eq!(gateway.get("/customers/18020").await.ok(), example("/customers/{id}"));
@@ -31,9 +31,9 @@ async fn the_examples_in_the_openapi_document_are_what_the_fixtures_become() {
 }
 
 #[tokio::test]
-async fn parts_of_an_order_have_routes_of_their_own() {
+async fn status_and_messages_have_their_own_routes() {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     assert_eq!(gateway.get("/orders/20417/status").await.ok(), json!({"status": "new"}));
     let log = gateway.get("/orders/20417/messages").await.ok();
     assert_eq!(log, json!({"items": example("/orders/{id}")["messages"]}));
@@ -41,9 +41,9 @@ async fn parts_of_an_order_have_routes_of_their_own() {
 }
 
 #[tokio::test]
-async fn writes_are_sent_once_with_their_values_exactly_as_given() {
+async fn writes_are_sent_once_with_exact_values() {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     assert_eq!(gateway.patch_status(20417, r#"{"status":"delivered"}"#).await.ok(), json!({"status": "delivered"}));
     let hostile = "a&status=cancelled&id=1#x?y=z\n%26;+\u{1f600} Å";
     let answer = gateway.post_message(20417, &json!({"type": "log", "text": hostile}).to_string()).await;
@@ -58,9 +58,9 @@ async fn writes_are_sent_once_with_their_values_exactly_as_given() {
 }
 
 #[tokio::test]
-async fn nothing_of_the_clients_request_but_its_values_reaches_the_order_system() {
+async fn client_headers_are_not_forwarded_upstream() {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     let request =
         gateway.request(reqwest::Method::GET, "/orders/20417").header("authorization", "Bearer secret").header("cookie", "a=b");
     gateway.send(request.header("x-request-id", "mine")).await.ok();
@@ -71,22 +71,23 @@ async fn nothing_of_the_clients_request_but_its_values_reaches_the_order_system(
 }
 
 #[tokio::test]
-async fn a_status_that_the_order_does_not_have_is_absent() {
-    let upstream = Upstream::saying(Reply::xml("<order_info><orderinfo><type>order</type></orderinfo></order_info>")).await;
-    let gateway = Gateway::before(&upstream).await;
+async fn missing_status_is_omitted() {
+    let upstream =
+        Upstream::responding_with(Reply::xml("<order_info><orderinfo><type>order</type></orderinfo></order_info>")).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     assert_eq!(gateway.get("/orders/1/status").await.ok(), json!({}));
     let order = json!({"id": 1, "type": "order", "deliverAsap": false, "messages": [], "details": []});
     assert_eq!(gateway.get("/orders/1").await.ok(), order);
 }
 
 #[tokio::test]
-async fn words_that_nobody_knows_are_passed_on() {
-    let upstream = Upstream::saying(Reply::xml(
+async fn unknown_enum_values_are_passed_through() {
+    let upstream = Upstream::responding_with(Reply::xml(
         "<order_info><orderinfo><type>upgrade</type><status>paused</status></orderinfo>\
          <logs><log><type>note</type><message>x</message></log></logs></order_info>",
     ))
     .await;
-    let gateway = Gateway::before(&upstream).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
     let order = gateway.get("/orders/1").await.ok();
     assert_eq!(
         (&order["type"], &order["status"], &order["messages"][0]["type"]),
@@ -95,11 +96,12 @@ async fn words_that_nobody_knows_are_passed_on() {
 }
 
 #[tokio::test]
-async fn a_latin_order_system_is_asked_and_understood_in_latin() {
-    let document = b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><order_info><orderinfo><citynet>\xd6vre \xc5sele</citynet></orderinfo></order_info>";
-    let upstream = Upstream::answering(|query| {
+async fn latin_1_upstream_is_supported() {
+    let document = b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><order_info><orderinfo>\
+                     <citynet>\xd6vre \xc5sele</citynet></orderinfo></order_info>";
+    let upstream = Upstream::responding_to(|query| {
         if query.contains("order_info") {
-            Reply::typed(200, "text/xml", document)
+            Reply::new(200, "text/xml", document)
         } else {
             Reply::xml("<add_message><status>success</status></add_message>")
         }
@@ -116,10 +118,10 @@ async fn a_latin_order_system_is_asked_and_understood_in_latin() {
 }
 
 #[tokio::test]
-async fn documentation_is_served_at_the_root_and_below_a_base_path() {
+async fn documentation_is_served_with_and_without_base_path() {
     let upstream = Upstream::with_fixtures().await;
     for (base, gateway) in [
-        ("", Gateway::before(&upstream).await),
+        ("", Gateway::in_front_of(&upstream).await),
         ("/api/tg", Gateway::with(&upstream, &[("SERVER__BASE_PATH", "/api/tg")]).await),
     ] {
         let root = gateway.get(&format!("{base}/")).await;

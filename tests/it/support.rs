@@ -1,52 +1,53 @@
-//! What tests are made of: a gateway, an order system, programs, and answers whose form is checked whatever they say.
+//! Test support: a gateway, stand-ins for the legacy system, processes, certificates, and responses with checked invariants.
 
 mod answer;
+mod api_clients;
 mod authority;
-mod endpoint;
 mod fake_legacy;
 mod fake_orders;
 mod files;
 mod gateway;
 mod https;
 pub(crate) mod issuer;
-mod keys;
 pub(crate) mod log;
 mod program;
 mod proxy;
+mod tls_endpoint;
 mod upstream;
 
 use std::time::Duration;
+
 use tjansteguiden_gateway::config::Config;
 
 pub(crate) use answer::Answer;
+pub(crate) use api_clients::{ALL_SCOPES, ApiClient, api_key_hash, borrowed};
 pub(crate) use authority::{Authority, Identity};
-pub(crate) use endpoint::Endpoint;
-pub(crate) use fake_legacy::{FIRST_ORDER, Fault, System, is_write};
-pub(crate) use fake_orders::Book;
+pub(crate) use fake_legacy::{FIRST_ORDER, FakeLegacy, Fault, is_write};
+pub(crate) use fake_orders::FakeOrders;
 pub(crate) use files::Files;
 pub(crate) use gateway::Gateway;
-pub(crate) use https::{Https, encrypt};
-pub(crate) use keys::{ALL_SCOPES, Client, borrowed, hash};
+pub(crate) use https::{Https, connect_tls};
 pub(crate) use program::Program;
-pub(crate) use proxy::{Manner, Proxy};
+pub(crate) use proxy::{Proxy, ProxyBehavior};
+pub(crate) use tls_endpoint::TlsEndpoint;
 pub(crate) use upstream::{Reply, Upstream};
 
-/// How long something may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for anything, on a busy machine too.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Waits until it is so.
-pub(crate) async fn soon(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+/// Polls `condition` until it holds, and fails the test after [`TEST_TIMEOUT`].
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let wait = async {
-        while !is_so().await {
+        while !condition().await {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "never came true: {what}");
+    assert!(tokio::time::timeout(TEST_TIMEOUT, wait).await.is_ok(), "timed out waiting until {what}");
 }
 
-/// What comes in time. A test that would hang fails.
-pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, what).await.expect("it should have come long ago")
+/// Awaits `future`, and fails the test after [`TEST_TIMEOUT`] instead of hanging.
+pub(crate) async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(TEST_TIMEOUT, future).await.expect("completed within the timeout")
 }
 
 /// A client of the gateway, which uses no proxy. Its TLS configuration trusts nothing: the tests speak TLS through rustls, but
@@ -58,14 +59,13 @@ pub(crate) fn http_client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls)
 }
 
-/// Whether the tests run over the provider dialect: `TEST_DIALECT=provider`. What they ask of the order system is told in the
-/// words of the network dialect all the same.
-#[expect(clippy::disallowed_methods, reason = "this is about the tests, not about what they test")]
+/// Whether the tests run over the provider dialect (`TEST_DIALECT=provider`). Expected queries are written in the network
+/// dialect in both cases; see [`Upstream::queries`].
 pub(crate) fn is_provider() -> bool {
     std::env::var("TEST_DIALECT").is_ok_and(|dialect| dialect == "provider")
 }
 
-/// A number that looks random and is the same in every run.
+/// A pseudo-random number (`SplitMix64`) that is the same in every run.
 pub(crate) fn random(seed: u64) -> u64 {
     let mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -73,16 +73,17 @@ pub(crate) fn random(seed: u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-/// What is wrong with these settings, beside those that an order system needs.
-pub(crate) fn faults(settings: &[(&str, String)]) -> Vec<String> {
-    let needed = [("UPSTREAMS__DEFAULT__URL", "https://portal.example/orders"), ("UPSTREAMS__DEFAULT__API_USER", "1234")];
-    let needed = needed.map(|(name, value)| (name, value.to_owned()));
-    let variables = needed.iter().chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), value.clone()));
-    let faults = Config::load(None, variables).err().map(|faults| faults.to_string()).unwrap_or_default();
-    faults.lines().skip(1).map(|line| line.trim().to_owned()).collect()
+/// The configuration errors of `settings`, added to the minimum that an upstream needs.
+pub(crate) fn config_errors(settings: &[(&str, String)]) -> Vec<String> {
+    let required = [("UPSTREAMS__DEFAULT__URL", "https://portal.example/orders"), ("UPSTREAMS__DEFAULT__API_USER", "1234")];
+    let required = required.map(|(name, value)| (name, value.to_owned()));
+    let variables = required.iter().chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), value.clone()));
+    let errors = Config::load(None, variables).err().map(|errors| errors.to_string()).unwrap_or_default();
+    // The first line is a heading.
+    errors.lines().skip(1).map(|line| line.trim().to_owned()).collect()
 }
 
-/// A file of `tests/fixtures`.
+/// The text of a file below `tests/fixtures`.
 pub(crate) fn fixture(name: &str) -> String {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))

@@ -1,42 +1,42 @@
-//! Certificates that change while the gateway runs.
+//! Reload of certificates, keys and CA files while the gateway runs.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 
-use crate::support::{Authority, Endpoint, Files, Gateway, Https, Identity, Program, Upstream};
+use crate::support::{Authority, Files, Gateway, Https, Identity, Program, TlsEndpoint, Upstream};
 
 const ORDER: &str = "/orders/20417";
-const SWAPS: usize = 20;
+const RELOADS: usize = 20;
 const USABLE: &str = r#"config_file_usable{key="server.tls.cert_file"}"#;
 
-/// What clients met.
+/// The load of a test, and its results.
 #[derive(Default)]
-struct Met {
+struct Load {
     requests: AtomicUsize,
-    faults: AtomicUsize,
+    failures: AtomicUsize,
     is_over: AtomicBool,
 }
 
-impl Met {
-    /// Asks over and over, on one connection or on a new one each time.
-    async fn ask(&self, gateway: &Gateway, authority: &Authority, is_kept: bool) {
+impl Load {
+    /// Sends requests until `is_over`, on one connection or on a new one each time.
+    async fn run_client(&self, gateway: &Gateway, authority: &Authority, is_kept: bool) {
         let mut kept = None;
         while !self.is_over.load(Ordering::SeqCst) {
             if !is_kept || kept.is_none() {
-                kept = Https::connect(gateway.address, authority.client(None)).await.ok();
+                kept = Https::connect(gateway.address, authority.client_config(None)).await.ok();
             }
-            let is_good = match &mut kept {
+            let is_success = match &mut kept {
                 Some(client) => matches!(client.get(ORDER).await, Ok(200)),
                 None => false,
             };
             self.requests.fetch_add(1, Ordering::SeqCst);
-            self.faults.fetch_add(usize::from(!is_good), Ordering::SeqCst);
+            self.failures.fetch_add(usize::from(!is_success), Ordering::SeqCst);
         }
     }
 
-    /// Waits until so many more requests have been answered.
-    async fn more(&self, count: usize) {
+    /// Waits until `count` more requests are finished.
+    async fn wait_for_requests(&self, count: usize) {
         let until = self.requests.load(Ordering::SeqCst) + count;
         while self.requests.load(Ordering::SeqCst) < until {
             tokio::task::yield_now().await;
@@ -44,52 +44,53 @@ impl Met {
     }
 }
 
-async fn shown(gateway: &Gateway, authority: &Authority) -> rustls::pki_types::CertificateDer<'static> {
-    Https::connect(gateway.address, authority.client(None)).await.expect("a connection").certificate
+/// The certificate that the gateway presents on a new connection.
+async fn presented_certificate(gateway: &Gateway, authority: &Authority) -> rustls::pki_types::CertificateDer<'static> {
+    Https::connect(gateway.address, authority.client_config(None)).await.expect("a connection").certificate
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_swapped_under_load_without_a_loss() {
+async fn certificate_reload_under_load_loses_no_request() {
     let (authority, files) = (Authority::new(), Files::new());
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::configured(&upstream.url(), &files.server(&authority.identity())).await;
-    let met = Met::default();
-    let swaps = async {
-        for _ in 0..SWAPS {
-            met.more(20).await;
+    let load = Load::default();
+    let reloads = async {
+        for _ in 0..RELOADS {
+            load.wait_for_requests(20).await;
             let next = authority.identity();
-            // Half of the way there is a certificate without its key.
+            // An operator may write the two files in separate steps.
             files.write("server.pem", &next.certificate);
-            gateway.look_at_files();
-            met.more(20).await;
+            gateway.reload_files();
+            load.wait_for_requests(20).await;
             files.write("server.key", &next.key);
-            gateway.look_at_files();
-            assert_eq!(shown(&gateway, &authority).await, next.der());
+            gateway.reload_files();
+            assert_eq!(presented_certificate(&gateway, &authority).await, next.der());
         }
-        met.is_over.store(true, Ordering::SeqCst);
+        load.is_over.store(true, Ordering::SeqCst);
     };
-    let clients = join_all((0..8).map(|index| met.ask(&gateway, &authority, index % 2 == 0)));
-    tokio::join!(swaps, clients);
-    let (requests, faults) = (met.requests.load(Ordering::SeqCst), met.faults.load(Ordering::SeqCst));
-    println!("{SWAPS} certificates swapped under {requests} requests: {faults} faults");
-    assert_eq!(faults, 0);
+    let clients = join_all((0..8).map(|index| load.run_client(&gateway, &authority, index % 2 == 0)));
+    tokio::join!(reloads, clients);
+    let (requests, failures) = (load.requests.load(Ordering::SeqCst), load.failures.load(Ordering::SeqCst));
+    println!("{RELOADS} certificates reloaded under {requests} requests: {failures} failures");
+    assert_eq!(failures, 0);
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_change_nothing_until_they_are_mended() {
+async fn unusable_files_keep_the_old_certificate() {
     let (authority, files) = (Authority::new(), Files::new());
     let (first, second) = (authority.identity(), authority.identity());
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::configured(&upstream.url(), &files.server(&first)).await;
     let check = async |is_usable: u64, identity: &Identity| {
-        gateway.look_at_files();
+        gateway.reload_files();
         assert_eq!(gateway.metric(USABLE).await, is_usable);
-        assert_eq!(shown(&gateway, &authority).await, identity.der());
+        assert_eq!(presented_certificate(&gateway, &authority).await, identity.der());
     };
     check(1, &first).await;
-    let cut = &second.certificate[..second.certificate.len() / 2];
+    let truncated = &second.certificate[..second.certificate.len() / 2];
     for (certificate, key) in [
-        (cut, &*second.key),
+        (truncated, &*second.key),
         ("", &*second.key),
         (&*second.certificate, ""),
         (&*second.certificate, &second.key[..second.key.len() / 2]),
@@ -105,7 +106,7 @@ async fn files_that_cannot_be_used_change_nothing_until_they_are_mended() {
     check(0, &first).await;
     files.write("server.key", &second.key);
     check(1, &second).await;
-    // Back to what is in use is no change, and nothing is wrong with it.
+    // Restoring the content in use makes the file usable again without a reload.
     files.write("server.pem", "");
     check(0, &second).await;
     files.write("server.pem", &second.certificate);
@@ -113,39 +114,39 @@ async fn files_that_cannot_be_used_change_nothing_until_they_are_mended() {
 }
 
 #[tokio::test]
-async fn clients_of_another_authority_are_served_once_it_is_named() {
-    let (authority, clients, files) = (Authority::new(), Authority::new(), Files::new());
+async fn client_ca_is_reloaded() {
+    let (authority, client_ca, files) = (Authority::new(), Authority::new(), Files::new());
     let upstream = Upstream::with_fixtures().await;
     let mut settings = files.server(&authority.identity()).to_vec();
     settings.push(("SERVER__TLS__CLIENT_CA_FILE", files.write("clients.pem", &Authority::new().pem())));
     let gateway = Gateway::configured(&upstream.url(), &settings).await;
-    let client = authority.client(Some(&clients.identity()));
+    let client = authority.client_config(Some(&client_ca.identity()));
     let get = async || Https::connect(gateway.address, client.clone()).await.ok()?.get(ORDER).await.ok();
     assert_eq!(get().await, None);
-    files.write("clients.pem", &clients.pem());
-    gateway.look_at_files();
+    files.write("clients.pem", &client_ca.pem());
+    gateway.reload_files();
     assert_eq!(get().await, Some(200));
 }
 
 #[tokio::test]
-async fn an_order_system_may_change_its_authority() {
+async fn upstream_ca_is_reloaded() {
     let (old, new, files) = (Authority::new(), Authority::new(), Files::new());
     let upstream = Upstream::with_fixtures().await;
-    let endpoint = Endpoint::before(&upstream, old.identity().server()).await;
+    let endpoint = TlsEndpoint::in_front_of(&upstream, old.identity().server_config()).await;
     let gateway = Gateway::configured(&endpoint.url(), &[files.authority(&old)]).await;
     gateway.get(ORDER).await.ok();
-    endpoint.show(new.identity().server());
+    endpoint.set_config(new.identity().server_config());
     gateway.get(ORDER).await.problem(502, "upstream-unreachable");
     files.write("ca.pem", "");
-    gateway.look_at_files();
+    gateway.reload_files();
     assert_eq!(gateway.metric(r#"config_file_usable{key="upstreams.default.ca_file"}"#).await, 0);
     files.write("ca.pem", &new.pem());
-    gateway.look_at_files();
+    gateway.reload_files();
     gateway.get(ORDER).await.ok();
 }
 
 #[tokio::test]
-async fn the_program_looks_by_itself() {
+async fn serve_polls_its_files() {
     let (authority, files) = (Authority::new(), Files::new());
     let [certificate, key] = files.server(&authority.identity());
     let settings = [
@@ -165,6 +166,6 @@ async fn the_program_looks_by_itself() {
     assert!(line.contains("server.tls.key_file names a file without a private key"), "{line}");
     files.server(&next);
     program.line_with("a file was reloaded").await;
-    let client = Https::connect(address, authority.client(None)).await.expect("a connection");
+    let client = Https::connect(address, authority.client_config(None)).await.expect("a connection");
     assert_eq!(client.certificate, next.der());
 }

@@ -1,9 +1,9 @@
-//! An answer of the gateway. Whatever it says, its form is checked here.
+//! A response of the gateway. Its invariants (headers, problem format, no `null`, no PII) are checked whenever one is read.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// An answer that was read to its end.
+/// A response with its complete body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -11,7 +11,7 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// Headers that an answer may have: nothing of the order system's gets through by accident.
+/// Headers that a response may have: upstream headers must never pass through.
 const KNOWN_HEADERS: [&str; 25] = [
     "accept-patch",
     "access-control-allow-headers",
@@ -43,9 +43,9 @@ const KNOWN_HEADERS: [&str; 25] = [
 impl Answer {
     pub(crate) async fn read(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.text().await.expect("the body is whole");
+        let body = response.text().await.expect("a complete body");
         let answer = Self { status, headers, body };
-        answer.check();
+        answer.check_invariants();
         answer
     }
 
@@ -57,7 +57,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.body))
     }
 
-    /// The problem with this status and code.
+    /// Asserts that this is a problem with `status` and `code`, and returns its body.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
@@ -66,14 +66,14 @@ impl Answer {
         problem
     }
 
-    /// The successful answer's JSON.
+    /// Asserts success, and returns the JSON body.
     #[track_caller]
     pub(crate) fn ok(&self) -> Value {
         assert!(matches!(self.status, 200 | 201), "{} {}", self.status, self.body);
         self.json()
     }
 
-    fn check(&self) {
+    fn check_invariants(&self) {
         for name in self.headers.keys() {
             assert!(KNOWN_HEADERS.contains(&name.as_str()), "unexpected header {name}");
         }
@@ -81,7 +81,7 @@ impl Answer {
         assert!(!self.header("cache-control").is_empty());
         assert!(self.header("content-security-policy").contains("frame-ancestors 'none'"));
         assert_eq!(self.header("x-content-type-options"), "nosniff");
-        // The answer to HEAD has no body.
+        // The response to HEAD has the headers of a body and no body.
         if self.status >= 400 && !(self.body.is_empty() && self.header("content-length") != "0") {
             self.check_problem();
         }
@@ -92,7 +92,7 @@ impl Answer {
 
     fn check_problem(&self) {
         assert_eq!(self.header("content-type"), "application/problem+json");
-        assert_eq!(super::log::canary(&self.body), None, "in {}", self.body);
+        assert_eq!(super::log::find_canary(&self.body), None, "in {}", self.body);
         let problem = self.json();
         let text = |member: &str| problem[member].as_str().unwrap_or_else(|| panic!("{member} of {problem}"));
         assert_eq!(problem["status"], self.status);

@@ -1,4 +1,4 @@
-//! Certificates that are made for a test, and what others than the gateway make of them.
+//! Certificate authorities and certificates made for a test, and the rustls configurations of the gateway's peers.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
-/// Somebody who issues certificates.
+/// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// A certificate and its key, in PEM.
+/// A certificate and its private key, in PEM.
 #[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) certificate: String,
@@ -24,7 +24,7 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Each has a name of its own, so that they are told apart before signatures are looked at.
+        // Verifiers select an issuer by name before they check signatures, so each authority needs a unique name.
         params.distinguished_name.push(DnType::CommonName, format!("{:x?}", &key.public_key_raw()[1..9]));
         Self(CertifiedIssuer::self_signed(params, key).expect("an authority"))
     }
@@ -33,13 +33,13 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A certificate for this machine.
+    /// A certificate for 127.0.0.1 that has not expired.
     pub(crate) fn identity(&self) -> Identity {
-        self.issue("127.0.0.1", 4096)
+        self.certificate_for("127.0.0.1", 4096)
     }
 
-    /// A certificate for somebody, to the end of that year.
-    pub(crate) fn issue(&self, name: &str, last_year: i32) -> Identity {
+    /// A certificate for `name` that is valid to the end of `last_year`.
+    pub(crate) fn certificate_for(&self, name: &str, last_year: i32) -> Identity {
         let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(last_year, 12, 31);
@@ -48,18 +48,18 @@ impl Authority {
         Identity { certificate, key: key.serialize_pem() }
     }
 
-    /// A client that trusts this authority, and shows this when it is asked to.
-    pub(crate) fn client(&self, shows: Option<&Identity>) -> ClientConfig {
+    /// A client that trusts this authority and presents `identity`, if any.
+    pub(crate) fn client_config(&self, identity: Option<&Identity>) -> ClientConfig {
         let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(rustls::ALL_VERSIONS);
         let builder = builder.expect("versions").with_root_certificates(self.store());
-        match shows {
-            Some(identity) => builder.with_client_auth_cert(identity.chain(), identity.private()).expect("a pair"),
+        match identity {
+            Some(identity) => builder.with_client_auth_cert(identity.chain(), identity.private_key()).expect("a matching pair"),
             None => builder.with_no_client_auth(),
         }
     }
 
-    /// A client that trusts this authority and speaks these versions.
-    pub(crate) fn client_of(&self, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    /// A client that trusts this authority and offers `versions` only.
+    pub(crate) fn client_config_with(&self, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
         let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(versions).expect("versions");
         builder.with_root_certificates(self.store()).with_no_client_auth()
     }
@@ -72,29 +72,29 @@ impl Authority {
 }
 
 impl Identity {
-    /// A server that shows this to everybody.
-    pub(crate) fn server(&self) -> ServerConfig {
-        self.server_of(rustls::ALL_VERSIONS, None)
+    /// A server with this certificate that requests none from clients.
+    pub(crate) fn server_config(&self) -> ServerConfig {
+        self.server_config_with(rustls::ALL_VERSIONS, None)
     }
 
-    /// A server that speaks these versions, and wants a certificate of this authority where one is named.
-    pub(crate) fn server_of(
+    /// A server that supports `versions` only, and requires a client certificate of `client_ca` if there is one.
+    pub(crate) fn server_config_with(
         &self,
         versions: &[&'static SupportedProtocolVersion],
-        clients: Option<&Authority>,
+        client_ca: Option<&Authority>,
     ) -> ServerConfig {
         let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions).expect("versions");
-        let builder = match clients {
+        let builder = match client_ca {
             None => builder.with_no_client_auth(),
             Some(authority) => {
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authority.store()), provider());
                 builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
             }
         };
-        builder.with_single_cert(self.chain(), self.private()).expect("a pair")
+        builder.with_single_cert(self.chain(), self.private_key()).expect("a matching pair")
     }
 
-    /// The certificate as it is seen in a handshake.
+    /// The certificate as it is sent in a handshake.
     pub(crate) fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a certificate")
     }
@@ -103,7 +103,7 @@ impl Identity {
         vec![self.der()]
     }
 
-    fn private(&self) -> PrivateKeyDer<'static> {
+    fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key")
     }
 }

@@ -1,10 +1,11 @@
-//! The simulated order system behind a proxy that breaks what passes, as a real network and a real server do.
+//! The simulator behind a TCP proxy that injects the faults of real networks and servers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tjansteguiden_gateway::backend::{Backend, RequestContext};
 use tjansteguiden_gateway::config::{self, Dialect};
 use tjansteguiden_gateway::legacy::server::{Access, router};
@@ -15,66 +16,65 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::soon;
+use super::eventually;
 
 const PATH: &str = "/admin/edit/services/plain/orders";
-/// The first order of the simulated system.
+/// The id of the simulator's first order.
 pub(crate) const FIRST_ORDER: u64 = 20_417;
 
-/// What happens to one call.
+/// What happens to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing.
     None,
-    /// The connection closes before the call arrives.
+    /// The connection is closed before the request arrives.
     Drop,
-    /// The same with a reset.
+    /// The connection is reset before the request arrives.
     Reset,
-    /// Something in between answers a page, and the call does not arrive.
-    Page(u16),
-    /// The call arrives; its answer is cut after so many bytes.
+    /// An intermediary answers with an HTML page and this status; the request does not arrive.
+    Html(u16),
+    /// The request arrives; its answer is truncated to this number of bytes.
     Cut(usize),
-    /// The call arrives; instead of its answer comes a reset.
+    /// The request arrives; the connection is reset instead of an answer.
     AnswerReset,
-    /// The call arrives; its answer does not come.
+    /// The request arrives; the answer never does.
     Hang,
-    /// The call arrives; its answer comes byte by byte and never ends.
+    /// The request arrives; the answer comes byte by byte and never ends.
     Drip,
-    /// The answer takes so much longer.
+    /// The request and its answer arrive after this delay.
     Delay(Duration),
-    /// The connection closes at once, and the call arrives that much later.
+    /// The connection is closed immediately; the request arrives after this delay.
     Late(Duration),
 }
 
-/// A simulated order system that can be reached through its proxy only.
-pub(crate) struct System {
+/// A simulated legacy system, reached through the fault proxy.
+pub(crate) struct FakeLegacy {
     memory: Arc<Memory>,
     address: SocketAddr,
-    calls: Arc<Calls>,
+    requests: Arc<Requests>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Calls {
+struct Requests {
     queries: Mutex<Vec<String>>,
-    /// Calls that have not been dealt with to the end, late ones included.
-    open: AtomicUsize,
+    /// Requests that have not been processed yet, delayed ones included.
+    pending: AtomicUsize,
 }
 
-impl Drop for System {
+impl Drop for FakeLegacy {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
-impl System {
-    /// One in which the call with each query string meets a fault.
+impl FakeLegacy {
+    /// A system with 200 orders. `fault` chooses a fault by query string.
     pub(crate) async fn with_faults(fault: impl Fn(&str) -> Fault + Send + Sync + 'static) -> Self {
-        Self::of(200, fault).await
+        Self::with_orders(200, fault).await
     }
 
-    /// The same with so many orders.
-    pub(crate) async fn of(orders: u32, fault: impl Fn(&str) -> Fault + Send + Sync + 'static) -> Self {
+    /// Like [`Self::with_faults`], with this number of orders.
+    pub(crate) async fn with_orders(orders: u32, fault: impl Fn(&str) -> Fault + Send + Sync + 'static) -> Self {
         let memory = Arc::new(Memory::seeded(orders));
         let access = Access {
             dialect: if super::is_provider() { Dialect::Provider } else { Dialect::Network },
@@ -86,87 +86,93 @@ impl System {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let backend = Arc::clone(&memory) as Arc<dyn Backend>;
         let server = Server::bind(any_port, router(PATH, backend, access), limits).await.expect("a free port");
-        let behind = server.address();
+        let simulator_address = server.address();
         let simulator = tokio::spawn(async move {
             server.run(std::future::pending()).await;
         });
         let listener = TcpListener::bind(any_port).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let (fault, calls) = (Arc::new(fault), Arc::new(Calls::default()));
-        let counted = Arc::clone(&calls);
+        let (fault, requests) = (Arc::new(fault), Arc::new(Requests::default()));
+        let recorded = Arc::clone(&requests);
         let proxy = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (fault, calls) = (Arc::clone(&fault), Arc::clone(&counted));
-                tokio::spawn(async move { pass(stream, behind, &*fault, &calls).await });
+                let (fault, requests) = (Arc::clone(&fault), Arc::clone(&recorded));
+                tokio::spawn(async move { serve(stream, simulator_address, &*fault, &requests).await });
             }
         });
-        Self { memory, address, calls, tasks: vec![simulator, proxy] }
+        Self { memory, address, requests, tasks: vec![simulator, proxy] }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// The query strings of all calls so far.
+    /// The query strings of all requests so far.
     pub(crate) fn queries(&self) -> Vec<String> {
-        self.calls.queries.lock().expect("no test panics inside").clone()
+        self.requests.queries.lock().clone()
     }
 
-    /// How many calls that write were sent so far.
-    pub(crate) fn writes(&self) -> usize {
+    /// The number of write requests so far.
+    pub(crate) fn write_count(&self) -> usize {
         self.queries().iter().filter(|query| is_write(query)).count()
     }
 
-    /// Waits until every call has been dealt with, late ones included.
-    pub(crate) async fn settled(&self) {
-        soon("every call has been dealt with", async || self.calls.open.load(Ordering::SeqCst) == 0).await;
+    /// Waits until every request has been processed, delayed ones included.
+    pub(crate) async fn wait_until_idle(&self) {
+        eventually("every request is processed", async || self.requests.pending.load(Ordering::SeqCst) == 0).await;
     }
 
-    /// An order as it really is.
+    /// An order, read past the gateway and the fault proxy.
     pub(crate) async fn order(&self, id: u64) -> Order {
         let id = OrderId::parse(&id.to_string()).expect("an id");
         self.memory.order_info(&RequestContext::within(Duration::from_secs(1)), id).await.expect("an order").value
     }
 
-    /// The texts in an order's log that contain this one.
-    pub(crate) async fn texts_with(&self, id: u64, text: &str) -> Vec<String> {
-        let has = |row: &Message| row.text.as_ref().map(|known| known.expose().to_owned()).filter(|known| known.contains(text));
-        self.order(id).await.messages.unwrap_or_default().iter().filter_map(has).collect()
+    /// The texts in an order's log that contain `text`.
+    pub(crate) async fn log_texts_containing(&self, id: u64, text: &str) -> Vec<String> {
+        let matching =
+            |entry: &Message| entry.text.as_ref().map(|text| text.expose().to_owned()).filter(|known| known.contains(text));
+        self.order(id).await.messages.unwrap_or_default().iter().filter_map(matching).collect()
     }
 
-    /// Changes an order from the side.
-    pub(crate) async fn change(&self, id: u64, status: OrderStatus) {
+    /// Changes an order's status past the gateway and the fault proxy.
+    pub(crate) async fn set_status(&self, id: u64, status: OrderStatus) {
         let id = OrderId::parse(&id.to_string()).expect("an id");
         let changed = self.memory.set_status(&RequestContext::within(Duration::from_secs(1)), id, status).await;
         changed.expect("an order");
     }
 
-    /// The status of an order as it really is.
+    /// The status of an order, read past the gateway and the fault proxy.
     pub(crate) async fn status(&self, id: u64) -> String {
         self.order(id).await.status.as_ref().map_or("", Extensible::as_str).to_owned()
     }
 }
 
-/// Whether a call writes.
+/// Whether a query string calls a legacy method that writes.
 pub(crate) fn is_write(query: &str) -> bool {
     query.contains("method=set_status") || query.contains("method=add_message")
 }
 
-/// Passes the calls of one connection on.
-async fn pass(mut client: TcpStream, behind: SocketAddr, fault: &(impl Fn(&str) -> Fault + Sync), calls: &Arc<Calls>) {
+/// Serves the requests of one connection, each with its fault.
+async fn serve(
+    mut client: TcpStream,
+    simulator: SocketAddr,
+    fault: &(impl Fn(&str) -> Fault + Sync),
+    requests: &Arc<Requests>,
+) {
     let _ = client.set_nodelay(true);
-    while let Some(head) = head(&mut client).await {
+    while let Some(head) = read_head(&mut client).await {
         let query = head.split([' ', '?']).nth(2).unwrap_or_default().to_owned();
-        // A login is not what is tested here.
+        // Logins of the provider dialect are not under test here.
         let fault = if query.contains("method=api_login") { Fault::None } else { fault(&query) };
-        calls.queries.lock().expect("no test panics inside").push(query);
-        let open = Unfinished::new(calls);
+        requests.queries.lock().push(query);
+        let pending = PendingGuard::new(requests);
         match fault {
             Fault::None | Fault::Cut(_) | Fault::AnswerReset | Fault::Hang | Fault::Drip => {}
             Fault::Drop => return,
             Fault::Reset => return reset(&client),
-            Fault::Page(status) => {
-                let page = format!("HTTP/1.1 {status} Word\r\nContent-Type: text/html\r\nContent-Length: 7\r\n\r\n<html/>");
+            Fault::Html(status) => {
+                let page = format!("HTTP/1.1 {status} Fault\r\nContent-Type: text/html\r\nContent-Length: 7\r\n\r\n<html/>");
                 if client.write_all(page.as_bytes()).await.is_err() {
                     return;
                 }
@@ -176,14 +182,14 @@ async fn pass(mut client: TcpStream, behind: SocketAddr, fault: &(impl Fn(&str) 
             Fault::Late(time) => {
                 tokio::spawn(async move {
                     tokio::time::sleep(time).await;
-                    ask(behind, &head).await;
-                    drop(open);
+                    forward(simulator, &head).await;
+                    drop(pending);
                 });
                 return;
             }
         }
-        let answer = ask(behind, &head).await;
-        drop(open);
+        let answer = forward(simulator, &head).await;
+        drop(pending);
         match fault {
             Fault::Cut(length) => {
                 let _ = client.write_all(answer.get(..length).unwrap_or(&answer)).await;
@@ -213,38 +219,38 @@ async fn pass(mut client: TcpStream, behind: SocketAddr, fault: &(impl Fn(&str) 
     }
 }
 
-/// A call that has not been dealt with.
-struct Unfinished(Arc<Calls>);
+/// Counts a request as pending until it is dropped.
+struct PendingGuard(Arc<Requests>);
 
-impl Unfinished {
-    fn new(calls: &Arc<Calls>) -> Self {
-        calls.open.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(calls))
+impl PendingGuard {
+    fn new(requests: &Arc<Requests>) -> Self {
+        requests.pending.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(requests))
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for PendingGuard {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
+        self.0.pending.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-async fn head(client: &mut TcpStream) -> Option<String> {
+async fn read_head(client: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
-    let mut piece = [0; 4096];
+    let mut chunk = [0; 4096];
     while !head.ends_with(b"\r\n\r\n") {
-        match client.read(&mut piece).await {
-            Ok(length @ 1..) => head.extend_from_slice(&piece[..length]),
+        match client.read(&mut chunk).await {
+            Ok(length @ 1..) => head.extend_from_slice(&chunk[..length]),
             _ => return None,
         }
     }
     Some(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// The whole answer of the simulator.
-async fn ask(behind: SocketAddr, head: &str) -> Vec<u8> {
-    let mut server = TcpStream::connect(behind).await.expect("the simulator listens");
-    // The simulator ends the connection, so that its answer is known to be whole; the client's connection goes on.
+/// Sends a request to the simulator, and returns its complete answer.
+async fn forward(simulator: SocketAddr, head: &str) -> Vec<u8> {
+    let mut server = TcpStream::connect(simulator).await.expect("the simulator listens");
+    // The simulator closes its connection to mark the end of the answer; the client's connection is kept open.
     let request = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
     server.write_all(request.as_bytes()).await.expect("the simulator reads");
     let mut answer = Vec::new();
@@ -254,5 +260,5 @@ async fn ask(behind: SocketAddr, head: &str) -> Vec<u8> {
 }
 
 fn reset(client: &TcpStream) {
-    client.set_zero_linger().expect("a socket that lives");
+    client.set_zero_linger().expect("an open socket");
 }

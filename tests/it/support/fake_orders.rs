@@ -1,92 +1,89 @@
-//! The book that an order system keeps about one order, for tests that decide which writes get into it, and when.
+//! One order of a fake legacy system, for tests that decide which writes take effect, and when.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tjansteguiden_gateway::model::{Zone, now};
 use url::form_urlencoded;
 
 use super::{Reply, Upstream, is_write};
 
-/// A book. Clones are the same one.
+/// The state of the order. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Book(Arc<Mutex<Entry>>);
+pub(crate) struct FakeOrders(Arc<Mutex<Order>>);
 
-struct Entry {
+struct Order {
     status: Option<String>,
-    /// The rows as XML; `None` for an order system that does not tell its log.
+    /// Log entries as XML; `None` if answers have no log at all.
     log: Option<Vec<String>>,
 }
 
-impl Book {
-    /// A new order with an empty log.
+impl FakeOrders {
+    /// An order with status `new` and an empty log.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Entry { status: Some("new".to_owned()), log: Some(Vec::new()) })))
+        Self(Arc::new(Mutex::new(Order { status: Some("new".to_owned()), log: Some(Vec::new()) })))
     }
 
-    /// An order system that reads from this book, and answers writes like this, whatever it does with them.
-    pub(crate) async fn behind(&self, write: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Upstream {
-        let book = self.clone();
-        Upstream::answering(move |query| if is_write(query) { write(query) } else { book.read() }).await
+    /// An upstream that answers reads from this order and writes with `answer_write`, which may apply them or not.
+    pub(crate) async fn upstream(&self, answer_write: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Upstream {
+        let orders = self.clone();
+        Upstream::responding_to(move |query| if is_write(query) { answer_write(query) } else { orders.order_info() }).await
     }
 
-    /// What `order_info` answers now.
-    pub(crate) fn read(&self) -> Reply {
+    /// The answer to `order_info`.
+    pub(crate) fn order_info(&self) -> Reply {
         Reply::xml(&self.document())
     }
 
     pub(crate) fn document(&self) -> String {
-        let entry = self.entry();
-        let status = entry.status.as_ref().map_or(String::new(), |status| format!("<status>{status}</status>"));
-        let log = entry.log.as_ref().map_or(String::new(), |rows| format!("<logs>{}</logs>", rows.concat()));
+        let order = self.0.lock();
+        let status = order.status.as_ref().map_or(String::new(), |status| format!("<status>{status}</status>"));
+        let log = order.log.as_ref().map_or(String::new(), |entries| format!("<logs>{}</logs>", entries.concat()));
         format!("<order_info><orderinfo><type>order</type>{status}</orderinfo>{log}</order_info>")
     }
 
-    /// Does what a write with this query string asks for.
+    /// Applies the write with this query string.
     pub(crate) fn apply(&self, query: &str) {
         let value = |name: &str| form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name);
         match (value("status"), value("message"), value("type")) {
-            (Some((_, status)), ..) => self.change(&status),
-            (_, Some((_, text)), Some((_, kind))) => self.add(&kind, &text, SignedDuration::ZERO),
-            _ => panic!("{query} is no write"),
+            (Some((_, status)), ..) => self.change_status(&status),
+            (_, Some((_, text)), Some((_, kind))) => self.add_entry(&kind, &text, SignedDuration::ZERO),
+            _ => panic!("{query} is not a write"),
         }
     }
 
-    /// Has had this status for long.
-    pub(crate) fn give(&self, status: &str) {
-        self.entry().status = Some(status.to_owned());
+    /// Sets the status without a log entry, as if it had been there for long.
+    pub(crate) fn set_status(&self, status: &str) {
+        self.0.lock().status = Some(status.to_owned());
     }
 
-    /// Gives the order a status, and its log a row.
-    pub(crate) fn change(&self, status: &str) {
-        self.give(status);
-        self.add("system", status, SignedDuration::ZERO);
+    /// Changes the status as the legacy system does: with a log entry.
+    pub(crate) fn change_status(&self, status: &str) {
+        self.set_status(status);
+        self.add_entry("system", status, SignedDuration::ZERO);
     }
 
-    /// Forgets the status, or never had one.
-    pub(crate) fn lose_status(&self) {
-        self.entry().status = None;
+    /// Answers have no status from now on.
+    pub(crate) fn remove_status(&self) {
+        self.0.lock().status = None;
     }
 
-    /// Tells no log any more.
-    pub(crate) fn lose_log(&self) {
-        self.entry().log = None;
+    /// Answers have no log from now on.
+    pub(crate) fn remove_log(&self) {
+        self.0.lock().log = None;
     }
 
-    /// Adds a row that is stamped by a clock which is so much ahead.
-    pub(crate) fn add(&self, kind: &str, text: &str, ahead: SignedDuration) {
-        self.add_at(kind, text, now() + ahead);
+    /// Adds a log entry with the time of a clock that is `clock_offset` ahead.
+    pub(crate) fn add_entry(&self, kind: &str, text: &str, clock_offset: SignedDuration) {
+        self.add_entry_at(kind, text, now() + clock_offset);
     }
 
-    /// Adds a row that was stamped then.
-    pub(crate) fn add_at(&self, kind: &str, text: &str, at: Timestamp) {
+    /// Adds a log entry with this time.
+    pub(crate) fn add_entry_at(&self, kind: &str, text: &str, at: Timestamp) {
         let at = Zone::stockholm().at(at).wall().strftime("%Y-%m-%d %H:%M:%S");
         let text = text.replace('&', "&amp;").replace('<', "&lt;");
-        let row = format!("<log><date>{at}</date><type>{kind}</type><message>{text}</message></log>");
-        self.entry().log.get_or_insert_default().push(row);
-    }
-
-    fn entry(&self) -> MutexGuard<'_, Entry> {
-        self.0.lock().expect("no test panics inside")
+        let entry = format!("<log><date>{at}</date><type>{kind}</type><message>{text}</message></log>");
+        self.0.lock().log.get_or_insert_default().push(entry);
     }
 }

@@ -1,4 +1,4 @@
-//! Files that tests write and the gateway reads.
+//! Temporary files that tests write and the gateway reads.
 
 use super::{Authority, Identity};
 
@@ -6,16 +6,16 @@ pub(crate) struct Files(tempfile::TempDir);
 
 impl Files {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
+        Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
-    /// Where a file is.
+    /// The absolute path of a file.
     pub(crate) fn path(&self, name: &str) -> String {
         self.0.path().join(name).display().to_string()
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> String {
-        std::fs::write(self.path(name), text).expect("room");
+        std::fs::write(self.path(name), text).expect("a writable file");
         self.path(name)
     }
 

@@ -1,8 +1,8 @@
-//! A gateway on free ports, started from a configuration as users give one.
+//! A gateway on free ports, built from configuration variables like the real one.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use tjansteguiden_gateway::commands::reload_task::ReloadTask;
@@ -14,13 +14,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Upstream, soon};
+use super::{Answer, Upstream, eventually};
 
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     ops: SocketAddr,
     client: Client,
-    fresh: Mutex<ReloadTask>,
+    reload_task: Mutex<ReloadTask>,
     stop: CancellationToken,
     tasks: [JoinHandle<Drained>; 2],
 }
@@ -32,23 +32,24 @@ impl Drop for Gateway {
 }
 
 impl Gateway {
-    /// A gateway in front of this order system.
-    pub(crate) async fn before(upstream: &Upstream) -> Self {
+    /// A gateway in front of `upstream` with default settings.
+    pub(crate) async fn in_front_of(upstream: &Upstream) -> Self {
         Self::with(upstream, &[]).await
     }
 
-    /// The same with some settings, as variables without their prefix.
+    /// A gateway in front of `upstream` with settings: configuration variables without the prefix `GATEWAY__`.
     pub(crate) async fn with(upstream: &Upstream, settings: &[(&str, &str)]) -> Self {
-        Self::before_url(&upstream.url(), settings).await
+        Self::in_front_of_url(&upstream.url(), settings).await
     }
 
-    /// A gateway in front of this address, with settings that the test has made.
+    /// Like [`Self::in_front_of_url`], with values that the test has composed.
     pub(crate) async fn configured(url: &str, settings: &[(&str, String)]) -> Self {
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Self::before_url(url, &settings).await
+        Self::in_front_of_url(url, &settings).await
     }
 
-    pub(crate) async fn before_url(url: &str, settings: &[(&str, &str)]) -> Self {
+    /// A gateway in front of the upstream at `url`.
+    pub(crate) async fn in_front_of_url(url: &str, settings: &[(&str, &str)]) -> Self {
         let defaults = [
             ("UPSTREAMS__DEFAULT__URL", url),
             ("UPSTREAMS__DEFAULT__API_USER", "1234"),
@@ -59,60 +60,60 @@ impl Gateway {
         let login = if super::is_provider() { &login[..] } else { &[] };
         let variables =
             defaults.iter().chain(login).chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), (*value).to_owned()));
-        super::log::listen();
-        let config = Config::load(None, variables).expect("the configuration fits");
-        let app = App::build(&config).await.expect("the ports are free");
+        super::log::capture();
+        let config = Config::load(None, variables).expect("a valid configuration");
+        let app = App::build(&config).await.expect("free ports");
         let (address, ops) = (app.api.address(), app.ops.address());
         let stop = CancellationToken::new();
         let api = tokio::spawn(app.api.run(stop.clone().cancelled_owned()));
         let tasks = [api, tokio::spawn(app.ops.run(std::future::pending()))];
         let client = super::http_client().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { address, ops, client, fresh: Mutex::new(app.reload_task), stop, tasks }
+        Self { address, ops, client, reload_task: Mutex::new(app.reload_task), stop, tasks }
     }
 
-    /// Reads its files anew, as it does every second, until what is new in them is used.
-    pub(crate) fn look_at_files(&self) {
-        let mut fresh = self.fresh.lock().expect("no test panics inside");
-        fresh.poll();
-        fresh.poll();
+    /// Polls the configured files as the background task does. New content counts when two consecutive polls read the same.
+    pub(crate) fn reload_files(&self) {
+        let mut task = self.reload_task.lock();
+        task.poll();
+        task.poll();
     }
 
-    /// Stops, and waits until no connection can be made any more.
+    /// Starts the drain, and waits until the listener is closed.
     pub(crate) async fn stop_listening(&self) {
         self.stop.cancel();
-        soon("the gateway listens no more", async || TcpStream::connect(self.address).await.is_err()).await;
+        eventually("the listener is closed", async || TcpStream::connect(self.address).await.is_err()).await;
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
         self.send(self.request(Method::GET, target)).await
     }
 
-    /// What was counted about the order system's answers, as `call kind name`.
-    pub(crate) async fn drift(&self) -> Vec<(String, u64)> {
+    /// The schema drift counted so far, each entry as `call kind name`.
+    pub(crate) async fn drift_counts(&self) -> Vec<(String, u64)> {
         let response = self.client.get(format!("http://{}/diagnostics/drift", self.ops)).send().await.expect("an answer");
         let text = response.text().await.expect("a table");
-        assert_eq!(super::log::canary(&text), None, "in {text}");
+        assert_eq!(super::log::find_canary(&text), None, "in {text}");
         let table: Value = serde_json::from_str(&text).expect("JSON");
-        let text = |row: &Value, member: &str| row[member].as_str().expect("a text").to_owned();
-        let row = |row: &Value| {
-            assert_eq!(row["upstream"], "default");
-            let name = [text(row, "call"), text(row, "kind"), text(row, "name")].join(" ");
-            (name, row["count"].as_u64().expect("a count"))
+        let text = |entry: &Value, member: &str| entry[member].as_str().expect("a text").to_owned();
+        let count = |entry: &Value| {
+            assert_eq!(entry["upstream"], "default");
+            let name = [text(entry, "call"), text(entry, "kind"), text(entry, "name")].join(" ");
+            (name, entry["count"].as_u64().expect("a count"))
         };
-        table["items"].as_array().expect("rows").iter().map(row).collect()
+        table["items"].as_array().expect("drift entries").iter().map(count).collect()
     }
 
-    /// The value of a metric: its name and labels as they stand in the text. 0 when nothing was counted.
+    /// The value of a metric, named with its labels as in the exposition format. 0 if it is missing.
     pub(crate) async fn metric(&self, series: &str) -> u64 {
         let response = self.client.get(format!("http://{}/metrics", self.ops)).send().await.expect("an answer");
         let text = response.text().await.expect("a text");
-        assert_eq!(super::log::canary(&text), None, "in the metrics");
+        assert_eq!(super::log::find_canary(&text), None, "in the metrics");
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0, |value| value.parse().expect("a whole number"))
     }
 
-    /// How many requests are being answered.
-    pub(crate) async fn waiting(&self) -> u64 {
+    /// The number of requests in flight.
+    pub(crate) async fn active_requests(&self) -> u64 {
         self.metric("http_server_active_requests").await
     }
 
@@ -134,12 +135,12 @@ impl Gateway {
         Answer::read(request.send().await.expect("the gateway answers")).await
     }
 
-    /// Sends these bytes and reads until the gateway closes the connection.
+    /// Sends `bytes` on a new connection, and reads until the gateway closes it.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.expect("the gateway listens");
         stream.write_all(bytes).await.expect("the gateway reads");
         let mut answer = Vec::new();
-        // The gateway may have closed already what it does not want to hear to the end.
+        // A gateway that rejects a request before reading all of it may reset the connection.
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     }

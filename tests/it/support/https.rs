@@ -1,4 +1,4 @@
-//! Clients of an encrypted gateway.
+//! HTTPS clients of a gateway that serves TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,35 +14,35 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// One connection, for requests one after the other.
+/// One kept-alive connection.
 pub(crate) struct Https {
     sender: SendRequest<Empty<Bytes>>,
-    /// What the gateway has shown.
+    /// The certificate that the gateway presented.
     pub(crate) certificate: CertificateDer<'static>,
 }
 
-/// An encrypted connection and nothing on it.
-pub(crate) async fn encrypt(address: SocketAddr, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
+/// A TLS connection without a request on it.
+pub(crate) async fn connect_tls(address: SocketAddr, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     TlsConnector::from(Arc::new(config)).connect(ServerName::IpAddress(address.ip().into()), stream).await
 }
 
 impl Https {
     pub(crate) async fn connect(address: SocketAddr, config: ClientConfig) -> io::Result<Self> {
-        let stream = encrypt(address, config).await?;
+        let stream = connect_tls(address, config).await?;
         let certificate = stream.get_ref().1.peer_certificates().expect("a certificate")[0].clone().into_owned();
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);
         Ok(Self { sender, certificate })
     }
 
-    /// The status of the answer, which is read to its end.
+    /// The status of the response, after its body was read.
     pub(crate) async fn get(&mut self, target: &str) -> Result<u16, hyper::Error> {
         self.sender.ready().await?;
         let request = http::Request::get(target).header("host", "gateway").body(Empty::new()).expect("a request");
-        let answer = self.sender.send_request(request).await?;
-        let status = answer.status().as_u16();
-        answer.into_body().collect().await?;
+        let response = self.sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        response.into_body().collect().await?;
         Ok(status)
     }
 }

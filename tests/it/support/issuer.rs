@@ -1,4 +1,4 @@
-//! An issuer of tokens with keys of its own, on a real socket.
+//! A token issuer with signing keys and a JWKS endpoint on a loopback socket.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use tjansteguiden_gateway::model;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// Whom its tokens are for.
+/// The audience (`aud`) of its tokens.
 pub(crate) const AUDIENCE: &str = "orders-api";
 
 pub(crate) struct Issuer {
@@ -31,11 +31,11 @@ impl Drop for Issuer {
     }
 }
 
-/// The keys that all issuers of a test run have: `rsa` and `ec` for signatures, `enc` for something else.
+/// The keys that all issuers of a test run share. The JWKS has the RSA key twice: `rsa` for signatures, `enc` for encryption.
 pub(crate) struct Keys {
     pub(crate) rsa: EncodingKey,
     pub(crate) ec: EncodingKey,
-    /// One that no issuer tells of.
+    /// A key that is in no JWKS.
     pub(crate) foreign: EncodingKey,
 }
 
@@ -45,11 +45,11 @@ pub(crate) fn keys() -> &'static Keys {
 }
 
 fn new_rsa() -> EncodingKey {
-    /// What stands before the key itself in PKCS #8.
-    const WRAPPING: usize = 26;
+    /// Length of the PKCS #8 header before the PKCS #1 key.
+    const PKCS8_HEADER: usize = 26;
     let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
     let document = pair.as_der().expect("a document");
-    EncodingKey::from_rsa_der(&document.as_ref()[WRAPPING..])
+    EncodingKey::from_rsa_der(&document.as_ref()[PKCS8_HEADER..])
 }
 
 fn new_ec() -> EncodingKey {
@@ -57,8 +57,8 @@ fn new_ec() -> EncodingKey {
     EncodingKey::from_ec_der(pair.to_pkcs8v1().expect("a document").as_ref())
 }
 
-/// The set that issuers show.
-pub(crate) fn key_set() -> Value {
+/// The JWKS of all issuers.
+pub(crate) fn jwks() -> Value {
     let jwk = |id: &str, key, algorithm, public_key_use| {
         let mut jwk = Jwk::from_encoding_key(key, algorithm).expect("a public key");
         jwk.common.key_id = Some(id.to_owned());
@@ -87,28 +87,28 @@ impl Issuer {
                 "/keys",
                 get(move || async move {
                     counted.fetch_add(1, Ordering::SeqCst);
-                    key_set().to_string()
+                    jwks().to_string()
                 }),
             );
         let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") });
         Self { address, fetches, task }
     }
 
-    /// As tokens name it.
-    pub(crate) fn name(&self) -> String {
+    /// The issuer URL, the `iss` of its tokens.
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/realm", self.address)
     }
 
-    /// How often its keys were asked for.
+    /// How often its JWKS was fetched.
     pub(crate) fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
     }
 
-    /// The claims of a token that is good for an hour, with these changed; `null` takes one away.
+    /// The claims of a token that is valid for an hour, with `changes`: `null` removes a claim, `"now -6"` is six seconds ago.
     pub(crate) fn claims(&self, changes: &Value) -> Value {
         let now = u64::try_from(model::now().as_second()).expect("after 1970");
         let mut claims = json!({
-            "iss": self.name(), "aud": AUDIENCE, "sub": "shop", "iat": now, "nbf": now, "exp": now + 3_600,
+            "iss": self.url(), "aud": AUDIENCE, "sub": "shop", "iat": now, "nbf": now, "exp": now + 3_600,
             "scope": "openid orders:read customers:read",
         });
         for (name, value) in changes.as_object().into_iter().flatten() {
@@ -122,13 +122,13 @@ impl Issuer {
         claims
     }
 
-    /// A token signed with its RSA key.
+    /// A token with [`Issuer::claims`], signed with the RSA key.
     pub(crate) fn token(&self, changes: &Value) -> String {
         sign("rsa", Algorithm::RS256, &keys().rsa, &self.claims(changes))
     }
 }
 
-/// A token with this name of a key.
+/// A signed token with `id` as its `kid`.
 pub(crate) fn sign(id: &str, algorithm: Algorithm, key: &EncodingKey, claims: &Value) -> String {
     let header = Header { kid: Some(id.to_owned()), ..Header::new(algorithm) };
     encode(&header, claims, key).expect("a token")

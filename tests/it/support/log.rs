@@ -1,19 +1,19 @@
-//! The log of everything that runs inside the tests, at its most talkative. Nothing personal and no credential may stand in it.
+//! Captures the TRACE log of everything that runs in the test process, and aborts the run when it contains PII or a credential.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, Once};
+use std::sync::Once;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tjansteguiden_gateway::config::LogFormat;
 use tjansteguiden_gateway::telemetry;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::soon;
+use super::eventually;
 
-/// What the order systems of the tests say of people, and what they and clients are known by. None of it may be in a log, in
-/// metrics or in a problem. Each is long enough not to turn up by chance in the microseconds and ids of some hundred thousand
-/// lines, as six digits do.
+/// PII in upstream answers and requests of the tests, and credentials. None of it may reach a log, metrics or a problem. Each
+/// is long enough not to occur by chance among the microseconds and ids of some hundred thousand lines, as six digits do.
 const CANARIES: [&str; 19] = [
     "191212121212",
     "19121212-1212",
@@ -36,46 +36,46 @@ const CANARIES: [&str; 19] = [
     "-----BEGIN",
 ];
 
-/// The first canary that a text has in it.
-pub(crate) fn canary(text: &str) -> Option<&'static str> {
+/// The first canary that `text` contains.
+pub(crate) fn find_canary(text: &str) -> Option<&'static str> {
     CANARIES.into_iter().find(|canary| text.contains(canary))
 }
 
 static AUDIT: Mutex<Vec<Value>> = Mutex::new(Vec::new());
 
-/// From now on everything that is logged in this process is looked at.
-pub(crate) fn listen() {
+/// Captures the log of this process from now on.
+pub(crate) fn capture() {
     static BEGIN: Once = Once::new();
     BEGIN.call_once(|| {
-        let subscriber = telemetry::subscriber(LogFormat::Json, LevelFilter::TRACE, false, Listener);
-        tracing::subscriber::set_global_default(subscriber).expect("nobody else listens");
+        let subscriber = telemetry::subscriber(LogFormat::Json, LevelFilter::TRACE, false, MakeCapturedLine);
+        tracing::subscriber::set_global_default(subscriber).expect("the only subscriber");
     });
 }
 
-/// The lines of the audit about requests with this id, once there are so many.
-pub(crate) async fn audit(request_id: &str, count: usize) -> Vec<Value> {
+/// Waits for at least `count` audit lines about requests with this id, and returns all of them.
+pub(crate) async fn audit_lines(request_id: &str, count: usize) -> Vec<Value> {
     let lines = || -> Vec<Value> {
-        let all = AUDIT.lock().expect("no test panics inside");
+        let all = AUDIT.lock();
         all.iter().filter(|line| line["request.id"] == request_id).cloned().collect()
     };
-    soon("the audit tells", async || lines().len() >= count).await;
+    eventually("the audit lines are logged", async || lines().len() >= count).await;
     lines()
 }
 
-struct Listener;
+struct MakeCapturedLine;
 
-impl<'w> MakeWriter<'w> for Listener {
-    type Writer = Line;
+impl<'w> MakeWriter<'w> for MakeCapturedLine {
+    type Writer = CapturedLine;
 
-    fn make_writer(&'w self) -> Line {
-        Line(Vec::new())
+    fn make_writer(&'w self) -> CapturedLine {
+        CapturedLine(Vec::new())
     }
 }
 
-/// A line that is being written.
-struct Line(Vec<u8>);
+/// One log line; checked when it is complete.
+struct CapturedLine(Vec<u8>);
 
-impl Write for Line {
+impl Write for CapturedLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -86,17 +86,17 @@ impl Write for Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for CapturedLine {
     fn drop(&mut self) {
         let line = String::from_utf8_lossy(&self.0);
-        if let Some(canary) = canary(&line) {
-            // No test waits for what is logged in a task of the gateway, so all of them end here. Written past the test's
-            // captured output, which nobody would see any more.
-            let _ = writeln!(io::stderr(), "{canary:?} stands in the log: {line}");
+        if let Some(canary) = find_canary(&line) {
+            // A panic in a task of the gateway would fail no test, so the process exits. `io::stderr` bypasses the captured
+            // output of the test, which would be lost with the process.
+            let _ = writeln!(io::stderr(), "{canary:?} is in the log: {line}");
             std::process::exit(101);
         }
         if line.contains("\"message\":\"audit\"") {
-            AUDIT.lock().expect("no test panics inside").push(serde_json::from_str(&line).expect("JSON"));
+            AUDIT.lock().push(serde_json::from_str(&line).expect("JSON"));
         }
     }
 }

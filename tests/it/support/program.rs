@@ -1,4 +1,4 @@
-//! The program itself, as a process of its own.
+//! The compiled program as a child process.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::PATIENCE;
+use super::TEST_TIMEOUT;
 
 pub(crate) struct Program {
     child: Child,
@@ -29,8 +29,8 @@ impl Program {
         Self::spawn(Self::command(arguments, variables))
     }
 
-    /// The gateway, after its process has prepared itself with a shell's command.
-    pub(crate) fn start_after(preparation: &str, variables: &[(&str, &str)]) -> Self {
+    /// Starts `serve` after `preparation`, a shell command that runs in the same process.
+    pub(crate) fn start_after_shell(preparation: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{preparation}; exec \"$0\" serve"), env!("CARGO_BIN_EXE_tjansteguiden-gateway")]);
         Self::spawn(Self::with_variables(command, variables))
@@ -42,47 +42,47 @@ impl Program {
         Self { child, lines: BufReader::new(stdout).lines() }
     }
 
-    /// The next line that has this in it.
+    /// Reads until a line contains `text`, and returns that line.
     pub(crate) async fn line_with(&mut self, text: &str) -> String {
         let wanted = async {
             while let Some(line) = self.lines.next_line().await.expect("the program's output") {
-                // A welcome may show how to call the simulated system; a log may not.
-                assert!(!line.starts_with('{') || super::log::canary(&line).is_none(), "{line}");
+                // Log lines are JSON. The banner of `demo` is not, and contains example credentials.
+                assert!(!line.starts_with('{') || super::log::find_canary(&line).is_none(), "{line}");
                 if line.contains(text) {
                     return line;
                 }
             }
-            panic!("the program ended without saying {text:?}");
+            panic!("the program ended without a line with {text:?}");
         };
-        timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("the program never said {text:?}"))
+        timeout(TEST_TIMEOUT, wanted).await.unwrap_or_else(|_| panic!("no line with {text:?}"))
     }
 
-    /// The next line.
+    /// The next line of output.
     pub(crate) async fn next_line(&mut self) -> String {
         self.line_with("").await
     }
 
-    /// The number of its process.
-    pub(crate) fn id(&self) -> u32 {
+    /// The process id.
+    pub(crate) fn process_id(&self) -> u32 {
         self.child.id().expect("a running program")
     }
 
-    /// Reads what it says from now on and forgets it, so that it never waits for a reader.
-    pub(crate) fn let_talk(&mut self) {
-        let nobody = Command::new("true").stdout(Stdio::piped()).spawn().expect("true").stdout.take().expect("a pipe");
-        let mut lines = std::mem::replace(&mut self.lines, BufReader::new(nobody).lines());
+    /// Reads and discards all further output, so that the program never blocks on a full pipe.
+    pub(crate) fn discard_output(&mut self) {
+        let empty = Command::new("true").stdout(Stdio::piped()).spawn().expect("true").stdout.take().expect("a pipe");
+        let mut lines = std::mem::replace(&mut self.lines, BufReader::new(empty).lines());
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     }
 
-    /// Asks it to stop.
+    /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
-        let id = self.child.id().expect("a running program").to_string();
+        let id = self.process_id().to_string();
         let status = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill");
         assert!(status.success());
     }
 
-    /// Waits for its end and returns its exit code.
+    /// Waits until the program exits, and returns its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        timeout(PATIENCE, self.child.wait()).await.expect("the program ends").expect("a status").code()
+        timeout(TEST_TIMEOUT, self.child.wait()).await.expect("the program ends").expect("a status").code()
     }
 }

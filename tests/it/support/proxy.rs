@@ -1,8 +1,9 @@
-//! An http proxy.
+//! An HTTP proxy with configurable behavior.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -13,19 +14,19 @@ pub(crate) struct Proxy {
     task: JoinHandle<()>,
 }
 
-/// What a proxy does with what it is asked for.
+/// What a proxy does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// It passes it on.
-    Serves,
-    /// It answers 403.
+pub(crate) enum ProxyBehavior {
+    /// Forwards it, or opens a tunnel.
+    Forwards,
+    /// Responds with 403.
     Refuses,
-    /// It says nothing.
+    /// Never responds.
     Hangs,
-    /// It closes the connection.
-    HangsUp,
-    /// It says that there is a tunnel, and nothing comes through.
-    TunnelsNowhere,
+    /// Closes the connection without a response.
+    Closes,
+    /// Confirms the tunnel, but transfers nothing through it.
+    DeadTunnel,
 }
 
 impl Drop for Proxy {
@@ -35,14 +36,14 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    pub(crate) async fn that(manner: Manner) -> Self {
+    pub(crate) async fn with(behavior: ProxyBehavior) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let heads = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&heads);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, manner, Arc::clone(&log)));
+                tokio::spawn(serve(stream, behavior, Arc::clone(&log)));
             }
         });
         Self { address, heads, task }
@@ -52,53 +53,52 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// The first lines of what it was asked for.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        let heads = self.heads.lock().expect("no test panics inside");
-        heads.iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
+    /// The request lines of all requests so far.
+    pub(crate) fn request_lines(&self) -> Vec<String> {
+        self.heads.lock().iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
     }
 }
 
-async fn serve(mut stream: TcpStream, manner: Manner, log: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, behavior: ProxyBehavior, log: Arc<Mutex<Vec<String>>>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return };
         head.push(byte);
     }
     let head = String::from_utf8(head).expect("a head is ASCII");
-    log.lock().expect("no test panics inside").push(head.clone());
-    let (method, target) = (word(&head, 0), word(&head, 1));
+    log.lock().push(head.clone());
+    let (method, target) = (request_line_part(&head, 0), request_line_part(&head, 1));
     let established = b"HTTP/1.1 200 Connection established\r\n\r\n";
-    match manner {
-        Manner::HangsUp => {}
-        Manner::Refuses => {
-            let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
-            stream.write_all(answer).await.expect("the gateway waits");
+    match behavior {
+        ProxyBehavior::Closes => {}
+        ProxyBehavior::Refuses => {
+            let forbidden = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(forbidden).await.expect("the gateway waits");
         }
-        Manner::Hangs => until_left(stream).await,
-        Manner::TunnelsNowhere => {
+        ProxyBehavior::Hangs => wait_for_disconnect(stream).await,
+        ProxyBehavior::DeadTunnel => {
             stream.write_all(established).await.expect("the gateway waits");
-            until_left(stream).await;
+            wait_for_disconnect(stream).await;
         }
-        Manner::Serves if method == "CONNECT" => {
+        ProxyBehavior::Forwards if method == "CONNECT" => {
             let mut server = TcpStream::connect(target).await.expect("a server");
             stream.write_all(established).await.expect("the gateway waits");
             let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
         }
-        Manner::Serves => {
-            let authority = target.strip_prefix("http://").and_then(|rest| rest.split('/').next()).expect("a whole address");
+        ProxyBehavior::Forwards => {
+            let authority = target.strip_prefix("http://").and_then(|rest| rest.split('/').next()).expect("an absolute URI");
             let mut server = TcpStream::connect(authority).await.expect("a server");
-            let own = head.replacen(&format!("http://{authority}"), "", 1);
-            server.write_all(own.as_bytes()).await.expect("the server reads");
+            let origin_form = head.replacen(&format!("http://{authority}"), "", 1);
+            server.write_all(origin_form.as_bytes()).await.expect("the server reads");
             let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
         }
     }
 }
 
-fn word(head: &str, index: usize) -> &str {
+fn request_line_part(head: &str, index: usize) -> &str {
     head.split(' ').nth(index).unwrap_or_default()
 }
 
-async fn until_left(mut stream: TcpStream) {
+async fn wait_for_disconnect(mut stream: TcpStream) {
     let _ = stream.read_to_end(&mut Vec::new()).await;
 }

@@ -1,39 +1,39 @@
-//! An order system that says whatever a test wants, byte by byte, and remembers what it was asked.
+//! A stand-in for the legacy system that sends scripted bytes and records the requests that it receives.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::soon;
+use super::eventually;
 
 const PATH: &str = "/admin/edit/services/plain/orders";
 
 pub(crate) struct Upstream {
     address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
-    events: Arc<Events>,
+    heads: Arc<Mutex<Vec<String>>>,
+    counters: Arc<Counters>,
     task: JoinHandle<()>,
 }
 
-/// How often something has happened.
 #[derive(Debug, Default)]
-struct Events {
+struct Counters {
     connections: AtomicUsize,
-    /// Requests that were read.
-    asked: AtomicUsize,
-    /// Answers that were sent whole.
-    answered: AtomicUsize,
-    /// Clients that left before the end of their answer.
-    left: AtomicUsize,
+    /// Requests received.
+    requests: AtomicUsize,
+    /// Answers sent completely.
+    answers: AtomicUsize,
+    /// Clients that disconnected before the end of their answer.
+    disconnects: AtomicUsize,
 }
 
-/// What the order system sends, and what it does then.
+/// The bytes of an answer, and what happens to the connection afterwards.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pieces: Vec<Vec<u8>>,
@@ -44,11 +44,11 @@ pub(crate) struct Reply {
 enum End {
     Close,
     KeepAlive,
-    /// Goes on with a space every few milliseconds, for ever.
+    /// Sends a space every few milliseconds, indefinitely.
     Drip,
     Reset,
     Hang,
-    /// Sends the last piece when told to.
+    /// Sends the last piece after a notification, then closes the connection.
     LastPieceAfter(Arc<Notify>),
 }
 
@@ -59,14 +59,14 @@ impl Drop for Upstream {
 }
 
 impl Upstream {
-    /// An order system that answers every call the same.
-    pub(crate) async fn saying(reply: Reply) -> Self {
-        Self::answering(move |_| reply.clone()).await
+    /// An upstream with one answer for all requests.
+    pub(crate) async fn responding_with(reply: Reply) -> Self {
+        Self::responding_to(move |_| reply.clone()).await
     }
 
-    /// An order system that answers each method with its fixture.
+    /// An upstream that answers each legacy method with its fixture.
     pub(crate) async fn with_fixtures() -> Self {
-        Self::answering(|query| {
+        Self::responding_to(|query| {
             let method = query.split('&').find_map(|pair| pair.strip_prefix("method=")).unwrap_or_default();
             match method {
                 "add_message" => Reply::xml("<add_message><response/><status>success</status></add_message>"),
@@ -76,20 +76,19 @@ impl Upstream {
         .await
     }
 
-    /// An order system that answers as the query string deserves.
-    pub(crate) async fn answering(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    /// An upstream whose answer depends on the query string.
+    pub(crate) async fn responding_to(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let events = Arc::new(Events::default());
-        let (answer, log, counts) = (Arc::new(answer), Arc::clone(&requests), Arc::clone(&events));
+        let (heads, counters) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Counters::default()));
+        let (answer, recorded, counted) = (Arc::new(answer), Arc::clone(&heads), Arc::clone(&counters));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                counts.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, Arc::clone(&answer), Arc::clone(&log), Arc::clone(&counts)));
+                counted.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(stream, Arc::clone(&answer), Arc::clone(&recorded), Arc::clone(&counted)));
             }
         });
-        Self { address, requests, events, task }
+        Self { address, heads, counters, task }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -100,35 +99,34 @@ impl Upstream {
         self.address
     }
 
-    /// How many connections were made so far.
-    pub(crate) fn connections(&self) -> usize {
-        self.events.connections.load(Ordering::SeqCst)
+    /// The number of connections accepted so far.
+    pub(crate) fn connection_count(&self) -> usize {
+        self.counters.connections.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many requests were read.
-    pub(crate) async fn asked(&self, count: usize) {
-        reached(&self.events.asked, count).await;
+    /// Waits until at least `count` requests were received.
+    pub(crate) async fn wait_for_requests(&self, count: usize) {
+        eventually("the requests are received", async || self.counters.requests.load(Ordering::SeqCst) >= count).await;
     }
 
-    /// Waits until so many answers were sent whole.
-    pub(crate) async fn answered(&self, count: usize) {
-        reached(&self.events.answered, count).await;
+    /// Waits until at least `count` answers were sent completely.
+    pub(crate) async fn wait_for_answers(&self, count: usize) {
+        eventually("the answers are sent", async || self.counters.answers.load(Ordering::SeqCst) >= count).await;
     }
 
-    /// Waits until so many clients left before the end of their answer.
-    pub(crate) async fn left(&self, count: usize) {
-        reached(&self.events.left, count).await;
+    /// Waits until at least `count` clients disconnected before the end of their answer.
+    pub(crate) async fn wait_for_disconnects(&self, count: usize) {
+        eventually("the clients disconnect", async || self.counters.disconnects.load(Ordering::SeqCst) >= count).await;
     }
 
-    /// The query strings of all requests so far.
+    /// The query strings of all requests so far, in the network dialect.
     pub(crate) fn queries(&self) -> Vec<String> {
-        let heads = self.requests.lock().expect("no test panics inside");
-        heads.iter().map(|head| in_network_words(query(head))).collect()
+        self.heads.lock().iter().map(|head| in_network_dialect(query(head))).collect()
     }
 
     /// The heads of all requests so far.
     pub(crate) fn heads(&self) -> Vec<String> {
-        self.requests.lock().expect("no test panics inside").clone()
+        self.heads.lock().clone()
     }
 }
 
@@ -140,31 +138,32 @@ impl Reply {
 
     /// A document with this status.
     pub(crate) fn status(status: u16, document: &str) -> Self {
-        Self::typed(status, "text/xml; charset=UTF-8", document.as_bytes())
+        Self::new(status, "text/xml; charset=UTF-8", document.as_bytes())
     }
 
-    /// A body with this status and type.
-    pub(crate) fn typed(status: u16, content_type: &str, body: &[u8]) -> Self {
+    /// A body with this status and content type.
+    pub(crate) fn new(status: u16, content_type: &str, body: &[u8]) -> Self {
         let head = format!(
-            "HTTP/1.1 {status} Word\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nServer: Apache/1.3\r\nSet-Cookie: a=b\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 {status} Reason\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
+             Server: Apache/1.3\r\nSet-Cookie: a=b\r\nConnection: close\r\n\r\n",
             body.len()
         );
-        Self::bytes(&[head.as_bytes(), body].concat())
+        Self::raw(&[head.as_bytes(), body].concat())
     }
 
-    /// Exactly these bytes, and then the end of the connection.
-    pub(crate) fn bytes(bytes: &[u8]) -> Self {
+    /// Exactly these bytes; then the connection is closed.
+    pub(crate) fn raw(bytes: &[u8]) -> Self {
         Self { pieces: vec![bytes.to_vec()], end: End::Close }
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub(crate) fn with_header(mut self, header: &str) -> Self {
         let status_line = self.pieces[0].iter().position(|&byte| byte == b'\n').expect("a status line");
         self.pieces[0].splice(status_line + 1..=status_line, format!("{header}\r\n").into_bytes());
         self
     }
 
-    /// A document that comes in pieces, chunked; the last one only when `latch` is notified.
+    /// A chunked document whose last piece is sent when `latch` is notified.
     pub(crate) fn held(pieces: &[&str], latch: &Arc<Notify>) -> Self {
         let head =
             b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
@@ -176,49 +175,49 @@ impl Reply {
         Self { pieces, end: End::LastPieceAfter(Arc::clone(latch)) }
     }
 
-    /// A document over a connection that stays open for the next request.
-    pub(crate) fn kept_alive(document: &str) -> Self {
+    /// A document on a connection that stays open for the next request.
+    pub(crate) fn keep_alive(document: &str) -> Self {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", document.len());
-        Self { end: End::KeepAlive, ..Self::bytes(&[head.as_bytes(), document.as_bytes()].concat()) }
+        Self { end: End::KeepAlive, ..Self::raw(&[head.as_bytes(), document.as_bytes()].concat()) }
     }
 
-    /// The same bytes, so many at a time.
+    /// Sends the bytes in writes of `length`.
     pub(crate) fn in_pieces(mut self, length: usize) -> Self {
         self.pieces = self.pieces.concat().chunks(length).map(<[u8]>::to_vec).collect();
         self
     }
 
-    /// The same without the bytes from this position on.
-    pub(crate) fn cut(mut self, length: usize) -> Self {
+    /// Sends the first `length` bytes only.
+    pub(crate) fn truncated(mut self, length: usize) -> Self {
         let mut bytes = self.pieces.concat();
         bytes.truncate(length);
         self.pieces = vec![bytes];
         self
     }
 
-    /// The length of everything that is sent.
+    /// The total number of bytes.
     pub(crate) fn len(&self) -> usize {
         self.pieces.iter().map(Vec::len).sum()
     }
 
-    /// The same, and then a reset connection.
+    /// Resets the connection afterwards.
     pub(crate) fn then_reset(self) -> Self {
         Self { end: End::Reset, ..self }
     }
 
-    /// The same, and then a drip without end.
+    /// Drips single bytes afterwards, indefinitely.
     pub(crate) fn then_drip(self) -> Self {
         Self { end: End::Drip, ..self }
     }
 
-    /// The same, and then silence.
+    /// Keeps the connection open afterwards, and sends nothing.
     pub(crate) fn then_hang(self) -> Self {
         Self { end: End::Hang, ..self }
     }
 }
 
-/// The same query as a network operator would ask it, when the tests run over the provider dialect.
-fn in_network_words(query: &str) -> String {
+/// Translates a query of the provider dialect, so that tests expect the same queries in both dialects.
+fn in_network_dialect(query: &str) -> String {
     const HASH: &str = "hash=00112233445566778899aabbccddeeff&";
     if !super::is_provider() {
         return query.to_owned();
@@ -226,11 +225,12 @@ fn in_network_words(query: &str) -> String {
     query.replace(&format!("{HASH}api_user=1234&"), HASH).replace(HASH, "api_user=1234&")
 }
 
-async fn reached(counter: &AtomicUsize, count: usize) {
-    soon("the order system has been asked, has answered or was left", async || counter.load(Ordering::SeqCst) >= count).await;
-}
-
-async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: Arc<Mutex<Vec<String>>>, events: Arc<Events>) {
+async fn serve(
+    mut stream: TcpStream,
+    answer: Arc<impl Fn(&str) -> Reply>,
+    heads: Arc<Mutex<Vec<String>>>,
+    counters: Arc<Counters>,
+) {
     loop {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -241,12 +241,12 @@ async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: 
         }
         let head = String::from_utf8_lossy(&head).into_owned();
         if super::is_provider() && head.contains("method=api_login") {
-            let login = Reply::kept_alive(&super::fixture("provider/api_login.xml"));
-            stream.write_all(&login.pieces.concat()).await.expect("the gateway waits");
+            let login = Reply::keep_alive(&super::fixture("provider/api_login.xml"));
+            stream.write_all(&login.pieces.concat()).await.expect("the gateway is connected");
             continue;
         }
-        log.lock().expect("no test panics inside").push(head.clone());
-        events.asked.fetch_add(1, Ordering::SeqCst);
+        heads.lock().push(head.clone());
+        counters.requests.fetch_add(1, Ordering::SeqCst);
         let Reply { pieces, end } = answer(query(&head));
         let last = pieces.len().saturating_sub(1);
         for (index, piece) in pieces.iter().enumerate() {
@@ -255,9 +255,9 @@ async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: 
             {
                 tokio::select! {
                     () = latch.notified() => {}
-                    // Nothing more is sent by a client that is still there.
+                    // The gateway sends nothing more on this connection: a read ends when it disconnects.
                     _ = stream.read_u8() => {
-                        events.left.fetch_add(1, Ordering::SeqCst);
+                        counters.disconnects.fetch_add(1, Ordering::SeqCst);
                         return;
                     }
                 }
@@ -266,7 +266,7 @@ async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: 
                 return;
             }
         }
-        events.answered.fetch_add(1, Ordering::SeqCst);
+        counters.answers.fetch_add(1, Ordering::SeqCst);
         match end {
             End::KeepAlive => {}
             End::Drip => {
@@ -281,11 +281,11 @@ async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Reply>, log: 
                 return;
             }
             End::Reset => {
-                stream.set_zero_linger().expect("a socket that lives");
+                stream.set_zero_linger().expect("an open socket");
                 return;
             }
             End::Hang => {
-                // Until the other side gives up.
+                // A minute is longer than any timeout of the tests; the gateway disconnects first.
                 let _ = tokio::time::timeout(Duration::from_mins(1), stream.read_u8()).await;
                 return;
             }
