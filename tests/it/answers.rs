@@ -16,6 +16,7 @@ async fn credential_refusal_words_are_configurable() {
         Upstream::responding_with(Reply::xml("<order_info><status>failed</status><message>Fel IP</message></order_info>"))
             .await;
     let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__CREDENTIAL_REFUSAL_WORDS", "fel ip, fel användare")]).await;
+
     gateway.get("/orders/1").await.problem(502, "upstream-credential-rejected");
 }
 
@@ -29,6 +30,7 @@ async fn unrecognised_answers_are_not_passed_to_clients() {
         let problem = order_from(Reply::xml(document)).await.problem(502, "upstream-answer-invalid");
         assert!(!problem.to_string().contains("Kund"), "{problem}");
     }
+
     let long = format!("<order_info><status>failed</status><message>{}</message></order_info>", "å".repeat(600));
     let problem = order_from(Reply::xml(&long)).await.problem(502, "refused-by-upstream");
     assert_eq!(problem["upstreamMessage"].as_str().map(|text| text.chars().count()), Some(500));
@@ -40,8 +42,10 @@ async fn http_failures_map_to_distinct_problems() {
     let answer = order_from(Reply::status(503, "<html>busy</html>").with_header("Retry-After: 17")).await;
     answer.problem(503, "upstream-unavailable");
     assert_eq!(answer.header("retry-after"), "17");
+
     let answer = order_from(Reply::status(503, "").with_header("Retry-After: 86400")).await;
     assert_eq!(answer.header("retry-after"), "60");
+
     for reply in [
         Reply::status(301, "").with_header("Location: http://127.0.0.1:1/"),
         Reply::raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<order_info>"),
@@ -53,6 +57,7 @@ async fn http_failures_map_to_distinct_problems() {
     ] {
         order_from(reply).await.problem(502, "upstream-answer-invalid");
     }
+
     let gateway = Gateway::in_front_of_url("http://127.0.0.1:9/orders", &[]).await;
     gateway.get("/orders/1").await.problem(502, "upstream-unreachable");
     gateway.get("/orders?since=2016-03-14").await.problem(502, "upstream-unreachable");
@@ -62,12 +67,14 @@ async fn http_failures_map_to_distinct_problems() {
 async fn silent_upstream_times_out() {
     let settings = &[("UPSTREAMS__DEFAULT__TIMEOUT", "200ms")];
     let incomplete = |document: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{document}").into_bytes();
+
     for (order, customers) in
         [(vec![], vec![]), (incomplete("<order_info><orderinfo>"), incomplete("<customers><customer><id>1</id>"))]
     {
         let silent = move |query: &str| Reply::raw(if query.contains("order_info") { &order } else { &customers }).then_hang();
         let upstream = Upstream::responding_to(silent).await;
         let gateway = Gateway::with(&upstream, settings).await;
+
         gateway.get("/orders/1").await.problem(504, "upstream-timeout");
         gateway.get("/customers?since=2016-03-14").await.problem(504, "upstream-timeout");
     }
@@ -87,10 +94,13 @@ async fn dripping_upstream_times_out_without_blocking_others() {
     let dripping = join_all((0..20).map(|_| gateway.get("/orders/1")));
     let lists = join_all((0..20).map(|_| gateway.get("/orders?since=2016-03-14")));
     let others = join_all((0..50).map(|_| gateway.get("/orders/2")));
+
     let (dripping, lists, others) = tokio::join!(dripping, lists, others);
+
     for answer in dripping.iter().chain(&lists) {
         answer.problem(504, "upstream-timeout");
     }
+
     assert!(others.iter().all(|answer| answer.status == 200));
 }
 
@@ -100,16 +110,20 @@ async fn response_size_limits_are_exact() {
         format!("<order_info><orderinfo><status>new</status><!--{}--></orderinfo></order_info>", "x".repeat(filler))
     };
     let largest = 2048 - document(0).len();
+
     for (filler, status) in [(largest, 200), (largest + 1, 502)] {
         let upstream = Upstream::responding_with(Reply::xml(&document(filler))).await;
         let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES", "2048")]).await;
+
         assert_eq!(gateway.get("/orders/1").await.status, status);
     }
+
     let list = |filler: usize| format!("<orders><order><id>1</id><x>{}</x></order></orders>", "x".repeat(filler));
     let largest = 2048 - "<order><id>1</id><x></x></order>".len();
     for (filler, status) in [(largest, 200), (largest + 1, 502)] {
         let upstream = Upstream::responding_with(Reply::xml(&list(filler))).await;
         let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__MAX_ITEM_BYTES", "2048")]).await;
+
         assert_eq!(gateway.get("/orders?since=2016-03-14").await.status, status);
     }
 }
@@ -121,6 +135,7 @@ async fn pathological_answers_are_parsed_quickly() {
     let many_attributes = " a=\"\"".repeat(200_000);
     let depth = 1_000_000;
     let deep = order(&format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth)));
+
     order_from(Reply::xml(&deep)).await.problem(502, "upstream-answer-invalid");
     let documents = [
         order(&format!("<x>{}</x>", "&".repeat(4_000_000))),
@@ -131,6 +146,7 @@ async fn pathological_answers_are_parsed_quickly() {
     for document in documents {
         assert_eq!(order_from(Reply::xml(&document)).await.ok()["status"], "new");
     }
+
     let too_many_elements = order(&"<a/>".repeat(1_000_001));
     order_from(Reply::xml(&too_many_elements)).await.problem(502, "upstream-answer-invalid");
     let long_message = format!("<order_info><status>failed</status><message>{}</message></order_info>", "1 ".repeat(1_000_000));

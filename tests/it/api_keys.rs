@@ -45,10 +45,13 @@ async fn each_scope_set_allows_exactly_its_operations() {
         })
         .collect();
     let gateway = gateway(&upstream, &borrowed(&sets), &[]).await;
+
     for (name, scopes) in &sets {
         for (method, target, required) in OPERATIONS {
             let queries_before = upstream.queries().len();
+
             let answer = gateway.send(request(&gateway, method, target).bearer_auth(name)).await;
+
             if scopes.split(',').any(|scope| scope == required) {
                 answer.ok();
                 assert_eq!(upstream.queries().len(), queries_before + 1);
@@ -68,11 +71,14 @@ async fn only_documentation_is_public() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = gateway(&upstream, &[("shop", ALL_SCOPES)], &[]).await;
     let unknown = [("GET", "/nowhere", ""), ("PUT", "/orders", ""), ("GET", "/orders/x", ""), ("GET", "/orders?limt=1", "")];
+
     for (method, target, _) in OPERATIONS.into_iter().chain(unknown) {
         let answer = gateway.send(request(&gateway, method, target)).await;
+
         answer.problem(401, "unauthenticated");
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"orders\"");
     }
+
     let long = format!("/orders?since={}", "1".repeat(9_000));
     gateway.get(&long).await.problem(401, "unauthenticated");
     for target in
@@ -80,11 +86,14 @@ async fn only_documentation_is_public() {
     {
         assert_eq!(gateway.get(target).await.status, 200, "{target}");
     }
+
     assert_eq!(gateway.get("/").await.status, 307);
+
     for target in ["/orders", "/orders/20417/status"] {
         let answer = gateway.send(gateway.request(Method::OPTIONS, target)).await;
         assert_eq!((answer.status, answer.header("allow").contains("GET")), (204, true), "{target}");
     }
+
     assert!(upstream.queries().is_empty());
     assert!(gateway.metric("authentication_failures_total{reason=\"missing\"}").await > 10);
 }
@@ -96,6 +105,7 @@ async fn api_key_is_accepted_in_either_header_only() {
     let more = [("AUTH__CLIENTS__SHOP__KEY_SHA256", both.as_str())];
     let gateway = gateway(&upstream, &[("shop", ALL_SCOPES), ("other", "orders:read")], &more).await;
     let with = |name: &'static str, value: String| gateway.request(Method::GET, "/orders/20417").header(name, value);
+
     for request in [
         with("authorization", "Bearer old key".to_owned()),
         with("authorization", "bearer new key".to_owned()),
@@ -104,6 +114,7 @@ async fn api_key_is_accepted_in_either_header_only() {
     ] {
         gateway.send(request).await.ok();
     }
+
     let queries_before = upstream.queries().len();
     for request in [
         with("authorization", "Bearer shop".to_owned()),
@@ -119,10 +130,12 @@ async fn api_key_is_accepted_in_either_header_only() {
         with("x-api-key", "other".to_owned()).header("authorization", "Bearer other"),
     ] {
         let answer = gateway.send(request).await;
+
         answer.problem(401, "unauthenticated");
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"orders\", error=\"invalid_token\"");
         assert!(!answer.body.contains("key OLD") && !answer.body.contains("kkkk"), "{}", answer.body);
     }
+
     assert_eq!(upstream.queries().len(), queries_before);
     assert_eq!(gateway.metric("authentication_failures_total{reason=\"invalid\"}").await, 11);
 }
@@ -144,10 +157,13 @@ async fn hashes_reload_and_ambiguous_keys_are_rejected() {
     ];
     let gateway = Gateway::with(&upstream, &settings).await;
     let status = async |key: &str| gateway.send(gateway.request(Method::GET, "/customers/18020").bearer_auth(key)).await.status;
+
     assert_eq!((status("one").await, status("two").await), (403, 200));
+
     write(1, format!("{}\n{}\n", api_key_hash("two"), api_key_hash("three")));
     gateway.reload_files();
     assert_eq!((status("two").await, status("three").await), (200, 200));
+
     write(1, format!("{}\n{}\n", api_key_hash("one"), api_key_hash("three")));
     gateway.reload_files();
     assert_eq!((status("one").await, status("two").await, status("three").await), (401, 401, 200));
@@ -159,11 +175,13 @@ async fn rate_limit_applies_per_client() {
     let more = [("AUTH__CLIENTS__SHOP__RATE", "2")];
     let gateway = gateway(&upstream, &[("shop", ALL_SCOPES), ("other", ALL_SCOPES)], &more).await;
     let get = async |key: &str| gateway.send(gateway.request(Method::GET, "/orders/1/x").bearer_auth(key)).await;
+
     let answers = futures_util::future::join_all((0..20).map(|_| get("shop"))).await;
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
     assert!(!refused.is_empty() && refused.len() <= 18, "{}", refused.len());
     refused[0].problem(429, "too-many-requests");
     assert_eq!(refused[0].header("retry-after"), "1");
+
     for _ in 0..20 {
         get("other").await.problem(404, "route-not-found");
     }
@@ -176,12 +194,15 @@ async fn forwarded_for_is_trusted_from_proxies_only() {
         let settings = [("SERVER__RATE_PER_CLIENT", "1"), ("SERVER__TRUSTED_PROXIES", trusted)];
         let gateway = Gateway::with(&upstream, &settings).await;
         let mut last = 0;
+
         for number in 0..20 {
             let request =
                 gateway.request(Method::GET, "/nowhere").header("x-forwarded-for", format!("6.6.6.6, 198.51.100.{number}"));
             last = gateway.send(request).await.status;
         }
+
         assert_eq!(last, expected, "{trusted}");
+
         // Addresses left of the first untrusted one were written by that client itself and must not count.
         let mut last = 0;
         for number in 0..20 {
@@ -189,6 +210,7 @@ async fn forwarded_for_is_trusted_from_proxies_only() {
                 gateway.request(Method::GET, "/nowhere").header("x-forwarded-for", format!("198.51.100.{number}, 192.0.2.1"));
             last = gateway.send(request).await.status;
         }
+
         assert_eq!(last, 429, "{trusted}");
     }
 }

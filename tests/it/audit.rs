@@ -32,6 +32,7 @@ async fn audited(id: &str, count: usize) -> Vec<String> {
 async fn only_unmasked_pii_reads_are_audited() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::with(&upstream, &borrowed(&variables())).await;
+
     for (target, expected) in [
         ("/orders/20417", "get_order 20417 seen"),
         ("/orders/20417/messages", "list_order_messages 20417 seen"),
@@ -43,17 +44,22 @@ async fn only_unmasked_pii_reads_are_audited() {
         let id = format!("audit-read-{}", target.len());
         gateway.send(request(&gateway, "full", &id, Method::GET, target)).await.ok();
         assert_eq!(audited(&id, 1).await, [format!("full 127.0.0.1 default {expected}")], "{target}");
+
         let id = format!("{id}-masked");
         gateway.send(request(&gateway, "masked", &id, Method::GET, target)).await.ok();
         assert_eq!(audited(&id, 0).await, [""; 0], "{target}");
     }
-    let tag =
+
+    let etag =
         gateway.send(request(&gateway, "full", "audit-tag", Method::GET, "/orders/20417")).await.header("etag").to_owned();
-    let conditional = request(&gateway, "full", "audit-known", Method::GET, "/orders/20417").header("if-none-match", tag);
+    let conditional = request(&gateway, "full", "audit-known", Method::GET, "/orders/20417").header("if-none-match", etag);
     assert_eq!((gateway.send(conditional).await.status, audited("audit-known", 0).await), (304, Vec::new()));
+
     for target in ["/orders/20417/status", "/orders?since=2016-03-14", "/orders/1/x"] {
         let id = format!("audit-none-{}", target.len());
+
         gateway.send(request(&gateway, "full", &id, Method::GET, target)).await;
+
         assert_eq!(audited(&id, 0).await, [""; 0], "{target}");
     }
 }
@@ -64,8 +70,10 @@ async fn long_list_disclosure_is_logged_in_batches_of_500() {
     let upstream = Upstream::responding_with(Reply::xml(&format!("<customers>{customers}</customers>"))).await;
     let gateway = Gateway::with(&upstream, &borrowed(&variables())).await;
     let list = request(&gateway, "full", "audit-long", Method::GET, "/customers?since=2016-03-14");
+
     gateway.send(list).await.ok();
     let lines = audit_lines("audit-long", 3).await;
+
     let ids: Vec<_> = lines.iter().flat_map(|line| line["ids"].as_str().expect("ids").split(',')).collect();
     let counts: Vec<_> = lines.iter().map(|line| line["ids"].as_str().expect("ids").split(',').count()).collect();
     assert_eq!(counts, [500, 500, 201]);
@@ -85,6 +93,7 @@ async fn every_write_is_audited_with_its_outcome() {
     };
     let caller = "masked 192.0.2.7 default";
     let (status, message) = (r#"{"status":"received"}"#, r#"{"type":"log","text":"hej 191212121212"}"#);
+
     assert_eq!(write("audit-status", Method::PATCH, FIRST_ORDER, "status", status).await, 200);
     assert_eq!(audited("audit-status", 1).await, [format!("{caller} change_order_status {FIRST_ORDER} applied")]);
     assert_eq!(write("audit-message", Method::POST, FIRST_ORDER, "messages", message).await, 201);
@@ -104,9 +113,11 @@ async fn write_is_audited_after_its_client_disconnects() {
     let gateway = Gateway::in_front_of_url(&legacy.url(), &borrowed(&variables())).await;
     let write = request(&gateway, "full", "audit-left", Method::PATCH, &format!("/orders/{FIRST_ORDER}/status"));
     let write = write.header("content-type", "application/json").body(r#"{"status":"active"}"#);
+
     tokio::select! {
         _ = gateway.send(write) => panic!("the write is delayed"),
         () = eventually("the write is sent", async || legacy.write_count() == 1) => {}
     }
+
     assert_eq!(audited("audit-left", 1).await, [format!("full 127.0.0.1 default change_order_status {FIRST_ORDER} applied")]);
 }

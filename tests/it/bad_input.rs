@@ -19,7 +19,7 @@ fn names(problem: &Value, member: &str) -> Vec<String> {
 #[tokio::test]
 async fn ids_must_be_canonical() {
     let (upstream, gateway) = gateway_and_upstream().await;
-    let bad = [
+    let invalid = [
         "0",
         "01",
         "+1",
@@ -35,7 +35,8 @@ async fn ids_must_be_canonical() {
         "%FF",
         "1%2F2",
     ];
-    for id in bad {
+
+    for id in invalid {
         for target in [
             format!("/orders/{id}"),
             format!("/orders/{id}/status"),
@@ -45,10 +46,13 @@ async fn ids_must_be_canonical() {
             let problem = gateway.get(&target).await.problem(400, "invalid-parameter");
             assert_eq!(names(&problem, "parameter"), ["id"], "{target}");
         }
+
         let patch = gateway.request(Method::PATCH, &format!("/orders/{id}/status")).header("content-type", "application/json");
         gateway.send(patch.body(r#"{"status":"new"}"#)).await.problem(400, "invalid-parameter");
     }
+
     assert_eq!(upstream.queries(), [""; 0]);
+
     gateway.get("/orders/9007199254740991").await.ok();
     assert_eq!(upstream.queries().len(), 1);
 }
@@ -56,6 +60,7 @@ async fn ids_must_be_canonical() {
 #[tokio::test]
 async fn all_query_errors_are_reported_together() {
     let (upstream, gateway) = gateway_and_upstream().await;
+
     for (target, parameters) in [
         ("/orders", vec!["since"]),
         ("/orders?since=", vec!["since"]),
@@ -102,13 +107,16 @@ async fn all_query_errors_are_reported_together() {
         let problem = gateway.get(target).await.problem(400, "invalid-parameter");
         assert_eq!(names(&problem, "parameter"), parameters, "{target}");
     }
+
     assert_eq!(upstream.queries(), [""; 0]);
+
     gateway.get("/orders?since=2016-03-14&until=2016-03-14").await.ok();
 }
 
 #[tokio::test]
 async fn invalid_json_is_a_malformed_body() {
     let (upstream, gateway) = gateway_and_upstream().await;
+
     for body in [
         "",
         "{",
@@ -126,6 +134,7 @@ async fn invalid_json_is_a_malformed_body() {
         gateway.patch_status(20417, body).await.problem(400, "malformed-body");
         gateway.post_message(20417, body).await.problem(400, "malformed-body");
     }
+
     let invalid = gateway.request(Method::POST, "/orders/1/messages").header("content-type", "application/json");
     gateway.send(invalid.body(b"{\"type\":\"log\",\"text\":\"\xff\"}".to_vec())).await.problem(400, "malformed-body");
     let deep = "[".repeat(10_000);
@@ -136,6 +145,7 @@ async fn invalid_json_is_a_malformed_body() {
 #[tokio::test]
 async fn invalid_values_are_reported_by_pointer() {
     let (upstream, gateway) = gateway_and_upstream().await;
+
     for (body, pointers) in [
         ("[]", vec![""]),
         ("\"received\"", vec![""]),
@@ -153,6 +163,7 @@ async fn invalid_values_are_reported_by_pointer() {
         let problem = gateway.patch_status(20417, body).await.problem(422, "invalid-value");
         assert_eq!(names(&problem, "pointer"), pointers, "{body}");
     }
+
     for (body, pointers) in [
         (json!({}), vec!["/type", "/text"]),
         (json!({"type": "log"}), vec!["/text"]),
@@ -171,6 +182,7 @@ async fn invalid_values_are_reported_by_pointer() {
         let problem = gateway.post_message(20417, &body.to_string()).await.problem(422, "invalid-value");
         assert_eq!(names(&problem, "pointer"), pointers, "{body}");
     }
+
     assert_eq!(upstream.queries(), [""; 0]);
 }
 
@@ -182,10 +194,13 @@ async fn overlong_text_is_rejected_before_sending() {
     let target = format!("/admin/edit/services/plain/orders?method=add_message&{credential}&id=20417&type=log&message=");
     let line = format!("GET {target} HTTP/1.1");
     let available = 8_000 - line.len() - "gw%3A123456789012123456+".len();
+
     for (character, bytes) in [("a", 1), (" ", 1), ("å", 6), ("&", 3), ("😀", 12)] {
         let fits = character.repeat(available / bytes - 1) + "x" + &"a".repeat(available % bytes + bytes - 1);
         let message = |text: &str| json!({"type": "log", "text": text}).to_string();
+
         assert_eq!(gateway.post_message(20417, &message(&fits)).await.status, 201, "{character}");
+
         let queries_before = upstream.queries().len();
         let problem = gateway.post_message(20417, &message(&(fits + "a"))).await.problem(422, "invalid-value");
         assert_eq!(names(&problem, "pointer"), ["/text"]);
@@ -200,19 +215,24 @@ async fn unsupported_preconditions_and_keys_are_rejected() {
     let write = |method: Method, path: &str, body: &'static str| {
         gateway.request(method, path).header("content-type", "application/json").body(body)
     };
-    for tags in ["", "abc", "\"abc", ",", " , ,", "*, \"abc\"", "w/\"abc\"", "\"a\" \"b\""] {
-        let patch = write(Method::PATCH, "/orders/20417/status", r#"{"status":"received"}"#).header("if-match", tags);
+
+    for etags in ["", "abc", "\"abc", ",", " , ,", "*, \"abc\"", "w/\"abc\"", "\"a\" \"b\""] {
+        let patch = write(Method::PATCH, "/orders/20417/status", r#"{"status":"received"}"#).header("if-match", etags);
+
         let problem = gateway.send(patch).await.problem(400, "invalid-parameter");
-        assert_eq!(names(&problem, "parameter"), ["If-Match"], "{tags}");
+        assert_eq!(names(&problem, "parameter"), ["If-Match"], "{etags}");
     }
+
     let post = || write(Method::POST, "/orders/20417/messages", r#"{"type":"log","text":"a"}"#);
     let problem = gateway.send(post().header("if-match", "*")).await.problem(400, "invalid-parameter");
     assert_eq!(names(&problem, "parameter"), ["If-Match"]);
+
     let patch = write(Method::PATCH, "/orders/20417/status", r#"{"status":"received"}"#).header("if-match", "*");
-    for (write, tags) in [(post(), "*"), (patch, "\"abc\"")] {
-        let problem = gateway.send(write.header("if-none-match", tags)).await.problem(400, "invalid-parameter");
+    for (write, etags) in [(post(), "*"), (patch, "\"abc\"")] {
+        let problem = gateway.send(write.header("if-none-match", etags)).await.problem(400, "invalid-parameter");
         assert_eq!(names(&problem, "parameter"), ["If-None-Match"]);
     }
+
     let long = "a".repeat(129);
     for key in
         ["", "0123456789abcde", &long, "\"0123456789abcdef", "0123456789abcdef\"", "0123456789abcde/", "0123456789 abcdef"]
@@ -220,10 +240,12 @@ async fn unsupported_preconditions_and_keys_are_rejected() {
         let problem = gateway.send(post().header("idempotency-key", key)).await.problem(400, "invalid-parameter");
         assert_eq!(names(&problem, "parameter"), ["Idempotency-Key"], "{key}");
     }
+
     let doubled = post().header("idempotency-key", "0123456789abcdef").header("idempotency-key", "0123456789abcdef");
     let problem = gateway.send(doubled).await.problem(400, "invalid-parameter");
     assert_eq!(names(&problem, "parameter"), ["Idempotency-Key"]);
     assert_eq!(upstream.queries(), [""; 0]);
+
     let patch = write(Method::PATCH, "/orders/20417/status", r#"{"status":"received"}"#);
     gateway.send(patch.header("idempotency-key", "0123456789abcdef")).await.ok();
 }

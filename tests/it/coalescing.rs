@@ -46,7 +46,9 @@ async fn concurrent_reads_of_one_order_share_a_call() {
         eventually("all requests are waiting", async || gateway.active_requests().await == 40).await;
         latch.notify_one();
     };
+
     let (answers, ()) = tokio::join!(answers, release);
+
     assert!(answers.iter().all(|answer| answer.ok()["status"] == "new"));
     assert_eq!(upstream.queries().len(), 1);
     assert_eq!(gateway.metric(COALESCED).await, 39);
@@ -66,7 +68,9 @@ async fn different_reads_are_not_coalesced() {
         gateway.get("/customers/1").await.ok();
         latch.notify_one();
     };
+
     tokio::join!(first, others);
+
     assert_eq!(upstream.queries().len(), 3);
     assert_eq!(gateway.metric(COALESCED).await, 0);
 }
@@ -90,7 +94,9 @@ async fn read_after_write_is_not_stale() {
             latch.notify_one();
             answer
         };
+
         let (before, after) = tokio::join!(before, after);
+
         assert_eq!((&before.ok()["status"], &after["status"]), (&"new".into(), &"received".into()));
     }
 }
@@ -138,7 +144,9 @@ async fn read_after_verified_write_is_not_stale() {
         orders.change_status("active");
         read_back.notify_one();
     };
+
     let (after, before, ()) = tokio::join!(write_and_read, read_meanwhile, release);
+
     assert_eq!((&after["status"], &before["status"]), (&"active".into(), &"received".into()));
 }
 
@@ -152,11 +160,13 @@ async fn read_after_unsent_write_is_not_stale() {
         let request = gateway.request(Method::PATCH, "/orders/1/status").header("if-match", "\"another\"");
         request.header("content-type", "application/json").body(r#"{"status":"active"}"#)
     };
+
     for (unsent_write, status) in [(&replay as &dyn Fn(&Gateway) -> RequestBuilder, 201), (&unmet_precondition, 412)] {
         let (orders, latch) = (FakeOrders::new(), Arc::new(Notify::new()));
         let upstream =
             with_read_latches(&orders, &[None, Some(&latch)], "<add_message><status>success</status></add_message>").await;
         let gateway = Gateway::in_front_of(&upstream).await;
+
         gateway.send(replay(&gateway)).await.ok();
         let after = async {
             upstream.wait_for_requests(3).await;
@@ -179,6 +189,7 @@ async fn shared_call_is_cancelled_with_its_last_waiter() {
     let gateway = Gateway::in_front_of(&upstream).await;
     let leaving = gateway.request(Method::GET, "/orders/1").send();
     let staying = gateway.get("/orders/1");
+
     {
         let mut leaving = Box::pin(leaving);
         tokio::select! {
@@ -195,6 +206,7 @@ async fn shared_call_is_cancelled_with_its_last_waiter() {
         assert_eq!(answer.ok()["status"], "new");
         assert_eq!(upstream.queries().len(), 1);
     }
+
     let mut leaving = Box::pin(gateway.request(Method::GET, "/orders/1").send());
     tokio::select! {
         _ = &mut leaving => panic!("the answer is held"),

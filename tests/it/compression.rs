@@ -40,12 +40,15 @@ async fn compression_preserves_the_list() {
     for count in [200, 20_000] {
         let upstream = Upstream::responding_with(Reply::xml(&format!("<orders>{}</orders>", orders(count)))).await;
         let gateway = Gateway::in_front_of(&upstream).await;
+
         for target in ["/orders?since=2016-03-14", "/orders?since=2016-03-14&limit=1000"] {
             let plain = gateway.get(target).await.body;
             for coding in CODINGS {
                 let response = get(&gateway, target, coding).await;
+
                 assert_eq!(response.headers()["content-encoding"], coding);
                 assert_eq!(response.headers()["vary"], "accept-encoding");
+
                 let bytes = response.bytes().await.expect("a complete body");
                 assert!(bytes.len() < plain.len() / 3, "{coding} {} of {}", bytes.len(), plain.len());
                 assert_eq!(String::from_utf8(decode_prefix(coding, &bytes)).expect("UTF-8"), plain, "{coding}");
@@ -63,11 +66,15 @@ async fn bodies_from_4096_bytes_are_compressed() {
             Upstream::responding_with(Reply::xml(&format!("<orders><order><id>1</id><type>{kind}</type></order></orders>")))
                 .await;
         let gateway = Gateway::in_front_of(&upstream).await;
+
         assert_eq!(gateway.get("/orders?since=2016-03-14").await.body.len(), size);
+
         let response = get(&gateway, "/orders?since=2016-03-14", "gzip").await;
         assert_eq!(response.headers().contains_key("content-encoding"), is_compressed, "{size}");
+
         let response = get(&gateway, "/orders?since=2016-03-14", "identity").await;
         assert!(!response.headers().contains_key("content-encoding"), "{size}");
+
         let response = get(&gateway, "/nowhere", "gzip").await;
         assert!(!response.headers().contains_key("content-encoding"));
     }
@@ -80,15 +87,19 @@ async fn compressed_items_are_flushed_immediately() {
         let first = format!("<orders>{}", orders(1));
         let upstream = Upstream::responding_with(Reply::held(&[&first, &format!("{}</orders>", orders(2))], &latch)).await;
         let gateway = Gateway::in_front_of(&upstream).await;
+
         let mut body = get(&gateway, "/orders?since=2016-03-14", coding).await.bytes_stream();
+
         let mut bytes = Vec::new();
         while !String::from_utf8_lossy(&decode_prefix(coding, &bytes)).contains("\"id\":1") {
             bytes.extend_from_slice(&body.next().await.expect("more of the body").expect("bytes"));
         }
+
         latch.notify_one();
         while let Some(more) = body.next().await {
             bytes.extend_from_slice(&more.expect("bytes"));
         }
+
         let list: serde_json::Value = serde_json::from_slice(&decode_prefix(coding, &bytes)).expect("complete JSON");
         assert_eq!(list["items"].as_array().map(Vec::len), Some(3), "{coding}");
     }
@@ -98,8 +109,10 @@ async fn compressed_items_are_flushed_immediately() {
 async fn truncated_compressed_list_breaks_off() {
     let upstream = Upstream::responding_with(Reply::xml(&format!("<orders>{}", orders(2_000)))).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     for coding in CODINGS {
         let response = get(&gateway, "/orders?since=2016-03-14", coding).await;
+
         assert_eq!(response.status(), 200);
         assert!(response.bytes().await.is_err(), "{coding}");
     }

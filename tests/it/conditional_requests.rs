@@ -34,22 +34,28 @@ const STATUS: &str = "/orders/20417/status";
 #[tokio::test]
 async fn matching_if_none_match_returns_304() {
     let (_legacy, gateway) = without_faults().await;
+
     for target in ["/orders/20417", STATUS, "/customers/18020", "/openapi.json", "/openapi.yaml"] {
         let etag = etag(&gateway, target).await;
         assert!(etag.starts_with('"') && etag.len() == 34, "{etag}");
+
         for known in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
             let answer = get_if_none_match(&gateway, target, &known).await;
+
             assert_eq!((answer.status, answer.body.as_str(), answer.header("etag")), (304, "", &*etag), "{target}");
             assert_eq!(answer.header("cache-control"), "private, no-cache");
         }
+
         for other in ["\"x\"", "nonsense", ""] {
             assert_eq!(get_if_none_match(&gateway, target, other).await.status, 200, "{target} {other}");
         }
+
         // A strong ETag identifies exact bytes, so these responses are never compressed.
         let compressed = gateway.request(Method::GET, target).header("accept-encoding", "gzip");
         let answer = gateway.send(compressed).await;
         assert_eq!((answer.header("etag"), answer.header("content-encoding")), (&*etag, ""));
     }
+
     for target in ["/orders?since=2016-03-14", "/orders?since=2016-03-14&limit=1", "/orders/20417/messages"] {
         assert_eq!(gateway.get(target).await.header("etag"), "", "{target}");
     }
@@ -58,14 +64,17 @@ async fn matching_if_none_match_returns_304() {
 #[tokio::test]
 async fn status_etag_covers_the_log() {
     let (legacy, gateway) = without_faults().await;
+
     let first = etag(&gateway, STATUS).await;
     assert_eq!(etag(&gateway, STATUS).await, first);
+
     legacy.set_status(FIRST_ORDER, OrderStatus::Active).await;
     let second = etag(&gateway, STATUS).await;
     // Back to the first status: the log has grown, so the ETag differs.
     legacy.set_status(FIRST_ORDER, OrderStatus::New).await;
     let third = etag(&gateway, STATUS).await;
     assert!(first != second && second != third && first != third);
+
     let replica = Gateway::in_front_of_url(&legacy.url(), &[]).await;
     assert_eq!(etag(&replica, STATUS).await, third);
 }
@@ -89,9 +98,11 @@ async fn etags_differ_between_upstreams() {
     let settings = if is_provider() { [&settings[..], &login].concat() } else { settings.to_vec() };
     let gateway = Gateway::in_front_of_url(&legacy.url(), &settings).await;
     let request = |method, key| gateway.request(method, STATUS).header("x-api-key", key);
+
     let etag = gateway.send(request(Method::GET, "key-of-one")).await.header("etag").to_owned();
     let other_etag = gateway.send(request(Method::GET, "key-of-two")).await.header("etag").to_owned();
     assert!(etag.len() == 34 && other_etag.len() == 34 && etag != other_etag, "{etag} {other_etag}");
+
     for (key, status) in [("key-of-two", 412), ("key-of-one", 200)] {
         let patch = request(Method::PATCH, key).header("content-type", "application/json").header("if-match", &etag);
         assert_eq!(gateway.send(patch.body(r#"{"status":"received"}"#)).await.status, status);
@@ -101,12 +112,15 @@ async fn etags_differ_between_upstreams() {
 #[tokio::test]
 async fn if_match_rejects_a_changed_order() {
     let (legacy, gateway) = without_faults().await;
+
     let known = etag(&gateway, STATUS).await;
     let answer = patch_if_match(&gateway, &format!("\"x\",, {known}, "), "received").await;
     assert_eq!((&answer.ok()["status"], answer.header("etag")), (&"received".into(), ""));
+
     let outdated = patch_if_match(&gateway, &known, "active").await;
     let problem = outdated.problem(412, "precondition-failed");
     assert_eq!((&problem["currentStatus"], &problem["outcome"]), (&"received".into(), &"not-applied".into()));
+
     // Strict, even if the order has the wanted status already: another client has claimed it.
     patch_if_match(&gateway, &known, "received").await.problem(412, "precondition-failed");
     patch_if_match(&gateway, outdated.header("etag"), "active").await.ok();
@@ -114,6 +128,7 @@ async fn if_match_rejects_a_changed_order() {
     patch_if_match(&gateway, &format!("W/{current}"), "waiting").await.problem(412, "precondition-failed");
     patch_if_match(&gateway, "*", "waiting").await.ok();
     assert_eq!((legacy.status(FIRST_ORDER).await.as_str(), legacy.write_count()), ("waiting", 3));
+
     let missing = gateway.request(Method::PATCH, "/orders/1/status").header("content-type", "application/json");
     let answer = gateway.send(missing.header("if-match", "*").body(r#"{"status":"new"}"#)).await;
     assert_eq!(answer.problem(404, "order-not-found")["outcome"], "not-applied");
@@ -123,8 +138,10 @@ async fn if_match_rejects_a_changed_order() {
 #[tokio::test]
 async fn only_one_concurrent_claim_succeeds() {
     let (legacy, gateway) = without_faults().await;
+
     let known = etag(&gateway, STATUS).await;
     let answers = join_all((0..20).map(|_| patch_if_match(&gateway, &known, "received"))).await;
+
     let succeeded = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!((succeeded, answers.iter().filter(|answer| answer.status == 412).count()), (1, 19));
     assert_eq!(legacy.write_count(), 1);
@@ -143,9 +160,11 @@ async fn change_with_fault(fault: Fault) -> (FakeLegacy, Gateway, Answer) {
 async fn in_doubt_change_is_verified_and_never_resent() {
     for applied in [Fault::Cut(0), Fault::AnswerReset, Fault::Hang, Fault::Cut(60)] {
         let (legacy, _gateway, answer) = change_with_fault(applied).await;
+
         assert_eq!(answer.ok()["status"], "received", "{applied:?}");
         assert_eq!((legacy.write_count(), legacy.status(FIRST_ORDER).await.as_str()), (1, "received"));
     }
+
     let lost = [Fault::Drop, Fault::Reset, Fault::Html(503), Fault::Html(302), Fault::Html(429), Fault::Html(200)];
     join_all(lost.map(|fault| async move {
         let (legacy, gateway, answer) = change_with_fault(fault).await;
@@ -161,6 +180,7 @@ async fn in_doubt_change_is_verified_and_never_resent() {
 async fn other_status_after_in_doubt_change_is_a_conflict() {
     let legacy = FakeLegacy::with_faults(|query| if is_write(query) { Fault::Hang } else { Fault::None }).await;
     let gateway = Gateway::in_front_of_url(&legacy.url(), &[("UPSTREAMS__DEFAULT__TIMEOUT", "500ms")]).await;
+
     let known = etag(&gateway, STATUS).await;
     let change = patch_if_match(&gateway, &known, "received");
     let other_writer = async {

@@ -23,6 +23,7 @@ fn errors(file: &str, variables: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn environment_overrides_the_file() {
     let file = "[server]\nlisten = \"127.0.0.1:1\"\nrequest_timeout = \"3s\"\n".to_owned() + UPSTREAM;
+
     let config = load(
         &file,
         &[
@@ -31,6 +32,7 @@ fn environment_overrides_the_file() {
             ("HOME", "/"),
         ],
     );
+
     let config = config.expect("a configuration");
     assert_eq!(config.server.listen.port(), 2);
     assert_eq!(config.server.request_timeout, Duration::from_secs(3));
@@ -45,7 +47,9 @@ fn all_config_errors_are_reported_together() {
                 [log]\nformat = \"xml\"\n\
                 [auth]\nmode = \"basic\"\n\
                 [upstreams.default]\nurl = \"ftp://x\"\ntimeout = \"10\"\ncharset = \"klingon\"\nmax_item_bytes = 1023\n";
+
     let found = errors(file, &[("GATEWAY__UPSTREAMS__DEFAULT__TIME_ZONE", "Mars/Olympus")]);
+
     for key in [
         "server.listen",
         "server.limt",
@@ -61,22 +65,27 @@ fn all_config_errors_are_reported_together() {
     ] {
         assert!(found.iter().any(|error| error.starts_with(&format!("{key} "))), "{key} in {found:?}");
     }
+
     assert_eq!(found.len(), 11, "{found:?}");
 }
 
 #[test]
 fn insecure_settings_need_explicit_consent() {
     let public = [("GATEWAY__SERVER__LISTEN", "0.0.0.0:8080")];
+
     assert!(errors(UPSTREAM, &public)[0].starts_with("auth.allow_unauthenticated "));
     load(UPSTREAM, &[public[0], ("GATEWAY__AUTH__ALLOW_UNAUTHENTICATED", "true")]).expect("a configuration");
+
     let plain_http = [("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://portal.example/orders")];
     assert!(errors(UPSTREAM, &plain_http)[0].starts_with("upstreams.default.url "));
     load(UPSTREAM, &[plain_http[0], ("GATEWAY__UPSTREAMS__DEFAULT__ALLOW_HTTP", "true")]).expect("a configuration");
     for loopback in ["http://127.0.0.1:1/a", "http://[::1]:1/a", "http://localhost/a"] {
         load(UPSTREAM, &[("GATEWAY__UPSTREAMS__DEFAULT__URL", loopback)]).expect("a configuration");
     }
+
     let second = UPSTREAM.to_owned() + &UPSTREAM.replace("default", "other");
     assert!(errors(&second, &[])[0].starts_with("auth.mode "));
+
     let missing = errors("", &[("GATEWAY__SERVER__LISTEN", "127.0.0.1:8081")]);
     let keys: Vec<_> = missing.iter().map(|error| error.split(' ').next().unwrap_or_default()).collect();
     assert_eq!(keys, ["upstreams.default.url", "upstreams.default.api_user", "server.ops_listen"]);
@@ -92,7 +101,9 @@ fn auth_settings_must_be_consistent() {
         ("GATEWAY__AUTH__CLIENTS__SHOP__KEY_SHA256", key_hash.as_str()),
         ("GATEWAY__AUTH__CLIENTS__SHOP__SCOPES", "orders:read"),
     ];
+
     load(UPSTREAM, &client).expect("a configuration");
+
     let with = |name: &'static str, value: &'static str| errors(UPSTREAM, &[client[0], client[1], client[2], (name, value)]);
     for (name, value, key) in [
         ("GATEWAY__AUTH__CLIENTS__SHOP__SCOPES", "orders:all", "auth.clients.shop.scopes "),
@@ -110,9 +121,12 @@ fn auth_settings_must_be_consistent() {
         let found = with(name, value);
         assert!(found.len() == 1 && found[0].starts_with(key), "{name}={value}: {found:?}");
     }
+
     assert!(errors(UPSTREAM, &[mode])[0].starts_with("auth.clients "));
+
     let second = UPSTREAM.to_owned() + &UPSTREAM.replace("default", "other");
     assert!(errors(&second, &client)[0].starts_with("auth.clients.shop.upstream "));
+
     let jwt = [
         ("GATEWAY__AUTH__MODE", "jwt"),
         ("GATEWAY__AUTH__JWT__ISSUER", "https://login.example"),
@@ -120,6 +134,7 @@ fn auth_settings_must_be_consistent() {
     ];
     load(UPSTREAM, &jwt).expect("a configuration");
     assert!(errors(&second, &jwt)[0].starts_with("auth.jwt.upstream_claim "));
+
     for (name, value) in [
         ("GATEWAY__AUTH__JWT__ISSUER", "http://login.example"),
         ("GATEWAY__AUTH__JWT__JWKS_URL", "http://login.example/keys"),
@@ -129,6 +144,7 @@ fn auth_settings_must_be_consistent() {
     ] {
         assert_eq!(errors(UPSTREAM, &[jwt[0], jwt[1], jwt[2], (name, value)]).len(), 1, "{name}={value}");
     }
+
     let plain_http_by_proxy = [
         ("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://127.0.0.1:1/orders"),
         ("GATEWAY__UPSTREAMS__DEFAULT__PROXY", "http://proxy.example:3128"),
@@ -157,9 +173,11 @@ fn setting_values_are_validated() {
         ("LOG__FORMAT", vec!["json", "text"], vec!["JSON"]),
     ] {
         let variable = format!("GATEWAY__{variable}");
+
         for value in valid {
             load(UPSTREAM, &[(&variable, value)]).unwrap_or_else(|errors| panic!("{variable}={value}: {errors}"));
         }
+
         for value in invalid {
             assert_eq!(errors(UPSTREAM, &[(&variable, value)]).len(), 1, "{variable}={value}");
         }
@@ -172,9 +190,11 @@ fn secrets_load_from_files_and_never_appear_in_errors() {
     secret.write_all("\u{feff}topsecret\r\n".as_bytes()).expect("a writable file");
     let path = secret.path().display().to_string();
     let url = ("GATEWAY__UPSTREAMS__DEFAULT__URL", "https://portal.example/orders");
+
     let config = load("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER_FILE", &path)]).expect("a configuration");
     assert_eq!(config.upstreams["default"].api_user.with(str::to_owned), "topsecret");
     assert!(!format!("{config:?}").contains("topsecret"));
+
     let both = [
         url,
         ("GATEWAY__UPSTREAMS__DEFAULT__API_USER_FILE", path.as_str()),
@@ -191,22 +211,27 @@ fn server_secret_must_be_long_also_on_reload() {
     let upstream =
         [("GATEWAY__UPSTREAMS__DEFAULT__URL", "https://portal.example/orders"), ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", "1")];
     let short = "0123456789abcde";
+
     let found = errors("", &[&upstream[..], &[("GATEWAY__SERVER__SECRET", short)]].concat());
     assert!(found.len() == 1 && found[0].starts_with("server.secret ") && !found[0].contains(short), "{found:?}");
+
     // An invalid secret does not make the valid previous secret an error.
     let both = [("GATEWAY__SERVER__SECRET", short), ("GATEWAY__SERVER__PREVIOUS_SECRET", "0123456789abcdef")];
     assert_eq!(errors("", &[&upstream[..], &both].concat()).len(), 1);
+
     let file = tempfile::NamedTempFile::new().expect("a file");
     let path = file.path().display().to_string();
     let write = |text: &str| std::fs::write(file.path(), text).expect("a writable file");
     write("0123456789abcdef\n");
     let config = load("", &[&upstream[..], &[("GATEWAY__SERVER__SECRET_FILE", &path)]].concat()).expect("a configuration");
     let reload = config.reloads().into_iter().find(|reload| reload.key() == "server.secret").expect("a secret");
+    let secret = config.server.secret.expect("a secret");
+
     write(short);
     assert_eq!(reload.reload(), ReloadOutcome::Pending);
     assert!(matches!(reload.reload(), ReloadOutcome::Rejected(_)));
-    let secret = config.server.secret.expect("a secret");
     assert_eq!(secret.with(str::to_owned), "0123456789abcdef");
+
     write("fedcba9876543210");
     assert_eq!(reload.reload(), ReloadOutcome::Pending);
     assert_eq!((reload.reload(), secret.with(str::to_owned)), (ReloadOutcome::Reloaded, "fedcba9876543210".to_owned()));
@@ -215,6 +240,7 @@ fn server_secret_must_be_long_also_on_reload() {
 #[test]
 fn unreadable_or_invalid_file_is_an_error() {
     let missing = Config::load(Some(std::path::Path::new("/nowhere/config.toml")), []).expect_err("an error").to_string();
+
     assert!(missing.contains("/nowhere/config.toml cannot be read"), "{missing}");
     assert!(errors("[server]\nlisten = \n", &[])[0].contains("near line 2"));
 }

@@ -20,10 +20,13 @@ async fn every_kind_of_drift_is_counted_by_element() {
     })
     .await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     assert_eq!(gateway.drift_counts().await, []);
+
     for _ in 0..2 {
         gateway.get("/orders/1").await.ok();
     }
+
     gateway.get("/orders?since=2016-03-14").await.ok();
     gateway.get("/customers?since=2016-03-14").await.problem(502, "upstream-answer-invalid");
     let expected = [
@@ -49,8 +52,10 @@ async fn every_kind_of_drift_is_counted_by_element() {
 async fn expected_answers_count_no_drift() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     for target in ["/orders/20417", "/orders?since=2016-03-14", "/customers/18020", "/customers?since=2016-03-14"] {
         gateway.get(target).await.ok();
     }
+
     assert_eq!(gateway.drift_counts().await, []);
 }

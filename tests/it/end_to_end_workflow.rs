@@ -10,10 +10,13 @@ const TEXT: &str = "Åäö & + % # 100 %";
 async fn order_workflow_in_the_network_dialect() {
     let (url, program) = simulate(&["--dialect", "network"]).await;
     let gateway = Gateway::in_front_of_url(&url, &[]).await;
+
     run_workflow(&gateway).await;
+
     let xml = legacy_xml(&format!("{url}?method=order_info&api_user=1234&id={FIRST_NEW_ORDER}")).await;
     assert!(xml.contains("<status>received</status>"), "{xml}");
     assert!(xml.contains("<message>Åäö &amp; + % # 100 %</message><type>alert</type>"), "{xml}");
+
     drop(program);
 }
 
@@ -22,9 +25,11 @@ async fn order_workflow_in_the_provider_dialect() {
     let (url, program) = simulate(&["--dialect", "provider", "--api-key", "k"]).await;
     let settings = [("UPSTREAMS__DEFAULT__DIALECT", "provider"), ("UPSTREAMS__DEFAULT__API_KEY", "k")];
     let gateway = Gateway::in_front_of_url(&url, &settings).await;
+
     run_workflow(&gateway).await;
     let without_hash = legacy_xml(&format!("{url}?method=order_info&api_user=1234&id={FIRST_NEW_ORDER}")).await;
     assert!(without_hash.contains("<code>403</code>"), "{without_hash}");
+
     let login = legacy_xml(&format!("{url}?method=api_login&api_user=1234&api_key=k")).await;
     let hash = login.split_once("<hash_key>").and_then(|(_, rest)| rest.split_once("</hash_key>")).expect("a hash").0;
     let xml = legacy_xml(&format!("{url}?method=order_info&hash={hash}&id={FIRST_NEW_ORDER}")).await;
@@ -34,8 +39,10 @@ async fn order_workflow_in_the_provider_dialect() {
         "{xml}"
     );
     assert!(xml.contains("<message>Åäö &amp; + % # 100 %</message><type>alert</type>"), "{xml}");
+
     let customers = legacy_xml(&format!("{url}?method=customers&hash={hash}&date=2016-03-14")).await;
     assert!(customers.contains("<surname>Tolvansson</surname><date>2016-03-14 09:05</date></customer>"), "{customers}");
+
     let wrong_key = Gateway::in_front_of_url(&url, &[settings[0], ("UPSTREAMS__DEFAULT__API_KEY", "wrong")]).await;
     wrong_key.get("/orders/20417").await.problem(502, "upstream-credential-rejected");
     drop(program);
@@ -55,13 +62,16 @@ async fn both_dialects_produce_the_same_json() {
     let (orders, provider_orders) = both("/orders?since=2016-03-14&until=2020-01-01").await;
     assert_eq!(orders, provider_orders);
     assert_eq!(orders["items"].as_array().map(Vec::len), Some(39));
+
     for order in orders["items"].as_array().expect("orders") {
         let (order, provider_order) = both(&format!("/orders/{}", order["id"])).await;
         assert_eq!(order, provider_order);
+
         let (mut customer, provider_customer) = both(&format!("/customers/{}", order["customer"]["id"])).await;
         customer.as_object_mut().expect("a customer").remove("memberId");
         assert_eq!(customer, provider_customer);
     }
+
     let (mut customers, mut provider_customers) = both("/customers?since=2016-03-14").await;
     let without = |list: &mut Value, member: &str| {
         let items = list["items"].as_array_mut().expect("customers");
@@ -72,10 +82,12 @@ async fn both_dialects_produce_the_same_json() {
     without(&mut customers, "email");
     without(&mut provider_customers, "registeredAt");
     assert_eq!(customers, provider_customers);
+
     let missing = [network.get("/orders/1").await, provider.get("/orders/1").await];
     for answer in missing {
         answer.problem(404, "order-not-found");
     }
+
     let missing = [network.patch_status(1, r#"{"status":"new"}"#).await, provider.patch_status(1, r#"{"status":"new"}"#).await];
     for answer in missing {
         answer.problem(404, "order-not-found");

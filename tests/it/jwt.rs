@@ -33,6 +33,7 @@ async fn valid_tokens_grant_their_scopes() {
     let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
     let gateway = gateway(&upstream, &issuer, &[]).await;
     let token = |changes: Value| issuer.token(&changes);
+
     for token in [
         token(json!({})),
         sign("ec", Algorithm::ES256, &keys().ec, &issuer.claims(&json!({}))),
@@ -45,15 +46,19 @@ async fn valid_tokens_grant_their_scopes() {
     ] {
         get(&gateway, "/orders/20417", &token).await.ok();
     }
+
     let answer = get(&gateway, "/customers/18020", &token(json!({}))).await;
     assert_eq!(answer.ok()["personalIdentityNumber"], "19121212-****");
+
     let answer = get(&gateway, "/customers/18020", &token(json!({"scope": "customers:read personal-data:read"}))).await;
     assert_eq!(answer.ok()["personalIdentityNumber"], "191212121212");
+
     for scope in
         [json!(null), json!(""), json!("orders:write"), json!("ORDERS:READ"), json!("orders:read,customers:read"), json!(7)]
     {
         get(&gateway, "/orders/20417", &token(json!({"scope": scope}))).await.problem(403, "forbidden");
     }
+
     let key = gateway.request(Method::GET, "/orders/20417").header("x-api-key", token(json!({})));
     gateway.send(key).await.problem(401, "unauthenticated");
     assert_eq!(issuer.fetches(), 1);
@@ -131,16 +136,20 @@ fn forged(issuer: &Issuer) -> Vec<(&'static str, String)> {
 async fn forged_and_expired_tokens_are_rejected() {
     let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
     let gateway = gateway(&upstream, &issuer, &[]).await;
+
     get(&gateway, "/orders/20417", &issuer.token(&json!({}))).await.ok();
     let queries_before = upstream.queries().len();
     for (fault, token) in forged(&issuer) {
         let answer = get(&gateway, "/orders/20417", &token).await;
+
         assert_eq!(answer.status, 401, "{fault}: {}", answer.body);
         answer.problem(401, "unauthenticated");
         assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""), "{fault}");
         assert!(token.len() < 10 || !answer.body.contains(&token), "{fault}");
     }
+
     assert_eq!(upstream.queries().len(), queries_before);
+
     get(&gateway, "/orders/20417", &issuer.token(&json!({}))).await.ok();
 }
 
@@ -154,7 +163,9 @@ async fn tokens_over_8192_bytes_are_rejected() {
         tokens.take(2_000).find(|token| token.len() <= length).expect("a token")
     };
     let longest = longest_within(8_192);
+
     assert!((8_189..=8_192).contains(&longest.len()), "{}", longest.len());
+
     get(&gateway, "/orders/20417", &longest).await.ok();
     let padded = format!("{longest}{}", "x".repeat(8_193 - longest.len()));
     let problem = get(&gateway, "/orders/20417", &padded).await.problem(401, "unauthenticated");
@@ -165,6 +176,7 @@ async fn tokens_over_8192_bytes_are_rejected() {
 async fn unknown_key_ids_do_not_cause_jwks_storms() {
     let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
     let gateway = gateway(&upstream, &issuer, &[]).await;
+
     get(&gateway, "/orders/20417", &issuer.token(&json!({}))).await.ok();
     let claims = issuer.claims(&json!({}));
     let header = Header { kid: Some("0".to_owned()), ..Header::new(Algorithm::RS256) };
@@ -174,6 +186,7 @@ async fn unknown_key_ids_do_not_cause_jwks_storms() {
         let header = base64url(json!({"alg": "RS256", "kid": format!("made up {number}")}).to_string().as_bytes());
         get(&gateway, "/orders/20417", &format!("{header}.{rest}")).await.problem(401, "unauthenticated");
     }
+
     assert_eq!(issuer.fetches(), 1);
     assert_eq!(gateway.metric("jwks_fetches_total{outcome=\"fetched\"}").await, 1);
 }
@@ -183,7 +196,9 @@ async fn unreachable_issuer_is_503_not_401() {
     let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
     let unreachable = [("AUTH__JWT__JWKS_URL", "http://127.0.0.1:1/keys")];
     let gateway = gateway(&upstream, &issuer, &unreachable).await;
+
     let answer = get(&gateway, "/orders/20417", &issuer.token(&json!({}))).await;
+
     answer.problem(503, "authentication-unavailable");
     assert_eq!(answer.header("retry-after"), "1");
     assert!(upstream.queries().is_empty());
@@ -194,15 +209,19 @@ async fn personal_number_subject_is_hashed_in_logs() {
     let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
     let gateway = gateway(&upstream, &issuer, &[("SERVER__SECRET", "0123456789abcdef")]).await;
     let mut labels = Vec::new();
+
     for subject in ["191212121212", "209912121212", "anna@example.com", "bo@example.com", "webshop"] {
         let id = format!("label-{}", labels.len());
         let token = issuer.token(&json!({"sub": subject, "scope": "orders:read personal-data:read"}));
         let request = gateway.request(Method::GET, "/orders/20417").bearer_auth(token).header("x-request-id", &id);
+
         gateway.send(request).await.ok();
         labels.push(audit_lines(&id, 1).await[0]["client"].as_str().expect("a label").to_owned());
     }
+
     assert!(labels.iter().take(4).all(|label| label.starts_with("****#") && label.len() == 17), "{labels:?}");
     assert_eq!(labels[4], "webshop");
+
     labels.sort_unstable();
     labels.dedup();
     assert_eq!(labels.len(), 5);
@@ -218,11 +237,14 @@ async fn upstream_claim_selects_the_upstream() {
         ("AUTH__JWT__UPSTREAM_CLAIM", "tenant"),
     ];
     let gateway = gateway(&upstream, &issuer, &more).await;
+
     get(&gateway, "/orders/20417", &issuer.token(&json!({"tenant": "second"}))).await.ok();
     assert_eq!((upstream.queries().len(), other.queries().len()), (0, 1));
     assert!(other.queries()[0].contains("api_user=77"));
+
     for tenant in [json!(null), json!("third"), json!(["second"]), json!("Second"), json!("")] {
         get(&gateway, "/orders/20417", &issuer.token(&json!({"tenant": tenant}))).await.problem(403, "forbidden");
     }
+
     assert_eq!((upstream.queries().len(), other.queries().len()), (0, 1));
 }

@@ -31,6 +31,7 @@ async fn orders_are_filtered_by_time_status_type_customer() {
     ];
     let upstream = Upstream::responding_with(Reply::xml(&format!("<orders>{}</orders>", orders.concat()))).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     for (query, expected) in [
         ("since=2016-03-14", vec![1, 2, 3, 4, 5]),
         ("since=2016-03-14&until=2016-03-15", vec![1, 2, 3, 5]),
@@ -46,6 +47,7 @@ async fn orders_are_filtered_by_time_status_type_customer() {
     ] {
         assert_eq!(ids(&gateway.get(&format!("/orders?{query}")).await.ok()), expected, "{query}");
     }
+
     let queries = upstream.queries();
     assert!(queries.iter().all(|query| query == "method=orders&api_user=1234&date=2016-03-14"), "{queries:?}");
 }
@@ -54,6 +56,7 @@ async fn orders_are_filtered_by_time_status_type_customer() {
 async fn upstream_receives_the_local_date() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     gateway.get("/orders?since=2016-07-13T22:30:00Z").await.ok();
     gateway.get("/orders?since=2016-07-13T21:59:59Z").await.ok();
     let dates: Vec<_> = upstream.queries().iter().filter_map(|query| query.split("date=").nth(1).map(str::to_owned)).collect();
@@ -69,10 +72,12 @@ async fn repeated_autumn_hour_misses_no_order() {
     );
     let upstream = Upstream::responding_with(Reply::xml(&list)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     // 02:30 local time occurred at 00:30 and at 01:30 UTC. The earlier instant is shown; `since` is compared with the later.
     for (since, expected) in [("00:30:00", vec![1, 2]), ("01:30:00", vec![1, 2]), ("01:30:01", vec![2])] {
         let list = gateway.get(&format!("/orders?since=2016-10-30T{since}Z")).await.ok();
         assert_eq!(ids(&list), expected, "{since}");
+
         if expected.len() == 2 {
             assert_eq!(list["items"][0]["orderedAt"], "2016-10-30T02:30:00+02:00");
         }
@@ -86,18 +91,24 @@ async fn items_stream_while_the_upstream_is_sending() {
     let rest = format!("{}</orders>", order(2, "2016-03-14 09:06:00", "new", "order", 1));
     let upstream = Upstream::responding_with(Reply::held(&[&first, &rest], &latch)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     let response = gateway.request(Method::GET, "/orders?since=2016-03-14").send().await.expect("a response");
+
     assert_eq!(response.status(), 200);
+
     let mut body = response.bytes_stream();
     let mut text = String::new();
     while !text.contains("\"id\":1") {
         text.push_str(&String::from_utf8_lossy(&body.next().await.expect("more of the body").expect("bytes")));
     }
+
     assert!(!text.contains("\"id\":2"));
+
     latch.notify_one();
     while let Some(bytes) = body.next().await {
         text.push_str(&String::from_utf8_lossy(&bytes.expect("bytes")));
     }
+
     assert_eq!(ids(&serde_json::from_str(&text).expect("complete JSON")), [1, 2]);
 }
 
@@ -120,7 +131,9 @@ async fn truncated_list_breaks_the_connection_off() {
     ] {
         let upstream = Upstream::responding_with(reply.clone()).await;
         let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]).await;
+
         let response = gateway.request(Method::GET, "/orders?since=2016-03-14").send().await.expect("a head");
+
         assert_eq!(response.status(), 200, "{reply:?}");
         assert!(response.text().await.is_err(), "{reply:?}");
     }
@@ -132,6 +145,7 @@ async fn client_disconnect_cancels_the_upstream_call() {
     let first = format!("<orders>{}", order(1, "2016-03-14 09:05:00", "new", "order", 1));
     let upstream = Upstream::responding_with(Reply::held(&[&first, "</orders>"], &latch)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     let response = gateway.request(Method::GET, "/orders?since=2016-03-14").send().await.expect("a head");
     drop(response);
     upstream.wait_for_disconnects(1).await;
@@ -142,7 +156,9 @@ async fn too_many_undecodable_items_break_the_list_off() {
     let undecodable_items = |count: usize| Reply::xml(&format!("<orders>{}</orders>", "<order/>".repeat(count)));
     let upstream = Upstream::responding_with(undecodable_items(10_000)).await;
     let complete = Gateway::in_front_of(&upstream).await.get("/orders?since=2016-03-14").await.ok();
+
     assert_eq!(complete["unreadable"].as_array().map(Vec::len), Some(10_000));
+
     let upstream = Upstream::responding_with(undecodable_items(10_001)).await;
     let answer = Gateway::in_front_of(&upstream).await.raw(b"GET /orders?since=2016-03-14 HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200 ") && !answer.ends_with('}'), "{}", answer.len());

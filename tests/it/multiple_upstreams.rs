@@ -95,14 +95,17 @@ async fn interleaved_tenants_never_see_each_other() {
         }
     };
     let results: Vec<_> = stream::iter(0..10_000).map(send).buffer_unordered(64).collect().await;
+
     for (name, target, etag) in results.iter().filter(|(_, target, etag)| !etag.is_empty() && target != "reference").take(500) {
         let others = results.iter().filter(|(owner, other, _)| owner != name && other == target);
         assert!(others.take(20).all(|(_, _, other)| other != etag), "{target}");
     }
+
     for (upstream, other) in [(&north, "south"), (&south, "north")] {
         let writes: Vec<_> = upstream.queries().into_iter().filter(|query| query.contains("method=add_message")).collect();
         assert!(writes.len() > 100 && writes.iter().all(|query| !query.contains(other)), "{} writes", writes.len());
     }
+
     let references = |name: &str| {
         results
             .iter()
@@ -119,6 +122,7 @@ async fn cursors_and_keys_are_scoped_to_their_tenant() {
     let south = FakeLegacy::with_faults(|_| Fault::None).await;
     let gateway = gateway([&north.url(), &south.url()], &[]).await;
     let get = async |name: &str, target: &str| gateway.send(gateway.request(Method::GET, target).bearer_auth(name)).await;
+
     let page = get("north", "/orders?since=2016-03-14&limit=1").await.ok();
     let next = format!("/orders?since=2016-03-14&limit=1&cursor={}", page["nextCursor"].as_str().expect("a cursor"));
     get("north", &next).await.ok();
@@ -148,12 +152,15 @@ async fn clients_of_one_upstream_have_separate_key_scopes() {
         let request = request.header("content-type", "application/json").header("idempotency-key", "0123456789abcdef");
         gateway.send(request.body(json!({"type": "log", "text": text}).to_string())).await
     };
+
     assert_eq!(post("a", "från a").await.status, 201);
     // The same key with another text is no reuse, because it belongs to another client.
     assert_eq!(post("b", "från b").await.status, 201);
+
     post("a", "annat").await.problem(422, "idempotency-key-reused");
     let log: Value =
         gateway.send(gateway.request(Method::GET, &format!("/orders/{FIRST_ORDER}/messages")).bearer_auth("a")).await.ok();
+
     assert_eq!(log["items"].as_array().expect("log entries").iter().filter(|entry| entry["reference"].is_string()).count(), 2);
 }
 
@@ -162,10 +169,12 @@ async fn circuit_breakers_are_per_upstream() {
     let south = Upstream::responding_to(answers_with("south")).await;
     let gateway = gateway(["http://127.0.0.1:1/orders", &south.url()], &[]).await;
     let get = async |name: &str| gateway.send(gateway.request(Method::GET, "/orders/1").bearer_auth(name)).await;
+
     for _ in 0..30 {
         assert!(matches!(get("north").await.status, 502 | 503));
         get("south").await.ok();
     }
+
     get("north").await.problem(503, "upstream-unavailable");
     assert_eq!(gateway.metric("upstream_breaker_state{upstream=\"default\"}").await, 2);
     assert_eq!(gateway.metric("upstream_breaker_state{upstream=\"second\"}").await, 0);

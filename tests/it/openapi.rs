@@ -31,7 +31,9 @@ fn operations(spec: &Value) -> Vec<(String, String, Value)> {
 #[test]
 fn document_lists_every_operation() {
     let spec = spec();
+
     assert_eq!(spec["openapi"], "3.1.0");
+
     let mut names: Vec<_> = operations(&spec)
         .iter()
         .map(|(_, _, operation)| operation["operationId"].as_str().expect("an id").to_owned())
@@ -73,12 +75,15 @@ fn document_contains_no_null() {
 fn operations_have_summaries_and_problem_codes() {
     for (path, method, operation) in operations(&spec()) {
         let location = format!("{method} {path}");
+
         assert!(operation["summary"].is_string() && operation["description"].is_string(), "{location}");
+
         let responses = operation["responses"].as_object().expect("responses");
         let mut statuses = vec!["400", "406", "414", "431", "500", "502", "504"];
         if path.contains("{id}") {
             statuses.push("404");
         }
+
         match method.as_str() {
             "get" => statuses.push("503"),
             _ => statuses.extend(["408", "409", "413", "415", "422"]),
@@ -87,8 +92,10 @@ fn operations_have_summaries_and_problem_codes() {
             let response = responses.get(status).unwrap_or_else(|| panic!("{location} {status}"));
             let content = &response["content"]["application/problem+json"];
             assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{location} {status}");
+
             let description = response["description"].as_str().expect("a description");
             assert!(description.starts_with('`'), "{location} {status} names no code");
+
             for (code, example) in content["examples"].as_object().into_iter().flatten() {
                 assert_eq!(&example["value"]["code"], code, "{location} {status}");
                 assert_eq!(example["value"]["status"].to_string(), status, "{location}");
@@ -114,6 +121,7 @@ fn enums_are_open_in_responses_and_closed_in_requests() {
     let spec = spec();
     let schemas = &spec["components"]["schemas"];
     let status = &schemas["Order"]["properties"]["status"];
+
     assert_eq!(status["x-extensible-enum"].as_array().map(Vec::len), Some(6));
     assert!(status["enum"].is_null() && status["type"] == "string");
     assert_eq!(schemas["StatusChange"]["properties"]["status"]["enum"].as_array().map(Vec::len), Some(6));

@@ -44,6 +44,7 @@ async fn outage_is_not_amplified_and_recovery_is_fast() {
         let (sent, took, recovered) = measure_outage(fault, has_breaker).await;
         #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
         let amplification = sent as f64 / REQUESTS as f64;
+
         let with = if has_breaker { "with" } else { "without" };
         println!(
             "outage by {fault:?} {with} circuit breaker: {sent} calls for {REQUESTS} requests ({amplification:.2} each), \
@@ -67,13 +68,18 @@ async fn silent_upstream_recovers() {
         let settings = [("UPSTREAMS__DEFAULT__BREAKER__ENABLED", breaker), ("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")];
         let gateway = Gateway::in_front_of_url(&legacy.url(), &settings).await;
         let target = format!("/orders/{FIRST_ORDER}");
+
         for _ in 0..3 {
             let targets: Vec<_> = (0..10).map(|index| format!("/orders/{}", FIRST_ORDER + index)).collect();
+
             let answers = join_all(targets.iter().map(|target| gateway.get(target))).await;
+
             assert!(answers.iter().all(|answer| matches!(answer.status, 503 | 504)), "{answers:?}");
         }
+
         is_silent.store(false, Ordering::SeqCst);
         eventually("reads succeed again", async || gateway.get(&target).await.status == 200).await;
+
         for _ in 0..20 {
             gateway.get(&target).await.ok();
         }
@@ -188,5 +194,6 @@ async fn black_holed_upstream_does_not_slow_another() {
         }
         ratios.push(slowdown);
     }
+
     panic!("{ratios:?}");
 }

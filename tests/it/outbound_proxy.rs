@@ -20,6 +20,7 @@ async fn https_upstream_is_tunnelled_with_connect() {
     let (files, upstream, proxy) = (Files::new(), Upstream::with_fixtures().await, Proxy::with(ProxyBehavior::Forwards).await);
     let (endpoint, ca_file) = tls_endpoint(&upstream, &files).await;
     let gateway = Gateway::configured(&endpoint.url(), &[ca_file, proxy_setting(&proxy)]).await;
+
     gateway.get(ORDER).await.ok();
     gateway.patch_status(20_417, STATUS).await.ok();
     let authority = endpoint.url().split('/').nth(2).expect("an authority").to_owned();
@@ -31,6 +32,7 @@ async fn https_upstream_is_tunnelled_with_connect() {
 async fn http_upstream_is_forwarded_in_absolute_form() {
     let (upstream, proxy) = (Upstream::with_fixtures().await, Proxy::with(ProxyBehavior::Forwards).await);
     let gateway = Gateway::configured(&upstream.url(), &[proxy_setting(&proxy)]).await;
+
     gateway.get(ORDER).await.ok();
     gateway.patch_status(20_417, STATUS).await.ok();
     let prefix = format!("GET {}?", upstream.url());
@@ -45,8 +47,10 @@ async fn failing_proxy_means_upstream_unreachable() {
         let (endpoint, ca_file) = tls_endpoint(&upstream, &files).await;
         let connect_timeout = ("UPSTREAMS__DEFAULT__CONNECT_TIMEOUT", "300ms".to_owned());
         let gateway = Gateway::configured(&endpoint.url(), &[ca_file, proxy_setting(&proxy), connect_timeout]).await;
+
         gateway.get(ORDER).await.problem(502, "upstream-unreachable");
         let write = gateway.patch_status(20_417, STATUS).await;
+
         assert_eq!(write.problem(502, "upstream-unreachable")["outcome"], "not-applied", "{behavior:?}");
         assert!(proxy.request_lines().iter().all(|line| line.starts_with("CONNECT ")));
         assert!(endpoint.client_addresses().is_empty() && upstream.queries().is_empty());
@@ -58,6 +62,7 @@ async fn missing_proxy_is_not_bypassed() {
     let upstream = Upstream::with_fixtures().await;
     let missing_proxy = ("UPSTREAMS__DEFAULT__PROXY", "http://127.0.0.1:9".to_owned());
     let gateway = Gateway::configured(&upstream.url(), &[missing_proxy]).await;
+
     gateway.get(ORDER).await.problem(502, "upstream-unreachable");
     assert_eq!(upstream.connection_count(), 0);
 }
@@ -67,6 +72,7 @@ async fn proxy_environment_variables_are_ignored() {
     let (files, upstream, proxy) = (Files::new(), Upstream::with_fixtures().await, Proxy::with(ProxyBehavior::Hangs).await);
     let (endpoint, ca_file) = tls_endpoint(&upstream, &files).await;
     let proxy_url = proxy.url();
+
     for url in [upstream.url(), endpoint.url()] {
         let mut settings = vec![
             ("GATEWAY__UPSTREAMS__DEFAULT__URL", url.as_str()),
@@ -77,15 +83,19 @@ async fn proxy_environment_variables_are_ignored() {
         if url.starts_with("https") {
             settings.push(("GATEWAY__UPSTREAMS__DEFAULT__CA_FILE", &ca_file.1));
         }
+
         settings
             .extend(["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"].map(|name| (name, &*proxy_url)));
         let mut program = Program::start(&["serve"], &settings);
         let listening: serde_json::Value = serde_json::from_str(&program.line_with("listening").await).expect("a JSON line");
         let api = listening["listen"].as_str().expect("an address");
         let client = crate::support::http_client().build().expect("a client");
+
         let answer = client.get(format!("http://{api}{ORDER}")).send().await.expect("an answer");
+
         assert_eq!(answer.status(), 200);
     }
+
     assert!(proxy.request_lines().is_empty());
 }
 
@@ -95,14 +105,17 @@ async fn connections_use_the_configured_source_address() {
     let (endpoint, ca_file) = tls_endpoint(&upstream, &files).await;
     let local_address = |address: &str| ("UPSTREAMS__DEFAULT__LOCAL_ADDRESS", address.to_owned());
     let gateway = Gateway::configured(&endpoint.url(), &[ca_file.clone(), local_address("127.0.0.2")]).await;
+
     gateway.get(ORDER).await.ok();
     gateway.patch_status(20_417, STATUS).await.ok();
     let clients = endpoint.client_addresses();
     assert!(clients.len() >= 2 && clients.iter().all(|client| client.to_string() == "127.0.0.2"), "{clients:?}");
+
     // There is no fallback from an address of another family or another machine.
     for address in ["::1", "192.0.2.1"] {
         let gateway = Gateway::configured(&endpoint.url(), &[ca_file.clone(), local_address(address)]).await;
         gateway.get(ORDER).await.problem(502, "upstream-unreachable");
     }
+
     assert_eq!(endpoint.client_addresses(), clients);
 }

@@ -63,8 +63,10 @@ async fn pages_of_any_size_are_ordered_by_time_and_id() {
     let upstream = Upstream::responding_to(|query| list_since(&ORDERS, query)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
     let expected = [5, 77, 29, 30, 31, 10, 13, 12, 90, 91, 11, 28, 14, 15];
+
     for limit in [1, 2, 3, 5, 13, 14, 15, 1000] {
         let pages = pages(&gateway, "/orders?since=2016-10-29", limit).await;
+
         assert_eq!(pages.concat(), expected, "limit={limit}");
         assert_eq!(pages.len(), expected.len().div_ceil(limit), "limit={limit}");
         assert!(pages.iter().all(|page| page.len() <= limit), "limit={limit}");
@@ -75,10 +77,12 @@ async fn pages_of_any_size_are_ordered_by_time_and_id() {
 async fn percent_encoded_cursor_is_replaced_in_link() {
     let upstream = Upstream::responding_to(|query| list_since(&ORDERS, query)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     let first = gateway.get("/orders?since=2016-10-29&limit=2").await.ok();
     let cursor = first["nextCursor"].as_str().expect("a cursor");
     for name in ["cursor", "%63ursor", "cur%73or"] {
         let answer = gateway.get(&format!("/orders?{name}={cursor}&since=2016-10-29&limit=2")).await;
+
         let next = answer.ok()["nextCursor"].as_str().expect("a cursor").to_owned();
         assert_eq!(answer.header("link"), format!("</orders?since=2016-10-29&limit=2&cursor={next}>; rel=\"next\""));
     }
@@ -88,7 +92,9 @@ async fn percent_encoded_cursor_is_replaced_in_link() {
 async fn pages_request_the_list_from_the_cursor_date() {
     let upstream = Upstream::responding_to(|query| list_since(&ORDERS, query)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     pages(&gateway, "/orders?since=2016-10-29", 4).await;
+
     let dates: Vec<_> = upstream.queries().iter().filter_map(|query| query.split("date=").nth(1).map(str::to_owned)).collect();
     assert_eq!(dates, ["2016-10-29", "2016-10-29", "2016-10-30", "2016-10-31"]);
 }
@@ -97,12 +103,14 @@ async fn pages_request_the_list_from_the_cursor_date() {
 async fn pages_match_lists_in_the_repeated_hour() {
     let upstream = Upstream::responding_to(|query| list_since(&ORDERS, query)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     for filters in
         ["since=2016-10-30T01:30:00Z", "since=2016-10-30T00:30:00Z&until=2016-10-30T01:00:00Z", "since=2016-10-29&status=new"]
     {
         let listed: BTreeSet<u64> = ids(&gateway.get(&format!("/orders?{filters}")).await.ok()).into_iter().collect();
         for limit in 1..5 {
             let paged = pages(&gateway, &format!("/orders?{filters}"), limit).await.concat();
+
             assert_eq!(paged.len(), listed.len(), "{filters}");
             assert_eq!(paged.into_iter().collect::<BTreeSet<_>>(), listed, "{filters}");
         }
@@ -123,7 +131,9 @@ async fn orders_created_while_paging_shift_no_others() {
     })
     .await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     let paged = pages(&gateway, "/orders?since=2016-10-29", 3).await.concat();
+
     let original = paged.iter().filter(|id| **id < 100).copied().collect::<Vec<_>>();
     assert_eq!(original, [5, 77, 29, 30, 31, 10, 13, 12, 90, 91, 11, 28, 14, 15]);
     assert_eq!(paged.iter().collect::<BTreeSet<_>>().len(), paged.len());
@@ -135,8 +145,11 @@ async fn customers_are_paged_by_id() {
         <customer><id>3</id></customer><customer><id>1</id></customer><customer/><customer><id>2</id></customer></customers>";
     let upstream = Upstream::responding_with(Reply::xml(list)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     assert_eq!(pages(&gateway, "/customers?since=2016-03-14", 2).await, [vec![1, 2], vec![3]]);
+
     let page = gateway.get("/customers?since=2016-03-14&limit=1").await.ok();
+
     assert_eq!(page["unreadable"][0]["position"], 3, "{page}");
 }
 
@@ -145,6 +158,7 @@ async fn cursor_is_valid_for_its_filters_only() {
     let upstream = Upstream::responding_to(|query| list_since(&ORDERS, query)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
     let filters = "since=2016-10-29&status=new&status=x&customerId=7";
+
     let page = gateway.get(&format!("/orders?{filters}&limit=2")).await.ok();
     let cursor = page["nextCursor"].as_str().expect("a cursor").to_owned();
     let queries_before = upstream.queries().len();
@@ -170,7 +184,9 @@ async fn cursor_is_valid_for_its_filters_only() {
         assert_eq!(problem["errors"][0]["parameter"], "cursor", "{target}");
         assert_eq!(problem["errors"].as_array().map(Vec::len), Some(1), "{target}");
     }
-    assert_eq!(upstream.queries().len(), queries_before, "nothing is sent for a bad cursor");
+
+    assert_eq!(upstream.queries().len(), queries_before, "nothing is sent for an invalid cursor");
+
     // Filters may be reordered, and the limit may change.
     let reordered = format!("/orders?customerId=7&status=x&limit=3&status=new&since=2016-10-28T22:00:00Z&cursor={cursor}");
     assert_eq!(ids(&gateway.get(&reordered).await.ok()), [29, 30, 31]);
@@ -181,6 +197,7 @@ async fn page_is_complete_before_its_first_byte() {
     let complete = list_since(&ORDERS, "date=2016-10-29");
     let upstream = Upstream::responding_with(complete.clone().truncated(complete.len() - 5)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     gateway.get("/orders?since=2016-10-29&limit=2").await.problem(502, "upstream-answer-invalid");
     let upstream = Upstream::responding_with(Reply::xml(&format!("<orders>{}</orders>", "<order/>".repeat(10_001)))).await;
     let gateway = Gateway::in_front_of(&upstream).await;
@@ -192,15 +209,20 @@ async fn ndjson_ends_with_a_completion_line() {
     let list = "<orders><order><id>1</id></order><order/><order><id>2</id></order></orders>";
     let upstream = Upstream::responding_with(Reply::xml(list)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     for (target, last) in [
         ("/orders?since=2016-03-14", r#"{"complete":true,"count":2}"#),
         ("/orders?since=2016-03-14&limit=2", r#"{"complete":true,"count":2}"#),
     ] {
         let request = gateway.request(Method::GET, target).header("accept", "application/x-ndjson");
+
         let answer = gateway.send(request).await;
+
         assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-ndjson"));
+
         let mut lines: Vec<&str> = answer.body.lines().collect();
         assert_eq!(lines.pop(), Some(last), "{}", answer.body);
+
         lines.sort_unstable();
         assert_eq!(
             lines,
@@ -211,10 +233,12 @@ async fn ndjson_ends_with_a_completion_line() {
             ]
         );
     }
+
     let request = gateway.request(Method::GET, "/orders?since=2016-03-14&limit=1").header("accept", "application/x-ndjson");
     let answer = gateway.send(request).await;
     let end: Value = serde_json::from_str(answer.body.lines().last().expect("a line")).expect("JSON");
     assert!(end["complete"] == true && end["count"] == 1 && end["nextCursor"].is_string(), "{end}");
+
     // A truncated list has no completion line.
     let upstream = Upstream::responding_with(Reply::xml("<orders><order><id>1</id></order>")).await;
     let gateway = Gateway::in_front_of(&upstream).await;
@@ -239,12 +263,16 @@ async fn expanded_details_keep_the_page_order() {
     })
     .await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     let page = gateway.get("/orders?since=2016-10-29&limit=200&expand=detail").await.ok();
+
     assert_eq!(ids(&page), [5, 77, 29, 30, 31, 10, 13, 12, 90, 91, 11, 28, 14, 15]);
+
     let order = &page["items"][2];
     assert_eq!((&order["provider"]["name"], &order["customer"]["firstName"]), (&"Ljusbolaget".into(), &"Tolvan".into()));
     assert_eq!((&order["status"], &order["orderedAt"]), (&"new".into(), &"2016-10-29T12:00:00+02:00".into()));
     assert_eq!((&order["messages"], order.get("problem")), (&Value::Array(Vec::new()), None));
+
     let (missing, failed) = (&page["items"][3], &page["items"][4]);
     assert_eq!((&missing["problem"]["code"], &missing["problem"]["status"]), (&"order-not-found".into(), &404.into()));
     assert_eq!((&missing["problem"]["instance"], &missing["status"]), (&"/orders/30".into(), &"new".into()));
@@ -260,7 +288,9 @@ async fn expanded_details_share_the_list_deadline() {
         )
         .await;
     let gateway = Gateway::with(&upstream, &[("SERVER__LIST_TIMEOUT", "1s")]).await;
+
     let page = gateway.get("/orders?since=2016-10-29&limit=14&expand=detail").await.ok();
+
     let codes: BTreeSet<_> =
         page["items"].as_array().expect("items").iter().map(|item| item["problem"]["code"].as_str()).collect();
     assert_eq!(codes, BTreeSet::from([Some("upstream-timeout")]), "{page}");
@@ -276,6 +306,7 @@ async fn late_list_refusal_is_redacted() {
     latch.notify_one();
     let upstream = Upstream::responding_with(Reply::held(&[&format!("<orders><response>{order}"), &end], &latch)).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     let problem = gateway.get("/orders?since=2016-03-14&limit=10").await.problem(502, "refused-by-upstream");
     assert_eq!(problem["upstreamMessage"], "api_user ****: kund ****, ****");
 }

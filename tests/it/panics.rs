@@ -120,14 +120,18 @@ async fn panic_during_a_write_reports_unknown_outcome() {
     let patch_if_match = |order| patch(order).header("if-match", "*");
     let post = || client.post(format!("{}/messages", url(FIRST_ORDER))).body(message);
     let post_keyed = || post().header("idempotency-key", "0123456789abcdef");
+
     for request in [patch(FIRST_ORDER), post(), patch_if_match(FIRST_ORDER + 1), post_keyed()] {
         let answer = send(request).await;
+
         assert_eq!(answer.problem(500, "internal-error")["outcome"], "unknown");
         assert!(!answer.body.contains("1212"), "{}", answer.body);
     }
+
     // Conditional and keyed writes are not resent while the first one is in doubt.
     for request in [patch_if_match(FIRST_ORDER), patch_if_match(FIRST_ORDER + 1), post_keyed()] {
         send(request).await.problem(504, "outcome-unknown");
     }
+
     assert_eq!(backend_under_test.writes.load(Ordering::SeqCst), 4);
 }

@@ -100,16 +100,21 @@ async fn upstream_pii_never_reaches_logs_metrics_or_problems() {
             ("UPSTREAMS__DEFAULT__BREAKER__ENABLED", "false"),
         ];
         let gateway = Gateway::with(&upstream, &[borrowed(&clients), settings.to_vec()].concat()).await;
+
         let answers = send_everything(&gateway).await;
         assert!(answers.iter().any(|answer| answer.status == 401), "{case}");
+
         for answer in answers {
             // `Answer::read` has checked the problems; this checks everything else.
             let headers = format!("{:?}", answer.headers);
+
             assert_eq!(find_canary(&headers), None, "{case}: {headers}");
+
             for secret in ["CanaryUser", "CanaryStatus"] {
                 assert!(!answer.body.contains(secret), "{case}: {}", answer.body);
             }
         }
+
         gateway.drift_counts().await;
         gateway.metric("nothing").await;
     }
@@ -135,9 +140,11 @@ async fn upstream_credentials_never_reach_logs_or_responses() {
             ("SERVER__REQUEST_TIMEOUT", "500ms"),
         ];
         let gateway = Gateway::with(&upstream, &[borrowed(&clients), settings.to_vec()].concat()).await;
+
         for answer in send_everything(&gateway).await {
             assert_eq!(find_canary(&answer.body), None, "{}", answer.body);
         }
+
         gateway.metric("nothing").await;
     }
 }

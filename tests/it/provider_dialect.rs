@@ -39,9 +39,11 @@ fn logins(upstream: &Upstream) -> usize {
 async fn calls_share_one_login_and_send_its_hash() {
     let upstream = Upstream::responding_to(|query| answer(method(query))).await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
+
     let order = gateway.get("/orders/20417").await.ok();
     assert_eq!((&order["customer"]["city"], &order["status"]), (&json!("Åsele"), &json!("new")));
     assert_eq!(gateway.get("/orders?since=2016-03-14").await.ok()["items"].as_array().map(Vec::len), Some(2));
+
     let customers = gateway.get("/customers?since=2016-03-14").await.ok();
     assert_eq!(
         customers["items"],
@@ -55,6 +57,7 @@ async fn calls_share_one_login_and_send_its_hash() {
         }])
     );
     assert_eq!(gateway.get("/customers/18020").await.ok()["premise"], "1002");
+
     gateway.patch_status(20417, r#"{"status":"received"}"#).await.ok();
     gateway.post_message(20417, r#"{"type":"log","text":"a"}"#).await.ok();
     assert_eq!(
@@ -75,7 +78,9 @@ async fn calls_share_one_login_and_send_its_hash() {
 async fn hundred_concurrent_calls_log_in_once() {
     let upstream = Upstream::responding_to(|query| answer(method(query))).await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
+
     let answers = join_all((0..100).map(|_| gateway.get("/orders/20417"))).await;
+
     assert!(answers.iter().all(|answer| answer.status == 200));
     assert_eq!(logins(&upstream), 1);
 }
@@ -106,6 +111,7 @@ async fn rejected_hash_is_renewed_and_the_call_repeated_once() {
     let expired = Arc::new(AtomicBool::new(false));
     let upstream = with_expiring_hash(&expired).await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
+
     gateway.get("/orders/20417").await.ok();
     for round in 2..5 {
         // A hash is renewed at most once a second.
@@ -118,6 +124,7 @@ async fn rejected_hash_is_renewed_and_the_call_repeated_once() {
         };
         assert_eq!(logins(&upstream), round);
     }
+
     // After the first login and call, each round is rejected, logs in, and is repeated.
     assert_eq!(upstream.queries().len(), 2 + 3 * 3);
 }
@@ -130,10 +137,12 @@ async fn one_forbidden_order_causes_no_login_storm() {
     })
     .await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
+
     for _ in 0..20 {
         gateway.get("/orders/20417").await.ok();
         gateway.get("/orders/1").await.problem(502, "upstream-credential-rejected");
     }
+
     assert!(logins(&upstream) <= 3, "{}", logins(&upstream));
 }
 
@@ -142,9 +151,11 @@ async fn callers_share_a_hanging_login() {
     let upstream = Upstream::responding_with(Reply::raw(b"").then_hang()).await;
     let settings = [&SETTINGS[..], &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]].concat();
     let gateway = Gateway::with(&upstream, &settings).await;
+
     for answer in join_all((0..50).map(|_| gateway.get("/orders/20417"))).await {
         answer.problem(504, "upstream-timeout");
     }
+
     assert_eq!(logins(&upstream), 1);
 }
 
@@ -158,6 +169,7 @@ async fn transient_login_failure_is_retried() {
         })
         .await;
         let gateway = Gateway::with(&upstream, &SETTINGS).await;
+
         gateway.patch_status(20417, r#"{"status":"received"}"#).await.ok();
         assert_eq!((upstream.queries().len(), logins(&upstream)), (3, 2));
     }
@@ -168,6 +180,7 @@ async fn failed_logins_open_the_circuit_breaker() {
     let upstream = Upstream::responding_with(Reply::status(503, "")).await;
     let settings = [&SETTINGS[..], &[("UPSTREAMS__DEFAULT__BREAKER__MIN_CALLS", "1")]].concat();
     let gateway = Gateway::with(&upstream, &settings).await;
+
     let problem = gateway.patch_status(20417, r#"{"status":"received"}"#).await.problem(503, "upstream-unavailable");
     assert_eq!((&problem["outcome"], upstream.queries().len()), (&json!("not-applied"), 1));
     assert_eq!(gateway.metric(r#"upstream_breaker_state{upstream="default"}"#).await, 2);
@@ -183,9 +196,11 @@ async fn rejected_credential_causes_no_login_storm() {
     })
     .await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
+
     for answer in join_all((0..20).map(|_| gateway.get("/orders/20417"))).await {
         answer.problem(502, "upstream-credential-rejected");
     }
+
     let problem = gateway.patch_status(20417, r#"{"status":"received"}"#).await.problem(502, "upstream-credential-rejected");
     assert_eq!(problem["outcome"], "not-applied");
     assert_eq!(logins(&upstream), 1);
@@ -194,6 +209,7 @@ async fn rejected_credential_causes_no_login_storm() {
 #[tokio::test]
 async fn failed_login_is_reported_and_nothing_else_is_sent() {
     let failed = |inside: &str| format!("<api_login>{inside}<status>failed</status></api_login>");
+
     for (reply, status, code) in [
         (
             Reply::status(500, &failed("<response><message>Fel lösenord</message></response>")),
@@ -212,10 +228,12 @@ async fn failed_login_is_reported_and_nothing_else_is_sent() {
         let upstream = Upstream::responding_with(reply).await;
         let settings = [&SETTINGS[..], &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]].concat();
         let gateway = Gateway::with(&upstream, &settings).await;
+
         let problem = gateway.post_message(20417, r#"{"type":"log","text":"a"}"#).await.problem(status, code);
         assert_eq!(problem["outcome"], "not-applied", "{problem}");
         assert_eq!((upstream.queries().len(), logins(&upstream)), (sent, sent));
     }
+
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::with(&upstream, &SETTINGS).await;
     gateway.post_message(1, r#"{"type":"note","text":"a"}"#).await.problem(422, "invalid-value");

@@ -43,6 +43,7 @@ fn documents_and_table_rows_match() {
         .map(|file| file.expect("a file").file_name().into_string().expect("a name"));
     let documents: BTreeSet<_> = files.filter_map(|name| name.strip_suffix(".xml").map(str::to_owned)).collect();
     let listed: BTreeSet<_> = cases().into_iter().map(|case| case.name).collect();
+
     assert_eq!(documents, listed);
     assert!(listed.len() >= 60);
 }
@@ -58,6 +59,7 @@ async fn every_document_produces_the_expected_response() {
     .await;
     let settings = [("UPSTREAMS__DEFAULT__DIALECT", "provider"), ("UPSTREAMS__DEFAULT__API_KEY", "KEY")];
     let gateways = [Gateway::in_front_of(&upstream).await, Gateway::with(&upstream, &settings).await];
+
     for case in cases() {
         let target = match case.call.as_str() {
             "order_info" => "/orders/1",
@@ -66,11 +68,13 @@ async fn every_document_produces_the_expected_response() {
             _ => "/customers?since=2016-03-14",
         };
         let replies = [case.reply.clone(), case.reply.in_pieces(7)];
+
         for (gateway, reply) in gateways.iter().flat_map(|gateway| replies.iter().map(move |reply| (gateway, reply))) {
             *next.lock() = reply.clone();
             let answer = gateway.get(target).await;
             let (status, rest) = case.expected.split_once(' ').expect("a status");
             assert_eq!(answer.status.to_string(), status, "{}: {}", case.name, answer.body);
+
             check(&case.name, &answer.json(), rest);
         }
     }
@@ -91,9 +95,10 @@ fn decoding_does_not_depend_on_chunk_boundaries() {
             let entities = (decoder.order_info(order, document), decoder.customer_info(customer, document));
             (lists, entities, decoder.set_status(document), decoder.add_message(document), decoder.api_login(document))
         };
-        let whole = decode(usize::MAX);
+        let in_one_piece = decode(usize::MAX);
+
         for chunk in [1, 2, 5, 16] {
-            assert_eq!(decode(chunk), whole, "{} in chunks of {chunk}", case.name);
+            assert_eq!(decode(chunk), in_one_piece, "{} in chunks of {chunk}", case.name);
         }
     }
 }

@@ -92,18 +92,24 @@ async fn twenty_restarts_under_load_lose_no_request() {
             tokio::spawn(async move { run_client(client, &address, &is_over, &results).await })
         })
         .collect();
+
     for _ in 0..ROUNDS {
         let (next, url) = start(&legacy.url()).await;
+
         program.terminate().await;
         // Clients learn the new address some time after SIGTERM, as in Kubernetes. Until then the old process must serve them,
         // on kept and on new connections.
         tokio::time::sleep(DRAIN_DELAY / 2).await;
         *address.lock() = url;
+
         assert_eq!(program.exit_code().await, Some(0));
+
         program = next;
     }
+
     is_over.store(true, Ordering::SeqCst);
     join_all(clients).await;
+
     let errors = results.errors.lock().clone();
     let written = results.written.lock().clone();
     let mut not_once = 0;
@@ -112,6 +118,7 @@ async fn twenty_restarts_under_load_lose_no_request() {
         let confirmed = written.iter().filter(|text| text.starts_with(&format!("klient-{client}-")));
         not_once += confirmed.filter(|text| logged.iter().filter(|known| known == text).count() != 1).count();
     }
+
     let requests = results.requests.load(Ordering::SeqCst);
     println!(
         "{ROUNDS} restarts under {requests} requests: {} errors, {} messages written, {not_once} of them not exactly once",

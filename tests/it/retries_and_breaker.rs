@@ -46,9 +46,11 @@ async fn transient_read_failures_are_retried_at_most_twice() {
     ] {
         let upstream = failing_first(2, reply.clone()).await;
         let gateway = Gateway::in_front_of(&upstream).await;
+
         assert_eq!(gateway.get("/orders/1").await.ok()["status"], "new", "{reply:?}");
         assert_eq!(upstream.queries().len(), 3);
         assert_eq!(gateway.metric(RETRIES).await, 2);
+
         let upstream = failing_first(3, reply.clone()).await;
         let gateway = Gateway::in_front_of(&upstream).await;
         assert!(gateway.get("/orders/1").await.status >= 500, "{reply:?}");
@@ -57,6 +59,7 @@ async fn transient_read_failures_are_retried_at_most_twice() {
     for reply in [Reply::raw(b"").then_reset(), Reply::status(503, "")] {
         let upstream = failing_first(2, reply).await;
         let list = Gateway::in_front_of(&upstream).await.get("/orders?since=2016-03-14").await.ok();
+
         assert_eq!(list["items"][0]["id"], 1);
     }
 }
@@ -73,6 +76,7 @@ async fn permanent_failures_are_not_retried() {
     ] {
         let upstream = failing_first(1, reply.clone()).await;
         let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__TIMEOUT", "300ms")]).await;
+
         assert!(gateway.get("/orders/1").await.status >= 400);
         assert_eq!(upstream.queries().len(), 1, "{reply:?}");
     }
@@ -82,8 +86,10 @@ async fn permanent_failures_are_not_retried() {
 async fn upstream_retry_after_is_honoured() {
     let upstream = failing_first(1, Reply::status(503, "").with_header("Retry-After: 1")).await;
     let began = Instant::now();
+
     Gateway::in_front_of(&upstream).await.get("/orders/1").await.ok();
     assert!(began.elapsed() >= Duration::from_secs(1));
+
     // Beyond the call's deadline the gateway does not wait, but passes `Retry-After` on.
     let upstream = failing_first(1, Reply::status(503, "").with_header("Retry-After: 30")).await;
     let answer = Gateway::in_front_of(&upstream).await.get("/orders/1").await;
@@ -102,10 +108,13 @@ async fn write_without_a_connection_is_not_applied() {
     while let Ok(Ok(stream)) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
         backlog.push(stream);
     }
+
     let settings = [NO_BREAKER, ("UPSTREAMS__DEFAULT__TIMEOUT", "1s"), ("UPSTREAMS__DEFAULT__CONNECT_TIMEOUT", "10s")];
     let gateway = Gateway::in_front_of_url(&format!("http://{address}/orders"), &settings).await;
+
     // In the provider dialect it is the login that gets no connection, which is a 504.
     let answer = gateway.patch_status(1, r#"{"status":"new"}"#).await;
+
     assert_eq!((matches!(answer.status, 502 | 504), &answer.json()["outcome"]), (true, &"not-applied".into()), "{answer:?}");
 }
 
@@ -114,9 +123,11 @@ async fn retries_are_limited_by_the_budget() {
     let upstream = Upstream::responding_with(Reply::status(503, "")).await;
     let gateway = Gateway::with(&upstream, &[NO_BREAKER]).await;
     let began = Instant::now();
+
     for _ in 0..100 {
         gateway.get("/orders/1").await.problem(503, "upstream-unavailable");
     }
+
     // The budget has a reserve of 10, refilled every 10 s, and a deposit of 0.1 per first attempt; retries deposit nothing.
     let sent = u64::try_from(upstream.queries().len()).expect("a small number");
     let tens = began.elapsed().as_secs() / 10;
@@ -128,6 +139,7 @@ async fn retries_are_limited_by_the_budget() {
 async fn rejected_retry_is_not_counted_as_sent() {
     let upstream = Upstream::responding_with(Reply::status(503, "")).await;
     let gateway = Gateway::with(&upstream, &SENSITIVE_BREAKER).await;
+
     gateway.get("/orders/1").await.problem(503, "upstream-unavailable");
     assert_eq!((upstream.queries().len(), gateway.metric(RETRIES).await), (1, 0));
 }
@@ -138,8 +150,10 @@ async fn requests_that_cannot_meet_their_deadline_are_shed() {
     let upstream = Upstream::responding_with(Reply::raw(list.as_bytes()).then_drip()).await;
     let settings = [("UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "4"), ("UPSTREAMS__DEFAULT__TIMEOUT", "500ms")];
     let gateway = Gateway::with(&upstream, &settings).await;
+
     let occupying = gateway.request(reqwest::Method::GET, "/orders?since=2016-03-14").send().await.expect("a head");
     let late = gateway.get("/orders?since=2016-03-14").await;
+
     late.problem(503, "overloaded");
     assert_eq!(late.header("retry-after"), "1");
     assert_eq!((occupying.status().as_u16(), upstream.queries().len()), (200, 1));
@@ -167,10 +181,12 @@ async fn permits_are_reserved_for_writes() {
             tokio::task::yield_now().await;
         }
     };
+
     let reads = tokio::select! {
         reads = reads => reads,
         () = others => unreachable!("this future never ends"),
     };
+
     assert!(reads.iter().all(|answer| answer.status == 200), "{reads:?}");
     assert_eq!(gateway.metric(r#"upstream_in_flight{upstream="default"}"#).await, 0);
 }
@@ -204,10 +220,12 @@ async fn stalled_lists_leave_permits_for_reads_and_keyed_writes() {
             tokio::task::yield_now().await;
         }
     };
+
     let lists = tokio::select! {
         lists = stalled => lists,
         () = others => unreachable!("this future never ends"),
     };
+
     assert!(lists.iter().all(|list| list.status == 200), "{lists:?}");
 }
 
@@ -230,9 +248,11 @@ async fn queued_write_is_dropped_on_client_disconnect() {
         eventually("the client has disconnected", async || gateway.active_requests().await == 1).await;
         latch.notify_one();
     };
+
     let (first, ()) = tokio::join!(first, leaving_client);
     first.ok();
     assert_eq!(upstream.queries().len(), 1);
+
     latch.notify_one();
     gateway.patch_status(3, r#"{"status":"new"}"#).await.ok();
     assert!(upstream.queries().iter().all(|query| !query.contains("id=2")));
@@ -249,16 +269,20 @@ async fn breaker_opens_and_recovers_through_a_probe() {
     // In the provider dialect the login counts as a call.
     let threshold = if is_provider() { "21" } else { "20" };
     let gateway = Gateway::with(&upstream, &[("UPSTREAMS__DEFAULT__BREAKER__MIN_CALLS", threshold)]).await;
+
     for _ in 0..20 {
         gateway.get("/orders/1").await.problem(502, "upstream-answer-invalid");
     }
+
     let rejected = gateway.get("/orders/1").await;
     rejected.problem(503, "upstream-unavailable");
     assert_eq!(rejected.header("retry-after"), "1");
+
     let write = gateway.patch_status(1, r#"{"status":"new"}"#).await;
     assert_eq!(write.problem(503, "upstream-unavailable")["outcome"], "not-applied");
     assert_eq!(requests.load(Ordering::SeqCst), 20, "an open breaker sends nothing");
     assert_eq!(gateway.metric(BREAKER_STATE).await, 2);
+
     // After a second the breaker is half-open, and the next read is its probe.
     eventually("the breaker closes", async || gateway.get("/orders/1").await.status == 200).await;
     assert_eq!(gateway.metric(BREAKER_STATE).await, 0);
@@ -277,6 +301,7 @@ async fn half_open_probe_is_a_read_even_for_write_traffic() {
     let settings = [&SENSITIVE_BREAKER[..], &[("UPSTREAMS__DEFAULT__BREAKER__MAX_OPEN", "100ms")]].concat();
     let gateway = Gateway::with(&upstream, &settings).await;
     let write = || gateway.patch_status(1, r#"{"status":"new"}"#);
+
     gateway.get("/orders/1").await;
     // On a busy machine a retry of this read may already have been the probe.
     let queries_before = upstream.queries().len();
@@ -286,6 +311,7 @@ async fn half_open_probe_is_a_read_even_for_write_traffic() {
     };
     eventually("a probe is sent", probe_is_sent).await;
     assert!(upstream.queries().iter().all(|query| query.contains("order_info")), "a write is never a probe");
+
     is_down.store(false, Ordering::SeqCst);
     eventually("the breaker closes", async || write().await.status == 200).await;
     let queries = upstream.queries();
@@ -303,9 +329,11 @@ async fn rejections_and_not_found_keep_the_breaker_closed() {
     ] {
         let upstream = Upstream::responding_with(reply).await;
         let gateway = Gateway::in_front_of(&upstream).await;
+
         for _ in 0..30 {
             gateway.get("/orders/1").await;
         }
+
         assert_eq!(upstream.queries().len(), 30);
     }
 }

@@ -26,6 +26,7 @@ async fn incomplete_head_is_closed_at_its_deadline() {
             gateway.get("/orders/20417").await.ok();
         }
     };
+
     tokio::join!(slow_clients, others);
 }
 
@@ -35,7 +36,9 @@ async fn missing_body_is_408_and_nothing_is_sent() {
     let gateway = Gateway::with(&upstream, &[("SERVER__BODY_TIMEOUT", "200ms")]).await;
     let incomplete = "PATCH /orders/1/status HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n\
                       Content-Length: 30\r\n\r\n{\"status\"";
+
     let answer = gateway.raw(incomplete.as_bytes()).await;
+
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
     assert!(upstream.queries().is_empty());
 }
@@ -45,11 +48,13 @@ async fn connections_beyond_the_limit_wait() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::with(&upstream, &[("SERVER__MAX_CONNECTIONS", "1")]).await;
     let idle = TcpStream::connect(gateway.address).await.expect("a connection");
-    let waiting = gateway.raw(b"GET /orders/20417 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    tokio::pin!(waiting);
-    assert!(timeout(Duration::from_millis(200), &mut waiting).await.is_err());
+    let queued = gateway.raw(b"GET /orders/20417 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    tokio::pin!(queued);
+
+    assert!(timeout(Duration::from_millis(200), &mut queued).await.is_err());
+
     drop(idle);
-    assert!(waiting.await.starts_with("HTTP/1.1 200 "));
+    assert!(queued.await.starts_with("HTTP/1.1 200 "));
 }
 
 #[tokio::test]
@@ -60,12 +65,14 @@ async fn connections_from_before_shutdown_are_served() {
     for _ in 0..50 {
         silent.push(TcpStream::connect(gateway.address).await.expect("a connection"));
     }
+
     // Connections are accepted in order, so once this request is served, all of them are accepted.
     gateway.get("/openapi.json").await;
     gateway.stop_listening().await;
     for stream in &mut silent {
         stream.write_all(GET).await.expect("an open connection");
     }
+
     for mut stream in silent {
         let answer = read_until_closed(&mut stream).await.expect("the end of the connection");
         assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
@@ -79,13 +86,16 @@ async fn connections_queued_at_shutdown_are_served() {
     let upstream = Upstream::responding_to(move |_| Reply::held(&["<order_info>", "</order_info>"], &held)).await;
     let gateway = Gateway::with(&upstream, &[("SERVER__MAX_CONNECTIONS", "1")]).await;
     let mut connections = Vec::new();
+
     for _ in 0..20 {
         let mut stream = TcpStream::connect(gateway.address).await.expect("a connection");
         stream.write_all(GET).await.expect("an open connection");
         connections.push(stream);
     }
+
     upstream.wait_for_requests(1).await;
     gateway.stop_listening().await;
+
     for mut stream in connections {
         let answer = async { read_until_closed(&mut stream).await.expect("the end of the connection") };
         let release = async {
@@ -94,10 +104,12 @@ async fn connections_queued_at_shutdown_are_served() {
                 tokio::task::yield_now().await;
             }
         };
+
         let answer = tokio::select! {
             answer = answer => answer,
             () = release => unreachable!("this future never ends"),
         };
+
         assert!(answer.starts_with(b"HTTP/1.1 404 "), "{}", String::from_utf8_lossy(&answer));
     }
 }
@@ -124,9 +136,11 @@ async fn head_and_idle_timeouts_apply_on_kept_connections() {
         let settings = [("SERVER__HEADER_TIMEOUT", header_timeout), ("SERVER__IDLE_TIMEOUT", idle_timeout)];
         let gateway = Gateway::with(&upstream, &settings).await;
         let mut kept = TcpStream::connect(gateway.address).await.expect("a connection");
+
         kept.write_all(GET).await.expect("an open connection");
         let mut chunk = [0; 4096];
         assert!(kept.read(&mut chunk).await.expect("an answer") > 0);
+
         kept.write_all(next_bytes).await.expect("an open connection");
         assert!(read_until_closed(&mut kept).await.is_some(), "closed at its deadline");
     }
@@ -143,11 +157,14 @@ async fn slow_steady_reader_gets_the_whole_response() {
     socket.set_recv_buffer_size(100_000).expect("a small buffer");
     let mut slow = socket.connect(gateway.address).await.expect("a connection");
     let request = b"GET /orders?since=2016-03-14&limit=1000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
     slow.write_all(request).await.expect("an open connection");
+
     let mut answer = Vec::new();
     while (&mut slow).take(500_000).read_to_end(&mut answer).await.is_ok_and(|length| length > 0) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+
     assert!(answer.len() > 20_000_000 && answer.ends_with(b"]}"), "{}", answer.len());
 }
 
@@ -162,6 +179,7 @@ async fn stalled_reader_is_closed_while_others_are_served() {
     let upstream = endless().await;
     let gateway = Gateway::with(&upstream, &[("SERVER__WRITE_STALL_TIMEOUT", "300ms")]).await;
     let mut stalled = TcpStream::connect(gateway.address).await.expect("a connection");
+
     stalled.write_all(b"GET /orders?since=2016-03-14 HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("an open connection");
     eventually("the list is in progress", async || gateway.active_requests().await > 0).await;
     let list_has_ended = async || {
@@ -180,6 +198,7 @@ async fn dripping_reader_is_closed_at_the_list_timeout() {
     let settings = [("SERVER__LIST_TIMEOUT", "300ms"), ("SERVER__REQUEST_TIMEOUT", "300ms"), ("SERVER__BODY_TIMEOUT", "1ms")];
     let gateway = Gateway::with(&upstream, &settings).await;
     let mut dripping = TcpStream::connect(gateway.address).await.expect("a connection");
+
     dripping.write_all(b"GET /orders?since=2016-03-14 HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("an open connection");
     let mut chunk = [0; 16_384];
     // Each pause is shorter than the write stall timeout.
@@ -197,6 +216,7 @@ async fn rate_limit_per_address_sends_retry_after() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::with(&upstream, &[("SERVER__RATE_PER_CLIENT", "5")]).await;
     let (began, mut rejected) = (Instant::now(), 0);
+
     for _ in 0..20 {
         let answer = gateway.get("/orders/20417").await;
         if answer.status == 429 {
@@ -205,6 +225,7 @@ async fn rate_limit_per_address_sends_retry_after() {
             rejected += 1;
         }
     }
+
     let served = 20 - rejected;
     assert!(served >= 5 && served as u64 <= 5 + 5 * (began.elapsed().as_secs() + 1), "{served}");
     assert_eq!(upstream.queries().len(), served);
@@ -249,7 +270,9 @@ async fn a_hundred_slow_clients_do_not_block_others() {
         }
         successes
     };
+
     let (closed, successes) = tokio::join!(join_all(slow_clients), served);
+
     let closed = closed.into_iter().filter(|closed| *closed).count();
     println!("100 slow clients: {closed} closed at their deadline; {successes} of 500 other requests served");
     assert_eq!(closed, 100);

@@ -26,6 +26,7 @@ impl Simulator {
 #[tokio::test]
 async fn simulator_uses_the_legacy_envelopes() {
     let simulator = Simulator::start(&["--orders", "30"]).await;
+
     let (status, orders) = simulator.call("method=orders&api_user=1234&date=2016-03-14").await;
     assert_eq!(status, 200);
     assert!(
@@ -34,14 +35,17 @@ async fn simulator_uses_the_legacy_envelopes() {
     );
     assert!(orders.ends_with("</response></orders>"));
     assert_eq!(orders.matches("<order>").count(), 30);
+
     let date = today_in_stockholm();
     let (_, recent) = simulator.call(&format!("method=orders&api_user=1234&date={date}")).await;
     assert_eq!(recent.matches("<order>").count(), 1, "{recent}");
 
     let (_, order) = simulator.call("method=order_info&api_user=1234&id=20417").await;
     assert!(order.contains("<order_info><orderinfo><date>2016-03-14 09:05</date>"), "{order}");
+
     let (_, customer) = simulator.call("method=customer_info&api_user=1234&id=18020").await;
     assert!(customer.contains("<member>1234</member></customer><data><message>"), "{customer}");
+
     let (_, customers) = simulator.call("method=customers&api_user=1234&date=2016-03-14").await;
     assert!(customers.contains("<customers><customer><id>18020</id><socket>"), "{customers}");
 
@@ -49,9 +53,11 @@ async fn simulator_uses_the_legacy_envelopes() {
     let confirmed = "<set_status><response><message>Status changed to active for order 20417</message></response>\
                      <status>success</status></set_status>";
     assert_eq!(changed, confirmed);
+
     let log_entries = |order: &str| order.matches("<log>").count();
     let (_, after) = simulator.call("method=order_info&api_user=1234&id=20417").await;
     assert_eq!(log_entries(&after), log_entries(&order) + 1);
+
     // Setting the same status again adds another log entry.
     simulator.call("method=set_status&api_user=1234&id=20417&status=active").await;
     simulator.call("method=add_message&api_user=1234&id=20417&message=a%26b&type=log").await;
@@ -69,6 +75,7 @@ fn today_in_stockholm() -> String {
 #[tokio::test]
 async fn simulator_rejects_like_the_legacy_system() {
     let simulator = Simulator::start(&["--api-user", "77"]).await;
+
     for (query, status, text) in [
         (
             "method=order_info&id=20417",
@@ -88,9 +95,11 @@ async fn simulator_rejects_like_the_legacy_system() {
         ("method=customer_info&api_user=77&id=1", 200, "<customer_info></customer_info>"),
     ] {
         let (actual, document) = simulator.call(query).await;
+
         assert_eq!(actual, status, "{query}: {document}");
         assert!(document.contains(text), "{query}: {document}");
     }
+
     let gateway = Gateway::in_front_of_url(&simulator.url, &[("UPSTREAMS__DEFAULT__API_USER", "77")]).await;
     gateway.get("/orders/1").await.problem(404, "order-not-found");
     gateway.patch_status(1, r#"{"status":"new"}"#).await.problem(404, "order-not-found");
@@ -102,6 +111,7 @@ async fn simulator_rejects_like_the_legacy_system() {
 async fn injected_failures_apply_nothing() {
     let simulator = Simulator::start(&["--failure-rate", "0.5"]).await;
     let mut failed = 0;
+
     for _ in 0..40 {
         let (status, document) = simulator.call("method=add_message&api_user=1234&id=20417&message=count+me&type=log").await;
         if status == 500 {
@@ -109,10 +119,13 @@ async fn injected_failures_apply_nothing() {
             failed += 1;
         }
     }
+
     assert!((19..=21).contains(&failed), "{failed} of 40");
+
     let mut order = String::new();
     while !order.contains("count me") {
         order = simulator.call("method=order_info&api_user=1234&id=20417").await.1;
     }
+
     assert_eq!(order.matches("count me").count(), 40 - failed);
 }

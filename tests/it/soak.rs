@@ -109,14 +109,18 @@ async fn soak_with_faults_leaks_nothing() {
     // The first third warms up; usage must not grow afterwards. Each measurement waits until the requests of clients that have
     // disconnected are finished too.
     let mut measurements = Vec::new();
+
     for _ in 0..3 {
         let until = Instant::now() + Duration::from_secs(seconds) / 3;
         requests += join_all((0..16).map(|client| run_client(client, &url, until))).await.into_iter().sum::<u64>();
         tokio::time::sleep(Duration::from_secs(6)).await;
         measurements.push(measure_usage(process, &ops).await);
     }
+
     program.terminate().await;
+
     assert_eq!(program.exit_code().await, Some(0));
+
     println!("soak of {seconds} s, {requests} requests, every 20th call with a fault: {measurements:?}");
     let (first, last) = (measurements[0], measurements[2]);
     assert!(last.memory_kib <= first.memory_kib + first.memory_kib / 10 + 4_096, "{measurements:?}");

@@ -70,7 +70,9 @@ async fn certificate_reload_under_load_loses_no_request() {
         load.is_over.store(true, Ordering::SeqCst);
     };
     let clients = join_all((0..8).map(|index| load.run_client(&gateway, &authority, index % 2 == 0)));
+
     tokio::join!(reloads, clients);
+
     let (requests, failures) = (load.requests.load(Ordering::SeqCst), load.failures.load(Ordering::SeqCst));
     println!("{RELOADS} certificates reloaded under {requests} requests: {failures} failures");
     assert_eq!(failures, 0);
@@ -87,6 +89,7 @@ async fn unusable_files_keep_the_old_certificate() {
         assert_eq!(gateway.metric(USABLE).await, is_usable);
         assert_eq!(presented_certificate(&gateway, &authority).await, identity.der());
     };
+
     check(1, &first).await;
     let truncated = &second.certificate[..second.certificate.len() / 2];
     for (certificate, key) in [
@@ -101,6 +104,7 @@ async fn unusable_files_keep_the_old_certificate() {
         files.write("server.key", key);
         check(0, &first).await;
     }
+
     files.write("server.pem", &second.certificate);
     files.remove("server.key");
     check(0, &first).await;
@@ -122,9 +126,12 @@ async fn client_ca_is_reloaded() {
     let gateway = Gateway::configured(&upstream.url(), &settings).await;
     let client = authority.client_config(Some(&client_ca.identity()));
     let get = async || Https::connect(gateway.address, client.clone()).await.ok()?.get(ORDER).await.ok();
+
     assert_eq!(get().await, None);
+
     files.write("clients.pem", &client_ca.pem());
     gateway.reload_files();
+
     assert_eq!(get().await, Some(200));
 }
 
@@ -134,12 +141,14 @@ async fn upstream_ca_is_reloaded() {
     let upstream = Upstream::with_fixtures().await;
     let endpoint = TlsEndpoint::in_front_of(&upstream, old.identity().server_config()).await;
     let gateway = Gateway::configured(&endpoint.url(), &[files.authority(&old)]).await;
+
     gateway.get(ORDER).await.ok();
     endpoint.set_config(new.identity().server_config());
     gateway.get(ORDER).await.problem(502, "upstream-unreachable");
     files.write("ca.pem", "");
     gateway.reload_files();
     assert_eq!(gateway.metric(r#"config_file_usable{key="upstreams.default.ca_file"}"#).await, 0);
+
     files.write("ca.pem", &new.pem());
     gateway.reload_files();
     gateway.get(ORDER).await.ok();
@@ -162,8 +171,10 @@ async fn serve_polls_its_files() {
     let address = listening["listen"].as_str().expect("an address").parse().expect("an address");
     let next = authority.identity();
     files.write("server.key", "");
+
     let line = program.line_with("cannot be used").await;
     assert!(line.contains("server.tls.key_file names a file without a private key"), "{line}");
+
     files.server(&next);
     program.line_with("a file was reloaded").await;
     let client = Https::connect(address, authority.client_config(None)).await.expect("a connection");

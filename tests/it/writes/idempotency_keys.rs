@@ -31,26 +31,33 @@ async fn with_faults(fault: impl Fn(&str) -> Fault + Send + Sync + 'static) -> (
 #[tokio::test]
 async fn keyed_message_is_added_once_and_replayed() {
     let (legacy, gateway) = with_faults(|_| Fault::None).await;
+
     let first = post(&gateway, FIRST_ORDER, Some(KEY), "Kunden nås efter kl. 16").await;
     let added = first.ok();
     assert_eq!(
         (first.status, &added["text"], first.header("idempotency-replayed")),
         (201, &"Kunden nås efter kl. 16".into(), "")
     );
+
     let reference = added["reference"].as_str().expect("a reference").to_owned();
     assert!(reference.len() == 12 && reference.bytes().all(|byte| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(&byte)));
+
     // Quotes are not part of the key, and every replica recognises it.
     let replica = Gateway::in_front_of_url(&legacy.url(), &[]).await;
     for (gateway, key) in [(&gateway, KEY), (&gateway, "\"0123456789abcdef\""), (&replica, KEY)] {
         let replayed = post(gateway, FIRST_ORDER, Some(key), "Kunden nås efter kl. 16").await;
+
         let message = replayed.ok();
         assert_eq!((replayed.status, replayed.header("idempotency-replayed")), (201, "true"));
         assert_eq!((message["reference"].as_str(), message["at"].is_string()), (Some(&*reference), true));
     }
+
     assert_eq!(legacy.write_count(), 1);
+
     let texts = legacy.log_texts_containing(FIRST_ORDER, "Kunden nås").await;
     assert_eq!(texts.len(), 1);
     assert!(texts[0].starts_with(&format!("gw:{reference}")) && texts[0].ends_with(" Kunden nås efter kl. 16"), "{texts:?}");
+
     let messages = gateway.get(&format!("/orders/{FIRST_ORDER}/messages")).await.ok();
     let message: &Value = messages["items"].as_array().and_then(|messages| messages.last()).expect("a message");
     assert_eq!((&message["text"], message["reference"].as_str()), (&"Kunden nås efter kl. 16".into(), Some(&*reference)));
@@ -59,11 +66,14 @@ async fn keyed_message_is_added_once_and_replayed() {
 #[tokio::test]
 async fn key_is_valid_for_one_message_of_one_order() {
     let (legacy, gateway) = with_faults(|_| Fault::None).await;
+
     post(&gateway, FIRST_ORDER, Some(KEY), "ett").await.ok();
     let reused = post(&gateway, FIRST_ORDER, Some(KEY), "två").await.problem(422, "idempotency-key-reused");
     assert_eq!(reused["outcome"], "not-applied");
+
     let other = post(&gateway, FIRST_ORDER + 1, Some(KEY), "två").await;
     assert_eq!((other.status, other.header("idempotency-replayed")), (201, ""));
+
     let missing = post(&gateway, 1, Some(KEY), "tre").await.problem(404, "order-not-found");
     assert_eq!(missing["outcome"], "not-applied");
     assert_eq!(legacy.write_count(), 2);
@@ -72,6 +82,7 @@ async fn key_is_valid_for_one_message_of_one_order() {
 #[tokio::test]
 async fn overlong_and_marker_like_texts_are_rejected() {
     let (legacy, gateway) = with_faults(|_| Fault::None).await;
+
     for (key, text) in [
         (Some(KEY), "å".repeat(1_400)),
         (None, "å".repeat(1_400)),
@@ -81,13 +92,16 @@ async fn overlong_and_marker_like_texts_are_rejected() {
         let problem = post(&gateway, FIRST_ORDER, key, &text).await.problem(422, "invalid-value");
         assert_eq!(problem["errors"][0]["pointer"], "/text");
     }
+
     assert_eq!(legacy.queries(), [""; 0]);
+
     // Space for a marker is always reserved, so the limit is the same with and without a key.
     let text = |length: usize| "a".repeat(length);
     let mut longest = 7_900;
     while post(&gateway, FIRST_ORDER, None, &text(longest)).await.status == 422 {
         longest -= 1;
     }
+
     assert_eq!(post(&gateway, FIRST_ORDER, Some(KEY), &text(longest)).await.status, 201);
     assert_eq!(post(&gateway, FIRST_ORDER, Some("fedcba9876543210"), &text(longest + 1)).await.status, 422);
 }
@@ -96,10 +110,12 @@ async fn overlong_and_marker_like_texts_are_rejected() {
 async fn concurrent_requests_with_one_key_send_once() {
     let (legacy, gateway) =
         with_faults(|query| if is_write(query) { Fault::Delay(Duration::from_millis(300)) } else { Fault::None }).await;
+
     let answers = join_all((0..10).map(|_| post(&gateway, FIRST_ORDER, Some(KEY), "hej"))).await;
     assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
     assert_eq!(answers.iter().filter(|answer| answer.header("idempotency-replayed") == "true").count(), 9);
     assert_eq!(legacy.write_count(), 1);
+
     // A request waits at most two seconds for another one with its key.
     let slow =
         FakeLegacy::with_faults(|query| if is_write(query) { Fault::Delay(Duration::from_millis(2_500)) } else { Fault::None })
@@ -115,6 +131,7 @@ async fn concurrent_requests_with_one_key_send_once() {
 #[tokio::test]
 async fn in_doubt_message_is_verified_in_the_log() {
     let applied = [Fault::Cut(0), Fault::Cut(30), Fault::AnswerReset, Fault::Hang, Fault::Drip];
+
     join_all(applied.iter().flat_map(|fault| [(*fault, Some(KEY)), (*fault, None)]).map(|(fault, key)| async move {
         let (legacy, gateway) = with_faults(move |query| if is_write(query) { fault } else { Fault::None }).await;
         let answer = post(&gateway, FIRST_ORDER, key, "Finns i loggen").await;
@@ -141,6 +158,7 @@ async fn earlier_identical_text_is_not_evidence() {
             move |query| if is_write(query) && sent.fetch_add(1, Ordering::SeqCst) > 0 { Fault::Drop } else { Fault::None },
         )
         .await;
+
     post(&gateway, FIRST_ORDER, None, "Ring kunden").await.ok();
     tokio::time::sleep(Duration::from_secs(5)).await;
     post(&gateway, FIRST_ORDER, None, "Ring kunden").await.problem(504, "outcome-unknown");
@@ -152,9 +170,11 @@ async fn keyed_message_needs_time_to_verify() {
     let legacy = FakeLegacy::with_faults(|_| Fault::None).await;
     let settings = [("UPSTREAMS__DEFAULT__TIMEOUT", "2s"), ("SERVER__REQUEST_TIMEOUT", "2900ms")];
     let gateway = Gateway::in_front_of_url(&legacy.url(), &settings).await;
+
     let answer = post(&gateway, FIRST_ORDER, Some(KEY), "hej").await;
     assert_eq!(answer.problem(503, "overloaded")["outcome"], "not-applied");
     assert_eq!(legacy.write_count(), 0);
+
     post(&gateway, FIRST_ORDER, None, "hej").await.ok();
 }
 
@@ -163,6 +183,7 @@ async fn writes_complete_when_100_clients_hang_up() {
     let legacy =
         FakeLegacy::with_faults(|query| if is_write(query) { Fault::Delay(Duration::from_secs(1)) } else { Fault::None }).await;
     let gateway = Gateway::in_front_of_url(&legacy.url(), &[("UPSTREAMS__DEFAULT__MAX_IN_FLIGHT", "100")]).await;
+
     {
         let mut clients = Box::pin(join_all((0..100).map(|number| {
             let (gateway, text) = (&gateway, format!("avbruten-{number}-"));
@@ -174,9 +195,11 @@ async fn writes_complete_when_100_clients_hang_up() {
             () = sent => {}
         }
     }
+
     eventually("no request is in flight", async || gateway.active_requests().await == 0).await;
     legacy.wait_until_idle().await;
     assert_eq!(legacy.log_texts_containing(FIRST_ORDER, "avbruten-").await.len(), 100);
+
     let applied = gateway.metric(r#"write_outcome_total{call="add_message",outcome="applied"}"#).await;
     assert_eq!(applied, 100);
 }
@@ -215,6 +238,7 @@ async fn none_of_2000_ambiguous_messages_is_lost_or_duplicated() {
     let settings =
         [SHORT_TIMEOUT, NO_BREAKER, ("UPSTREAMS__DEFAULT__SETTLE_TIME", "2s"), ("SERVER__SECRET", "0123456789abcdef")];
     let url = legacy.url();
+
     let replicas = join_all((0..3).map(|_| Gateway::in_front_of_url(&url, &settings))).await;
     let confirmed = stream::iter(0..MESSAGES)
         .map(|number| {
@@ -239,6 +263,7 @@ async fn none_of_2000_ambiguous_messages_is_lost_or_duplicated() {
         .count()
         .await;
     legacy.wait_until_idle().await;
+
     let (mut duplicated, mut lost) = (0, 0);
     for number in 0..MESSAGES {
         match legacy.log_texts_containing(FIRST_ORDER + number % 100, &format!("nummer-{number}-")).await.len() {
@@ -247,6 +272,7 @@ async fn none_of_2000_ambiguous_messages_is_lost_or_duplicated() {
             _ => duplicated += 1,
         }
     }
+
     println!("{MESSAGES} ambiguous messages: {confirmed} confirmed, {duplicated} duplicated, {lost} lost");
     assert_eq!((confirmed as u64, duplicated, lost), (MESSAGES, 0, 0));
 }

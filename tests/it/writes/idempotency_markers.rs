@@ -27,11 +27,14 @@ async fn reformatted_text_is_still_recognised() {
         };
         let upstream = orders.upstream(write).await;
         let gateway = Gateway::in_front_of(&upstream).await;
+
         let reference = post(&gateway, KEY, "Ring kunden").await.ok()["reference"].clone();
         let replayed = post(&gateway, KEY, "Ring kunden").await;
         assert_eq!((replayed.status, replayed.header("idempotency-replayed")), (201, "true"));
+
         post(&gateway, KEY, "Ring inte").await.problem(422, "idempotency-key-reused");
         assert_eq!(upstream.queries().iter().filter(|query| is_write(query)).count(), 1);
+
         let entry = gateway.get(&format!("/orders/{FIRST_ORDER}/messages")).await.ok()["items"][0].clone();
         assert_eq!((&entry["reference"], entry["text"].as_str().map(str::trim)), (&reference, Some("Ring kunden")));
     }
@@ -44,6 +47,7 @@ async fn keys_survive_secret_rotation() {
     let legacy = FakeLegacy::with_faults(|_| Fault::None).await;
     let key = |number: usize| format!("key-of-message-{number}");
     let without_secret = Gateway::in_front_of_url(&legacy.url(), &[]).await;
+
     post(&without_secret, &key(0), "hej").await.ok();
     // A secret is introduced.
     let first = Gateway::in_front_of_url(&legacy.url(), &[("SERVER__SECRET", FIRST)]).await;
@@ -57,8 +61,10 @@ async fn keys_survive_secret_rotation() {
     for (gateway, number) in [(&first, 0), (&prepared, 1), (&rotated, 1), (&prepared, 2)] {
         let replayed = post(gateway, &key(number), "hej").await;
         assert_eq!((replayed.status, replayed.header("idempotency-replayed")), (201, "true"), "{number}");
+
         post(gateway, &key(number), "hopp").await.problem(422, "idempotency-key-reused");
     }
+
     assert_eq!(legacy.write_count(), 3);
 }
 
@@ -74,8 +80,11 @@ async fn duplicate_messages_are_reported_and_counted() {
     });
     let upstream = upstream.await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     assert_eq!(post(&gateway, KEY, "hej").await.ok()["duplicateCount"], 2);
+
     let replayed = post(&gateway, KEY, "hej").await;
+
     assert_eq!((&replayed.ok()["duplicateCount"], replayed.header("idempotency-replayed")), (&2.into(), "true"));
     assert_eq!(gateway.metric("write_duplicate_total").await, 2);
 }

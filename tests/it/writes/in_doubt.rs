@@ -56,18 +56,24 @@ async fn in_doubt_message_is_read_back_and_not_resent() {
     let orders = FakeOrders::new();
     let upstream = orders.upstream(|_| without_result()).await;
     let gateway = Gateway::with(&upstream, &KEYED_VERIFIED_THREE_TIMES).await;
+
     assert_in_doubt(&post_keyed(&gateway, "Ring kunden").await);
     assert_in_doubt(&post_keyed(&gateway, "Ring kunden").await);
+
     let other = post_keyed(&gateway, "Ring inte").await.problem(422, "idempotency-key-reused");
     assert_eq!(other["outcome"], "not-applied");
+
     // A read-back without a log resolves nothing.
     orders.remove_log();
     assert_in_doubt(&post_keyed(&gateway, "Ring kunden").await);
+
     let sent = writes(&upstream);
     assert_eq!(sent.len(), 1);
+
     orders.apply(&sent[0]);
     let replayed = post_keyed(&gateway, "Ring kunden").await;
     assert_eq!((replayed.status, replayed.header("idempotency-replayed")), (201, "true"));
+
     post_keyed(&gateway, "Ring inte").await.problem(422, "idempotency-key-reused");
     assert_eq!(writes(&upstream).len(), 1);
 }
@@ -79,6 +85,7 @@ async fn retry_after_disconnect_adds_no_duplicate() {
     let upstream = orders.upstream(move |_| held.clone()).await;
     let settings = [("SERVER__REQUEST_TIMEOUT", "6s"), ("UPSTREAMS__DEFAULT__TIMEOUT", "4s")];
     let gateway = Gateway::with(&upstream, &settings).await;
+
     {
         let mut impatient = Box::pin(post_keyed(&gateway, "Ring kunden"));
         tokio::select! {
@@ -86,15 +93,19 @@ async fn retry_after_disconnect_adds_no_duplicate() {
             () = upstream.wait_for_requests(2) => {}
         }
     }
+
     let in_use = post_keyed(&gateway, "Ring kunden").await;
     in_use.problem(409, "idempotency-key-in-use");
     assert_eq!(in_use.header("retry-after"), "1");
+
     latch.notify_one();
     let unknown = r#"write_outcome_total{call="add_message",outcome="unknown"}"#;
     eventually("the first write is finished", async || gateway.metric(unknown).await == 1).await;
     assert_in_doubt(&post_keyed(&gateway, "Ring kunden").await);
+
     let sent = writes(&upstream);
     assert_eq!(sent.len(), 1);
+
     orders.apply(&sent[0]);
     assert_eq!(post_keyed(&gateway, "Ring kunden").await.header("idempotency-replayed"), "true");
 }
@@ -137,11 +148,14 @@ async fn in_doubt_change_blocks_conditional_changes() {
     for is_conditional in [true, false] {
         let orders = FakeOrders::new();
         let (upstream, gateway) = after_lost_change(&orders, is_conditional, &[]).await;
+
         assert_in_doubt(&patch_if_match(&gateway, "*", "received").await);
         assert_blocked(&patch_if_match(&gateway, "*", "active").await);
+
         patch_if_match(&gateway, "\"another\"", "active").await.problem(412, "precondition-failed");
         let sent = writes(&upstream);
         assert_eq!(sent.len(), 1);
+
         // Once the lost change takes effect, it cannot overwrite later ones any more.
         orders.apply(&sent[0]);
         patch_if_match(&gateway, "*", "active").await.ok();
@@ -160,6 +174,7 @@ async fn unrelated_activity_does_not_resolve_in_doubt_change() {
             let orders = FakeOrders::new();
             let (upstream, gateway) = after_lost_change(&orders, is_conditional, &[]).await;
             activity(&orders);
+
             assert_blocked(&patch_if_match(&gateway, "*", "active").await);
             assert_eq!(writes(&upstream).len(), 1);
         }
@@ -177,10 +192,13 @@ async fn conflicting_change_stays_in_doubt() {
     });
     let upstream = upstream.await;
     let gateway = Gateway::with(&upstream, &VERIFIED_THREE_TIMES).await;
+
     patch_if_match(&gateway, "*", "received").await.problem(409, "write-conflict");
     assert_blocked(&patch_if_match(&gateway, "*", "active").await);
+
     let sent = writes(&upstream);
     assert_eq!(sent.len(), 1);
+
     // Once it takes effect, it blocks no other change.
     orders.apply(&sent[0]);
     patch_if_match(&gateway, "*", "received").await.problem(409, "write-conflict");
@@ -190,6 +208,7 @@ async fn conflicting_change_stays_in_doubt() {
 #[tokio::test]
 async fn unconditional_change_is_sent_and_resolves_no_other() {
     let (upstream, gateway) = after_lost_change(&FakeOrders::new(), true, &[]).await;
+
     patch(&gateway, "received").await.ok();
     assert_eq!(writes(&upstream).len(), 2);
     assert_blocked(&patch_if_match(&gateway, "*", "active").await);
@@ -202,6 +221,7 @@ async fn later_entries_do_not_prove_a_same_status_change() {
     orders.change_status("received");
     let (upstream, gateway) = after_lost_change(&orders, true, &[]).await;
     orders.add_entry("log", "Ring kunden", SignedDuration::ZERO);
+
     assert_blocked(&patch_if_match(&gateway, "*", "active").await);
     assert_eq!(writes(&upstream).len(), 1);
 }
@@ -211,17 +231,21 @@ async fn every_in_doubt_change_of_an_order_must_resolve() {
     for second in ["waiting", "received"] {
         let orders = FakeOrders::new();
         let (upstream, gateway) = with_outcomes(&orders, &[], &[(false, false), (false, false)], |_| {}).await;
+
         for status in ["received", second] {
             patch(&gateway, status).await.problem(504, "outcome-unknown");
         }
+
         let sent = writes(&upstream);
         orders.apply(&sent[0]);
         // Twice: a transition that was already observed must not resolve a second change.
         assert_blocked(&patch_if_match(&gateway, "*", "active").await);
         assert_blocked(&patch_if_match(&gateway, "*", "active").await);
         assert_eq!(writes(&upstream).len(), 2);
+
         orders.change_status("cancelled");
         assert_blocked(&patch_if_match(&gateway, "*", "active").await);
+
         orders.apply(&sent[1]);
         patch_if_match(&gateway, "*", "active").await.ok();
     }
@@ -238,6 +262,7 @@ async fn status_at_first_read_back_may_be_the_old_one() {
             }
         };
         let (upstream, gateway) = with_outcomes(&orders, &[], &[(false, false)], meanwhile).await;
+
         patch(&gateway, "received").await.ok();
         assert_blocked(&patch_if_match(&gateway, "*", "active").await);
         assert_eq!(writes(&upstream).len(), 1);
@@ -250,6 +275,7 @@ async fn log_entry_proves_success_but_resolves_nothing() {
     orders.set_status("received");
     let meanwhile = |orders: &FakeOrders| orders.add_entry("log", "hej", SignedDuration::ZERO);
     let (upstream, gateway) = with_outcomes(&orders, &[], &[(false, false)], meanwhile).await;
+
     patch_if_match(&gateway, "*", "received").await.ok();
     assert_blocked(&patch_if_match(&gateway, "*", "active").await);
     assert_eq!(writes(&upstream).len(), 1);
@@ -260,9 +286,11 @@ async fn applied_repetition_leaves_the_first_in_doubt() {
     for is_conditional in [true, false] {
         let orders = FakeOrders::new();
         let (upstream, gateway) = with_outcomes(&orders, &[], &[(false, false), (true, false)], |_| {}).await;
+
         let first =
             if is_conditional { patch_if_match(&gateway, "*", "received").await } else { patch(&gateway, "received").await };
         first.problem(504, "outcome-unknown");
+
         patch(&gateway, "received").await.ok();
         assert_blocked(&patch_if_match(&gateway, "*", "active").await);
         assert_eq!(writes(&upstream).len(), 2);
@@ -287,7 +315,9 @@ async fn conditional_change_waits_for_changes_in_flight() {
         upstream.wait_for_requests(1).await;
         patch_if_match(&gateway, "*", "active").await
     };
+
     let (first, conditional) = tokio::join!(patch(&gateway, "received"), conditional);
+
     first.problem(504, "outcome-unknown");
     assert_blocked(&conditional);
     assert_eq!(writes(&upstream).len(), 1);
@@ -318,7 +348,9 @@ async fn confirmed_change_does_not_resolve_another() {
         eventually("the first change is sent", async || !writes(&upstream).is_empty()).await;
         patch(&gateway, "received").await
     };
+
     let (first, second) = tokio::join!(first, second);
+
     assert_eq!((first.status, second.status), (200, 200));
     assert_blocked(&patch_if_match(&gateway, "*", "active").await);
     assert_eq!(writes(&upstream).len(), 2);
@@ -346,8 +378,10 @@ async fn stale_read_back_is_not_a_transition() {
         patch(&gateway, "received").await.ok();
         latch.notify_one();
     };
+
     let (first, ()) = tokio::join!(patch(&gateway, "waiting"), meanwhile);
     first.problem(504, "outcome-unknown");
+
     orders.apply(&writes(&upstream)[0]);
     assert_blocked(&patch_if_match(&gateway, "*", "active").await);
     assert_eq!(writes(&upstream).len(), 2);
@@ -373,6 +407,7 @@ async fn read_begun_before_expiry_is_stale() {
         ("UPSTREAMS__DEFAULT__SETTLE_TIME", &*format!("{}s", SETTLE_TIME.as_secs())),
     ];
     let gateway = Gateway::with(&upstream, &settings).await;
+
     patch_if_match(&gateway, "*", "received").await.problem(504, "outcome-unknown");
     is_held.store(true, Ordering::SeqCst);
     let queries_before = upstream.queries().len();
@@ -392,6 +427,7 @@ async fn expired_change_blocks_nothing() {
     // Shorter than the read-backs take, so the change has expired when they are finished.
     let settings = [("UPSTREAMS__DEFAULT__SETTLE_TIME", "500ms")];
     let (upstream, gateway) = after_lost_change(&FakeOrders::new(), true, &settings).await;
+
     patch_if_match(&gateway, "*", "active").await.ok();
     assert_eq!(writes(&upstream).len(), 2);
 }
@@ -410,6 +446,7 @@ async fn late_confirmation_is_not_a_transition() {
     });
     let upstream = upstream.await;
     let gateway = Gateway::with(&upstream, &VERIFIED_THREE_TIMES).await;
+
     patch(&gateway, "received").await.problem(504, "outcome-unknown");
     let second = async {
         eventually("the other change is sent", async || writes(&upstream).len() == 2).await;

@@ -35,9 +35,11 @@ async fn only_an_explicit_confirmation_is_success() {
         "<api><set_status><status>Success</status></set_status></api>",
     ] {
         let upstream = Upstream::responding_with(Reply::xml(document)).await;
+
         change_status(&upstream).await.ok();
         assert_eq!(upstream.queries().len(), 1);
     }
+
     let inconclusive = [
         Reply::xml(""),
         Reply::xml("<set_status/>"),
@@ -97,6 +99,7 @@ async fn truncated_response_never_reports_success() {
     ] {
         let complete = Reply::xml(document);
         let method = if target.ends_with("status") { Method::PATCH } else { Method::POST };
+
         join_all((0..=complete.len()).map(|length| {
             let (truncated, method) = (complete.clone().truncated(length), method.clone());
             let is_complete = length == complete.len();
@@ -122,10 +125,12 @@ async fn truncated_response_never_reports_success() {
 async fn unsent_and_rejected_writes_are_not_applied() {
     let not_applied = |problem: Value| assert_eq!(problem["outcome"], "not-applied", "{problem}");
     let gateway = Gateway::in_front_of_url("http://127.0.0.1:9/orders", &[]).await;
+
     not_applied(gateway.patch_status(1, r#"{"status":"new"}"#).await.problem(502, "upstream-unreachable"));
     for reply in [Reply::status(403, "<html/>"), Reply::xml("<set_status><status>failed</status><code>401</code></set_status>")]
     {
         let upstream = Upstream::responding_with(reply).await;
+
         not_applied(change_status(&upstream).await.problem(502, "upstream-credential-rejected"));
         assert_eq!(upstream.queries().len(), 1);
     }
@@ -141,6 +146,7 @@ async fn refused_write_is_checked_for_a_missing_order() {
         })
     };
     let existing = refusing("<order_info><orderinfo><status>new</status></orderinfo></order_info>", 200).await;
+
     let problem = change_status(&existing).await.problem(409, "refused-by-upstream");
     assert_eq!((&problem["upstreamMessage"], &problem["outcome"]), (&"Ordern kan inte ändras".into(), &"not-applied".into()));
     assert_eq!(existing.queries().len(), 2);
@@ -171,6 +177,7 @@ async fn refusal_message_is_redacted() {
     });
     let upstream = upstream.await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     let problem =
         gateway.post_message(1, r#"{"type": "log", "text": "Ring kunden"}"#).await.problem(409, "refused-by-upstream");
     let redacted = "**** ****, **** (****) i Åsele: '****' kan inte sparas, ****s";
@@ -190,10 +197,12 @@ async fn failed_preflight_read_prevents_the_write() {
         let gateway = Gateway::in_front_of(&upstream).await;
         let change = gateway.request(Method::PATCH, "/orders/1/status").header("if-match", "*");
         let message = gateway.request(Method::POST, "/orders/1/messages").header("idempotency-key", "0123456789abcdef");
+
         for (write, body) in [(change, r#"{"status":"received"}"#), (message, r#"{"type":"log","text":"hej"}"#)] {
             let answer = gateway.send(write.header("content-type", "application/json").body(body)).await;
             assert_eq!(answer.problem(status, code)["outcome"], "not-applied");
         }
+
         assert_eq!(write_count(&upstream), 0);
     }
 }
@@ -204,6 +213,7 @@ async fn write_completes_after_client_disconnect() {
     let held = Reply::held(&["<add_message>", "<status>success</status></add_message>"], &latch);
     let upstream = Upstream::responding_with(held).await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     {
         let impatient = gateway.post_message(1, r#"{"type":"log","text":"a"}"#);
         tokio::pin!(impatient);
@@ -212,9 +222,11 @@ async fn write_completes_after_client_disconnect() {
             () = upstream.wait_for_requests(1) => {}
         }
     }
+
     // The client has disconnected. If that cancelled the write, the upstream would see its connection closed now.
     let cancelled = tokio::time::timeout(Duration::from_millis(200), upstream.wait_for_disconnects(1)).await;
     assert!(cancelled.is_err(), "the write was cancelled");
+
     latch.notify_one();
     upstream.wait_for_answers(1).await;
     assert_eq!(write_count(&upstream), 1);
@@ -231,12 +243,16 @@ async fn reads_reuse_a_connection_and_writes_do_not() {
     })
     .await;
     let gateway = Gateway::in_front_of(&upstream).await;
+
     for _ in 0..3 {
         gateway.get("/orders/1").await.ok();
     }
+
     assert_eq!(upstream.connection_count(), 1);
+
     for _ in 0..3 {
         gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
     }
+
     assert_eq!(upstream.connection_count(), 4);
 }

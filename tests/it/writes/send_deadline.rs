@@ -92,7 +92,9 @@ async fn slow_read_back_does_not_match_older_entries() {
         sleep(Duration::from_secs(3)).await;
         latch.notify_one();
     };
+
     let (answer, ()) = tokio::join!(post(&gateway, "Ring kunden"), delayed_release);
+
     answer.problem(504, "outcome-unknown");
 }
 
@@ -121,7 +123,9 @@ async fn entry_stamped_while_queueing_is_not_evidence() {
         };
         tokio::join!(post(&gateway, "Ring kunden"), release).0
     };
+
     let (_, answer) = tokio::join!(gateway.patch_status(2, r#"{"status":"active"}"#), queued_message);
+
     answer.problem(504, "outcome-unknown");
 }
 
@@ -160,7 +164,9 @@ async fn keyed_message_not_sent_without_time_to_verify() {
         };
         tokio::join!(gateway.patch_status(2, r#"{"status":"active"}"#), occupy_permit).0
     };
+
     let (message, change) = tokio::join!(gateway.send(message), change);
+
     change.ok();
     assert_eq!(message.problem(503, "overloaded")["outcome"], "not-applied");
     assert!(!upstream.queries().iter().any(|query| query.contains("add_message")));
@@ -174,12 +180,15 @@ async fn conditional_change_not_sent_without_time_to_verify() {
             FakeLegacy::with_faults(move |query| if is_write(query) { Fault::None } else { Fault::Delay(delay) }).await;
         let gateway = Gateway::in_front_of_url(&legacy.url(), &settings).await;
         let change = gateway.request(Method::PATCH, "/orders/20417/status").header("content-type", "application/json");
+
         let answer = gateway.send(change.header("if-match", "*").body(r#"{"status":"received"}"#)).await;
+
         if is_sent {
             answer.ok();
         } else {
             assert_eq!(answer.problem(503, "overloaded")["outcome"], "not-applied");
         }
+
         assert_eq!(legacy.write_count() > 0, is_sent);
     }
 }

@@ -10,18 +10,23 @@ async fn missing_log_is_not_an_empty_log() {
     let orders = FakeOrders::new();
     let upstream = orders.upstream(|_| Reply::xml("<set_status><status>success</status></set_status>")).await;
     let gateway = Gateway::with(&upstream, &VERIFIED_TWICE).await;
+
     assert_eq!(gateway.get("/orders/1").await.ok()["messages"], serde_json::json!([]));
     assert_eq!(gateway.drift_counts().await, []);
+
     orders.remove_log();
     for target in ["/orders/1", "/orders/1/status", "/orders/1/messages"] {
         gateway.get(target).await.ok();
     }
+
     assert_eq!(gateway.get("/orders/1").await.ok()["messages"], serde_json::json!([]));
     assert_eq!(gateway.drift_counts().await, [("order_info missing_element logs".to_owned(), 4)]);
+
     let message = gateway.request(Method::POST, "/orders/1/messages").header("content-type", "application/json");
     let message = message.header("idempotency-key", "0123456789abcdef").body(r#"{"type":"log","text":"hej"}"#);
     assert_eq!(gateway.send(message).await.problem(502, "upstream-answer-invalid")["outcome"], "not-applied");
     assert!(!upstream.queries().iter().any(|query| is_write(query)));
+
     // A status change does not need the log: neither to evaluate `If-Match: *` nor to verify its outcome.
     patch_if_match(&gateway, "*", "received").await.ok();
     gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
@@ -32,6 +37,7 @@ async fn unchanged_status_is_not_evidence() {
     let orders = FakeOrders::new();
     let upstream = orders.upstream(|_| without_result()).await;
     let gateway = Gateway::with(&upstream, &VERIFIED_TWICE).await;
+
     patch_if_match(&gateway, "*", "new").await.problem(504, "outcome-unknown");
 }
 
@@ -45,6 +51,7 @@ async fn new_log_entry_proves_a_same_status_change() {
     });
     let upstream = upstream.await;
     let gateway = Gateway::with(&upstream, &VERIFIED_TWICE).await;
+
     patch_if_match(&gateway, "*", "new").await.ok();
     assert_eq!(gateway.metric("write_conflict_total").await, 0);
 }
@@ -60,6 +67,7 @@ async fn entries_of_other_writers_count_as_conflict() {
     });
     let upstream = upstream.await;
     let gateway = Gateway::with(&upstream, &VERIFIED_TWICE).await;
+
     patch_if_match(&gateway, "*", "received").await.ok();
     assert_eq!(gateway.metric("write_conflict_total").await, 1);
 }
@@ -74,6 +82,7 @@ async fn read_back_without_status_is_not_evidence() {
     });
     let upstream = upstream.await;
     let gateway = Gateway::with(&upstream, &VERIFIED_TWICE).await;
+
     patch_if_match(&gateway, "*", "received").await.problem(504, "outcome-unknown");
     assert_eq!(gateway.metric("write_conflict_total").await, 0);
 }
