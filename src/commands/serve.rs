@@ -39,9 +39,6 @@ pub struct App {
     pub reload_task: ReloadTask,
 }
 
-/// How much longer a response may take than the timeouts of everything it waits for.
-const RESPONSE_SLACK: Duration = Duration::from_secs(5);
-
 /// Minimum time for writing the access-log lines of requests that were aborted at the end of the drain.
 const FINAL_LOG_GRACE: Duration = Duration::from_secs(1);
 
@@ -89,15 +86,7 @@ impl App {
         };
         let router = middleware::apply(rest::router(state), settings);
 
-        let limits = Limits {
-            header_timeout: server.header_timeout,
-            idle_timeout: server.idle_timeout,
-            write_stall_timeout: server.write_stall_timeout,
-            // A last resort: first the body may be late and then the upstream, each within its own timeout.
-            response_timeout: server.body_timeout + server.list_timeout.max(server.request_timeout) + RESPONSE_SLACK,
-            max_connections: server.max_connections,
-            drain_timeout: server.drain_timeout,
-        };
+        let limits = Limits::from(server);
         let readiness = Readiness::default();
         Ok(Self {
             api: Server::bind(server.listen, router, limits).await?.with_tls(server.tls.clone()),

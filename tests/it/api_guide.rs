@@ -12,7 +12,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Fault, Gateway, System, is_provider, is_write};
+use crate::support::{Answer, FakeLegacy, Fault, Gateway, is_provider, is_write};
 
 /// Where the guide says that the demo listens.
 const DEMO: &str = "http://127.0.0.1:8080";
@@ -33,12 +33,12 @@ struct Block<'a> {
 async fn every_request_of_the_guide_has_the_response_shown() {
     let next_write = Arc::new(Mutex::new(Fault::None));
     let fault = Arc::clone(&next_write);
-    let system = System::of(ORDERS, move |query| {
+    let legacy = FakeLegacy::with_orders(ORDERS, move |query| {
         let mut fault = fault.lock().expect("no test panics inside");
         if is_write(query) { std::mem::replace(&mut *fault, Fault::None) } else { Fault::None }
     })
     .await;
-    let gateway = Gateway::before_url(&system.url(), &[]).await;
+    let gateway = Gateway::in_front_of_url(&legacy.url(), &[]).await;
 
     let guide = document("openapi/README.md");
     let mut blocks = blocks(&guide).into_iter();
@@ -52,7 +52,7 @@ async fn every_request_of_the_guide_has_the_response_shown() {
             match *directive {
                 "response-lost" => *next_write.lock().expect("no test panics inside") = Fault::AnswerReset,
                 "arrives-late" => *next_write.lock().expect("no test panics inside") = Fault::Late(LATE),
-                "late-write-applied" => system.settled().await,
+                "late-write-applied" => legacy.wait_until_idle().await,
                 other => panic!("line {}: unknown directive {other}", request.line),
             }
         }
@@ -74,8 +74,8 @@ async fn every_request_of_the_guide_has_the_response_shown() {
 /// The README shows one call of the legacy protocol and the same order as JSON.
 #[tokio::test]
 async fn the_readme_shows_what_the_demo_returns() {
-    let system = System::of(ORDERS, |_| Fault::None).await;
-    let gateway = Gateway::before_url(&system.url(), &[]).await;
+    let legacy = FakeLegacy::with_orders(ORDERS, |_| Fault::None).await;
+    let gateway = Gateway::in_front_of_url(&legacy.url(), &[]).await;
 
     let readme = document("README.md");
     let blocks = blocks(&readme);
@@ -91,10 +91,12 @@ async fn the_readme_shows_what_the_demo_returns() {
     }
     let shown = blocks.iter().find(|block| block.language == "xml").expect("the legacy response");
     let query = blocks.iter().find_map(|block| block.text.strip_prefix("curl 'https://")?.split_once('?')).expect("a call").1;
-    let legacy = reqwest::get(format!("{}?{}", system.url(), query.trim_end_matches('\''))).await.expect("a response");
-    let legacy = unindented(&legacy.text().await.expect("a document"));
+    let client = crate::support::http_client().build().expect("a client");
+    let url = format!("{}?{}", legacy.url(), query.trim_end_matches('\''));
+    let response = client.get(url).send().await.expect("a response");
+    let document = unindented(&response.text().await.expect("a document"));
     for part in shown.text.lines().flat_map(|line| line.split(ANYTHING)).map(str::trim) {
-        assert!(legacy.contains(part), "{part} is not in {legacy}");
+        assert!(document.contains(part), "{part} is not in {document}");
     }
 }
 
