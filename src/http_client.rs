@@ -1,11 +1,11 @@
-//! How connections to others are made.
+//! How outgoing connections are made.
 //!
-//! Nothing but the configuration decides where a connection goes and what it trusts: no proxy is taken from the environment.
-//! A [`Connector`] gives connections that are complete, through a proxy and encrypted where they should be, within one time
-//! limit. So a failure of it means that nothing was sent, and [`is_unsent`] can say so.
+//! Only the configuration decides where a connection goes and which certificates it trusts: no proxy is taken from the
+//! environment. A [`Connector`] returns connections that are ready for requests: TCP connection, proxy tunnel and TLS handshake
+//! are complete, within one timeout. So when it fails, no request was sent, and [`is_unsent`] reports that.
 //!
-//! A proxy is asked for a tunnel where connections are encrypted, and sees nothing of them. Plain requests it gets itself, and
-//! what it does with one cannot be told from what the server does: its refusal is an answer, its silence a lost one.
+//! For HTTPS the proxy opens a tunnel (CONNECT) and sees nothing of the requests. For plain HTTP it forwards them, so proxy
+//! errors are indistinguishable from upstream responses.
 
 mod client;
 mod error;
@@ -34,54 +34,53 @@ pub(crate) use client::{HttpClient, error_chain};
 pub(crate) use error::is_unsent;
 pub(crate) use stream::Stream;
 
-/// Makes connections.
+/// Makes connections to the address in a URI.
 pub(crate) type Connector = BoxCloneSyncService<Uri, Stream, BoxError>;
 
-/// The way to a server.
+/// How a server is connected to.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectConfig {
-    /// Whether connections are encrypted, and whom they trust.
-    pub(crate) encryption: TlsMode,
-    /// The http proxy that they go through.
+    pub(crate) tls: TlsMode,
+    /// The HTTP proxy that connections go through.
     pub(crate) proxy: Option<Uri>,
-    /// The address of this machine that they are made from.
+    /// The source address of connections.
     pub(crate) local_address: Option<IpAddr>,
 }
 
-/// Whether connections are encrypted, and whom they trust.
+/// Whether connections use TLS, and which certificate authorities they trust.
 #[derive(Debug, Clone)]
 pub(crate) enum TlsMode {
-    /// They are plain.
+    /// No TLS.
     Off,
-    /// They trust the authorities of this machine.
+    /// TLS with the trust store of the operating system.
     Platform,
-    /// They trust whom the configuration names, as it is when they are made.
+    /// TLS as configured. Read for each connection, so that reloaded certificates are used.
     Configured(Loaded<ClientConfig>),
 }
 
-/// The machine has no usable certificate authorities.
+/// The operating system has no usable trust store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there are no usable certificate authorities on this machine")]
 pub struct TrustStoreError;
 
 impl ConnectConfig {
-    /// The straight way to an address, by the authorities of this machine where it is https.
+    /// Without a proxy, for HTTPS with the trust store of the operating system.
     pub(crate) fn direct(url: &Url) -> Self {
-        let encryption = if url.scheme() == "http" { TlsMode::Off } else { TlsMode::Platform };
-        Self { encryption, proxy: None, local_address: None }
+        let tls = if url.scheme() == "http" { TlsMode::Off } else { TlsMode::Platform };
+        Self { tls, proxy: None, local_address: None }
     }
 
-    /// The same way, trusting whom the configuration names, if it does.
+    /// With the configured TLS settings, if there are any.
     pub(crate) fn with_roots(mut self, tls: Option<&Loaded<ClientConfig>>) -> Self {
         if let Some(tls) = tls {
-            self.encryption = TlsMode::Configured(tls.clone());
+            self.tls = TlsMode::Configured(tls.clone());
         }
         self
     }
 }
 
 impl TlsMode {
-    /// `None` for plain connections.
+    /// The TLS settings; `None` for plain connections.
     fn config(&self) -> Result<Option<Loaded<ClientConfig>>, TrustStoreError> {
         match self {
             Self::Off => Ok(None),
@@ -94,23 +93,24 @@ impl TlsMode {
     }
 }
 
-/// A connector that gives up after `timeout`: proxy and encryption included.
-pub(crate) fn connector(route: &ConnectConfig, timeout: Duration) -> Result<Connector, TrustStoreError> {
+/// A connector that fails after `timeout`, which includes the proxy tunnel and the TLS handshake.
+pub(crate) fn connector(config: &ConnectConfig, timeout: Duration) -> Result<Connector, TrustStoreError> {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
+    // It makes the TCP connections of HTTPS as well.
     tcp.enforce_http(false);
-    tcp.set_local_address(route.local_address);
-    Ok(match (route.encryption.config()?, route.proxy.clone()) {
+    tcp.set_local_address(config.local_address);
+    Ok(match (config.tls.config()?, config.proxy.clone()) {
         (None, None) => with_timeout(timeout, tcp.map_response(Stream::plain)),
         (None, Some(proxy)) => {
-            with_timeout(timeout, tcp.map_request(move |_| proxy.clone()).map_response(Stream::plain_through_proxy))
+            with_timeout(timeout, tcp.map_request(move |_| proxy.clone()).map_response(Stream::plain_to_proxy))
         }
         (Some(tls), None) => with_timeout(timeout, with_tls(tcp, tls)),
         (Some(tls), Some(proxy)) => with_timeout(timeout, with_tls(Tunnel::new(proxy, tcp), tls)),
     })
 }
 
-/// Encrypts the connections of another connector.
+/// Adds TLS to the connections of another connector.
 fn with_tls<S>(
     tcp: S,
     tls: Loaded<ClientConfig>,
@@ -121,7 +121,7 @@ where
     service_fn(move |uri: Uri| {
         let mut https = HttpsConnector::from((tcp.clone(), tls.get()));
         https.enforce_https();
-        https.map_response(Stream::encrypted).oneshot(uri)
+        https.map_response(Stream::tls).oneshot(uri)
     })
 }
 

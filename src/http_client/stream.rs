@@ -1,4 +1,4 @@
-//! A connection that was made.
+//! An established connection.
 
 use std::io;
 use std::pin::Pin;
@@ -10,35 +10,36 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// A connection, and whether requests on it are for a proxy to pass on.
+/// A connection to a server or to a proxy.
 pub(crate) struct Stream {
     inner: Inner,
-    is_for_proxy: bool,
+    /// Whether a proxy forwards the requests.
+    is_forwarded: bool,
 }
 
 type Inner = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl Stream {
-    /// To a server, plain.
+    /// A plain connection to a server.
     pub(super) const fn plain(tcp: TokioIo<TcpStream>) -> Self {
-        Self { inner: Inner::Http(tcp), is_for_proxy: false }
+        Self { inner: Inner::Http(tcp), is_forwarded: false }
     }
 
-    /// To a proxy, plain, for requests to others.
-    pub(super) const fn plain_through_proxy(tcp: TokioIo<TcpStream>) -> Self {
-        Self { inner: Inner::Http(tcp), is_for_proxy: true }
+    /// A plain connection to a proxy, which forwards the requests.
+    pub(super) const fn plain_to_proxy(tcp: TokioIo<TcpStream>) -> Self {
+        Self { inner: Inner::Http(tcp), is_forwarded: true }
     }
 
-    /// To a server, encrypted. A proxy in between sees nothing of the requests.
-    pub(super) const fn encrypted(inner: Inner) -> Self {
-        Self { inner, is_for_proxy: false }
+    /// A TLS connection to a server, possibly through a proxy's tunnel.
+    pub(super) const fn tls(inner: Inner) -> Self {
+        Self { inner, is_forwarded: false }
     }
 }
 
-/// Requests that are for a proxy to pass on have the whole address in their first line.
+/// hyper writes the request line in absolute form (`GET http://host/path`) for forwarded requests.
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        self.inner.connected().proxy(self.is_for_proxy)
+        self.inner.connected().proxy(self.is_forwarded)
     }
 }
 
@@ -56,9 +57,9 @@ impl Write for Stream {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
+        buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, pieces)
+        Pin::new(&mut self.inner).poll_write_vectored(context, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {
