@@ -1,13 +1,16 @@
-//! The legacy protocol: query strings in, XML out, all of it over GET.
+//! The legacy protocol: query strings in, XML out, every call an HTTP GET.
 //!
-//! Nothing outside this module knows a legacy word. [`client::Client`] makes a [`Backend`](crate::backend::Backend) of an
-//! order system that speaks the protocol; [`server`] lets programs that speak it use any backend. Both use the same
-//! wire formats, which hold both directions of a method side by side.
+//! Nothing outside this module knows a legacy name. [`client::Client`] is the [`Backend`](crate::backend::Backend) for an
+//! upstream that speaks the protocol; [`server`] serves the protocol over any backend. Both use the same codecs, one file per
+//! legacy method, with both directions side by side.
 //!
-//! Three things are settled here and nowhere else. *What was asked*: the call table says which calls write, because the
-//! verb does not. *What was answered*: success is recognised positively, everything else is a failure, and a write is
-//! confirmed, refused or open, never assumed. *What it meant*: values that cannot be read are left out and counted by the
-//! name of their element; words that nobody knows are passed on.
+//! Three questions are answered here and nowhere else:
+//!
+//! - *Does a call write?* The method table decides, because the HTTP verb does not.
+//! - *What is the outcome?* Success is recognised positively and everything else is a failure. A write is confirmed, refused or
+//!   of unknown outcome, never assumed to have succeeded.
+//! - *What does an answer mean?* Unreadable values are omitted and counted as schema drift, by element name. Unknown enum
+//!   values are passed on.
 
 mod attempt;
 mod call_auth;

@@ -13,7 +13,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 
-use crate::legacy::schema_drift::{Row, SchemaDrift};
+use crate::legacy::schema_drift::{DriftEntry, SchemaDrift};
 use crate::metrics::{self, Metrics};
 use crate::telemetry;
 
@@ -35,7 +35,7 @@ impl Readiness {
 /// The routes `/livez`, `/readyz`, `/metrics`, and `/diagnostics/drift` with the schema drift of all upstreams.
 pub fn router(readiness: Readiness, metrics: Metrics, drift: Vec<Arc<SchemaDrift>>) -> Router {
     let drift = move || {
-        let items: Vec<Row> = drift.iter().flat_map(|drift| drift.rows()).collect();
+        let items: Vec<DriftEntry> = drift.iter().flat_map(|drift| drift.entries()).collect();
         async move { ([(CONTENT_TYPE, "application/json")], json!({ "items": items }).to_string()) }
     };
     let ready = move || async move {

@@ -9,7 +9,7 @@ use clap::Args;
 use super::CommandError;
 use super::shutdown_signal::StopSignals;
 use crate::config::{self, Dialect};
-use crate::legacy::server::{Access, router};
+use crate::legacy::server::{EndpointAccess, router};
 use crate::memory::{FaultInjection, Memory};
 use crate::server::{Limits, Server};
 
@@ -49,7 +49,7 @@ impl Options {
     /// When the address cannot be bound.
     pub async fn bind(&self) -> Result<Server, CommandError> {
         let backend = FaultInjection::new(Memory::seeded(self.orders), self.latency, self.failure_rate);
-        let access = Access {
+        let access = EndpointAccess {
             dialect: self.dialect,
             api_user: self.api_user.clone().into(),
             api_key: self.api_key.clone().into(),

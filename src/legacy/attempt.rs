@@ -148,7 +148,7 @@ async fn read_whole(
         }
         parser.push(&bytes);
         loop {
-            match parser.next_part() {
+            match parser.advance() {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(malformed) => return Ok(Err(malformed)),

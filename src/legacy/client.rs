@@ -104,7 +104,7 @@ impl Client {
     }
 
     async fn read_order(&self, context: &RequestContext, id: OrderId) -> Result<Snapshot<Order>> {
-        let decode = |answer: &ResponseParser| order_info::decode(id, answer.parts(), answer.reading());
+        let decode = |answer: &ResponseParser| order_info::decode(id, answer.elements(), answer.fields());
         self.read(context, &ORDER_INFO, order_info::request(id), decode).await
     }
 
@@ -210,7 +210,7 @@ impl Client {
                 Err(Error::Refused { .. } | Error::NotFound) => return Err(Error::CredentialRejected),
                 answer => answer?,
             };
-            api_login::decode(answer.parts()).ok_or(Error::InvalidResponse { reason: "a login returned no hash" })
+            api_login::decode(answer.elements()).ok_or(Error::InvalidResponse { reason: "a login returned no hash" })
         }
     }
 
@@ -273,7 +273,7 @@ impl Backend for Client {
 
     async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
         let timer = self.time(context, &CUSTOMER_INFO);
-        let decode = |answer: &ResponseParser| customer_info::decode(id, answer.parts(), answer.reading());
+        let decode = |answer: &ResponseParser| customer_info::decode(id, answer.elements(), answer.fields());
         let customer = self.read(context, &CUSTOMER_INFO, customer_info::request(id), decode).await;
         timer.read(customer.map(|customer| customer.value))
     }

@@ -1,7 +1,8 @@
-//! The wire format of each call, both directions side by side: one file a method.
+//! The wire format of each legacy method, both directions side by side: one file per method.
 //!
-//! A file holds `request` (what the client sends), `read_request` (what the server understands), `decode` (XML to model)
-//! and `encode` (model to XML). Elements that several answers share have files of their own: [`person`], [`log`].
+//! A file has `request` (the parameters that the client sends), `read_request` (how the server parses them), `decode` (XML to
+//! model) and `encode` (model to XML). Elements that several answers share have files of their own: [`customer_fields`] and
+//! [`log_entry`].
 
 pub(in crate::legacy) mod add_message;
 pub(in crate::legacy) mod api_login;
@@ -18,23 +19,23 @@ mod tests;
 
 use jiff::civil::{Date, DateTime};
 
-use super::query::{BadRequest, QueryParams};
+use super::query::{InvalidParams, QueryParams};
 use crate::backend::UndecodableItem;
 
-/// An item that could not be read, as far as it could; its position is not known here.
+/// A list item. Its position is unknown here, so an undecodable item has position 0.
 pub(in crate::legacy) type Decoded<T> = Result<T, UndecodableItem>;
 
-fn unreadable(id: Option<u64>, detail: &'static str) -> UndecodableItem {
+fn undecodable(id: Option<u64>, detail: &'static str) -> UndecodableItem {
     UndecodableItem { position: 0, id, detail }
 }
 
-/// The request of both lists.
+/// The parameters of both lists.
 fn since_request(since: Date) -> QueryParams {
     QueryParams::default().with("date", since.to_string())
 }
 
-fn read_since(request: &QueryParams) -> Result<Date, BadRequest> {
-    super::field_reader::parse_date(request.get("date")?).ok_or(BadRequest("date is not valid"))
+fn read_since(params: &QueryParams) -> Result<Date, InvalidParams> {
+    super::field_reader::parse_date(params.get("date")?).ok_or(InvalidParams("date is not valid"))
 }
 
 fn with_seconds(time: DateTime) -> String {

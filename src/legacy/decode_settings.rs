@@ -1,4 +1,4 @@
-//! What is known of one order system before it answers.
+//! How the answers of one upstream are decoded.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use super::schema_drift::SchemaDrift;
 use crate::charset::Charset;
 use crate::model::Zone;
 
-/// How to read what an order system says.
+/// Settings for decoding the answers of one upstream.
 #[derive(Debug)]
 pub(crate) struct DecodeSettings {
-    /// The zone of its times.
+    /// The zone of its local times.
     pub(crate) zone: Zone,
-    /// The character set of requests, and of answers that do not tell theirs.
+    /// The character set of requests, and of answers that declare none.
     pub(crate) charset: Charset,
-    /// What a refusal says when it is about our credential or IP address, in lower case.
+    /// Substrings, in lower case, by which a refusal is recognised as a refusal of our credential or IP address.
     pub(crate) credential_refusal_words: Vec<String>,
-    /// The greatest size of an answer that is no list, in bytes.
+    /// The maximum size of an answer that is not a list, in bytes.
     pub(crate) max_response_bytes: u64,
-    /// The greatest size of an item of a list, in bytes.
+    /// The maximum size of a list item, in bytes.
     pub(crate) max_item_bytes: u64,
-    /// Where its oddities are counted.
+    /// Counts the schema drift of its answers.
     pub(crate) drift: Arc<SchemaDrift>,
 }

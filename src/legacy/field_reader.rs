@@ -1,124 +1,126 @@
-//! Reads the values in elements, counting what is odd about them.
+//! Reads the values of elements and counts schema drift.
 
 use jiff::civil::{Date, DateTime, Time};
 
 use super::decode_settings::DecodeSettings;
 use super::methods::MethodSpec;
-use super::schema_drift::Kind;
+use super::schema_drift::DriftKind;
 use super::xml::{Anomaly, Element, Tree};
 use crate::model::{CustomerId, Extensible, LocalTime, OffsetCache, OrderId, StrEnum};
 
-/// Reads values of the answer to a call.
+/// Reads values from the answer to one call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FieldReader<'a> {
-    call: &'static MethodSpec,
-    profile: &'a DecodeSettings,
-    known_days: &'a OffsetCache,
+    method: &'static MethodSpec,
+    settings: &'a DecodeSettings,
+    offsets: &'a OffsetCache,
 }
 
-/// Why an item cannot be read: a fixed text, never a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why an item cannot be decoded: a fixed text, never a value from the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct DecodeError(pub(crate) &'static str);
 
 impl<'a> FieldReader<'a> {
-    pub(crate) const fn new(call: &'static MethodSpec, profile: &'a DecodeSettings, known_days: &'a OffsetCache) -> Self {
-        Self { call, profile, known_days }
+    pub(crate) const fn new(method: &'static MethodSpec, settings: &'a DecodeSettings, offsets: &'a OffsetCache) -> Self {
+        Self { method, settings, offsets }
     }
 
-    /// A word of an open list.
-    pub(crate) fn enum_value<W: StrEnum>(&self, element: Element<'_>) -> Option<Extensible<W>> {
-        let word = Extensible::from_wire(element.trimmed()?);
-        if matches!(word, Extensible::Unknown(_)) {
-            self.count(Kind::UnknownWord, element);
+    /// A value of an open enum.
+    pub(crate) fn enum_value<E: StrEnum>(&self, element: Element<'_>) -> Option<Extensible<E>> {
+        let value = Extensible::from_wire(element.trimmed()?);
+        if matches!(value, Extensible::Unknown(_)) {
+            self.count(DriftKind::UnknownValue, element);
         }
-        Some(word)
+        Some(value)
     }
 
-    /// A local time with seconds, with minutes or a date alone. Zero dates and what is no date are none.
+    /// A local time: with seconds, with minutes, or a date alone. `None` for zero dates and anything else.
     pub(crate) fn time(&self, element: Element<'_>) -> Option<LocalTime> {
-        let text = element.trimmed()?;
-        let time = parse_time(text);
+        let time = parse_time(element.trimmed()?);
         if time.is_none() {
-            self.count(Kind::UnreadableDate, element);
+            self.count(DriftKind::UnreadableDate, element);
         }
-        time.map(|wall| self.profile.zone.resolve_cached(wall, self.known_days))
+        time.map(|wall| self.settings.zone.resolve_cached(wall, self.offsets))
     }
 
-    /// Notes an element that nothing reads.
+    /// Counts an element that no decoder reads.
     pub(crate) fn unknown(&self, element: Element<'_>) {
-        self.count(Kind::UnknownElement, element);
+        self.count(DriftKind::UnknownElement, element);
     }
 
-    /// Notes an element that was always there and is not.
+    /// Counts an element that every known answer has and this one does not.
     pub(crate) fn missing(&self, path: &str) {
-        self.profile.drift.count(self.call, Kind::MissingElement, path);
+        self.settings.drift.count(self.method, DriftKind::MissingElement, path);
     }
 
-    /// Notes what is odd about how the elements were written.
-    pub(crate) fn note_anomalies(&self, tree: &Tree) {
+    /// Counts the anomalies of all elements of a tree.
+    pub(crate) fn count_anomalies(&self, tree: &Tree) {
         for (anomaly, element) in tree.anomalies() {
             let kind = match anomaly {
-                Anomaly::Attribute => Kind::Attribute,
-                Anomaly::Charset => Kind::Charset,
-                Anomaly::Entity => Kind::Entity,
-                Anomaly::MixedText => Kind::UnknownElement,
+                Anomaly::Attribute => DriftKind::Attribute,
+                Anomaly::Charset => DriftKind::Charset,
+                Anomaly::Entity => DriftKind::Entity,
+                Anomaly::MixedText => DriftKind::UnknownElement,
             };
             self.count(kind, element);
         }
     }
 
-    fn count(&self, kind: Kind, element: Element<'_>) {
-        self.profile.drift.count(self.call, kind, &element.path());
+    fn count(&self, kind: DriftKind, element: Element<'_>) {
+        self.settings.drift.count(self.method, kind, &element.path());
     }
 }
 
-/// The text of an element exactly as it stood; blank means none.
+/// The text of an element, white space included; `None` when blank.
 pub(crate) fn text<'e, T: From<&'e str>>(element: Element<'e>) -> Option<T> {
     element.text().map(T::from)
 }
 
 /// The id of an order; `None` when the element is blank.
 pub(crate) fn order_id(element: Element<'_>) -> Result<Option<OrderId>, DecodeError> {
-    element.trimmed().map(OrderId::parse).transpose().map_err(|_| DecodeError("its id is no number that an order can have"))
+    element.trimmed().map(OrderId::parse).transpose().map_err(|_| DecodeError("its id is not a valid order id"))
 }
 
 /// The id of a customer; `None` when the element is blank.
 pub(crate) fn customer_id(element: Element<'_>) -> Result<Option<CustomerId>, DecodeError> {
     let id = element.trimmed().map(CustomerId::parse).transpose();
-    id.map_err(|_| DecodeError("its customer id is no number that a customer can have"))
+    id.map_err(|_| DecodeError("its customer id is not a valid customer id"))
 }
 
-/// Fills a place with the first value that came for it: an element that is repeated says nothing new.
-pub(crate) fn set_once<T>(place: &mut Option<T>, value: Option<T>) {
-    if place.is_none() {
-        *place = value;
+/// Fills an empty slot: of repeated elements the first value counts.
+pub(crate) fn set_once<T>(slot: &mut Option<T>, value: Option<T>) {
+    if slot.is_none() {
+        *slot = value;
     }
 }
 
-/// Reads `2015-10-06 11:48:00`, `2015-10-06 11:48` or `2015-10-06`.
+/// Parses `2015-10-06 11:48:00`, `2015-10-06 11:48` or `2015-10-06`. By hand, because lists have two dates per order.
 pub(crate) fn parse_time(text: &str) -> Option<DateTime> {
     let (date, time) = text.split_at_checked(10)?;
     let date = parse_date(date)?;
     let (hour, minute, second) = match time.as_bytes() {
         [] => (0, 0, 0),
-        [b' ', hour @ .., b':', m, n] if hour.len() == 2 => (number(hour)?, number(&[*m, *n])?, 0),
-        [b' ', hour @ .., b':', m, n, b':', s, t] if hour.len() == 2 => (number(hour)?, number(&[*m, *n])?, number(&[*s, *t])?),
+        [b' ', h1, h2, b':', m1, m2] => (two_digits(&[*h1, *h2])?, two_digits(&[*m1, *m2])?, 0),
+        [b' ', h1, h2, b':', m1, m2, b':', s1, s2] => {
+            (two_digits(&[*h1, *h2])?, two_digits(&[*m1, *m2])?, two_digits(&[*s1, *s2])?)
+        }
         _ => return None,
     };
     Time::new(hour, minute, second, 0).ok().map(|time| date.to_datetime(time))
 }
 
-/// Reads `2015-10-06`, a day that the calendar has.
+/// Parses `2015-10-06`, if the calendar has that day. There is no year 0: `0000-…` is a zero date.
 pub(crate) fn parse_date(text: &str) -> Option<Date> {
-    let mut parts = text.as_bytes().splitn(3, |byte| *byte == b'-');
-    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut fields = text.as_bytes().splitn(3, |byte| *byte == b'-');
+    let (year, month, day) = (fields.next()?, fields.next()?, fields.next()?);
     let (century, rest) = year.split_at_checked(2)?;
-    let year = i16::from(number(century)?) * 100 + i16::from(number(rest)?);
-    Date::new(year, number(month)?, number(day)?).ok().filter(|date| date.year() > 0)
+    let year = i16::from(two_digits(century)?) * 100 + i16::from(two_digits(rest)?);
+    Date::new(year, two_digits(month)?, two_digits(day)?).ok().filter(|date| date.year() > 0)
 }
 
-/// Reads two digits.
-fn number(digits: &[u8]) -> Option<i8> {
+/// Parses exactly two ASCII digits.
+fn two_digits(digits: &[u8]) -> Option<i8> {
     let [tens, ones] = digits else { return None };
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| byte - b'0');
     i8::try_from(digit(tens)? * 10 + digit(ones)?).ok()
@@ -131,15 +133,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_come_in_three_precisions() {
+    fn times_are_parsed_in_three_precisions() {
         assert_eq!(parse_time("2015-10-06 11:48:07"), Some(datetime(2015, 10, 6, 11, 48, 7, 0)));
         assert_eq!(parse_time("2015-10-06 11:48"), Some(datetime(2015, 10, 6, 11, 48, 0, 0)));
         assert_eq!(parse_time("2015-10-06"), Some(datetime(2015, 10, 6, 0, 0, 0, 0)));
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
-        for bad in [
+    fn zero_dates_and_malformed_times_are_not_parsed() {
+        for text in [
             "0000-00-00 00:00:00",
             "0000-01-01",
             "2015-02-30",
@@ -159,7 +161,7 @@ mod tests {
             "+015-10-06",
             "2015-10-06 +1:48",
         ] {
-            assert_eq!(parse_time(bad), None, "{bad}");
+            assert_eq!(parse_time(text), None, "{text}");
         }
     }
 }

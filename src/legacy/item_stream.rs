@@ -1,4 +1,4 @@
-//! Lists: items are decoded as their bytes arrive, and memory does not grow with their number.
+//! Streams the items of a list: they are decoded as their bytes arrive, in constant memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,105 +14,105 @@ use super::response_parser::{DecodeItem, ResponseParser};
 use super::transport::{Body, Response};
 use crate::backend::{Error, Item};
 
-/// A list whose response was a success so far.
+/// A list whose HTTP status is a success.
 pub(crate) struct ItemStream<T> {
     decode: DecodeItem<T>,
-    answer: ResponseParser,
+    parser: ResponseParser,
     body: Body,
-    /// How many items the last run had.
-    expected_run: usize,
-    /// How many items came.
+    /// Size of the last batch, the capacity of the next.
+    batch_capacity: usize,
+    /// Number of items so far.
     position: u64,
-    patience: StreamTimeouts,
-    /// What went wrong after the items that were handed out last.
-    fault: Option<Error>,
-    /// Its place among the calls of the order system.
-    place: Option<InFlightCall>,
+    timeouts: StreamTimeouts,
+    /// An error that comes after the items of the last batch.
+    pending_error: Option<Error>,
+    /// Holds the permit until the list ends.
+    call: Option<InFlightCall>,
 }
 
-/// The greatest number of items in a run. A run is made and given away whole, and what takes more than some 32 KiB is costly
-/// to get from the allocator and to give back.
-const MAX_RUN: usize = 64;
+/// Maximum number of items in a batch. A batch is allocated and freed as a whole, and allocations above some 32 KiB are
+/// expensive.
+const MAX_BATCH: usize = 64;
 
-/// How long a list may be silent.
+/// Timeouts of a list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamTimeouts {
-    /// When the first item must be there.
+    /// Deadline of the first item.
     pub(crate) first_item: Instant,
-    /// The longest silence after it.
+    /// Maximum time between two chunks after it.
     pub(crate) silence: Duration,
-    /// When the whole list must be there.
+    /// Deadline of the whole list.
     pub(crate) whole: Instant,
 }
 
 impl<T: 'static> ItemStream<T> {
     pub(crate) fn new(
-        call: &'static MethodSpec,
-        profile: &Arc<DecodeSettings>,
+        method: &'static MethodSpec,
+        settings: &Arc<DecodeSettings>,
         decode: DecodeItem<T>,
         response: Response,
-        patience: StreamTimeouts,
+        timeouts: StreamTimeouts,
     ) -> Self {
-        let answer = ResponseParser::new(call, Arc::clone(profile), response.charset, profile.max_item_bytes).for_list();
-        Self { decode, answer, body: response.body, expected_run: 0, position: 0, patience, fault: None, place: None }
+        let parser = ResponseParser::new(method, Arc::clone(settings), response.charset, settings.max_item_bytes).for_list();
+        Self { decode, parser, body: response.body, batch_capacity: 0, position: 0, timeouts, pending_error: None, call: None }
     }
 
-    /// The items as they come, once the first is there, or the end of an empty list. A fault after that ends the list.
+    /// The items in batches, as soon as the first item has arrived or the list has ended without one. An error after that ends
+    /// the stream.
     pub(crate) async fn open(
         mut self,
-        mut place: InFlightCall,
+        mut call: InFlightCall,
     ) -> Result<impl Stream<Item = Result<Vec<Item<T>>, Error>>, Error> {
         let first = self.next().await;
-        place.record_first_item(&first);
-        self.place = Some(place);
+        call.record_first_item(&first);
+        self.call = Some(call);
         let first = first?;
-        let is_empty = first.is_none();
-        let rest = stream::try_unfold(self, |mut list| async move { Ok(list.next().await?.map(|run| (run, list))) });
-        Ok(stream::iter(first.map(Ok)).chain(rest.take(if is_empty { 0 } else { usize::MAX })))
+        // A list that has ended must not be read again.
+        let rest = stream::try_unfold(first.is_some().then_some(self), |list| async move {
+            let Some(mut list) = list else { return Ok(None) };
+            Ok(list.next().await?.map(|batch| (batch, Some(list))))
+        });
+        Ok(stream::iter(first.map(Ok)).chain(rest))
     }
 
-    /// The next items: as many as the bytes that came hold, `None` at the end.
+    /// The next batch: as many items as the received bytes hold. `None` at the end.
     async fn next(&mut self) -> Result<Option<Vec<Item<T>>>, Error> {
         loop {
-            let mut run = Vec::with_capacity(self.expected_run);
-            if let Err(fault) = self.fault.take().map_or_else(|| self.decode_onto(&mut run), Err) {
-                if run.is_empty() {
-                    return Err(fault);
-                }
-                self.fault = Some(fault);
+            if let Some(error) = self.pending_error.take() {
+                return Err(error);
             }
-            if !run.is_empty() {
-                self.expected_run = run.len();
-                return Ok(Some(run));
+            let mut batch = Vec::with_capacity(self.batch_capacity);
+            match self.decode_into(&mut batch) {
+                Err(error) if batch.is_empty() => return Err(error),
+                result => self.pending_error = result.err(),
             }
-            let limit = self.patience.limit(self.position);
-            match timeout_at(limit, self.body.next()).await {
+            if !batch.is_empty() {
+                self.batch_capacity = batch.len();
+                return Ok(Some(batch));
+            }
+            let deadline = if self.position == 0 { self.timeouts.first_item } else { Instant::now() + self.timeouts.silence };
+            match timeout_at(deadline.min(self.timeouts.whole), self.body.next()).await {
                 Err(_) => return Err(Error::Timeout),
-                Ok(Some(Ok(bytes))) => self.answer.push(&bytes),
-                Ok(Some(Err(_))) => return Err(Error::InvalidResponse { reason: "the connection broke before it was whole" }),
-                Ok(None) => return self.answer.finish_list(self.position).map(|()| None),
+                Ok(Some(Ok(bytes))) => self.parser.push(&bytes),
+                Ok(Some(Err(_))) => {
+                    return Err(Error::InvalidResponse { reason: "the connection was lost before it was complete" });
+                }
+                Ok(None) => return self.parser.finish_list(self.position).map(|()| None),
             }
         }
     }
 
-    /// Decodes the items that are there, at most so many that others get their turn.
-    fn decode_onto(&mut self, run: &mut Vec<Item<T>>) -> Result<(), Error> {
-        while run.len() < MAX_RUN && self.answer.next_part()? {
-            if self.answer.outcome().may_be_success() {
+    /// Decodes the items that have arrived, up to the maximum size of a batch.
+    fn decode_into(&mut self, batch: &mut Vec<Item<T>>) -> Result<(), Error> {
+        while batch.len() < MAX_BATCH && self.parser.advance()? {
+            if self.parser.outcome().may_be_success() {
                 self.position += 1;
-                self.answer.decode_item(self.position, self.decode, run)?;
+                self.parser.decode_item(self.position, self.decode, batch);
             } else {
-                // The rest may tell why, but what a failure lists is no list.
-                self.answer.forget_parts();
+                // The rest of the document may explain the failure, but items in a failure are not a list.
+                self.parser.discard_elements();
             }
         }
         Ok(())
-    }
-}
-
-impl StreamTimeouts {
-    fn limit(self, items: u64) -> Instant {
-        let limit = if items == 0 { self.first_item } else { Instant::now() + self.silence };
-        limit.min(self.whole)
     }
 }

@@ -1,17 +1,17 @@
-//! The table of calls: what retries, connection reuse and recognition of answers follow from.
+//! The table of legacy methods: retries, connection reuse and the recognition of answers follow from it.
 //!
-//! Every call is an HTTP GET, the two that write included, so nothing may be concluded from the verb.
+//! Every call is an HTTP GET, also those of the two methods that write, so nothing may be concluded from the verb.
 
 use std::fmt;
 
-/// What a call does to the order system.
+/// What a repeated call does to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Idempotency {
-    /// Nothing; it may be repeated.
+    /// It reads; a repetition changes nothing.
     Safe,
-    /// Writes; a repetition ends in the same state.
+    /// It writes; a repetition leads to the same state.
     Idempotent,
-    /// Writes; a repetition writes again.
+    /// It writes; a repetition writes again.
     NonIdempotent,
 }
 
@@ -27,106 +27,104 @@ pub(crate) enum Method {
     ApiLogin,
 }
 
-/// What is known of one method.
+/// One entry of the method table.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MethodSpec {
-    /// Which one it is.
     pub(crate) method: Method,
     /// The value of the `method` parameter.
     pub(crate) name: &'static str,
-    /// Names of the element that holds the answer.
-    pub(crate) payload: &'static [&'static str],
-    /// The elements of an answer that carry data, directly in the payload element or in its `response`.
-    pub(crate) elements: &'static [&'static str],
-    /// What it does.
+    /// The names that the method element of an answer may have: the element that contains the payload.
+    pub(crate) method_elements: &'static [&'static str],
+    /// The payload elements that carry data.
+    pub(crate) data_elements: &'static [&'static str],
     pub(crate) idempotency: Idempotency,
-    /// Whether it names one order or customer, which may not exist.
+    /// Whether its parameters name one order or customer, which may not exist.
     pub(crate) names_entity: bool,
 }
 
-/// Orders placed since a date.
+/// Lists the orders placed on or after a date.
 pub(crate) static ORDERS: MethodSpec = MethodSpec {
     method: Method::Orders,
     name: "orders",
-    payload: &["orders", "serviceguide"],
-    elements: &["order"],
+    method_elements: &["orders", "serviceguide"],
+    data_elements: &["order"],
     idempotency: Idempotency::Safe,
     names_entity: false,
 };
-/// One order with its log.
+/// Reads one order with its log.
 pub(crate) static ORDER_INFO: MethodSpec = MethodSpec {
     method: Method::OrderInfo,
     name: "order_info",
-    payload: &["order_info"],
-    elements: &["orderinfo", "customer", "logs", "serviceinfo"],
+    method_elements: &["order_info"],
+    data_elements: &["orderinfo", "customer", "logs", "serviceinfo"],
     idempotency: Idempotency::Safe,
     names_entity: true,
 };
-/// Customers new or edited since a date.
+/// Lists the customers created or edited on or after a date.
 pub(crate) static CUSTOMERS: MethodSpec = MethodSpec {
     method: Method::Customers,
     name: "customers",
-    payload: &["customers"],
-    elements: &["customer"],
+    method_elements: &["customers"],
+    data_elements: &["customer"],
     idempotency: Idempotency::Safe,
     names_entity: false,
 };
-/// One customer.
+/// Reads one customer.
 pub(crate) static CUSTOMER_INFO: MethodSpec = MethodSpec {
     method: Method::CustomerInfo,
     name: "customer_info",
-    payload: &["customer_info"],
-    elements: &["customer", "data"],
+    method_elements: &["customer_info"],
+    data_elements: &["customer", "data"],
     idempotency: Idempotency::Safe,
     names_entity: true,
 };
-/// Gives an order a status.
+/// Sets the status of an order.
 pub(crate) static SET_STATUS: MethodSpec = MethodSpec {
     method: Method::SetStatus,
     name: "set_status",
-    payload: &["set_status"],
-    elements: &[],
+    method_elements: &["set_status"],
+    data_elements: &[],
     idempotency: Idempotency::Idempotent,
     names_entity: true,
 };
-/// Adds a row to an order's log.
+/// Adds an entry to an order's log.
 pub(crate) static ADD_MESSAGE: MethodSpec = MethodSpec {
     method: Method::AddMessage,
     name: "add_message",
-    payload: &["add_message"],
-    elements: &[],
+    method_elements: &["add_message"],
+    data_elements: &[],
     idempotency: Idempotency::NonIdempotent,
     names_entity: true,
 };
 
-/// Gives a hash that later calls are known by; the provider dialect only.
+/// Returns the session hash that authenticates later calls; only in the provider dialect.
 pub(crate) static API_LOGIN: MethodSpec = MethodSpec {
     method: Method::ApiLogin,
     name: "api_login",
-    payload: &["api_login"],
-    elements: &["hash_key"],
+    method_elements: &["api_login"],
+    data_elements: &["hash_key"],
     idempotency: Idempotency::Safe,
     names_entity: false,
 };
 
-/// Every call.
+/// Every method.
 pub(crate) static METHODS: [&MethodSpec; 7] =
     [&ORDERS, &ORDER_INFO, &CUSTOMERS, &CUSTOMER_INFO, &SET_STATUS, &ADD_MESSAGE, &API_LOGIN];
 
 impl MethodSpec {
-    /// The call with this `method` parameter.
+    /// The method with this name.
     pub(crate) fn parse(name: &str) -> Option<&'static Self> {
-        METHODS.into_iter().find(|call| call.name == name)
+        METHODS.into_iter().find(|method| method.name == name)
     }
 
-    /// Whether an element of this name holds the answer of this call.
-    pub(crate) fn is_payload(&self, element: &[u8]) -> bool {
-        self.payload.iter().any(|name| name.as_bytes() == element)
+    /// Whether the method element may have this name.
+    pub(crate) fn is_method_element(&self, element: &[u8]) -> bool {
+        self.method_elements.iter().any(|name| name.as_bytes() == element)
     }
 
-    /// Whether an element bears the name of another method. No answer of this one has such an element around it.
+    /// Whether this is the name of another method. No answer of this method has an element with that name in its envelope.
     pub(crate) fn is_foreign(&self, element: &[u8]) -> bool {
-        METHODS.into_iter().any(|call| call != self && call.name.as_bytes() == element)
+        METHODS.into_iter().any(|method| method != self && method.name.as_bytes() == element)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Decodes whole documents without a connection, for benches, fuzzing and tests.
+//! Decodes whole documents without a connection, for benchmarks, fuzzing and tests.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::charset::Charset;
 use crate::metrics::Metrics;
 use crate::model::{Customer, CustomerId, Order, OrderId, Zone};
 
-/// Decodes documents as a client with default settings does.
+/// Decodes documents like a client with default settings.
 #[derive(Debug)]
 pub struct Decoder {
-    profile: Arc<DecodeSettings>,
-    /// How many bytes are pushed at once, as they come over a network.
+    settings: Arc<DecodeSettings>,
+    /// Size of the chunks that a document arrives in, in bytes.
     chunk_size: usize,
 }
 
 impl Decoder {
-    /// A decoder that pushes this many bytes at once.
+    /// A decoder for documents that arrive in chunks of this many bytes.
     #[must_use]
     pub fn new(chunk_size: usize) -> Self {
-        let profile = DecodeSettings {
+        let settings = DecodeSettings {
             zone: Zone::stockholm(),
             charset: Charset::UTF_8,
             credential_refusal_words: Vec::new(),
@@ -34,41 +34,41 @@ impl Decoder {
             max_item_bytes: 262_144,
             drift: Arc::new(SchemaDrift::new(Metrics::default().upstream("document"))),
         };
-        Self { profile: Arc::new(profile), chunk_size: chunk_size.max(1) }
+        Self { settings: Arc::new(settings), chunk_size: chunk_size.max(1) }
     }
 
     /// Decodes a response to `orders`, item by item. Returns the number of items.
     ///
     /// # Errors
-    /// When the document is not a list, after the items in front of the fault.
-    pub fn orders(&self, document: &[u8], see: impl FnMut(Item<Order>)) -> Result<u64, Error> {
-        self.list(&ORDERS, document, orders::decode, see)
+    /// When the document is not a complete list, after the items before the error.
+    pub fn orders(&self, document: &[u8], on_item: impl FnMut(Item<Order>)) -> Result<u64, Error> {
+        self.list(&ORDERS, document, orders::decode, on_item)
     }
 
     /// Decodes a response to `customers`, item by item. Returns the number of items.
     ///
     /// # Errors
     /// As [`Self::orders`].
-    pub fn customers(&self, document: &[u8], see: impl FnMut(Item<Customer>)) -> Result<u64, Error> {
-        self.list(&CUSTOMERS, document, customers::decode, see)
+    pub fn customers(&self, document: &[u8], on_item: impl FnMut(Item<Customer>)) -> Result<u64, Error> {
+        self.list(&CUSTOMERS, document, customers::decode, on_item)
     }
 
     /// Decodes a response to `order_info`.
     ///
     /// # Errors
-    /// When the document holds no order.
+    /// When the document does not contain an order.
     pub fn order_info(&self, id: OrderId, document: &[u8]) -> Result<Order, Error> {
         let answer = self.attempt(&ORDER_INFO, document).read_result()?;
-        answer.into_entity(|answer| order_info::decode(id, answer.parts(), answer.reading()))
+        answer.into_entity(|answer| order_info::decode(id, answer.elements(), answer.fields()))
     }
 
     /// Decodes a response to `customer_info`.
     ///
     /// # Errors
-    /// When the document holds no customer.
+    /// When the document does not contain a customer.
     pub fn customer_info(&self, id: CustomerId, document: &[u8]) -> Result<Customer, Error> {
         let answer = self.attempt(&CUSTOMER_INFO, document).read_result()?;
-        answer.into_entity(|answer| customer_info::decode(id, answer.parts(), answer.reading()))
+        answer.into_entity(|answer| customer_info::decode(id, answer.elements(), answer.fields()))
     }
 
     /// Decodes a response to `set_status`.
@@ -87,44 +87,49 @@ impl Decoder {
         self.attempt(&ADD_MESSAGE, document).write_result(std::time::Duration::ZERO)
     }
 
-    /// Decodes a response to `api_login`. Returns whether there is a hash in it.
+    /// Decodes a response to `api_login`. Returns whether it contains a usable hash.
     ///
     /// # Errors
     /// When the document is not a response to a login.
     pub fn api_login(&self, document: &[u8]) -> Result<bool, Error> {
         let answer = self.attempt(&API_LOGIN, document).read_result()?;
-        Ok(api_login::decode(answer.parts()).is_some())
+        Ok(api_login::decode(answer.elements()).is_some())
     }
 
     fn list<T>(
         &self,
-        call: &'static MethodSpec,
+        method: &'static MethodSpec,
         document: &[u8],
         decode: DecodeItem<T>,
-        mut see: impl FnMut(Item<T>),
+        mut on_item: impl FnMut(Item<T>),
     ) -> Result<u64, Error> {
-        let mut answer = ResponseParser::new(call, Arc::clone(&self.profile), None, self.profile.max_item_bytes).for_list();
-        let (mut count, mut run) = (0, Vec::new());
+        let mut answer = ResponseParser::new(method, Arc::clone(&self.settings), None, self.settings.max_item_bytes).for_list();
+        let (mut count, mut batch) = (0, Vec::new());
         for chunk in document.chunks(self.chunk_size) {
             answer.push(chunk);
-            while answer.next_part()? {
+            while answer.advance()? {
                 count += 1;
-                answer.decode_item(count, decode, &mut run)?;
-                run.drain(..).for_each(&mut see);
+                answer.decode_item(count, decode, &mut batch);
+                batch.drain(..).for_each(&mut on_item);
             }
         }
         answer.finish_list(count).map(|()| count)
     }
 
-    fn attempt(&self, call: &'static MethodSpec, document: &[u8]) -> Attempt {
-        Attempt::Answered { status: 200, retry_after: None, clock_skew: None, answer: self.whole(call, document).map(Box::new) }
+    fn attempt(&self, method: &'static MethodSpec, document: &[u8]) -> Attempt {
+        Attempt::Answered {
+            status: 200,
+            retry_after: None,
+            clock_skew: None,
+            answer: self.parse(method, document).map(Box::new),
+        }
     }
 
-    fn whole(&self, call: &'static MethodSpec, document: &[u8]) -> Result<ResponseParser, Malformed> {
-        let mut answer = ResponseParser::new(call, Arc::clone(&self.profile), None, self.profile.max_response_bytes);
+    fn parse(&self, method: &'static MethodSpec, document: &[u8]) -> Result<ResponseParser, Malformed> {
+        let mut answer = ResponseParser::new(method, Arc::clone(&self.settings), None, self.settings.max_response_bytes);
         for chunk in document.chunks(self.chunk_size) {
             answer.push(chunk);
-            while answer.next_part()? {}
+            while answer.advance()? {}
         }
         answer.finish().map(|()| answer)
     }
@@ -135,13 +140,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_with_the_end_tag_of_another_are_refused_in_chunks_of_any_size() {
+    fn mismatched_item_tags_are_rejected_in_any_chunking() {
         let item = |name: &str| format!("<{name}><id>7</id><status>new</status></order>");
         let document = format!("<orders>{0}{0}{0}{1}{0}</orders>", item("order"), item("other"));
+
         for chunk_size in [1, 7, 100, usize::MAX] {
             let mut items = 0;
-            let end = Decoder::new(chunk_size).orders(document.as_bytes(), |_| items += 1);
-            assert_eq!((end, items), (Err(Error::InvalidResponse { reason: "its start and end tags do not match" }), 3));
+            let result = Decoder::new(chunk_size).orders(document.as_bytes(), |_| items += 1);
+
+            assert_eq!((result, items), (Err(Error::InvalidResponse { reason: "its start and end tags do not match" }), 3));
         }
     }
 }

@@ -1,43 +1,44 @@
-//! Query strings, in the character set of the order system.
+//! Query strings, in the character set of the upstream.
 
 use crate::charset::Charset;
 
-/// The parameters of a call besides method and credential, in the order in which they are sent.
+/// The parameters of a call, in the order in which they are sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct QueryParams(Vec<(String, String)>);
 
-/// A request that the legacy endpoint does not understand; the text is its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BadRequest(pub(crate) &'static str);
+/// Parameters that the legacy endpoint rejects. The text is the `message` of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct InvalidParams(pub(crate) &'static str);
 
 impl QueryParams {
-    /// The same request with one more parameter.
+    /// These parameters and one more.
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.0.push((name.to_owned(), value.into()));
         self
     }
 
-    /// The same request followed by the parameters of another.
+    /// These parameters, followed by others.
     pub(crate) fn and(mut self, mut other: Self) -> Self {
         self.0.append(&mut other.0);
         self
     }
 
-    /// The value of a parameter that must be there once.
-    pub(crate) fn get(&self, name: &str) -> Result<&str, BadRequest> {
-        let mut values = self.0.iter().filter(|(known, _)| known == name);
+    /// The value of a parameter that must occur exactly once.
+    pub(crate) fn get(&self, name: &str) -> Result<&str, InvalidParams> {
+        let mut values = self.0.iter().filter(|(parameter, _)| parameter == name);
         match (values.next(), values.next()) {
             (Some((_, value)), None) => Ok(value),
-            (Some(_), Some(_)) => Err(BadRequest("a parameter is repeated")),
-            (None, _) => Err(BadRequest("a parameter is missing")),
+            (Some(_), Some(_)) => Err(InvalidParams("a parameter is repeated")),
+            (None, _) => Err(InvalidParams("a parameter is missing")),
         }
     }
 
-    /// Writes the query string: every byte that could be taken for syntax is percent-encoded, so that no value can
-    /// become another parameter.
+    /// The query string. Every byte with a meaning in query strings is percent-encoded, so that no value can inject another
+    /// parameter.
     ///
     /// # Errors
-    /// The first character that the character set does not have.
+    /// The first character that is not in the character set.
     pub(crate) fn encode(&self, charset: Charset) -> Result<String, char> {
         let mut query = String::new();
         for (name, value) in &self.0 {
@@ -51,7 +52,7 @@ impl QueryParams {
         Ok(query)
     }
 
-    /// Reads a query string.
+    /// Parses a query string; a parameter without `=` has an empty value.
     pub(crate) fn decode(query: &str, charset: Charset) -> Self {
         let parameters = query.split('&').filter(|pair| !pair.is_empty());
         Self(
@@ -66,8 +67,8 @@ impl QueryParams {
 }
 
 fn decode_text(text: &str, charset: Charset) -> String {
-    let spaced = text.replace('+', " ");
-    let bytes: Vec<u8> = percent_encoding::percent_decode_str(&spaced).collect();
+    let with_spaces = text.replace('+', " ");
+    let bytes: Vec<u8> = percent_encoding::percent_decode_str(&with_spaces).collect();
     charset.decode(&bytes).0.into_owned()
 }
 
@@ -79,21 +80,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_arrives_as_it_was_given_and_adds_no_parameter(name in "[a-z]{1,8}", value in any::<String>()) {
-            let request = QueryParams::default().with(&name, value.clone()).with("type", "log");
-            let query = request.encode(Charset::UTF_8).unwrap();
+        fn any_text_is_encoded_as_one_parameter(name in "[a-z]{1,8}", value in any::<String>()) {
+            let params = QueryParams::default().with(&name, value.clone()).with("type", "log");
+
+            let query = params.encode(Charset::UTF_8).unwrap();
+
             prop_assert!(query.is_ascii());
             prop_assert_eq!(query.matches('&').count(), 1);
-            prop_assert_eq!(QueryParams::decode(&query, Charset::UTF_8), request);
+            prop_assert_eq!(QueryParams::decode(&query, Charset::UTF_8), params);
         }
     }
 
     #[test]
-    fn a_latin_system_gets_latin_bytes() {
+    fn values_are_encoded_in_the_charset_of_the_upstream() {
         let latin = Charset::parse("iso-8859-1").unwrap();
-        let request = QueryParams::default().with("message", "Å & b");
-        assert_eq!(request.encode(latin).unwrap(), "message=%C5+%26+b");
-        assert_eq!(QueryParams::decode("message=%C5+%26+b", latin), request);
+        let params = QueryParams::default().with("message", "Å & b");
+
+        assert_eq!(params.encode(latin).unwrap(), "message=%C5+%26+b");
+        assert_eq!(QueryParams::decode("message=%C5+%26+b", latin), params);
         assert_eq!(QueryParams::default().with("message", "✓").encode(latin), Err('✓'));
     }
 }

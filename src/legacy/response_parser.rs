@@ -1,26 +1,35 @@
-//! Recognises responses.
+//! Recognises responses and splits them into data and outcome.
 //!
 //! The legacy system's failures are undocumented: they come with HTTP 200, as HTML, as half a document. So success must be
-//! recognised positively, and everything else is a failure, either recognised (the system's own envelope with
-//! `<status>failed</status>`) or not. A [`ResponseParser`] takes a document as it arrives, hands out the *payload elements*
-//! that carry data, and collects the rest in a [`ResponseOutcome`].
+//! recognised positively, and everything else is a failure, either recognised (an envelope with `<status>failed</status>`) or
+//! not. A [`ResponseParser`] takes a document as it arrives, keeps the *data elements*, and collects everything else
+//! in a [`ResponseOutcome`].
 //!
-//! The element that holds the response (the *payload*) bears the method's name and stands at depth 0, 1 or 2. Inside it, or
-//! inside its `response`, stand the elements that the call table names, and what failures are made of: `message`, `code`,
-//! `log`. The outcome is a `status` in the payload or beside it, before or after everything else.
+//! ```text
+//! <wrapper>                   up to two elements around the method element
+//!   <orders>                  the method element, named after the method
+//!     <response>              optional
+//!       <order>…</order>      a payload element that carries data: a data element
+//!       <message>…</message>  another payload element: part of a failure, like `code` and `log`
+//!     </response>
+//!     <status>…</status>      in the method element or beside it, before or after everything else
+//!   </orders>
+//! </wrapper>
+//! ```
 //!
-//! Two levels of state follow the tokens. Where the payload is, [`Envelope`] knows. Which element a token belongs to:
+//! The method table names the method element and the data elements. Two state machines follow the tokens: [`Envelope`] knows
+//! the position outside payload elements, and `Level` whether a token is outside or inside a payload element.
 //!
 //! | level | token | next level | effect |
 //! | --- | --- | --- | --- |
-//! | `Envelope` | start tag of a container or of an element around the payload | `Envelope` | `Envelope::enter` |
-//! | `Envelope` | start tag of a payload element or of a `status` | `Element` | the tree begins |
-//! | `Envelope` | text that is not blank | `Envelope` | counted as drift, explains missing data |
-//! | `Envelope` | end tag | `Envelope` | `Envelope::leave` |
-//! | `Element` | any token inside | `Element` | the tree grows |
-//! | `Element` | its end tag, it carries data | `AfterItem` | kept; handed out at once in lists |
-//! | `Element` | its end tag, anything else | `Envelope` | read into the outcome and dropped |
-//! | `AfterItem` | a list item with a known layout | `AfterItem` | kept and handed out |
+//! | `Envelope` | start tag of the method element, its `response` or a wrapper | `Envelope` | `Envelope::on_start` |
+//! | `Envelope` | start tag of a payload element or a `status` | `Element` | the element is added to the tree |
+//! | `Envelope` | text that is not blank | `Envelope` | counted as drift; `Envelope::on_text` |
+//! | `Envelope` | end tag | `Envelope` | `Envelope::on_end` |
+//! | `Element` | any token before its end tag | `Element` | added to the tree |
+//! | `Element` | its end tag, if it is a data element | `AfterItem` | kept; in lists `advance` returns |
+//! | `Element` | its end tag, otherwise | `Envelope` | read into the outcome and discarded |
+//! | `AfterItem` | a whole list item with a known layout | `AfterItem` | kept; `advance` returns |
 //! | `AfterItem` | any other token | as from `Envelope` | |
 
 mod envelope;
@@ -35,13 +44,13 @@ use super::codec::Decoded;
 use super::decode_settings::DecodeSettings;
 use super::field_reader::{DecodeError, FieldReader};
 use super::methods::MethodSpec;
-use super::schema_drift::Kind;
+use super::schema_drift::DriftKind;
 use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Malformed, Token, Tokens, Tree};
 use crate::backend::{Error, Item, UndecodableItem};
 use crate::charset::Charset;
 use crate::model::OffsetCache;
 
-/// Reads one item of a list.
+/// Decodes one list item.
 pub(crate) type DecodeItem<T> = fn(Element<'_>, FieldReader<'_>) -> Decoded<T>;
 
 /// A response as it arrives.
@@ -49,50 +58,50 @@ pub(crate) type DecodeItem<T> = fn(Element<'_>, FieldReader<'_>) -> Decoded<T>;
 pub(crate) struct ResponseParser {
     document: DocumentReader,
     state: State,
-    /// Layouts of the items so far; only in lists.
+    /// Layouts of list items; `None` if the response is not a list.
     layouts: Option<LayoutCache>,
 }
 
-/// What was read of a response, and how to read on.
+/// Everything but the document itself, apart so that both can be borrowed at once.
 #[derive(Debug)]
 struct State {
-    call: &'static MethodSpec,
-    profile: Arc<DecodeSettings>,
-    /// The label in the HTTP header, if there was one.
+    method: &'static MethodSpec,
+    settings: Arc<DecodeSettings>,
+    /// The charset label in the HTTP header.
     http_charset: Option<String>,
-    /// Decided at the first text.
+    /// Determined at the first text.
     charset: Option<Charset>,
     level: Level,
     envelope: Envelope,
     tree: Tree,
     outcome: ResponseOutcome,
-    /// The greatest size of a payload element, in bytes.
+    /// Maximum size of a payload element, in bytes.
     max_element_bytes: u64,
-    known_days: OffsetCache,
+    offsets: OffsetCache,
 }
 
-/// Which element the next token belongs to.
+/// Where the next token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
-    /// The payload, `response`, or an element around the payload.
+    /// Outside payload elements.
     Envelope,
-    /// The same, directly behind an element that carries data.
+    /// Outside payload elements, directly after a data element.
     AfterItem,
-    /// A payload element that begins at this byte, or one inside it.
+    /// Inside a payload element or a `status` that begins at this byte of the document.
     Element { start: u64 },
 }
 
 impl ResponseParser {
-    /// A response to `call`. No payload element may be larger than `max_element_bytes`.
+    /// A parser for a response to `method`. No payload element may be larger than `max_element_bytes`.
     pub(crate) fn new(
-        call: &'static MethodSpec,
-        profile: Arc<DecodeSettings>,
+        method: &'static MethodSpec,
+        settings: Arc<DecodeSettings>,
         http_charset: Option<String>,
         max_element_bytes: u64,
     ) -> Self {
         let state = State {
-            call,
-            profile,
+            method,
+            settings,
             http_charset,
             charset: None,
             level: Level::Envelope,
@@ -100,19 +109,19 @@ impl ResponseParser {
             tree: Tree::default(),
             outcome: ResponseOutcome::default(),
             max_element_bytes,
-            known_days: OffsetCache::default(),
+            offsets: OffsetCache::default(),
         };
         Self { document: DocumentReader::new(), state, layouts: None }
     }
 
-    /// A response with items that are alike.
+    /// A parser for a list: its items are handed out one by one and usually have the same layout.
     pub(crate) fn for_list(self) -> Self {
         Self { layouts: Some(LayoutCache::default()), ..self }
     }
 
-    /// What reads the values of this response.
-    pub(crate) fn reading(&self) -> FieldReader<'_> {
-        self.state.reading()
+    /// Reads the values of this response.
+    pub(crate) fn fields(&self) -> FieldReader<'_> {
+        self.state.fields()
     }
 
     /// Appends the next bytes of the document.
@@ -123,8 +132,9 @@ impl ResponseParser {
         self.document.push(bytes);
     }
 
-    /// Reads on: in lists to the end of the next item, otherwise as far as the bytes reach. `false` when more are needed.
-    pub(crate) fn next_part(&mut self) -> Result<bool, Malformed> {
+    /// Parses on: in lists to the end of the next item, otherwise to the end of the bytes. Returns `false` when more bytes are
+    /// needed.
+    pub(crate) fn advance(&mut self) -> Result<bool, Malformed> {
         let state = &mut self.state;
         let mut tokens = self.document.tokens();
         loop {
@@ -132,8 +142,8 @@ impl ResponseParser {
                 && let Some(item) = tokens.match_item(layouts)
             {
                 let charset = state.charset(&tokens);
-                state.tree.matched_item(&item, charset);
-                state.check_element(item.own_length() as u64)?;
+                state.tree.push_matched_item(&item, charset);
+                state.check_element(item.element_length() as u64)?;
                 return Ok(true);
             }
             let Some(token) = tokens.next()? else { break };
@@ -155,59 +165,60 @@ impl ResponseParser {
                 return Ok(true);
             }
         }
+        // An incomplete token or element counts too, so that no element grows without limit while it arrives.
         let start = if let Level::Element { start } = state.level { start } else { self.document.position() };
         state.check_element(self.document.pushed().saturating_sub(start))?;
         Ok(false)
     }
 
-    /// The element that came last.
-    pub(crate) fn part(&self) -> Option<Element<'_>> {
+    /// The last data element.
+    pub(crate) fn last_element(&self) -> Option<Element<'_>> {
         self.state.tree.last()
     }
 
-    /// Every element since the last [`Self::forget_parts`].
-    pub(crate) fn parts(&self) -> impl Iterator<Item = Element<'_>> {
+    /// The data elements since the last [`Self::discard_elements`].
+    pub(crate) fn elements(&self) -> impl Iterator<Item = Element<'_>> {
         self.state.tree.elements()
     }
 
-    /// Counts the anomalies of the elements as drift, and makes room for the next.
-    pub(crate) fn forget_parts(&mut self) {
-        self.reading().note_anomalies(&self.state.tree);
+    /// Removes the elements, after counting their anomalies as drift.
+    pub(crate) fn discard_elements(&mut self) {
+        self.fields().count_anomalies(&self.state.tree);
         self.state.tree.clear();
     }
 
-    /// Whether the document is whole, after its last byte.
+    /// Checks, after the last byte, that the document is complete and has a method element.
     pub(crate) fn finish(&mut self) -> Result<(), Malformed> {
         self.document.finish()?;
-        if self.state.envelope.is_over() { Ok(()) } else { Err(Malformed("it does not hold the expected element")) }
+        if self.state.envelope.is_complete() { Ok(()) } else { Err(Malformed("it does not contain the expected element")) }
     }
 
-    /// What the document has besides its data; final once it is whole.
+    /// What the document reports besides its data; final once [`Self::finish`] has succeeded.
     pub(crate) const fn outcome(&self) -> &ResponseOutcome {
         &self.state.outcome
     }
 
-    /// The failure that the legacy system reported, whatever the HTTP status is.
+    /// The failure that the upstream reported in its envelope, whatever the HTTP status is.
     pub(crate) fn failure(&self, http_status: u16) -> Option<Error> {
-        self.state.outcome.failure(self.state.call, http_status, &self.state.profile)
+        self.state.outcome.failure(self.state.method, http_status, &self.state.settings)
     }
 
-    /// Decodes the element that came last, appends the item to the run, and makes room for the next. Items are large, so they
-    /// are written where they stay.
-    pub(crate) fn decode_item<T>(&mut self, position: u64, decode: DecodeItem<T>, run: &mut Vec<Item<T>>) -> Result<(), Error> {
-        let part = self.part().ok_or(Error::InvalidResponse { reason: "one of its items cannot be found again" })?;
-        match decode(part, self.reading()) {
-            Ok(item) => run.push(Item::Decoded(item)),
-            Err(unreadable) => {
-                self.state.profile.drift.count(self.state.call, Kind::UnreadableItem, part.name());
-                run.push(Item::Undecodable(UndecodableItem { position, ..unreadable }));
+    /// Decodes the item that [`Self::advance`] has just completed, and discards its element. The item is appended to `batch`
+    /// and not returned, because items are large and moving them costs time.
+    #[expect(clippy::expect_used, reason = "only called after `advance` has completed an element")]
+    pub(crate) fn decode_item<T>(&mut self, position: u64, decode: DecodeItem<T>, batch: &mut Vec<Item<T>>) {
+        let element = self.last_element().expect("`advance` has completed an element");
+        match decode(element, self.fields()) {
+            Ok(item) => batch.push(Item::Decoded(item)),
+            Err(undecodable) => {
+                self.state.settings.drift.count(self.state.method, DriftKind::UndecodableItem, element.name());
+                batch.push(Item::Undecodable(UndecodableItem { position, ..undecodable }));
             }
         }
-        self.forget_parts();
-        Ok(())
+        self.discard_elements();
     }
 
-    /// Whether the document was the whole list with this many items, after its last byte.
+    /// Checks, after the last byte, that the document was a complete list of this many items.
     pub(crate) fn finish_list(&mut self, items: u64) -> Result<(), Error> {
         const OK: u16 = 200;
         self.finish()?;
@@ -216,25 +227,26 @@ impl ResponseParser {
         } else if !self.state.outcome.may_be_success() {
             Err(Error::InvalidResponse { reason: "its status is neither success nor failed" })
         } else if items == 0 && self.state.outcome.has_explanation() {
-            Err(Error::InvalidResponse { reason: "it is neither a list nor an empty one" })
+            // An empty list has nothing else in it.
+            Err(Error::InvalidResponse { reason: "it has no items and is not an empty list either" })
         } else {
             Ok(())
         }
     }
 
-    /// The one entity of a whole response that may be a success.
+    /// The entity of a complete response that may be a success.
     pub(crate) fn into_entity<T>(mut self, decode: impl FnOnce(&Self) -> Result<Option<T>, DecodeError>) -> Result<T, Error> {
         let entity = decode(&self).map_err(|DecodeError(reason)| Error::InvalidResponse { reason })?;
-        let has_text = self.parts().any(|part| part.text().is_some())
+        let has_text = self.elements().any(|element| element.text().is_some())
             || self.state.tree.anomalies().any(|(anomaly, _)| anomaly == Anomaly::MixedText);
         if entity.is_none() && has_text {
-            return Err(Error::InvalidResponse { reason: "it has text where none should be" });
+            return Err(Error::InvalidResponse { reason: "it has text where only elements are allowed" });
         }
-        self.forget_parts();
+        self.discard_elements();
         match entity {
             Some(entity) => Ok(entity),
             None if self.state.outcome.has_explanation() => {
-                Err(Error::InvalidResponse { reason: "it does not hold what was asked for" })
+                Err(Error::InvalidResponse { reason: "it does not contain what was requested" })
             }
             None => Err(Error::NotFound),
         }
@@ -242,40 +254,40 @@ impl ResponseParser {
 }
 
 impl State {
-    fn reading(&self) -> FieldReader<'_> {
-        FieldReader::new(self.call, &self.profile, &self.known_days)
+    fn fields(&self) -> FieldReader<'_> {
+        FieldReader::new(self.method, &self.settings, &self.offsets)
     }
 
-    /// A token outside of payload elements.
+    /// Handles a token outside payload elements.
     fn on_token(&mut self, token: Token<'_>, tokens: &Tokens<'_>) -> Result<(), Malformed> {
         let depth = tokens.depth();
         self.level = Level::Envelope;
         match token {
             Token::Start { name, attributes } => {
-                if self.envelope.enter(self.call, name.as_bytes(), depth - 1, &mut self.outcome)? {
+                if self.envelope.on_start(self.method, name.as_bytes(), depth - 1, &mut self.outcome)? {
                     self.tree.start(&name, attributes);
                     self.level = Level::Element { start: tokens.token_start() };
                 } else if attributes {
-                    self.profile.drift.count(self.call, Kind::Attribute, "envelope");
+                    self.settings.drift.count(self.method, DriftKind::Attribute, "envelope");
                 }
             }
             Token::Text(text) | Token::Data(text) => {
                 if !text.iter().all(u8::is_ascii_whitespace) {
-                    self.profile.drift.count(self.call, Kind::UnknownElement, "envelope");
-                    self.envelope.meet_text(&mut self.outcome);
+                    self.settings.drift.count(self.method, DriftKind::UnknownElement, "envelope");
+                    self.envelope.on_text(&mut self.outcome);
                 }
             }
-            Token::End => self.envelope.leave(depth, &mut self.outcome),
+            Token::End => self.envelope.on_end(depth, &mut self.outcome),
         }
         Ok(())
     }
 
-    /// A token inside a payload element; `true` when it ends the element.
+    /// Handles a token inside a payload element. Returns whether it ends the element.
     fn on_payload_token(&mut self, token: Token<'_>, tokens: &Tokens<'_>) -> Result<bool, Malformed> {
         match token {
             Token::Start { name, attributes } => {
                 self.tree.start(&name, attributes);
-                self.check_growth()?;
+                self.check_count()?;
             }
             Token::Text(text) => {
                 let charset = self.charset(tokens);
@@ -290,59 +302,65 @@ impl State {
         Ok(!self.tree.is_building())
     }
 
-    /// Whether the element that has ended carries data. The others are read into the outcome and dropped.
+    /// Classifies the payload element that has just ended. Returns whether it is a data element; others are read into the
+    /// outcome and discarded.
+    #[expect(clippy::expect_used, reason = "only called when the tree has completed an element")]
     fn classify_element(&mut self, depth: usize) -> bool {
-        let Some(part) = self.tree.last() else { return false };
-        match part.name() {
+        let element = self.tree.last().expect("the tree has completed an element");
+        match element.name() {
             "status" if !self.envelope.is_in_response() => {
-                if part.children().next().is_some() {
+                if element.children().next().is_some() {
                     self.outcome.mark_ambiguous();
                 }
-                self.outcome.read_outcome(part.trimmed());
-                self.envelope.meet_status(depth, &mut self.outcome);
+                self.outcome.record_status(element.trimmed());
+                self.envelope.on_status(depth, &mut self.outcome);
             }
-            "status" if part.trimmed().is_some_and(|text| text.eq_ignore_ascii_case("failed")) => self.outcome.mark_ambiguous(),
-            name if self.call.elements.contains(&name) => return true,
-            "message" => self.outcome.read_message(part.text()),
-            "code" => self.outcome.code = part.trimmed().map(str::to_owned),
+            // Inside `response` a status means nothing, but a failure must not be taken for a success.
+            "status" if element.trimmed().is_some_and(|text| text.eq_ignore_ascii_case("failed")) => {
+                self.outcome.mark_ambiguous();
+            }
+            name if self.method.data_elements.contains(&name) => return true,
+            "message" => element.text().into_iter().for_each(|text| self.outcome.append_message(text)),
+            "code" => self.outcome.code = element.trimmed().map(str::to_owned),
             "log" => {
-                self.outcome.has_other = true;
-                part.texts().for_each(|text| self.outcome.read_message(Some(text)));
+                self.outcome.has_other_content = true;
+                element.texts().for_each(|text| self.outcome.append_message(text));
             }
             _ => {
-                self.outcome.has_other = true;
-                self.reading().unknown(part);
+                self.outcome.has_other_content = true;
+                self.fields().unknown(element);
             }
         }
-        self.tree.forget_last();
+        self.tree.discard_last();
         false
     }
 
-    /// The character set: byte order mark, HTTP header, XML declaration, configured default, in this order.
+    /// The character set of texts. A byte order mark wins over the HTTP header, then come the XML declaration and the
+    /// configured default. Called at the first text, when the XML declaration has been read.
     fn charset(&mut self, tokens: &Tokens<'_>) -> Charset {
         if let Some(charset) = self.charset {
             return charset;
         }
-        if tokens.is_marked_utf_8() {
+        if tokens.has_bom() {
             return *self.charset.insert(Charset::UTF_8);
         }
         let labels = [self.http_charset.as_deref(), tokens.declared_encoding()];
-        let named = labels.into_iter().flatten().find_map(|label| {
+        let declared = labels.into_iter().flatten().find_map(|label| {
             let charset = Charset::parse(label);
             if charset.is_err() {
-                self.profile.drift.count(self.call, Kind::Charset, "envelope");
+                self.settings.drift.count(self.method, DriftKind::Charset, "envelope");
             }
             charset.ok()
         });
-        *self.charset.insert(named.unwrap_or(self.profile.charset))
+        *self.charset.insert(declared.unwrap_or(self.settings.charset))
     }
 
-    fn check_growth(&self) -> Result<(), Malformed> {
+    fn check_count(&self) -> Result<(), Malformed> {
         if self.tree.exceeds_limit() { Err(Malformed("it has too many elements")) } else { Ok(()) }
     }
 
     fn check_element(&self, size: u64) -> Result<(), Malformed> {
-        self.check_growth()?;
+        self.check_count()?;
         if size > self.max_element_bytes { Err(Malformed("one of its elements is too large")) } else { Ok(()) }
     }
 }

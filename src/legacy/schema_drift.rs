@@ -1,45 +1,47 @@
-//! Counts where answers differ from what is known, by name and never by value.
+//! Schema drift: counts what the decoder does not know in an upstream's answers, by element name and never by value.
 //!
-//! Every series is logged when it begins and counted from then on: a table and a metric on the ops port tell both.
+//! The first occurrence of each series is logged. All are counted by a metric and listed by the drift report of the operations
+//! port.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 use serde::Serialize;
 
 use super::methods::MethodSpec;
 use crate::metrics::UpstreamMetrics;
 
-/// In what way an answer differs from what is known.
+/// How an answer differs from the known schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    /// An element that nothing reads, or text where there should be none.
+pub(crate) enum DriftKind {
+    /// An element that no decoder reads, or text between elements.
     UnknownElement,
-    /// A word that is in no list.
-    UnknownWord,
-    /// A date that is none, or the zero date.
+    /// An enum value that is not in the schema.
+    UnknownValue,
+    /// Text that cannot be parsed as a date, or a zero date.
     UnreadableDate,
-    /// An item of a list that could not be read.
-    UnreadableItem,
-    /// Bytes in another character set than their label says, or control characters.
+    /// A list item that could not be decoded.
+    UndecodableItem,
+    /// Bytes that are not in the declared character set, or control characters.
     Charset,
-    /// An element that was always there is not.
+    /// An element that every known answer has is missing.
     MissingElement,
-    /// An attribute.
+    /// An attribute; no decoder reads any.
     Attribute,
-    /// An entity that XML does not know.
+    /// An entity that XML does not define.
     Entity,
 }
 
-impl Kind {
+impl DriftKind {
+    /// The label value of the metric.
     const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownElement => "unknown_element",
-            Self::UnknownWord => "unknown_word",
+            Self::UnknownValue => "unknown_word",
             Self::UnreadableDate => "unreadable_date",
-            Self::UnreadableItem => "unreadable_item",
+            Self::UndecodableItem => "unreadable_item",
             Self::Charset => "charset",
             Self::MissingElement => "missing_element",
             Self::Attribute => "attribute",
@@ -48,84 +50,86 @@ impl Kind {
     }
 }
 
-/// The counts of one upstream.
+/// The schema drift of one upstream.
 #[derive(Debug)]
 pub struct SchemaDrift {
     metrics: UpstreamMetrics,
-    seen: Mutex<BTreeMap<Series, IntCounter>>,
+    counts: Mutex<BTreeMap<Series, IntCounter>>,
 }
 
-type Series = (&'static str, Kind, String);
+/// Method name, kind and element name.
+type Series = (&'static str, DriftKind, String);
 
-/// One line of the table.
+/// One entry of the drift report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub struct DriftEntry {
     /// The name of the upstream.
     pub upstream: String,
-    /// The legacy method whose answers it was in.
+    /// The legacy method whose answers have the difference.
     pub call: &'static str,
-    /// In what way they differ.
+    /// How the answers differ, as in the label of the metric.
     pub kind: &'static str,
     /// The element, such as `order.status`; `envelope` for what stands around the data, `other` beyond 200 series.
     pub name: String,
-    /// How often, since the gateway started.
+    /// Number of occurrences since the gateway started.
     pub count: u64,
 }
 
-/// How many names are told apart; the upstream chooses the names, so their number needs a bound.
+/// Maximum number of series. The upstream chooses the names, so their number needs a bound.
 const MAX_SERIES: usize = 200;
-/// The longest name that is kept.
-const MAX_NAME: usize = 64;
+/// Maximum length of an element name, in bytes.
+const MAX_NAME_LENGTH: usize = 64;
 
 impl SchemaDrift {
     pub(crate) const fn new(metrics: UpstreamMetrics) -> Self {
-        Self { metrics, seen: Mutex::new(BTreeMap::new()) }
+        Self { metrics, counts: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Counts one occurrence; the first of its series is logged.
-    pub(crate) fn count(&self, call: &MethodSpec, kind: Kind, name: &str) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full = seen.len() >= MAX_SERIES;
-        let mut series = (call.name, kind, label(name));
-        if is_full && !seen.contains_key(&series) {
+    /// Counts one occurrence, and logs it if it is the first of its series.
+    pub(crate) fn count(&self, method: &MethodSpec, kind: DriftKind, name: &str) {
+        let mut counts = self.counts.lock();
+        let mut series = (method.name, kind, label(name));
+        if counts.len() >= MAX_SERIES && !counts.contains_key(&series) {
             "other".clone_into(&mut series.2);
         }
-        match seen.entry(series) {
+        match counts.entry(series) {
             Entry::Occupied(count) => count.get().inc(),
-            Entry::Vacant(first) => {
-                let name = first.key().2.clone();
-                first.insert(self.metrics.drift(call.name, kind.as_str(), &name)).inc();
-                drop(seen);
+            Entry::Vacant(vacant) => {
+                let name = vacant.key().2.clone();
+                vacant.insert(self.metrics.drift(method.name, kind.as_str(), &name)).inc();
+                // Not logged under the lock, which every decoder of this upstream needs.
+                drop(counts);
                 tracing::warn!(
                     upstream = self.metrics.name(),
-                    legacy.call = call.name,
+                    legacy.call = method.name,
                     kind = kind.as_str(),
                     name,
-                    "an answer of the order system differs from what is known"
+                    "schema drift: an answer of the upstream differs from the known schema"
                 );
             }
         }
     }
 
-    /// Everything that was counted so far.
+    /// Everything counted so far, sorted by method, kind and name.
     #[must_use]
-    pub fn rows(&self) -> Vec<Row> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = |((call, kind, name), count): (&Series, &IntCounter)| Row {
+    pub fn entries(&self) -> Vec<DriftEntry> {
+        let counts = self.counts.lock();
+        let entry = |((method, kind, name), count): (&Series, &IntCounter)| DriftEntry {
             upstream: self.metrics.name().to_owned(),
-            call,
+            call: method,
             kind: kind.as_str(),
             name: name.clone(),
             count: count.get(),
         };
-        seen.iter().map(row).collect()
+        counts.iter().map(entry).collect()
     }
 }
 
-/// Element names come from outside: only those made of plain characters become labels.
+/// The label value for an element name. Names come from the upstream: long ones and those with unusual characters, which could
+/// be data, become `other`.
 fn label(name: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
-    if name.len() <= MAX_NAME && name.chars().all(is_plain) { name.to_owned() } else { "other".to_owned() }
+    if name.len() <= MAX_NAME_LENGTH && name.chars().all(is_plain) { name.to_owned() } else { "other".to_owned() }
 }
 
 #[cfg(test)]
@@ -135,19 +139,21 @@ mod tests {
     use crate::metrics::Metrics;
 
     #[test]
-    fn names_beyond_the_bound_are_counted_together() {
+    fn names_beyond_the_limit_are_counted_together() {
         let drift = SchemaDrift::new(Metrics::default().upstream("default"));
+
         for number in 0..MAX_SERIES + 50 {
-            drift.count(&ORDERS, Kind::UnknownElement, &format!("order.field{number}"));
+            drift.count(&ORDERS, DriftKind::UnknownElement, &format!("order.field{number}"));
         }
-        drift.count(&ORDERS, Kind::UnknownElement, "order.field0");
-        let rows = drift.rows();
-        let count = |name: &str| rows.iter().find(|row| row.name == name).map(|row| row.count);
-        assert_eq!((count("other"), count("order.field0"), rows.len()), (Some(50), Some(2), MAX_SERIES + 1));
+        drift.count(&ORDERS, DriftKind::UnknownElement, "order.field0");
+
+        let entries = drift.entries();
+        let count = |name: &str| entries.iter().find(|entry| entry.name == name).map(|entry| entry.count);
+        assert_eq!((count("other"), count("order.field0"), entries.len()), (Some(50), Some(2), MAX_SERIES + 1));
     }
 
     #[test]
-    fn a_name_that_is_no_plain_word_is_not_kept() {
+    fn unusual_names_are_not_used_as_labels() {
         assert_eq!(label("order.status"), "order.status");
         assert_eq!(label("order.<b>"), "other");
         assert_eq!(label(&"x".repeat(65)), "other");

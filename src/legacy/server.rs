@@ -1,8 +1,8 @@
-//! The legacy endpoint over any [`Backend`]: what programs meet that were written for the real one.
+//! The legacy endpoint over any [`Backend`], for programs that speak the legacy protocol.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,58 +13,59 @@ use axum::routing::get;
 use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::codec::{add_message, api_login, customer_info, customers, order_info, orders, set_status};
 use super::methods::{Method, MethodSpec};
-use super::query::{BadRequest, QueryParams};
+use super::query::{InvalidParams, QueryParams};
 use super::xml::Writer;
 use crate::backend::{Backend, Error, Item, Items, RequestContext};
 use crate::charset::Charset;
 use crate::config::Dialect;
 use crate::model::Customer;
 
-/// Which form of the protocol is spoken, and who may call.
+/// The dialect of the endpoint and the callers that it accepts.
 #[derive(Debug, Clone)]
-pub struct Access {
-    /// The form of the protocol.
+pub struct EndpointAccess {
+    /// The dialect of the protocol.
     pub dialect: Dialect,
-    /// The user that callers must name: on every call of network operators, on the login of providers.
+    /// The user that callers must send: in the network dialect with every call, in the provider dialect with the login.
     pub api_user: SecretString,
-    /// The key that providers must name on their login.
+    /// The key that callers must send with the login of the provider dialect.
     pub api_key: SecretString,
-    /// Whether an address may call.
+    /// Whether calls from a source address are accepted.
     pub allows: fn(IpAddr) -> bool,
 }
 
 #[derive(Clone)]
 struct Endpoint {
     backend: Arc<dyn Backend>,
-    access: Arc<Access>,
-    /// When each hash ends that providers were given.
-    logins: Arc<Mutex<HashMap<String, Instant>>>,
+    access: Arc<EndpointAccess>,
+    /// The session hashes of the provider dialect, and when each expires.
+    sessions: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
-/// How long a hash is good. It cannot be prolonged.
-const LOGIN_LASTS: Duration = Duration::from_mins(20);
-/// How long a call may take.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a session hash is valid. It cannot be renewed.
+const SESSION_LIFETIME: Duration = Duration::from_mins(20);
+/// Timeout of a call.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The endpoint at `path`; every other path is 404. `HEAD` is refused, because a `GET` may write.
-pub fn router(path: &str, backend: Arc<dyn Backend>, access: Access) -> Router {
-    Router::new().route(path, get(answer).head(|| async { StatusCode::METHOD_NOT_ALLOWED })).with_state(Endpoint {
+/// The endpoint at `path`; other paths are 404. `HEAD` is rejected, because axum would run the `GET` handler, which may write.
+pub fn router(path: &str, backend: Arc<dyn Backend>, access: EndpointAccess) -> Router {
+    Router::new().route(path, get(handle).head(|| async { StatusCode::METHOD_NOT_ALLOWED })).with_state(Endpoint {
         backend,
         access: Arc::new(access),
-        logins: Arc::default(),
+        sessions: Arc::default(),
     })
 }
 
-/// What goes wrong with a call, in the words of the legacy protocol.
+/// A failed call, as the protocol reports it.
 struct Failure {
     status: StatusCode,
-    /// `None` where nobody can say that the call failed: then there must be no envelope that says so.
+    /// `None` if the outcome is unknown: the answer then has no envelope, because an envelope would report a failure.
     message: Option<String>,
 }
 
@@ -74,8 +75,8 @@ impl Failure {
     }
 }
 
-impl From<BadRequest> for Failure {
-    fn from(BadRequest(message): BadRequest) -> Self {
+impl From<InvalidParams> for Failure {
+    fn from(InvalidParams(message): InvalidParams) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 }
@@ -95,127 +96,127 @@ impl From<Error> for Failure {
     }
 }
 
-async fn answer(
+async fn handle(
     State(endpoint): State<Endpoint>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let request = QueryParams::decode(query.as_deref().unwrap_or_default(), Charset::UTF_8);
-    let Some(call) = request.get("method").ok().and_then(MethodSpec::parse) else {
-        return failed("error", &Failure::new(StatusCode::NOT_FOUND, "method is not valid"));
+    let params = QueryParams::decode(query.as_deref().unwrap_or_default(), Charset::UTF_8);
+    let Some(method) = params.get("method").ok().and_then(MethodSpec::parse) else {
+        return failure_response("error", &Failure::new(StatusCode::NOT_FOUND, "method is not valid"));
     };
-    let answered = if (endpoint.access.allows)(peer.ip()) && endpoint.knows_caller(call, &request) {
-        endpoint.run(call, &request).await
+    let result = if (endpoint.access.allows)(peer.ip()) && endpoint.is_authenticated(method, &params) {
+        endpoint.run(method, &params).await
     } else {
         Err(Failure::new(StatusCode::FORBIDDEN, "Access denied"))
     };
-    let response = answered.unwrap_or_else(|failure| failed(call.name, &failure));
-    tracing::info!(legacy.call = call.name, status = response.status().as_u16(), "call");
+    let response = result.unwrap_or_else(|failure| failure_response(method.name, &failure));
+    tracing::info!(legacy.call = method.name, status = response.status().as_u16(), "call");
     response
 }
 
 impl Endpoint {
-    fn knows_caller(&self, call: &MethodSpec, request: &QueryParams) -> bool {
-        let is = |name, expected: &SecretString| request.get(name).is_ok_and(|value| value == expected.expose_secret());
-        match (self.access.dialect, call.method) {
+    fn is_authenticated(&self, method: &MethodSpec, params: &QueryParams) -> bool {
+        let is = |name, expected: &SecretString| params.get(name).is_ok_and(|value| value == expected.expose_secret());
+        match (self.access.dialect, method.method) {
             (Dialect::Network, _) => is("api_user", &self.access.api_user),
             (Dialect::Provider, Method::ApiLogin) => {
                 is("api_user", &self.access.api_user) && is("api_key", &self.access.api_key)
             }
-            (Dialect::Provider, _) => request.get("hash").is_ok_and(|hash| self.is_logged_in(hash)),
+            (Dialect::Provider, _) => params.get("hash").is_ok_and(|hash| self.is_valid_session(hash)),
         }
     }
 
-    fn is_logged_in(&self, hash: &str) -> bool {
-        let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        logins.get(hash).is_some_and(|end| Instant::now() < *end)
+    fn is_valid_session(&self, hash: &str) -> bool {
+        self.sessions.lock().get(hash).is_some_and(|expiry| Instant::now() < *expiry)
     }
 
-    /// Gives out a new hash, and forgets those that have ended.
-    fn log_in(&self) -> String {
-        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        logins.retain(|_, end| now < *end);
+    /// Creates a session and returns its hash. Removes expired sessions, so that their number stays bounded.
+    fn create_session(&self) -> String {
         let hash = Uuid::new_v4().simple().to_string();
-        logins.insert(hash.clone(), now + LOGIN_LASTS);
+        let now = Instant::now();
+        let mut sessions = self.sessions.lock();
+        sessions.retain(|_, expiry| now < *expiry);
+        sessions.insert(hash.clone(), now + SESSION_LIFETIME);
         hash
     }
 
-    async fn run(&self, call: &MethodSpec, request: &QueryParams) -> Result<Response, Failure> {
-        let context = &RequestContext::within(DEADLINE);
+    async fn run(&self, method: &MethodSpec, params: &QueryParams) -> Result<Response, Failure> {
+        let context = &RequestContext::within(CALL_TIMEOUT);
         let (backend, dialect) = (&self.backend, self.access.dialect);
-        match call.method {
+        match method.method {
             Method::ApiLogin if dialect == Dialect::Network => Err(Failure::new(StatusCode::NOT_FOUND, "method is not valid")),
             Method::ApiLogin => {
-                api_login::read_request(request)?;
-                Ok(written(call, |xml| api_login::encode(&self.log_in(), xml)))
+                api_login::read_request(params)?;
+                Ok(success_response(method, |xml| api_login::encode(&self.create_session(), xml)))
             }
             Method::Orders => {
-                let items = backend.orders(context, orders::read_request(request)?).await?;
-                Ok(list(call, Envelope::of_orders(dialect), items, orders::encode).await?)
+                let items = backend.orders(context, orders::read_request(params)?).await?;
+                Ok(list_response(method, ListEnvelope::of_orders(dialect), items, orders::encode).await?)
             }
             Method::OrderInfo => {
-                let order = found(backend.order_info(context, order_info::read_request(request)?).await)?;
-                Ok(read(call, dialect, |xml| order.iter().for_each(|order| order_info::encode(&order.value, xml))))
+                let order = or_empty(backend.order_info(context, order_info::read_request(params)?).await)?;
+                Ok(read_response(method, dialect, |xml| order.iter().for_each(|order| order_info::encode(&order.value, xml))))
             }
             Method::Customers => {
-                let items = backend.customers(context, customers::read_request(request)?).await?;
+                let items = backend.customers(context, customers::read_request(params)?).await?;
                 let encode = move |customer: &Customer, xml: &mut Writer| customers::encode(customer, dialect, xml);
-                Ok(list(call, Envelope::of_customers(dialect), items, encode).await?)
+                Ok(list_response(method, ListEnvelope::of_customers(dialect), items, encode).await?)
             }
             Method::CustomerInfo => {
-                let customer = found(backend.customer_info(context, customer_info::read_request(request)?).await)?;
-                Ok(read(call, dialect, |xml| {
+                let customer = or_empty(backend.customer_info(context, customer_info::read_request(params)?).await)?;
+                Ok(read_response(method, dialect, |xml| {
                     if let Some(customer) = &customer {
                         customer_info::encode(customer, dialect, xml);
                     }
                 }))
             }
             Method::SetStatus => {
-                let (id, status) = set_status::read_request(request)?;
+                let (id, status) = set_status::read_request(params)?;
                 backend.set_status(context, id, status).await.map_err(|error| error.source)?;
-                Ok(written(call, |xml| set_status::encode(id, status, xml)))
+                Ok(success_response(method, |xml| set_status::encode(id, status, xml)))
             }
             Method::AddMessage => {
-                let (id, message) = add_message::read_request(request)?;
+                let (id, message) = add_message::read_request(params)?;
                 backend.add_message(context, id, message).await.map_err(|error| error.source)?;
-                Ok(written(call, |xml| add_message::encode(id, xml)))
+                Ok(success_response(method, |xml| add_message::encode(id, xml)))
             }
         }
     }
 }
 
-/// Reads of unknown ids answer an empty element, as far as is known.
-fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
-    match answer {
+/// `None` for an unknown id. The protocol documents no answer for it, and clients recognise an empty method element.
+fn or_empty<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
         Err(Error::NotFound) => Ok(None),
-        answer => answer.map(Some),
+        result => result.map(Some),
     }
 }
 
-fn read(call: &MethodSpec, dialect: Dialect, inside: impl FnOnce(&mut Writer)) -> Response {
+/// The answer to a read of one entity. In the network dialect it has neither `response` nor `status`.
+fn read_response(method: &MethodSpec, dialect: Dialect, write_data: impl FnOnce(&mut Writer)) -> Response {
     match dialect {
-        Dialect::Provider => written(call, inside),
+        Dialect::Provider => success_response(method, write_data),
         Dialect::Network => {
             let mut xml = Writer::document();
-            xml.element(call.name, inside);
-            respond(StatusCode::OK, Body::from(xml.into_string()))
+            xml.element(method.name, write_data);
+            xml_response(StatusCode::OK, Body::from(xml.into_string()))
         }
     }
 }
 
-/// An answer that tells its outcome.
-fn written(call: &MethodSpec, response: impl FnOnce(&mut Writer)) -> Response {
+/// An answer with `<status>success</status>`: to writes and logins, and to reads in the provider dialect.
+fn success_response(method: &MethodSpec, write_data: impl FnOnce(&mut Writer)) -> Response {
     let mut xml = Writer::default();
-    xml.element(call.name, |xml| {
-        xml.element("response", response);
+    xml.element(method.name, |xml| {
+        xml.element("response", write_data);
         xml.text("status", "success");
     });
-    respond(StatusCode::OK, Body::from(xml.into_string()))
+    xml_response(StatusCode::OK, Body::from(xml.into_string()))
 }
 
-fn failed(root: &str, failure: &Failure) -> Response {
-    let Some(message) = &failure.message else { return respond(failure.status, Body::empty()) };
+fn failure_response(root: &str, failure: &Failure) -> Response {
+    let Some(message) = &failure.message else { return xml_response(failure.status, Body::empty()) };
     let mut xml = Writer::default();
     xml.element(root, |xml| {
         xml.text("status", "failed");
@@ -224,17 +225,17 @@ fn failed(root: &str, failure: &Failure) -> Response {
             xml.text("message", message);
         });
     });
-    respond(failure.status, Body::from(xml.into_string()))
+    xml_response(failure.status, Body::from(xml.into_string()))
 }
 
-/// What stands around the items of a list: network operators get no outcome, and for customers not even a `response`.
+/// The elements around the items of a list. In the network dialect a list has no `status`, and customers no `response` either.
 #[derive(Debug, Clone, Copy)]
-struct Envelope {
+struct ListEnvelope {
     has_response: bool,
     has_status: bool,
 }
 
-impl Envelope {
+impl ListEnvelope {
     fn of_orders(dialect: Dialect) -> Self {
         Self { has_response: true, has_status: dialect == Dialect::Provider }
     }
@@ -245,11 +246,11 @@ impl Envelope {
     }
 }
 
-/// A list that is written as its items come. It begins with the first, so that a fault before it can be told; one that
-/// cannot be completed breaks off the connection.
-async fn list<T: Send + 'static>(
-    call: &MethodSpec,
-    envelope: Envelope,
+/// A list that is streamed as its items arrive. The head is sent after the first item, so that an earlier error can be
+/// reported; a later one aborts the connection.
+async fn list_response<T: Send + 'static>(
+    method: &MethodSpec,
+    envelope: ListEnvelope,
     mut items: Items<T>,
     encode: impl Fn(&T, &mut Writer) + Send + 'static,
 ) -> Result<Response, Error> {
@@ -257,7 +258,7 @@ async fn list<T: Send + 'static>(
     let items = stream::iter(first.map(Ok)).chain(items);
     let mut head = Writer::document();
     let mut tail = Writer::default();
-    head.start(call.name);
+    head.start(method.name);
     if envelope.has_response {
         head.start("response");
         tail.end("response");
@@ -265,13 +266,13 @@ async fn list<T: Send + 'static>(
     if envelope.has_status {
         tail.text("status", "success");
     }
-    tail.end(call.name);
-    let pieces = items.map(move |items| {
+    tail.end(method.name);
+    let chunks = items.map(move |batch| {
         let mut xml = Writer::default();
-        for item in items? {
+        for item in batch? {
             match item {
                 Item::Decoded(item) => encode(&item, &mut xml),
-                // The protocol has no way to tell, so the list must not look complete.
+                // The protocol cannot report an undecodable item, and without it the list must not look complete.
                 Item::Undecodable(_) => return Err(Error::InvalidResponse { reason: "one of its items cannot be read" }),
             }
         }
@@ -279,9 +280,9 @@ async fn list<T: Send + 'static>(
     });
     let head = stream::once(async { Ok(head.into_string()) });
     let tail = stream::once(async { Ok(tail.into_string()) });
-    Ok(respond(StatusCode::OK, Body::from_stream(head.chain(pieces).chain(tail))))
+    Ok(xml_response(StatusCode::OK, Body::from_stream(head.chain(chunks).chain(tail))))
 }
 
-fn respond(status: StatusCode, body: Body) -> Response {
+fn xml_response(status: StatusCode, body: Body) -> Response {
     (status, [(CONTENT_TYPE, "text/xml; charset=UTF-8")], body).into_response()
 }

@@ -1,9 +1,17 @@
-//! The login of the provider dialect: a hash that is good for 20 minutes from the login and cannot be prolonged.
+//! The session of the provider dialect: a hash that is valid for 20 minutes from the login and cannot be renewed.
 //!
-//! All calls share one. It is renewed before it ends, and once more when the order system refuses it. A login storm is
-//! impossible: one login runs at a time, those that wait for it share its outcome whatever it was, and a hash that no call
-//! was ever accepted with is not renewed at once, because another one would be refused too. A login that did not come through
-//! says nothing about the next one, so that one is only held back a little, and longer when it fails again.
+//! All calls share one hash. It is replaced by a new login before it expires, and when the upstream refuses it. Logins are
+//! single-flight, and all waiters share the result, success or failure. So that refusals cannot cause a login storm, the next
+//! login has to wait:
+//!
+//! | last login | wait before the next |
+//! | --- | --- |
+//! | succeeded, its hash was not refused | until the hash expires |
+//! | its hash was accepted before it was refused | 1 s |
+//! | its hash was never accepted: the next would be refused too | 5 s |
+//! | was refused | 5 s |
+//! | failed otherwise | exponential backoff |
+//! | was not sent | none |
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,34 +24,33 @@ use tokio::time::Instant;
 use crate::backend::Error;
 use crate::resilience::backoff;
 
-/// How long a hash is used: the order system keeps it for 20 minutes, and a call may take its time.
+/// How long a hash is used: a minute less than it is valid, because a call may take some time to arrive.
 const TTL: Duration = Duration::from_mins(19);
-/// How long a refused login stands, and a hash that was never accepted: nobody logs in again sooner.
+/// Wait after a refused login, and after a refusal of a hash that was never accepted.
 const RELOGIN_COOLDOWN: Duration = Duration::from_secs(5);
-/// How long a hash stands that was accepted and then refused. A refusal may be about one order only, and that order may be asked
-/// for again and again.
+/// Wait after a refusal of a hash that was accepted before. The refusal may concern one order only, and clients may request
+/// that order again and again.
 const ACCEPTED_COOLDOWN: Duration = Duration::from_secs(1);
 
-/// A hash that an order system gave. Cheap to clone.
+/// The hash that a login returned. Clones share state.
 #[derive(Clone)]
-pub(crate) struct SessionHash(Arc<Known>);
+pub(crate) struct SessionHash(Arc<HashState>);
 
-struct Known {
+struct HashState {
     text: String,
-    /// Whether a call was accepted with it.
     was_accepted: AtomicBool,
 }
 
 impl SessionHash {
     pub(crate) fn new(text: &str) -> Self {
-        Self(Arc::new(Known { text: text.to_owned(), was_accepted: AtomicBool::new(false) }))
+        Self(Arc::new(HashState { text: text.to_owned(), was_accepted: AtomicBool::new(false) }))
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0.text
     }
 
-    /// Notes that a call was accepted with it.
+    /// Records that the upstream accepted a call with it.
     pub(crate) fn mark_accepted(&self) {
         self.0.was_accepted.store(true, Ordering::Relaxed);
     }
@@ -53,35 +60,34 @@ impl SessionHash {
     }
 }
 
-/// Two logins may give the same text; they are two all the same.
+/// Equal if they come from the same login: two logins may return the same text.
 impl PartialEq for SessionHash {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-/// A credential is not shown.
+/// Without the text, which is a credential.
 impl fmt::Debug for SessionHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hash")
+        f.write_str("SessionHash")
     }
 }
 
-/// The login that all calls share.
+/// The session that all calls share. Locked during a login, which makes logins single-flight.
 #[derive(Debug, Default)]
-pub(crate) struct SessionCache(Arc<Mutex<Option<Login>>>);
+pub(crate) struct SessionCache(Arc<Mutex<Option<LastLogin>>>);
 
-/// How the last login ended, and when.
 #[derive(Debug)]
-struct Login {
-    at: Instant,
-    outcome: Result<SessionHash, Error>,
-    /// How many before it did not come through, one after the other.
-    failures: u32,
+struct LastLogin {
+    completed_at: Instant,
+    result: Result<SessionHash, Error>,
+    /// Number of consecutive failed logins before it.
+    previous_failures: u32,
 }
 
 impl SessionCache {
-    /// A hash that is good, by a login if there is none.
+    /// A valid hash; runs `login` if there is none.
     pub(crate) async fn hash(
         &self,
         login: impl Future<Output = Result<SessionHash, Error>> + Send + 'static,
@@ -89,7 +95,7 @@ impl SessionCache {
         self.hash_unless(None, login).await
     }
 
-    /// A hash that is good after this one was refused; `None` when there is no point in trying another.
+    /// Another hash, after `refused` was refused. `None` if there is none yet.
     pub(crate) async fn renew(
         &self,
         refused: &SessionHash,
@@ -104,43 +110,45 @@ impl SessionCache {
         refused: Option<&SessionHash>,
         login: impl Future<Output = Result<SessionHash, Error>> + Send + 'static,
     ) -> Result<SessionHash, Error> {
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let mut last = Arc::clone(&self.0).lock_owned().await;
+        // A login that completed while this call waited for the lock is shared, whatever its result.
         if let Some(last) = &*last
-            && (last.at > asked || last.at.elapsed() < last.cooldown(refused))
+            && (last.completed_at > requested_at || last.completed_at.elapsed() < last.cooldown(refused))
         {
-            return last.outcome.clone();
+            return last.result.clone();
         }
-        let failures = last.as_ref().map_or(0, Login::failures);
-        // A task of its own: a caller that leaves must not leave the others with a login that ends without an outcome.
+        let previous_failures = last.as_ref().map_or(0, LastLogin::failures);
+        // In its own task: when the call that started the login is cancelled, the others still need its result.
         let login = tokio::spawn(async move {
-            let outcome = login.await;
-            *last = Some(Login { at: Instant::now(), outcome: outcome.clone(), failures });
-            outcome
+            let result = login.await;
+            *last = Some(LastLogin { completed_at: Instant::now(), result: result.clone(), previous_failures });
+            result
         });
+        // The task itself fails only when it panics or when the runtime shuts down.
         login.await.unwrap_or(Err(Error::Timeout))
     }
 }
 
-impl Login {
-    /// How long it keeps others from logging in, who look for a hash that is not the refused one.
+impl LastLogin {
+    /// How long no other login is sent for a call that needs a hash other than `refused`.
     fn cooldown(&self, refused: Option<&SessionHash>) -> Duration {
-        match &self.outcome {
+        match &self.result {
             Ok(hash) if Some(hash) != refused => TTL,
             Ok(hash) if hash.was_accepted() => ACCEPTED_COOLDOWN,
             Ok(_) | Err(Error::CredentialRejected) => RELOGIN_COOLDOWN,
-            // The order system was not asked, and says nothing by that.
+            // The upstream did not receive it, so the result says nothing about the next login.
             Err(Error::NotSent { .. } | Error::Overloaded) => Duration::ZERO,
-            Err(_) => backoff::max_delay(self.failures),
+            Err(_) => backoff::max_delay(self.previous_failures),
         }
     }
 
-    /// How many logins up to this one did not come through.
+    /// Number of consecutive failed logins up to this one.
     fn failures(&self) -> u32 {
-        match self.outcome {
+        match self.result {
             Ok(_) | Err(Error::CredentialRejected) => 0,
-            Err(Error::NotSent { .. } | Error::Overloaded) => self.failures,
-            Err(_) => self.failures + 1,
+            Err(Error::NotSent { .. } | Error::Overloaded) => self.previous_failures,
+            Err(_) => self.previous_failures + 1,
         }
     }
 }
@@ -155,22 +163,22 @@ mod tests {
 
     use super::*;
 
-    /// A system that numbers its logins, each of which takes a second.
+    /// An upstream that numbers its logins. Each takes one second.
     #[derive(Default)]
-    struct System {
+    struct FakeUpstream {
         logins: AtomicU32,
-        fault: Mutex<Option<Error>>,
+        error: Mutex<Option<Error>>,
     }
 
-    impl System {
-        fn failing(fault: Error) -> Arc<Self> {
-            Arc::new(Self { fault: Mutex::new(Some(fault)), ..Self::default() })
+    impl FakeUpstream {
+        fn failing_with(error: Error) -> Arc<Self> {
+            Arc::new(Self { error: Mutex::new(Some(error)), ..Self::default() })
         }
 
         async fn login(self: Arc<Self>) -> Result<SessionHash, Error> {
             let number = self.logins.fetch_add(1, Ordering::SeqCst) + 1;
             sleep(Duration::from_secs(1)).await;
-            self.fault.lock().await.clone().map_or_else(|| Ok(SessionHash::new(&number.to_string())), Err)
+            self.error.lock().await.clone().map_or_else(|| Ok(SessionHash::new(&number.to_string())), Err)
         }
 
         fn logins(&self) -> u32 {
@@ -183,74 +191,91 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn concurrent_calls_share_one_login_until_it_is_about_to_end() {
-        let (session, system) = (SessionCache::default(), Arc::new(System::default()));
-        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&system).login()))).await;
+    async fn concurrent_calls_share_a_login_until_it_expires() {
+        let (session, upstream) = (SessionCache::default(), Arc::new(FakeUpstream::default()));
+
+        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&upstream).login()))).await;
         assert!(hashes.into_iter().all(|hash| text(hash) == Ok("1".to_owned())));
+
         advance(TTL - Duration::from_secs(1)).await;
-        assert_eq!(text(session.hash(Arc::clone(&system).login()).await), Ok("1".to_owned()));
+        assert_eq!(text(session.hash(Arc::clone(&upstream).login()).await), Ok("1".to_owned()));
+
         advance(Duration::from_secs(1)).await;
-        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&system).login()))).await;
+        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&upstream).login()))).await;
         assert!(hashes.into_iter().all(|hash| text(hash) == Ok("2".to_owned())));
-        assert_eq!(system.logins(), 2);
+        assert_eq!(upstream.logins(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refused_hash_is_renewed_once_for_all() {
-        let (session, system) = (SessionCache::default(), Arc::new(System::default()));
-        let first = session.hash(Arc::clone(&system).login()).await.expect("a hash");
+    async fn refused_hash_is_renewed_once_for_all_calls() {
+        let (session, upstream) = (SessionCache::default(), Arc::new(FakeUpstream::default()));
+        let first = session.hash(Arc::clone(&upstream).login()).await.expect("a hash");
         first.mark_accepted();
-        assert_eq!(session.renew(&first, Arc::clone(&system).login()).await, None);
+
+        assert_eq!(session.renew(&first, Arc::clone(&upstream).login()).await, None);
         advance(ACCEPTED_COOLDOWN).await;
-        let renewed = join_all((0..50).map(|_| session.renew(&first, Arc::clone(&system).login()))).await;
+        let renewed = join_all((0..50).map(|_| session.renew(&first, Arc::clone(&upstream).login()))).await;
+
         assert!(renewed.iter().flatten().all(|hash| hash.as_str() == "2"));
-        assert_eq!((renewed.iter().flatten().count(), system.logins()), (50, 2));
+        assert_eq!((renewed.iter().flatten().count(), upstream.logins()), (50, 2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hash_that_was_never_accepted_is_not_renewed_at_once() {
-        let (session, system) = (SessionCache::default(), Arc::new(System::default()));
-        let first = session.hash(Arc::clone(&system).login()).await.expect("a hash");
-        assert_eq!(session.renew(&first, Arc::clone(&system).login()).await, None);
+    async fn never_accepted_hash_is_renewed_after_the_cooldown() {
+        let (session, upstream) = (SessionCache::default(), Arc::new(FakeUpstream::default()));
+        let first = session.hash(Arc::clone(&upstream).login()).await.expect("a hash");
+
+        assert_eq!(session.renew(&first, Arc::clone(&upstream).login()).await, None);
         advance(RELOGIN_COOLDOWN).await;
-        assert!(session.renew(&first, Arc::clone(&system).login()).await.is_some());
-        assert_eq!(system.logins(), 2);
+        let renewed = session.renew(&first, Arc::clone(&upstream).login()).await;
+
+        assert!(renewed.is_some());
+        assert_eq!(upstream.logins(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refused_login_is_shared_and_not_repeated_at_once() {
-        let (session, system) = (SessionCache::default(), System::failing(Error::CredentialRejected));
-        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&system).login()))).await;
+    async fn refused_login_is_shared_until_the_cooldown_ends() {
+        let (session, upstream) = (SessionCache::default(), FakeUpstream::failing_with(Error::CredentialRejected));
+
+        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&upstream).login()))).await;
         assert!(hashes.iter().all(|hash| *hash == Err(Error::CredentialRejected)));
+
         advance(RELOGIN_COOLDOWN - Duration::from_millis(1)).await;
-        assert!(session.hash(Arc::clone(&system).login()).await.is_err());
-        assert_eq!(system.logins(), 1);
+        assert!(session.hash(Arc::clone(&upstream).login()).await.is_err());
+        assert_eq!(upstream.logins(), 1);
+
         advance(Duration::from_millis(1)).await;
-        assert!(session.hash(Arc::clone(&system).login()).await.is_err());
-        assert_eq!(system.logins(), 2);
+        assert!(session.hash(Arc::clone(&upstream).login()).await.is_err());
+        assert_eq!(upstream.logins(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_login_that_did_not_come_through_is_shared_and_soon_repeated() {
-        let (session, system) = (SessionCache::default(), System::failing(Error::Timeout));
-        for (login, pause) in (1..).zip([100, 200, 400, 800, 1_600, 2_000, 2_000]) {
-            let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&system).login()))).await;
+    async fn failed_login_is_shared_and_repeated_with_backoff() {
+        let (session, upstream) = (SessionCache::default(), FakeUpstream::failing_with(Error::Timeout));
+
+        for (login, delay) in (1..).zip([100, 200, 400, 800, 1_600, 2_000, 2_000]) {
+            let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&upstream).login()))).await;
             assert!(hashes.iter().all(|hash| *hash == Err(Error::Timeout)));
-            advance(Duration::from_millis(pause - 1)).await;
-            assert!(session.hash(Arc::clone(&system).login()).await.is_err());
-            assert_eq!(system.logins(), login);
+
+            advance(Duration::from_millis(delay - 1)).await;
+            assert!(session.hash(Arc::clone(&upstream).login()).await.is_err());
+            assert_eq!(upstream.logins(), login);
             advance(Duration::from_millis(1)).await;
         }
-        *system.fault.lock().await = None;
-        assert_eq!(text(session.hash(Arc::clone(&system).login()).await), Ok("8".to_owned()));
+
+        *upstream.error.lock().await = None;
+        assert_eq!(text(session.hash(Arc::clone(&upstream).login()).await), Ok("8".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_that_leaves_in_the_middle_leaves_its_login_to_the_others() {
-        let (session, system) = (SessionCache::default(), Arc::new(System::default()));
-        let impatient = tokio::time::timeout(Duration::from_millis(500), session.hash(Arc::clone(&system).login())).await;
-        assert!(impatient.is_err());
-        assert_eq!(text(session.hash(Arc::clone(&system).login()).await), Ok("1".to_owned()));
-        assert_eq!(system.logins(), 1);
+    async fn login_survives_the_call_that_started_it() {
+        let (session, upstream) = (SessionCache::default(), Arc::new(FakeUpstream::default()));
+
+        let cancelled = tokio::time::timeout(Duration::from_millis(500), session.hash(Arc::clone(&upstream).login())).await;
+        let hash = session.hash(Arc::clone(&upstream).login()).await;
+
+        assert!(cancelled.is_err());
+        assert_eq!(text(hash), Ok("1".to_owned()));
+        assert_eq!(upstream.logins(), 1);
     }
 }

@@ -1,26 +1,36 @@
-//! XML as far as the legacy API needs it, read from chunks of any size.
+//! A parser and a writer for the XML of the legacy API.
 //!
-//! Three things are needed at once that libraries have one at a time: a document is read in one pass while it arrives
-//! ([`reader`]); character sets are decided text by text, under wrong labels too ([`tree`]); and one item that cannot be read
-//! does not spoil the document. Items of a list that are written alike are read by comparison ([`layout_cache`]). UTF-16
-//! becomes UTF-8 in front ([`transcode`]); nothing else knows of it. What is read is a safe subset: no document type, no
-//! processing instructions, at most [`MAX_DEPTH`] levels, every end tag the right one.
+//! The parser does three things that no library does together: it parses a document in one pass while its chunks arrive
+//! ([`reader`]), it decides the character set of each text, because labels may be wrong ([`tree`]), and it reports an
+//! undecodable list item without rejecting the document. List items with the same layout as an earlier one are parsed by
+//! comparison ([`layout_cache`]).
+//!
+//! ```text
+//! chunks ──► transcode ──► input ──┬──► reader (token) ──► response_parser ──► tree ──► elements
+//!            BOM, UTF-16  buffer   └──► layout_cache ───────────────────────────┘
+//!                                       whole list items
+//! ```
+//!
+//! It accepts a safe subset of XML: no document type declaration, no processing instructions, at most [`MAX_DEPTH`] levels.
 
 mod entities;
 mod input;
 mod layout_cache;
+mod open_elements;
 mod reader;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transcode;
 mod tree;
 mod writer;
 
 pub(crate) use layout_cache::LayoutCache;
-pub(crate) use reader::{DocumentReader, Malformed, Token, Tokens};
+pub(crate) use reader::{DocumentReader, Tokens};
+pub(crate) use token::{Malformed, Token};
 pub(crate) use tree::{Anomaly, Element, Tree};
 pub(crate) use writer::Writer;
 
-/// How many elements may be open at once.
+/// Maximum number of open elements.
 pub(crate) const MAX_DEPTH: usize = 8;

@@ -1,22 +1,22 @@
-//! `add_message`: adds a row to an order's log. Its answer says nothing besides the outcome.
+//! `add_message`: adds an entry to an order's log. Its answer has no data, only the outcome.
 
 use super::orders::read_order_id;
-use crate::legacy::query::{BadRequest, QueryParams};
+use crate::legacy::query::{InvalidParams, QueryParams};
 use crate::legacy::xml::Writer;
 use crate::model::{MessageType, NewMessage, OrderId, StrEnum};
 
 pub(in crate::legacy) fn request(id: OrderId, message: &NewMessage) -> QueryParams {
-    let order = QueryParams::default().with("id", id.to_string());
-    order.with("type", message.kind.as_str()).with("message", message.text.expose())
+    let params = QueryParams::default().with("id", id.to_string());
+    params.with("type", message.kind.as_str()).with("message", message.text.expose())
 }
 
-pub(in crate::legacy) fn read_request(request: &QueryParams) -> Result<(OrderId, NewMessage), BadRequest> {
-    let kind = MessageType::parse(request.get("type")?).ok_or(BadRequest("type is not valid"))?;
-    let text = request.get("message")?;
+pub(in crate::legacy) fn read_request(params: &QueryParams) -> Result<(OrderId, NewMessage), InvalidParams> {
+    let kind = MessageType::parse(params.get("type")?).ok_or(InvalidParams("type is not valid"))?;
+    let text = params.get("message")?;
     if text.trim().is_empty() {
-        return Err(BadRequest("message is empty"));
+        return Err(InvalidParams("message is empty"));
     }
-    Ok((read_order_id(request)?, NewMessage { kind, text: text.into() }))
+    Ok((read_order_id(params)?, NewMessage { kind, text: text.into() }))
 }
 
 pub(in crate::legacy) fn encode(id: OrderId, xml: &mut Writer) {

@@ -1,6 +1,6 @@
-//! `api_login`: a hash for a user and a key.
+//! `api_login`: exchanges a user and a key for a session hash.
 
-use crate::legacy::query::{BadRequest, QueryParams};
+use crate::legacy::query::{InvalidParams, QueryParams};
 use crate::legacy::session::SessionHash;
 use crate::legacy::xml::{Element, Writer};
 
@@ -9,15 +9,14 @@ pub(in crate::legacy) fn request(api_user: &str, api_key: &str) -> QueryParams {
 }
 
 /// The user and the key.
-pub(in crate::legacy) fn read_request(request: &QueryParams) -> Result<(&str, &str), BadRequest> {
-    Ok((request.get("api_user")?, request.get("api_key")?))
+pub(in crate::legacy) fn read_request(params: &QueryParams) -> Result<(&str, &str), InvalidParams> {
+    Ok((params.get("api_user")?, params.get("api_key")?))
 }
 
-/// Reads the parts of an answer; `None` when there is no hash in them that a request could carry.
-pub(in crate::legacy) fn decode<'t>(parts: impl Iterator<Item = Element<'t>>) -> Option<SessionHash> {
+/// Decodes the elements of an answer. `None` if they have no hash that a query string could carry.
+pub(in crate::legacy) fn decode<'t>(mut elements: impl Iterator<Item = Element<'t>>) -> Option<SessionHash> {
     const MAX_LENGTH: usize = 256;
-    let mut hashes = parts.filter_map(Element::trimmed);
-    let hash = hashes.next()?;
+    let hash = elements.find_map(Element::trimmed)?;
     let is_usable = hash.len() <= MAX_LENGTH && hash.bytes().all(|byte| byte.is_ascii_graphic());
     is_usable.then(|| SessionHash::new(hash))
 }

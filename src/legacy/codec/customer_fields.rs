@@ -1,10 +1,10 @@
-//! The fields of `<customer>`, in whatever mixture an answer has them.
+//! The fields of a customer. Each answer has another selection of them, spread over one or two elements.
 
 use crate::legacy::field_reader::{DecodeError, FieldReader, customer_id, set_once, text};
 use crate::legacy::xml::{Element, Writer};
 use crate::model::{Common, Customer, CustomerId, IdentityNumber, LocalTime, Pii, Private};
 
-/// What is known of a customer before it is known whether they have an id.
+/// A customer whose fields have not all been read.
 #[derive(Debug, Default)]
 pub(super) struct CustomerFields {
     id: Option<CustomerId>,
@@ -21,17 +21,18 @@ pub(super) struct CustomerFields {
     message: Option<Pii<Private>>,
     member_id: Option<Pii<Common>>,
     registered_at: Option<LocalTime>,
+    /// Whether any field had a value, also one that no decoder knows.
     has_value: bool,
 }
 
 impl CustomerFields {
-    /// Reads the fields in an element; a field that was read before keeps its value.
-    pub(super) fn read(&mut self, element: Element<'_>, reading: FieldReader<'_>) -> Result<(), DecodeError> {
+    /// Reads the fields in an element. A field that was read before keeps its value.
+    pub(super) fn read(&mut self, element: Element<'_>, fields: FieldReader<'_>) -> Result<(), DecodeError> {
         for field in element.children() {
             self.has_value |= field.text().is_some();
             match field.name() {
                 "id" => set_once(&mut self.id, customer_id(field)?),
-                "date" => set_once(&mut self.registered_at, reading.time(field)),
+                "date" => set_once(&mut self.registered_at, fields.time(field)),
                 "socket" => set_once(&mut self.access_id, text(field)),
                 "serial" => set_once(&mut self.personal_identity_number, text(field)),
                 "firstname" => set_once(&mut self.first_name, text(field)),
@@ -44,18 +45,18 @@ impl CustomerFields {
                 "premise" => set_once(&mut self.premise, text(field)),
                 "message" => set_once(&mut self.message, text(field)),
                 "member" => set_once(&mut self.member_id, text(field)),
-                _ => reading.unknown(field),
+                _ => fields.unknown(field),
             }
         }
         Ok(())
     }
 
-    /// The id, when it has been read.
+    /// The id, if it was read.
     pub(super) const fn id(&self) -> Option<CustomerId> {
         self.id
     }
 
-    /// The customer; `None` when no field had a value.
+    /// The customer; `None` if no field had a value.
     pub(super) fn into_customer(self) -> Result<Option<Customer>, DecodeError> {
         let Some(id) = self.id else {
             return if self.has_value { Err(DecodeError("its customer has no id")) } else { Ok(None) };
@@ -79,7 +80,7 @@ impl CustomerFields {
     }
 }
 
-/// Who they are: what every answer with a customer has.
+/// Writes the fields that every answer with a customer has.
 pub(super) fn encode_identity(customer: &Customer, xml: &mut Writer) {
     xml.text("id", &customer.id.to_string());
     xml.optional("socket", customer.access_id.as_ref().map(Pii::expose));
@@ -88,7 +89,6 @@ pub(super) fn encode_identity(customer: &Customer, xml: &mut Writer) {
     xml.optional("surname", customer.last_name.as_ref().map(Pii::expose));
 }
 
-/// Where they live.
 pub(super) fn encode_address(customer: &Customer, xml: &mut Writer) {
     xml.optional("email", customer.email.as_ref().map(Pii::expose));
     xml.optional("address", customer.address.as_ref().map(Pii::expose));
@@ -96,7 +96,6 @@ pub(super) fn encode_address(customer: &Customer, xml: &mut Writer) {
     xml.optional("city", customer.city.as_ref().map(Pii::expose));
 }
 
-/// How to reach them about the order.
 pub(super) fn encode_contact(customer: &Customer, xml: &mut Writer) {
     xml.optional("message", customer.message.as_ref().map(Pii::expose));
     xml.optional("phone", customer.phone.as_ref().map(Pii::expose));

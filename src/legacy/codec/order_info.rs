@@ -1,10 +1,10 @@
-//! `order_info`: one order with its log and details. The answer does not repeat the order's id.
+//! `order_info`: reads one order with its log and details. The answer does not repeat the order's id.
 
 use super::customer_fields::{CustomerFields, encode_address, encode_contact, encode_identity};
 use super::orders::{decode_delivery, encode_delivery};
 use super::{log_entry, with_minutes};
 use crate::legacy::field_reader::{DecodeError, FieldReader, set_once, text};
-use crate::legacy::query::{BadRequest, QueryParams};
+use crate::legacy::query::{InvalidParams, QueryParams};
 use crate::legacy::xml::{Element, Writer};
 use crate::model::{Detail, Extensible, Order, OrderId, OrderedBy, Pii};
 
@@ -12,48 +12,46 @@ pub(in crate::legacy) fn request(id: OrderId) -> QueryParams {
     QueryParams::default().with("id", id.to_string())
 }
 
-pub(in crate::legacy) fn read_request(request: &QueryParams) -> Result<OrderId, BadRequest> {
-    super::orders::read_order_id(request)
+pub(in crate::legacy) fn read_request(params: &QueryParams) -> Result<OrderId, InvalidParams> {
+    super::orders::read_order_id(params)
 }
 
-/// Reads the parts of an answer; `None` when there is no order in them.
+/// Decodes the elements of an answer. `None` if there is no order in them.
 pub(in crate::legacy) fn decode<'t>(
     id: OrderId,
-    parts: impl Iterator<Item = Element<'t>>,
-    reading: FieldReader<'_>,
+    elements: impl Iterator<Item = Element<'t>>,
+    fields: FieldReader<'_>,
 ) -> Result<Option<Order>, DecodeError> {
     let mut order = Order::new(id);
-    let mut person = CustomerFields::default();
+    let mut customer = CustomerFields::default();
     let (mut messages, mut details) = (None::<Vec<_>>, Vec::new());
     let mut exists = false;
-    for part in parts {
-        match part.name() {
-            "orderinfo" => {
-                exists |= decode_order(&mut order, part, reading);
-            }
-            "customer" => person.read(part, reading)?,
+    for element in elements {
+        match element.name() {
+            "orderinfo" => exists |= decode_order(&mut order, element, fields),
+            "customer" => customer.read(element, fields)?,
             "logs" => {
-                let rows = messages.get_or_insert_default();
-                decode_rows(part, "log", reading, |row| rows.push(log_entry::decode(row, reading)));
+                let entries = messages.get_or_insert_default();
+                each_child(element, "log", fields, |child| entries.push(log_entry::decode(child, fields)));
             }
-            _ => decode_rows(part, "data", reading, |row| details.push(decode_detail(row, reading))),
+            _ => each_child(element, "data", fields, |child| details.push(decode_detail(child, fields))),
         }
     }
-    order.customer = person.into_customer()?.map(|customer| OrderedBy::Customer(Box::new(customer)));
-    // A log that belongs to nothing may tell why.
-    if !exists && messages.as_ref().is_some_and(|rows| !rows.is_empty()) {
+    order.customer = customer.into_customer()?.map(|customer| OrderedBy::Customer(Box::new(customer)));
+    // A log without an order may explain a failure, so this answer does not prove that the order does not exist.
+    if !exists && messages.as_ref().is_some_and(|entries| !entries.is_empty()) {
         return Err(DecodeError("it has a log and no order"));
     }
-    // An empty log has its element. Without it, nobody knows what stands there.
+    // An empty log is an empty element. Without the element, the log is unknown and not empty.
     if exists && messages.is_none() {
-        reading.missing("logs");
+        fields.missing("logs");
     }
     order.messages = messages;
     order.details = Some(details);
     Ok(exists.then_some(order))
 }
 
-/// Writes the parts of an answer.
+/// Writes the elements of an answer.
 pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
     xml.element("orderinfo", |xml| encode_order(order, xml));
     if let Some(OrderedBy::Customer(customer)) = &order.customer {
@@ -63,21 +61,22 @@ pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
             encode_contact(customer, xml);
         });
     }
-    if let Some(rows) = &order.messages {
-        xml.element("logs", |xml| rows.iter().for_each(|row| log_entry::encode(row, xml)));
+    if let Some(entries) = &order.messages {
+        xml.element("logs", |xml| entries.iter().for_each(|entry| log_entry::encode(entry, xml)));
     }
     xml.element("serviceinfo", |xml| order.details.iter().flatten().for_each(|detail| encode_detail(detail, xml)));
 }
 
-/// Returns whether any of the fields that are known had a value.
-fn decode_order(order: &mut Order, element: Element<'_>, reading: FieldReader<'_>) -> bool {
-    let mut is_known = false;
+/// Reads the fields of `<orderinfo>`. Returns whether any known field had a value: the answer for an unknown id may be an empty
+/// template.
+fn decode_order(order: &mut Order, element: Element<'_>, fields: FieldReader<'_>) -> bool {
+    let mut has_value = false;
     for field in element.children() {
         match field.name() {
-            "date" => set_once(&mut order.ordered_at, reading.time(field)),
+            "date" => set_once(&mut order.ordered_at, fields.time(field)),
             "type" => set_once(&mut order.kind, text(field)),
-            "status" => set_once(&mut order.status, reading.enum_value(field)),
-            "delivery" => set_once(&mut order.delivery, decode_delivery(field, reading)),
+            "status" => set_once(&mut order.status, fields.enum_value(field)),
+            "delivery" => set_once(&mut order.delivery, decode_delivery(field, fields)),
             "provider" => set_once(&mut order.provider.name, text(field)),
             "service_id" => set_once(&mut order.service.id, text(field)),
             "service" => set_once(&mut order.service.name, text(field)),
@@ -85,16 +84,16 @@ fn decode_order(order: &mut Order, element: Element<'_>, reading: FieldReader<'_
             "service_uid" => set_once(&mut order.service.uid, text(field)),
             "citynet" => set_once(&mut order.network_name, text(field)),
             _ => {
-                reading.unknown(field);
+                fields.unknown(field);
                 continue;
             }
         }
-        is_known |= field.has_value();
+        has_value |= field.has_value();
     }
     if order.status.is_none() {
-        reading.missing("orderinfo.status");
+        fields.missing("orderinfo.status");
     }
-    is_known
+    has_value
 }
 
 fn encode_order(order: &Order, xml: &mut Writer) {
@@ -110,20 +109,21 @@ fn encode_order(order: &Order, xml: &mut Writer) {
     xml.optional("citynet", order.network_name.as_deref());
 }
 
-fn decode_rows<'t>(element: Element<'t>, name: &str, reading: FieldReader<'_>, mut read: impl FnMut(Element<'t>)) {
-    for row in element.children() {
-        if row.name() == name { read(row) } else { reading.unknown(row) }
+/// Decodes the children with this name and counts the others as drift.
+fn each_child<'t>(element: Element<'t>, name: &str, fields: FieldReader<'_>, mut decode: impl FnMut(Element<'t>)) {
+    for child in element.children() {
+        if child.name() == name { decode(child) } else { fields.unknown(child) }
     }
 }
 
-fn decode_detail(element: Element<'_>, reading: FieldReader<'_>) -> Detail {
+fn decode_detail(element: Element<'_>, fields: FieldReader<'_>) -> Detail {
     let mut detail = Detail::default();
     for field in element.children() {
         match field.name() {
             "name" => set_once(&mut detail.name, text(field)),
             "value" => set_once(&mut detail.value, text(field)),
             "monthly" => set_once(&mut detail.monthly_fee, text(field)),
-            _ => reading.unknown(field),
+            _ => fields.unknown(field),
         }
     }
     detail

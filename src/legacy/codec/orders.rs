@@ -1,10 +1,10 @@
-//! `orders`: orders placed on or after a date.
+//! `orders`: lists the orders placed on or after a date.
 
 use jiff::civil::Date;
 
-use super::{Decoded, unreadable, with_seconds};
+use super::{Decoded, undecodable, with_seconds};
 use crate::legacy::field_reader::{DecodeError, FieldReader, customer_id, order_id, set_once, text};
-use crate::legacy::query::{BadRequest, QueryParams};
+use crate::legacy::query::{InvalidParams, QueryParams};
 use crate::legacy::xml::{Element, Writer};
 use crate::model::{Delivery, Extensible, Order, OrderId, OrderedBy};
 
@@ -12,37 +12,45 @@ pub(in crate::legacy) fn request(since: Date) -> QueryParams {
     super::since_request(since)
 }
 
-pub(in crate::legacy) fn read_request(request: &QueryParams) -> Result<Date, BadRequest> {
-    super::read_since(request)
+pub(in crate::legacy) fn read_request(params: &QueryParams) -> Result<Date, InvalidParams> {
+    super::read_since(params)
 }
 
-/// Reads one `<order>`.
-pub(in crate::legacy) fn decode(element: Element<'_>, reading: FieldReader<'_>) -> Decoded<Order> {
-    // The first of them as a rule, and the only one that others depend on.
+/// Decodes one `<order>`.
+pub(in crate::legacy) fn decode(element: Element<'_>, fields: FieldReader<'_>) -> Decoded<Order> {
+    // Read before the other fields, because an undecodable item is reported with its id.
     let id = element.children().filter(|field| field.name() == "id").find_map(|field| order_id(field).transpose());
-    let id = id.transpose().map_err(|DecodeError(detail)| unreadable(None, detail))?;
-    let mut order = Order::new(id.ok_or_else(|| unreadable(None, "it has no id"))?);
+    let id = id.transpose().map_err(|DecodeError(detail)| undecodable(None, detail))?;
+    let mut order = Order::new(id.ok_or_else(|| undecodable(None, "it has no id"))?);
     for field in element.children() {
         match field.name() {
             "id" => {}
             "type" => set_once(&mut order.kind, text(field)),
-            "date" => set_once(&mut order.ordered_at, reading.time(field)),
-            "status" => set_once(&mut order.status, reading.enum_value(field)),
+            "date" => set_once(&mut order.ordered_at, fields.time(field)),
+            "status" => set_once(&mut order.status, fields.enum_value(field)),
             "service" => set_once(&mut order.service.id, text(field)),
             "xsp" => set_once(&mut order.provider.id, text(field)),
-            "delivery" => set_once(&mut order.delivery, decode_delivery(field, reading)),
+            "delivery" => set_once(&mut order.delivery, decode_delivery(field, fields)),
             "customer" => {
-                let customer = customer_id(field).map_err(|DecodeError(detail)| unreadable(Some(order.id.get()), detail))?;
-                set_once(&mut order.customer, customer.map(OrderedBy::Id));
+                let id = customer_id(field).map_err(|DecodeError(detail)| undecodable(Some(order.id.get()), detail))?;
+                set_once(&mut order.customer, id.map(OrderedBy::Id));
             }
-            _ => reading.unknown(field),
+            _ => fields.unknown(field),
         }
     }
-    note_missing(&order, reading);
+    for (path, is_missing) in [
+        ("order.date", order.ordered_at.is_none()),
+        ("order.status", order.status.is_none()),
+        ("order.customer", order.customer.is_none()),
+    ] {
+        if is_missing {
+            fields.missing(path);
+        }
+    }
     Ok(order)
 }
 
-/// Writes one `<order>` with what lists tell.
+/// Writes one `<order>` with the fields that lists have.
 pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
     xml.element("order", |xml| {
         xml.text("id", &order.id.to_string());
@@ -56,12 +64,12 @@ pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
     });
 }
 
-/// Reads the word `asap` in any case, or a time.
-pub(super) fn decode_delivery(element: Element<'_>, reading: FieldReader<'_>) -> Option<Delivery> {
+/// Decodes `asap`, in any case, or a time.
+pub(super) fn decode_delivery(element: Element<'_>, fields: FieldReader<'_>) -> Option<Delivery> {
     if element.trimmed().is_some_and(|text| text.eq_ignore_ascii_case("asap")) {
         return Some(Delivery::Asap);
     }
-    reading.time(element).map(Delivery::At)
+    fields.time(element).map(Delivery::At)
 }
 
 pub(super) fn encode_delivery(delivery: Delivery, format: fn(jiff::civil::DateTime) -> String) -> String {
@@ -71,20 +79,6 @@ pub(super) fn encode_delivery(delivery: Delivery, format: fn(jiff::civil::DateTi
     }
 }
 
-fn note_missing(order: &Order, reading: FieldReader<'_>) {
-    let expected = [
-        ("order.date", order.ordered_at.is_none()),
-        ("order.status", order.status.is_none()),
-        ("order.customer", order.customer.is_none()),
-    ];
-    for (path, is_missing) in expected {
-        if is_missing {
-            reading.missing(path);
-        }
-    }
-}
-
-/// The number of an order in a request.
-pub(super) fn read_order_id(request: &QueryParams) -> Result<OrderId, BadRequest> {
-    OrderId::parse(request.get("id")?).map_err(|_| BadRequest("id is not valid"))
+pub(super) fn read_order_id(params: &QueryParams) -> Result<OrderId, InvalidParams> {
+    OrderId::parse(params.get("id")?).map_err(|_| InvalidParams("id is not valid"))
 }

@@ -1,3 +1,5 @@
+//! Property tests: decoding what was encoded returns the same value.
+
 use std::sync::Arc;
 
 use jiff::civil::{DateTime, datetime};
@@ -19,7 +21,7 @@ use crate::model::{
     OrderStatus, OrderedBy, Provider, Service, StrEnum, Zone,
 };
 
-fn profile() -> Arc<DecodeSettings> {
+fn settings() -> Arc<DecodeSettings> {
     Arc::new(DecodeSettings {
         zone: Zone::stockholm(),
         charset: Charset::UTF_8,
@@ -30,33 +32,33 @@ fn profile() -> Arc<DecodeSettings> {
     })
 }
 
-/// The answer with these parts, as a client reads it.
-fn answer(call: &'static MethodSpec, parts: impl FnOnce(&mut Writer)) -> ResponseParser {
+/// A parsed answer with the elements that `write` writes as its payload.
+fn answer(method: &'static MethodSpec, write: impl FnOnce(&mut Writer)) -> ResponseParser {
     let mut xml = Writer::document();
-    xml.element(call.name, parts);
-    let mut answer = ResponseParser::new(call, profile(), None, u64::MAX);
+    xml.element(method.name, write);
+    let mut answer = ResponseParser::new(method, settings(), None, u64::MAX);
     answer.push(xml.into_string().as_bytes());
-    while answer.next_part().expect("a document") {}
+    while answer.advance().expect("a document") {}
     answer.finish().expect("a whole document");
     answer
 }
 
-/// A text that is not blank, of characters that XML can carry.
+/// A text that is not blank, of characters that XML allows.
 fn text() -> impl Strategy<Value = String> {
     "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}]{0,12}".prop_map(|text| format!("{text}x"))
 }
 
-/// What looks like a number and is none.
+/// Strings of digits that must not be parsed as numbers, and other text.
 fn digits() -> impl Strategy<Value = String> {
     prop_oneof!["0{0,3}[0-9]{1,20}", "[A-Z]{2}[0-9]{4}[A-Z][0-9]{2}", "[0-9]{8}-[0-9]{4}", "[0-9]\\.[0-9]{2}", text()]
 }
 
-fn word<W: StrEnum + std::fmt::Debug>() -> impl Strategy<Value = Extensible<W>> {
-    let known = prop::sample::select(W::ALL).prop_map(Extensible::Known);
+fn enum_value<E: StrEnum + std::fmt::Debug>() -> impl Strategy<Value = Extensible<E>> {
+    let known = prop::sample::select(E::ALL).prop_map(Extensible::Known);
     prop_oneof![known, "[a-z]{1,8}x".prop_map(|unknown| Extensible::from_wire(&unknown))]
 }
 
-/// Times as the order system has them: whole seconds or minutes, and none that spring skips, which would move.
+/// Times in steps of seconds. Local times that daylight saving skips are resolved here, because they would not round-trip.
 fn time(step: i64) -> impl Strategy<Value = LocalTime> {
     const BEGIN: DateTime = datetime(1990, 1, 1, 0, 0, 0, 0);
     let seconds =
@@ -103,9 +105,9 @@ fn resident() -> impl Strategy<Value = Customer> {
 }
 
 fn listed_order() -> impl Strategy<Value = Order> {
-    let words = (option::of(text()), option::of(word()), option::of(digits()), option::of(digits()));
+    let fields = (option::of(text()), option::of(enum_value()), option::of(digits()), option::of(digits()));
     let times = (option::of(time(1)), option::of(delivery(1)));
-    (order_id(), words, times, option::of(customer_id())).prop_map(
+    (order_id(), fields, times, option::of(customer_id())).prop_map(
         |(id, (kind, status, service, provider), (ordered_at, delivery), customer)| Order {
             kind: kind.map(Into::into),
             status,
@@ -119,8 +121,8 @@ fn listed_order() -> impl Strategy<Value = Order> {
     )
 }
 
-fn row() -> impl Strategy<Value = Message> {
-    (option::of(time(1)), option::of(word::<MessageType>()), option::of(text())).prop_map(|(at, kind, text)| Message {
+fn log_entry() -> impl Strategy<Value = Message> {
+    (option::of(time(1)), option::of(enum_value::<MessageType>()), option::of(text())).prop_map(|(at, kind, text)| Message {
         at,
         kind,
         text: text.map(Into::into),
@@ -139,8 +141,8 @@ fn detail() -> impl Strategy<Value = Detail> {
 fn detailed_order() -> impl Strategy<Value = Order> {
     let service = (option::of(digits()), option::of(digits()), option::of(text()), option::of(text()));
     let others = (option::of(text()), option::of(text()), option::of(resident()));
-    let rows = (option::of(prop::collection::vec(row(), 0..4)), prop::collection::vec(detail(), 0..4));
-    (listed_order(), time(60), delivery(60), service, others, rows).prop_map(
+    let lists = (option::of(prop::collection::vec(log_entry(), 0..4)), prop::collection::vec(detail(), 0..4));
+    (listed_order(), time(60), delivery(60), service, others, lists).prop_map(
         |(listed, at, delivery, (id, uid, name, category), (provider, network_name, customer), (messages, details))| Order {
             ordered_at: Some(at),
             delivery: Some(delivery),
@@ -157,44 +159,58 @@ fn detailed_order() -> impl Strategy<Value = Order> {
 
 proptest! {
     #[test]
-    fn a_listed_order_survives(order in listed_order()) {
+    fn listed_orders_round_trip(order in listed_order()) {
         let answer = answer(&ORDERS, |xml| orders::encode(&order, xml));
-        let read = orders::decode(answer.part().expect("an item"), answer.reading());
-        prop_assert_eq!(read, Ok(order));
+        let decoded = orders::decode(answer.last_element().expect("an item"), answer.fields());
+
+        prop_assert_eq!(decoded, Ok(order));
     }
 
     #[test]
-    fn an_order_in_detail_survives(order in detailed_order()) {
+    fn detailed_orders_round_trip(order in detailed_order()) {
         let answer = answer(&ORDER_INFO, |xml| order_info::encode(&order, xml));
-        let read = order_info::decode(order.id, answer.parts(), answer.reading());
-        prop_assert_eq!(read, Ok(Some(order)));
+        let decoded = order_info::decode(order.id, answer.elements(), answer.fields());
+
+        prop_assert_eq!(decoded, Ok(Some(order)));
     }
 
     #[test]
-    fn a_listed_customer_survives_in_both_dialects(identity in identity(), registered_at in time(60), provider in any::<bool>()) {
+    fn listed_customers_round_trip(identity in identity(), registered_at in time(60), provider in any::<bool>()) {
         let (dialect, customer) = if provider {
             (Dialect::Provider, Customer { registered_at: Some(registered_at), email: None, ..identity })
         } else {
             (Dialect::Network, identity)
         };
+
         let answer = answer(&CUSTOMERS, |xml| customers::encode(&customer, dialect, xml));
-        let read = customers::decode(answer.part().expect("an item"), answer.reading());
-        prop_assert_eq!(read, Ok(customer));
+        let decoded = customers::decode(answer.last_element().expect("an item"), answer.fields());
+
+        prop_assert_eq!(decoded, Ok(customer));
     }
 
     #[test]
-    fn a_customer_in_detail_survives_in_both_dialects(resident in resident(), member in option::of(digits()), provider in any::<bool>()) {
+    fn detailed_customers_round_trip(
+        resident in resident(),
+        member in option::of(digits()),
+        provider in any::<bool>(),
+    ) {
         let dialect = if provider { Dialect::Provider } else { Dialect::Network };
         let customer = Customer { member_id: member.filter(|_| !provider).map(Into::into), ..resident };
+
         let answer = answer(&CUSTOMER_INFO, |xml| customer_info::encode(&customer, dialect, xml));
-        let read = customer_info::decode(customer.id, answer.parts(), answer.reading());
-        prop_assert_eq!(read, Ok(Some(customer)));
+        let decoded = customer_info::decode(customer.id, answer.elements(), answer.fields());
+
+        prop_assert_eq!(decoded, Ok(Some(customer)));
     }
 
     #[test]
-    fn requests_survive(order in order_id(), customer in customer_id(), at in time(1), text in text()) {
-        let sent = |request: QueryParams| QueryParams::decode(&request.encode(Charset::UTF_8).expect("UTF-8 has everything"), Charset::UTF_8);
+    fn requests_round_trip(order in order_id(), customer in customer_id(), at in time(1), text in text()) {
+        let sent = |params: QueryParams| {
+            let query = params.encode(Charset::UTF_8).expect("UTF-8 has every character");
+            QueryParams::decode(&query, Charset::UTF_8)
+        };
         let date = at.wall().date();
+
         prop_assert_eq!(orders::read_request(&sent(orders::request(date))), Ok(date));
         prop_assert_eq!(customers::read_request(&sent(customers::request(date))), Ok(date));
         prop_assert_eq!(order_info::read_request(&sent(order_info::request(order))), Ok(order));
@@ -210,26 +226,26 @@ proptest! {
 
     #[test]
     fn no_document_makes_a_decoder_panic(document in markup(), chunk in 1_usize..50) {
-        for call in METHODS {
-            let document = format!("<{0}>{document}</{0}>", call.name);
-            let mut answer = ResponseParser::new(call, profile(), None, 1024);
+        for method in METHODS {
+            let document = format!("<{0}>{document}</{0}>", method.name);
+            let mut answer = ResponseParser::new(method, settings(), None, 1024);
             for piece in document.as_bytes().chunks(chunk) {
                 answer.push(piece);
-                while answer.next_part() == Ok(true) {
-                    let part = answer.part().expect("a part");
-                    let _ = orders::decode(part, answer.reading());
-                    let _ = customers::decode(part, answer.reading());
+                while answer.advance() == Ok(true) {
+                    let element = answer.last_element().expect("an element");
+                    let _ = orders::decode(element, answer.fields());
+                    let _ = customers::decode(element, answer.fields());
                 }
             }
             let (order, customer) = (OrderId::try_new(1).expect("an id"), CustomerId::try_new(1).expect("an id"));
-            let _ = order_info::decode(order, answer.parts(), answer.reading());
-            let _ = customer_info::decode(customer, answer.parts(), answer.reading());
+            let _ = order_info::decode(order, answer.elements(), answer.fields());
+            let _ = customer_info::decode(customer, answer.elements(), answer.fields());
             let _ = answer.finish();
         }
     }
 }
 
-/// Documents made of the elements that decoders know, in every disorder.
+/// Documents made of the elements that decoders know, in any order and nesting.
 fn markup() -> impl Strategy<Value = String> {
     const NAMES: [&str; 18] = [
         "response",

@@ -1,50 +1,67 @@
-//! Where in a response the payload is.
+//! The position in the envelope: where the method element is, and where a `status` may be.
 //!
-//! | position | tag or text | next position | besides |
+//! The method element is at depth 0, 1 or 2, where the root element has depth 0. It may contain one `response`:
+//!
+//! ```text
+//!          start tag              start of `response`
+//! Before ─────────────► InMethod ─────────────────────► InResponse
+//!                        │    ▲                              │
+//!                end tag │    └──────────────────────────────┘
+//!                        ▼           end of `response`
+//!                      After
+//! ```
+//!
+//! | position | token | next position | effect |
 //! | --- | --- | --- | --- |
-//! | `BeforePayload`, `InPayload` while empty | start of a payload's name | `InPayload` | malformed below depth 2 |
-//! | `InPayload` | start of `response` | `InResponse` | |
-//! | `InPayload`, `InResponse` | any other start | the same, not empty | a payload element begins |
-//! | `InPayload` not empty, `AfterPayload` | start of a payload's name | malformed | two payloads |
-//! | `InResponse` | end of `response` | `InPayload` | |
-//! | `InPayload` | end of the payload | `AfterPayload` | a status elsewhere than beside it is ambiguous |
-//! | `BeforePayload`, `AfterPayload` | start of `status` | the same | its element begins |
-//! | `BeforePayload`, `AfterPayload` | start of another method's name | malformed | |
-//! | `AfterPayload` | start of an element with data | malformed | |
-//! | `AfterPayload` | any other start | the same | explains missing data |
-//! | `BeforePayload` | any end | the same | a sibling: explains missing data, its status is ambiguous |
-//! | any | text | the same | explains missing data; in the payload the status is ambiguous |
+//! | `Before`, `InMethod` while empty | start tag of the method element | `InMethod`, empty | malformed below depth 2 |
+//! | `InMethod` not empty, `After` | start tag of the method element | | malformed: there are two |
+//! | `InMethod` | start tag of `response` | `InResponse` | |
+//! | `InMethod` | any other start tag | `InMethod`, not empty | a payload element begins |
+//! | `InResponse` | any start tag | `InResponse`, not empty | a payload element begins |
+//! | `Before`, `After` | start tag of `status` | unchanged | a status outside the method element begins |
+//! | `Before`, `After` | start tag with another method's name | | malformed |
+//! | `Before` | any other start tag | unchanged | an element that may contain the method element |
+//! | `After` | start tag with the name of a data element | | malformed |
+//! | `After` | any other start tag | unchanged | other content |
+//! | `InResponse` | end tag of `response` | `InMethod` | |
+//! | `InMethod` | end tag of the method element | `After` | ambiguous if a status was elsewhere than beside it |
+//! | `Before` | any end tag | unchanged | it was a sibling: other content; ambiguous if it contained a status |
+//! | `After` | any end tag | unchanged | |
+//! | any | text | unchanged | other content; ambiguous inside the method element |
+//!
+//! *Other content* explains why data are missing; *ambiguous* makes the status of the [`ResponseOutcome`] unusable.
 
 use super::ResponseOutcome;
 use crate::legacy::methods::MethodSpec;
 use crate::legacy::xml::Malformed;
 
-/// How deep the payload may stand.
-const MAX_PAYLOAD_DEPTH: usize = 2;
+/// Maximum depth of the method element.
+const MAX_METHOD_DEPTH: usize = 2;
 
-/// Follows the elements around payload elements.
+/// Follows the tokens outside payload elements.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
     position: Position,
-    /// How many elements are around a `status` outside the payload.
+    /// The depth of a `status` outside the method element.
     status_depth: Option<usize>,
 }
 
-/// Where the tokens are. A payload has `depth` elements around it, and is empty until anything but a container was in it.
+/// Where the next token is. `depth` is the depth of the method element, and `is_empty` whether it has no payload element so
+/// far.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Position {
     #[default]
-    BeforePayload,
-    InPayload {
+    Before,
+    InMethod {
         depth: usize,
         is_empty: bool,
     },
-    /// In the `response` inside the payload.
+    /// In the `response` inside the method element.
     InResponse {
         depth: usize,
         is_empty: bool,
     },
-    AfterPayload {
+    After {
         depth: usize,
     },
 }
@@ -54,16 +71,16 @@ impl Envelope {
         matches!(self.position, Position::InResponse { .. })
     }
 
-    /// Whether the payload has come and ended.
-    pub(super) const fn is_over(&self) -> bool {
-        matches!(self.position, Position::AfterPayload { .. })
+    /// Whether the method element has ended.
+    pub(super) const fn is_complete(&self) -> bool {
+        matches!(self.position, Position::After { .. })
     }
 
-    /// An element begins with `depth` elements around it. Returns whether it is a payload element or a status beside the
-    /// payload; containers and elements around the payload are not.
-    pub(super) fn enter(
+    /// An element begins at this depth. Returns whether it is a payload element or a `status`, which the caller has to read;
+    /// otherwise it belongs to the envelope.
+    pub(super) fn on_start(
         &mut self,
-        call: &MethodSpec,
+        method: &MethodSpec,
         element: &[u8],
         depth: usize,
         outcome: &mut ResponseOutcome,
@@ -73,48 +90,58 @@ impl Envelope {
                 self.position = Position::InResponse { depth, is_empty: false };
                 Ok(true)
             }
-            // One of the payload's names may stand around another.
-            _ if call.is_payload(element) => self.open(depth),
-            Position::InPayload { depth, is_empty } if element == b"response" => {
+            // Also inside an empty method element: some servers wrap one name in another (`orders` in `serviceguide`).
+            _ if method.is_method_element(element) => {
+                if depth > MAX_METHOD_DEPTH {
+                    return Err(Malformed("its method element is nested too deep"));
+                }
+                if !matches!(self.position, Position::Before | Position::InMethod { is_empty: true, .. }) {
+                    return Err(Malformed("it has two method elements"));
+                }
+                self.position = Position::InMethod { depth, is_empty: true };
+                Ok(false)
+            }
+            Position::InMethod { depth, is_empty } if element == b"response" => {
                 self.position = Position::InResponse { depth, is_empty };
                 Ok(false)
             }
-            Position::InPayload { depth, .. } => {
-                self.position = Position::InPayload { depth, is_empty: false };
+            Position::InMethod { depth, .. } => {
+                self.position = Position::InMethod { depth, is_empty: false };
                 Ok(true)
             }
-            Position::BeforePayload | Position::AfterPayload { .. } if call.is_foreign(element) => {
-                Err(Malformed("it is the answer of another call"))
+            Position::Before | Position::After { .. } if method.is_foreign(element) => {
+                Err(Malformed("it is the answer to another method"))
             }
-            Position::BeforePayload => Ok(element == b"status"),
-            Position::AfterPayload { .. } if element == b"status" => Ok(true),
-            Position::AfterPayload { .. } => {
-                if call.elements.iter().any(|part| part.as_bytes() == element) {
-                    return Err(Malformed("it has data outside of its answer"));
+            Position::Before => Ok(element == b"status"),
+            Position::After { .. } if element == b"status" => Ok(true),
+            Position::After { .. } => {
+                if method.data_elements.iter().any(|name| name.as_bytes() == element) {
+                    return Err(Malformed("it has data outside its method element"));
                 }
-                outcome.has_other = true;
+                outcome.has_other_content = true;
                 Ok(false)
             }
         }
     }
 
-    /// An element that is not a payload element ends, with `depth` elements around it.
-    pub(super) fn leave(&mut self, depth: usize, outcome: &mut ResponseOutcome) {
+    /// An element of the envelope ends at this depth.
+    pub(super) fn on_end(&mut self, depth: usize, outcome: &mut ResponseOutcome) {
         match self.position {
-            Position::InPayload { depth: payload, .. } if depth == payload => {
-                self.position = Position::AfterPayload { depth };
-                // A status beside the payload stands beside it and nowhere else.
+            Position::InMethod { depth: method, .. } if depth == method => {
+                self.position = Position::After { depth };
+                // Only now it is known where a status before the method element had to be.
                 if self.status_depth.is_some_and(|status| status != depth) {
                     outcome.mark_ambiguous();
                 }
             }
-            Position::InResponse { depth: payload, is_empty } if depth == payload + 1 => {
-                self.position = Position::InPayload { depth: payload, is_empty };
+            Position::InResponse { depth: method, is_empty } if depth == method + 1 => {
+                self.position = Position::InMethod { depth: method, is_empty };
             }
-            Position::InPayload { .. } | Position::InResponse { .. } | Position::AfterPayload { .. } => {}
-            // This element closed before the payload, so it is a sibling and not part of the envelope; ignore its status.
-            Position::BeforePayload => {
-                outcome.has_other = true;
+            Position::InMethod { .. } | Position::InResponse { .. } | Position::After { .. } => {}
+            // This element closed before the method element, so it is a sibling and not part of the envelope; a status in it
+            // does not belong to the response.
+            Position::Before => {
+                outcome.has_other_content = true;
                 if self.status_depth.is_some_and(|status| status > depth) {
                     outcome.mark_ambiguous();
                 }
@@ -122,37 +149,25 @@ impl Envelope {
         }
     }
 
-    /// There was text between the elements. Payloads have no text of their own, but a program's error message may stand
-    /// anywhere.
-    pub(super) fn meet_text(&self, outcome: &mut ResponseOutcome) {
-        outcome.has_other = true;
-        if matches!(self.position, Position::InPayload { .. } | Position::InResponse { .. }) {
+    /// There is text between elements. The format has none, but the server may print an error message anywhere.
+    pub(super) fn on_text(&self, outcome: &mut ResponseOutcome) {
+        outcome.has_other_content = true;
+        if matches!(self.position, Position::InMethod { .. } | Position::InResponse { .. }) {
             outcome.mark_ambiguous();
         }
     }
 
-    /// A status was read, with `depth` elements around it. One outside the payload counts only beside it, which is known once
-    /// the payload has ended.
-    pub(super) fn meet_status(&mut self, depth: usize, outcome: &mut ResponseOutcome) {
+    /// A `status` was read at this depth. Outside the method element it counts only directly beside it, at a
+    /// depth that is not known before the method element.
+    pub(super) fn on_status(&mut self, depth: usize, outcome: &mut ResponseOutcome) {
         let is_elsewhere = match self.position {
-            Position::InPayload { .. } | Position::InResponse { .. } => return,
-            Position::BeforePayload => self.status_depth.is_some_and(|status| status != depth),
-            Position::AfterPayload { depth: payload } => payload != depth,
+            Position::InMethod { .. } | Position::InResponse { .. } => return,
+            Position::Before => self.status_depth.is_some_and(|status| status != depth),
+            Position::After { depth: method } => method != depth,
         };
         if is_elsewhere {
             outcome.mark_ambiguous();
         }
         self.status_depth = Some(depth);
-    }
-
-    fn open(&mut self, depth: usize) -> Result<bool, Malformed> {
-        if depth > MAX_PAYLOAD_DEPTH {
-            return Err(Malformed("its answer stands too deep"));
-        }
-        if !matches!(self.position, Position::BeforePayload | Position::InPayload { is_empty: true, .. }) {
-            return Err(Malformed("it holds two answers"));
-        }
-        self.position = Position::InPayload { depth, is_empty: true };
-        Ok(false)
     }
 }

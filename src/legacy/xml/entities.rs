@@ -1,20 +1,20 @@
-//! The characters in a text: entities, line ends, control characters.
+//! Resolves entities, normalises line ends and removes control characters.
 
 use quick_xml::escape::{resolve_html5_entity, resolve_xml_entity};
 use quick_xml::events::BytesRef;
 
-/// How a text differs from XML's rules although it can be read.
+/// How a text violates XML although it can be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct TextAnomalies {
-    /// It had an entity that XML does not know.
+    /// It had an entity that XML does not define, or a bare `&`.
     pub(super) entity: bool,
-    /// It had control characters, which were left out.
+    /// It had control characters, which were removed.
     pub(super) control: bool,
 }
 
-/// Appends a decoded text with its entities resolved and its line ends as line feeds. Named entities of HTML are resolved
-/// and reported, because XML does not know them; a bare `&`, an unknown name, or a number that is not a character is kept as it
-/// stood, and reported too.
+/// Appends a decoded text, with entities resolved and line ends as line feeds. Named HTML entities are resolved and reported,
+/// because XML does not define them. A bare `&`, an unknown name, or a number that is not a character is kept unchanged and
+/// reported too.
 pub(super) fn append(text: &str, out: &mut String) -> TextAnomalies {
     let mut anomalies = TextAnomalies::default();
     let mut rest = text;
@@ -46,29 +46,29 @@ pub(super) fn append(text: &str, out: &mut String) -> TextAnomalies {
     anomalies
 }
 
-/// Appends text that has no entities. Returns whether control characters were left out.
+/// Appends text in which `&` has no meaning. Returns whether control characters were removed.
 pub(super) fn append_characters(text: &str, out: &mut String) -> bool {
     if !text.bytes().any(|byte| byte == b'\r' || is_control(byte)) {
         out.push_str(text);
         return false;
     }
     let length = out.len();
-    let mut dropped = false;
+    let mut removed = false;
     let mut previous = '\0';
     for character in text.chars() {
         match character {
             '\n' if previous == '\r' && out.len() > length => {}
             '\r' => out.push('\n'),
-            _ if u8::try_from(character).is_ok_and(is_control) => dropped = true,
+            _ if u8::try_from(character).is_ok_and(is_control) => removed = true,
             _ => out.push(character),
         }
         previous = character;
     }
-    dropped
+    removed
 }
 
-/// Whether bytes are ASCII without anything that [`append`] changes: no entity, no line end but `\n`, no control character.
-/// There is no early exit, so that the loop compiles to vector instructions.
+/// Whether bytes are ASCII that [`append`] would not change: no entity, no line end but `\n`, no control character. A fold
+/// without early exit, so that it compiles to vector instructions.
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
     let is_special = |byte: u8| byte >= 0x80 || byte == b'&' || byte < b' ' && !matches!(byte, b'\t' | b'\n');
     !bytes.iter().fold(false, |special, &byte| special | is_special(byte))
@@ -79,7 +79,7 @@ const fn is_control(byte: u8) -> bool {
     byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
-/// What stands for a reference.
+/// What an entity resolves to, and who defines it.
 enum Entity {
     Character(char),
     Xml(&'static str),
@@ -92,13 +92,13 @@ fn resolve(name: &str) -> Option<Entity> {
         let is_allowed = !u8::try_from(character).is_ok_and(is_control);
         return is_allowed.then_some(Entity::Character(character));
     }
-    let html = || resolve_html5_entity(name).filter(|characters| characters.chars().all(is_right)).map(Entity::Html);
+    let html = || resolve_html5_entity(name).filter(|characters| characters.chars().all(is_reliable)).map(Entity::Html);
     resolve_xml_entity(name).map(Entity::Xml).or_else(html)
 }
 
-/// Whether a character in quick-xml's table of HTML entities is the right one. In 0.42 the code points from U+0100 to U+0FFF
-/// have lost their last digit (`&Scaron;` is U+0016), and so have those above U+FFFF. None of them ends up in these ranges.
-const fn is_right(character: char) -> bool {
+/// Whether quick-xml's table of HTML entities can be trusted with this character. In 0.42 the code points from U+0100 to U+0FFF
+/// and above U+FFFF have lost their last digit (`&Scaron;` is U+0016). No truncated code point falls into these ranges.
+const fn is_reliable(character: char) -> bool {
     matches!(character, '\u{a0}'..='\u{ff}' | '\u{2000}'..)
 }
 
@@ -118,10 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn html_and_unknown_entities_are_read_leniently_and_reported() {
+    fn html_and_unknown_entities_are_reported() {
         assert_eq!(read("R&D &auml;ta &euro;; &"), ("R&D äta €; &".to_owned(), true));
         assert_eq!(read("&yuml;&nbsp;&rarr;"), ("ÿ\u{a0}→".to_owned(), true));
-        for kept in [
+        for unchanged in [
             "&Scaron;",
             "&alpha;",
             "&Afr;",
@@ -135,12 +135,12 @@ mod tests {
             "&;",
             "&&amp",
         ] {
-            assert_eq!(read(kept), (kept.to_owned(), true), "{kept}");
+            assert_eq!(read(unchanged), (unchanged.to_owned(), true), "{unchanged}");
         }
     }
 
     #[test]
-    fn line_ends_become_line_feeds_and_control_characters_are_dropped() {
+    fn line_ends_are_normalised_and_control_characters_removed() {
         assert_eq!(read("a\r\nb\rc\n\rd"), ("a\nb\nc\n\nd".to_owned(), false));
         let mut out = String::new();
         assert!(append_characters("a\0b\u{1f}", &mut out));

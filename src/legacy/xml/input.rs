@@ -1,13 +1,13 @@
-//! The bytes of a document that are still needed, as they arrive.
+//! The buffer of a document's bytes between their arrival and their use.
 
 use super::transcode::Transcoder;
 
-/// The bytes that are still needed.
+/// The bytes that have arrived and are still needed.
 #[derive(Debug)]
 pub(super) struct InputBuffer {
     transcoder: Transcoder,
     buffer: Vec<u8>,
-    /// How many bytes were dropped in front of them.
+    /// Number of bytes of the document before `buffer`.
     dropped: u64,
 }
 
@@ -16,34 +16,34 @@ impl InputBuffer {
         Self { transcoder: Transcoder::Undecided, buffer: Vec::new(), dropped: 0 }
     }
 
-    /// Drops `used` bytes that are no longer needed and appends new ones.
+    /// Removes `used` bytes at the start and appends new ones.
     pub(super) fn push(&mut self, bytes: &[u8], used: usize) {
         self.buffer.drain(..used);
-        let mark = self.transcoder.push(bytes, &mut self.buffer);
-        self.dropped += (used + mark) as u64;
+        let bom = self.transcoder.push(bytes, &mut self.buffer);
+        self.dropped += (used + bom) as u64;
     }
 
-    /// There is nothing more to come.
+    /// Ends the document. Must be called once, after the last byte.
     pub(super) fn finish(&mut self) {
         self.transcoder.finish(&mut self.buffer);
     }
 
-    /// Whether a byte order mark settled the character set.
-    pub(super) const fn is_marked_utf_8(&self) -> bool {
-        self.transcoder.is_marked()
+    /// Whether the document began with a byte order mark.
+    pub(super) const fn has_bom(&self) -> bool {
+        self.transcoder.has_bom()
     }
 
-    /// How many bytes were dropped in front of those that are here.
+    /// Number of bytes of the document that were removed from the buffer.
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// How many bytes are here.
+    /// Number of bytes in the buffer.
     pub(super) const fn len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// What is here of the document; nothing before a byte order mark is ruled out.
+    /// The bytes in the buffer; empty until it is known whether they begin with a byte order mark.
     pub(super) fn bytes(&self) -> &[u8] {
         if self.transcoder.is_decided() { &self.buffer } else { &[] }
     }

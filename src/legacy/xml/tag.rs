@@ -1,19 +1,19 @@
-//! What stands inside a tag.
+//! Names and attributes in tags.
 
 use super::Malformed;
 
-/// Whether these bytes are a name.
+/// Whether these bytes are a valid name.
 fn is_name(name: &[u8]) -> bool {
-    has_ends_of_name(name) && name.iter().all(|byte| is_name_byte(*byte))
+    has_valid_name_ends(name) && name.iter().all(|byte| is_name_byte(*byte))
 }
 
-/// Whether bytes that a name may have are one: not every such byte may stand first or last.
-pub(super) fn has_ends_of_name(bytes: &[u8]) -> bool {
-    let begins_well = bytes.first().is_some_and(|byte| !byte.is_ascii_digit() && !matches!(byte, b'-' | b'.'));
-    begins_well && bytes.last() != Some(&b':')
+/// Whether a sequence of name bytes is a valid name: digits, `-` and `.` must not be first, and `:` must not be last.
+pub(super) fn has_valid_name_ends(bytes: &[u8]) -> bool {
+    let has_valid_start = bytes.first().is_some_and(|byte| !byte.is_ascii_digit() && !matches!(byte, b'-' | b'.'));
+    has_valid_start && bytes.last() != Some(&b':')
 }
 
-/// The bytes in front that a name may have, and the length of a prefix among them.
+/// The name bytes at the start of a tag, and the length of the prefix among them, colon included.
 pub(super) fn split_name(tag: &[u8]) -> (&[u8], usize) {
     let mut prefix = 0;
     for (index, byte) in tag.iter().enumerate() {
@@ -32,29 +32,32 @@ pub(super) const fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Whether a name may have this byte.
+/// Whether a name may contain this byte.
 pub(super) const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.' | 0x80..)
 }
 
-/// Shows every attribute with its value. Their number is not bounded here, so nothing is kept of them.
-pub(super) fn each_attribute<'b>(mut rest: &'b [u8], mut see: impl FnMut(&'b [u8], &'b [u8])) -> Result<(), Malformed> {
-    const BROKEN: Malformed = Malformed("a tag has a broken attribute");
+/// Calls `on_attribute` with the name and value of each attribute. Nothing is stored, because their number is unbounded.
+pub(super) fn each_attribute<'b>(
+    mut rest: &'b [u8],
+    mut on_attribute: impl FnMut(&'b [u8], &'b [u8]),
+) -> Result<(), Malformed> {
+    const INVALID: Malformed = Malformed("a tag has an invalid attribute");
     loop {
         let trimmed = rest.trim_ascii_start();
         if trimmed.is_empty() {
             return Ok(());
         }
-        let equals = memchr::memchr(b'=', trimmed).ok_or(BROKEN)?;
+        let equals = memchr::memchr(b'=', trimmed).ok_or(INVALID)?;
         let (name, value) = trimmed.split_at(equals);
         let value = value.get(1..).unwrap_or_default().trim_ascii_start();
-        let (quote, value) = value.split_first().ok_or(BROKEN)?;
-        let end = memchr::memchr(*quote, value).filter(|_| matches!(quote, b'"' | b'\'')).ok_or(BROKEN)?;
+        let (quote, value) = value.split_first().ok_or(INVALID)?;
+        let end = memchr::memchr(*quote, value).filter(|_| matches!(quote, b'"' | b'\'')).ok_or(INVALID)?;
         let name = name.trim_ascii_end();
         if trimmed.len() == rest.len() || !is_name(name) {
-            return Err(BROKEN);
+            return Err(INVALID);
         }
-        see(name, value.get(..end).unwrap_or_default());
+        on_attribute(name, value.get(..end).unwrap_or_default());
         rest = value.get(end + 1..).unwrap_or_default();
     }
 }

@@ -1,62 +1,64 @@
+//! Tests of the reader and the tree. quick-xml is the reference for what the tokens of a well-formed document are.
+
 use proptest::prelude::*;
 use quick_xml::events::Event;
 
 use super::{DocumentReader, Element, Malformed, Token, Tokens, Tree, Writer};
 use crate::charset::Charset;
 
-/// The tokens of a document that arrives in chunks, in a form that can be compared.
-fn read(document: &[u8], chunk: usize) -> Result<Vec<String>, Malformed> {
-    let mut read = Vec::new();
-    each_token(document, chunk, |token, _| {
+/// The tokens of a document that arrives in chunks of this size, as strings.
+fn tokens(document: &[u8], chunk_size: usize) -> Result<Vec<String>, Malformed> {
+    let mut tokens = Vec::new();
+    each_token(document, chunk_size, |token, _| {
         let text = |text| String::from_utf8_lossy(text).into_owned();
-        read.push(match token {
+        tokens.push(match token {
             Token::Start { name, attributes } => format!("<{name} {attributes}"),
             Token::End => ">".to_owned(),
-            Token::Text(span) => format!("text {}", text(span)),
-            Token::Data(span) => format!("data {}", text(span)),
+            Token::Text(bytes) => format!("text {}", text(bytes)),
+            Token::Data(bytes) => format!("data {}", text(bytes)),
         });
     })?;
-    Ok(read)
+    Ok(tokens)
 }
 
-fn each_token(document: &[u8], chunk: usize, mut see: impl FnMut(Token<'_>, &Tokens<'_>)) -> Result<(), Malformed> {
+fn each_token(document: &[u8], chunk_size: usize, mut on_token: impl FnMut(Token<'_>, &Tokens<'_>)) -> Result<(), Malformed> {
     let mut reader = DocumentReader::new();
-    for chunk in document.chunks(chunk.max(1)) {
+    for chunk in document.chunks(chunk_size.max(1)) {
         reader.push(chunk);
         let mut tokens = reader.tokens();
         while let Some(token) = tokens.next()? {
-            see(token, &tokens);
+            on_token(token, &tokens);
         }
     }
     reader.finish()
 }
 
-/// What quick-xml makes of the same document.
-fn read_with_library(document: &str) -> Vec<String> {
+/// The tokens that quick-xml finds in a document.
+fn quick_xml_tokens(document: &str) -> Vec<String> {
     let mut reader = quick_xml::Reader::from_str(document);
     reader.config_mut().expand_empty_elements = true;
-    let mut read: Vec<String> = Vec::new();
+    let mut tokens: Vec<String> = Vec::new();
     loop {
-        let mut add = |text: &str| match read.last_mut() {
+        let mut add_text = |text: &str| match tokens.last_mut() {
             Some(last) if last.starts_with("text ") => last.push_str(text),
-            _ => read.push(format!("text {text}")),
+            _ => tokens.push(format!("text {text}")),
         };
         match reader.read_event().expect("a document") {
             Event::Start(start) => {
                 let name = start.local_name().as_ref().to_owned();
-                read.push(format!("<{name} {}", start.attributes().next().is_some()));
+                tokens.push(format!("<{name} {}", start.attributes().next().is_some()));
             }
-            Event::End(_) => read.push(">".to_owned()),
-            Event::Text(text) => add(&text),
-            Event::GeneralRef(name) => add(&format!("&{};", &*name)),
-            Event::CData(data) => read.push(format!("data {}", &*data)),
-            Event::Eof => return read,
+            Event::End(_) => tokens.push(">".to_owned()),
+            Event::Text(text) => add_text(&text),
+            Event::GeneralRef(name) => add_text(&format!("&{};", &*name)),
+            Event::CData(data) => tokens.push(format!("data {}", &*data)),
+            Event::Eof => return tokens,
             _ => {}
         }
     }
 }
 
-/// Documents that are well-formed, with everything that may stand in one.
+/// Well-formed documents with everything that the accepted subset allows.
 fn document() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "[a-zåäö0-9 &&[^&<]]{1,12}",
@@ -74,9 +76,9 @@ fn document() -> impl Strategy<Value = String> {
         .prop_map(|inside| format!("<?xml version=\"1.0\"?>\n<!--x--><root>{}</root>\n<!--y-->", inside.concat()))
 }
 
-/// Texts in one piece and without white space between tags, which quick-xml reports and ours may skip.
-fn normalised(read: Vec<String>) -> Vec<String> {
-    let joined = read.into_iter().fold(Vec::new(), |mut joined: Vec<String>, next| {
+/// Tokens with adjacent texts joined and without white space between tags, which quick-xml reports and this reader may skip.
+fn normalised(tokens: Vec<String>) -> Vec<String> {
+    let joined = tokens.into_iter().fold(Vec::new(), |mut joined: Vec<String>, next| {
         match (joined.last_mut(), next.strip_prefix("text ")) {
             (Some(last), Some(text)) if last.starts_with("text ") => last.push_str(text),
             _ => joined.push(next),
@@ -84,7 +86,7 @@ fn normalised(read: Vec<String>) -> Vec<String> {
         joined
     });
     let is_blank = |text: &str| text.strip_prefix("text ").is_some_and(|text| text.trim().is_empty());
-    joined.into_iter().filter(|read| !is_blank(read)).collect()
+    joined.into_iter().filter(|token| !is_blank(token)).collect()
 }
 
 /// Every element of a tree with its text, and the anomalies.
@@ -100,59 +102,70 @@ fn contents(tree: &Tree) -> (Vec<(String, Option<String>)>, Vec<String>) {
 
 proptest! {
     #[test]
-    fn tokens_are_those_of_a_plain_quick_xml_reader(document in document(), chunk in 1_usize..40) {
-        let ours = normalised(read(document.as_bytes(), chunk).expect("a document"));
-        prop_assert_eq!(ours, normalised(read_with_library(&document)));
+    fn tokens_equal_those_of_quick_xml(document in document(), chunk_size in 1_usize..40) {
+        let tokens = tokens(document.as_bytes(), chunk_size).expect("a document");
+
+        prop_assert_eq!(normalised(tokens), normalised(quick_xml_tokens(&document)));
     }
 
     #[test]
-    fn chunks_of_any_size_have_the_tokens_of_the_whole(document in document(), chunk in 1_usize..40) {
-        let whole = normalised(read(document.as_bytes(), usize::MAX).expect("a document"));
-        prop_assert_eq!(normalised(read(document.as_bytes(), chunk).expect("a document")), whole);
+    fn tokens_do_not_depend_on_the_chunk_size(document in document(), chunk_size in 1_usize..40) {
+        let whole = tokens(document.as_bytes(), usize::MAX).expect("a document");
+        let chunked = tokens(document.as_bytes(), chunk_size).expect("a document");
+
+        prop_assert_eq!(normalised(chunked), normalised(whole));
     }
 
     #[test]
-    fn bytes_that_are_not_utf_8_do_not_change_the_tokens(document in document(), chunk in 1_usize..40) {
+    fn tokens_do_not_depend_on_the_charset(document in document(), chunk_size in 1_usize..40) {
         let latin: Vec<u8> = document.chars().map(|character| u8::try_from(character).expect("a Latin letter")).collect();
-        let lossy = |read: Vec<String>| normalised(read).concat().replace(|character: char| !character.is_ascii(), "?");
-        let expected = lossy(read(document.as_bytes(), usize::MAX).expect("a document"));
-        prop_assert_eq!(lossy(read(&latin, chunk).expect("a document")), expected);
+        let ascii = |tokens: Vec<String>| normalised(tokens).concat().replace(|character: char| !character.is_ascii(), "?");
+
+        let from_utf_8 = tokens(document.as_bytes(), usize::MAX).expect("a document");
+        let from_latin = tokens(&latin, chunk_size).expect("a document");
+
+        prop_assert_eq!(ascii(from_latin), ascii(from_utf_8));
     }
 
     #[test]
-    fn truncated_documents_are_refused(document in document(), cut in 0.0..1.0) {
+    fn truncated_documents_are_rejected(document in document(), cut in 0.0..1.0) {
         let end = document.rfind("</root>").expect("a root") + "</root>".len() - 1;
         #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "a position")]
         let cut = (end as f64 * cut) as usize;
-        let read = read(document.as_bytes().get(..=cut.min(end - 1)).expect("a beginning"), usize::MAX);
-        prop_assert!(read.is_err());
+        let truncated = document.as_bytes().get(..=cut.min(end - 1)).expect("a beginning");
+
+        prop_assert!(tokens(truncated, usize::MAX).is_err());
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), chunk in 1_usize..9) {
-        let _ = read(&bytes, chunk);
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), chunk_size in 1_usize..9) {
+        let _ = tokens(&bytes, chunk_size);
     }
 
     #[test]
-    fn no_markup_makes_it_panic(text in "[<>/!?a\\[\\]CDAT&;'\"=x -]{0,60}", chunk in 1_usize..9) {
-        let whole = read(text.as_bytes(), usize::MAX);
-        prop_assert_eq!(read(text.as_bytes(), chunk).is_ok(), whole.is_ok());
+    fn no_markup_makes_the_reader_panic(text in "[<>/!?a\\[\\]CDAT&;'\"=x -]{0,60}", chunk_size in 1_usize..9) {
+        let whole = tokens(text.as_bytes(), usize::MAX);
+        let chunked = tokens(text.as_bytes(), chunk_size);
+
+        prop_assert_eq!(chunked.is_ok(), whole.is_ok());
     }
 
     #[test]
-    fn written_texts_are_read_back_unchanged(text in "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}]{0,40}") {
+    fn written_texts_round_trip(text in "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}]{0,40}") {
         let mut xml = Writer::default();
         xml.text("a", &text);
+
         let tree = tree(xml.into_string().as_bytes(), usize::MAX).expect("a document");
         let element = tree.last().expect("an element");
+
         let expected = (!text.chars().all(|character| " \t\r\n".contains(character))).then_some(text.as_str());
         prop_assert_eq!(element.text(), expected);
     }
 }
 
-fn tree(document: &[u8], chunk: usize) -> Result<Tree, Malformed> {
+fn tree(document: &[u8], chunk_size: usize) -> Result<Tree, Malformed> {
     let mut tree = Tree::default();
-    each_token(document, chunk, |token, _| match token {
+    each_token(document, chunk_size, |token, _| match token {
         Token::Start { name, attributes } => tree.start(&name, attributes),
         Token::Text(text) => tree.text(text, Charset::UTF_8),
         Token::Data(text) => tree.data(text, Charset::UTF_8),
@@ -162,22 +175,26 @@ fn tree(document: &[u8], chunk: usize) -> Result<Tree, Malformed> {
 }
 
 #[test]
-fn single_bytes_cost_no_more_than_one_chunk() {
-    // If the search for the end of a token started again with every byte, this would take hours.
+fn no_byte_is_searched_twice() {
+    // If the search for the end of a token restarted with every byte, this would take hours.
     let x = "x>".repeat(500_000);
     let document = format!(
         "<a b=\"{x}\"><!--{x}--><![CDATA[{x}]]>{x}<b>1</b>{}<{} x=\"1\"/></a>",
         " ".repeat(1_000_000),
         "y".repeat(1_000_000)
     );
-    assert_eq!(read(document.as_bytes(), 1).map(normalised), read(document.as_bytes(), usize::MAX).map(normalised));
+
+    let by_byte = tokens(document.as_bytes(), 1);
+    let at_once = tokens(document.as_bytes(), usize::MAX);
+
+    assert_eq!(by_byte.map(normalised), at_once.map(normalised));
 }
 
 #[test]
-fn names_and_texts_may_have_bytes_that_are_not_utf_8() {
+fn names_and_texts_need_not_be_utf_8() {
     let document = b"<r\xe4><\xe4x>\xe5 &amp; \xf6</\xe4x><b>\xc3\xa5</b><c><![CDATA[\xc5]]></c></r\xe4>";
-    for chunk in [1, 3, usize::MAX] {
-        let (elements, anomalies) = contents(&tree(document, chunk).expect("a document"));
+    for chunk_size in [1, 3, usize::MAX] {
+        let (elements, anomalies) = contents(&tree(document, chunk_size).expect("a document"));
         let texts: Vec<_> = elements.iter().filter_map(|(_, text)| text.as_deref()).collect();
         assert_eq!(texts, ["\u{e5} & \u{f6}", "\u{e5}", "\u{c5}"]);
         assert_eq!(anomalies.len(), 2, "{anomalies:?}");
@@ -185,45 +202,48 @@ fn names_and_texts_may_have_bytes_that_are_not_utf_8() {
 }
 
 #[test]
-fn a_form_feed_is_a_control_character_and_not_white_space() {
-    for chunk in [1, 3, usize::MAX] {
-        let (_, anomalies) = contents(&tree(b"<a>\x0c<b>\x0c</b></a>", chunk).expect("a document"));
+fn form_feed_is_a_control_character() {
+    for chunk_size in [1, 3, usize::MAX] {
+        let (_, anomalies) = contents(&tree(b"<a>\x0c<b>\x0c</b></a>", chunk_size).expect("a document"));
+
         assert_eq!(anomalies, ["Charset a", "Charset a.b"]);
     }
 }
 
 #[test]
-fn a_byte_order_mark_inside_a_document_is_text() {
+fn byte_order_mark_inside_a_document_is_text() {
     let document = "\u{feff}<a><b>\u{feff}1</b>\u{feff}</a>".as_bytes();
-    for chunk in 1..document.len() {
-        let (elements, anomalies) = contents(&tree(document, chunk).expect("a document"));
-        assert_eq!(elements.last().expect("an element"), &("a.b".to_owned(), Some("\u{feff}1".to_owned())), "{chunk}");
-        assert_eq!(anomalies, ["MixedText a"], "{chunk}");
+    for chunk_size in 1..document.len() {
+        let (elements, anomalies) = contents(&tree(document, chunk_size).expect("a document"));
+
+        assert_eq!(elements.last().expect("an element"), &("a.b".to_owned(), Some("\u{feff}1".to_owned())), "{chunk_size}");
+        assert_eq!(anomalies, ["MixedText a"], "{chunk_size}");
     }
 }
 
 #[test]
-fn utf_16_with_a_byte_order_mark_is_read_as_utf_8() {
+fn utf_16_with_byte_order_mark_is_transcoded() {
     let text = "\u{feff}<a>\u{c5}sele \u{1f41f}</a>";
     let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
     for document in [little, big] {
-        for chunk in [1, 2, 5, usize::MAX] {
-            let (elements, anomalies) = contents(&tree(&document, chunk).expect("a document"));
+        for chunk_size in [1, 2, 5, usize::MAX] {
+            let (elements, anomalies) = contents(&tree(&document, chunk_size).expect("a document"));
+
             assert_eq!((elements, anomalies), (vec![("a".to_owned(), Some("\u{c5}sele \u{1f41f}".to_owned()))], vec![]));
         }
     }
 }
 
 #[test]
-fn documents_outside_the_subset_are_refused() {
+fn documents_outside_the_subset_are_rejected() {
     for (document, reason) in [
         ("", "it is empty"),
-        ("<a>", "it ends early"),
-        ("<a/>x", "something follows the document"),
-        ("<a/>x<!-- -->", "something follows the document"),
+        ("<a>", "it is truncated"),
+        ("<a/>x", "it has content after its root element"),
+        ("<a/>x<!-- -->", "it has content after its root element"),
         ("<a/><b/>", "it has a second root element"),
-        ("x<a/>", "something precedes the document"),
+        ("x<a/>", "it has text before its root element"),
         ("<![CDATA[x]]><a/>", "it has text outside its root element"),
         ("<!DOCTYPE a><a/>", "it has a document type declaration"),
         ("<!DOCTYPE", "it has a document type declaration"),
@@ -235,24 +255,26 @@ fn documents_outside_the_subset_are_refused() {
         ("<a><?xml version='1.0'?></a>", "it has a processing instruction"),
         ("<a></b>", "its start and end tags do not match"),
         ("</a>", "its start and end tags do not match"),
-        ("<a><b</a>", "a tag stands inside a tag"),
-        ("<a b='<'/>", "a tag stands inside a tag"),
-        ("<a b='<", "a tag stands inside a tag"),
-        ("<1/>", "a tag has no proper name"),
-        ("<a:/>", "a tag has no proper name"),
-        ("< a/>", "a tag has no proper name"),
-        ("<a b=1/>", "a tag has a broken attribute"),
-        ("<a b='1'c='2'/>", "a tag has a broken attribute"),
+        ("<a><b</a>", "it has `<` inside a tag"),
+        ("<a b='<'/>", "it has `<` inside a tag"),
+        ("<a b='<", "it has `<` inside a tag"),
+        ("<1/>", "a tag has an invalid name"),
+        ("<a:/>", "a tag has an invalid name"),
+        ("< a/>", "a tag has an invalid name"),
+        ("<a b=1/>", "a tag has an invalid attribute"),
+        ("<a b='1'c='2'/>", "a tag has an invalid attribute"),
         ("<a><a><a><a><a><a><a><a><a>", "its elements are nested too deep"),
     ] {
-        for chunk in [1, 2, 7, usize::MAX] {
-            assert_eq!(read(document.as_bytes(), chunk), Err(Malformed(reason)), "{document} in chunks of {chunk}");
+        for chunk_size in [1, 2, 7, usize::MAX] {
+            let result = tokens(document.as_bytes(), chunk_size);
+
+            assert_eq!(result, Err(Malformed(reason)), "{document} in chunks of {chunk_size}");
         }
     }
 }
 
 #[test]
-fn white_space_beside_comments_and_cdata_belongs_to_the_text() {
+fn white_space_beside_comments_and_cdata_is_text() {
     for (document, text) in [
         ("<a> <!-- x -->b</a>", " b"),
         ("<a>\n<![CDATA[b]]></a>", "\nb"),
@@ -260,8 +282,10 @@ fn white_space_beside_comments_and_cdata_belongs_to_the_text() {
         ("<a><!-- x --> b</a>", " b"),
     ] {
         let document = format!("<r>{document}</r>");
+
         let tree = tree(document.as_bytes(), usize::MAX).expect("a document");
         let texts: Vec<_> = tree.last().expect("a root").texts().collect();
+
         assert_eq!(texts, [text], "{document}");
     }
 }
@@ -269,7 +293,9 @@ fn white_space_beside_comments_and_cdata_belongs_to_the_text() {
 #[test]
 fn elements_have_names_texts_and_anomalies() {
     let document = "<order>\n <id x='1'>7</id> stray <a><b>1</b><b>&auml;</b></a><email> </email></order>";
+
     let tree = tree(document.as_bytes(), usize::MAX).expect("a document");
+
     let order = tree.last().expect("an element");
     let children: Vec<_> = order.children().map(|child| (child.name(), child.text())).collect();
     assert_eq!(children, [("id", Some("7")), ("a", None), ("email", None)]);

@@ -1,40 +1,40 @@
-//! The byte order mark in front of a document: removed, and UTF-16 becomes UTF-8.
+//! Removes the byte order mark (BOM) of a document, and transcodes UTF-16 to UTF-8. Nothing else knows about UTF-16.
 
 use std::fmt;
 
 use encoding_rs::{Decoder, Encoding, UTF_8};
 
-/// What the first bytes of a document say about its encoding.
+/// The encoding according to the byte order mark.
 pub(super) enum Transcoder {
-    /// Fewer bytes than a byte order mark may have.
+    /// Fewer bytes have arrived than a BOM may have.
     Undecided,
-    /// No byte order mark: markup is ASCII, and bytes pass as they are.
-    Unmarked,
-    /// A byte order mark of UTF-8; the bytes after it pass as they are.
+    /// No BOM: markup is ASCII, and the bytes are passed on unchanged.
+    NoBom,
+    /// A BOM of UTF-8: the bytes after it are passed on unchanged.
     Utf8,
-    /// A byte order mark of UTF-16.
+    /// A BOM of UTF-16: the bytes after it are transcoded.
     Utf16(Box<Decoder>),
 }
 
-/// The longest byte order mark.
-const MAX_MARK: usize = 3;
+/// Length of the longest BOM, in bytes.
+const MAX_BOM_LENGTH: usize = 3;
 
 impl Transcoder {
-    /// Appends the next bytes of the document. Returns the length of a byte order mark that was removed.
+    /// Appends the next bytes of the document to `out`. Returns the length of the BOM if it was removed now, otherwise 0.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
         if let Self::Utf16(decoder) = self {
             decode_onto(decoder, bytes, out, false);
             return 0;
         }
         out.extend_from_slice(bytes);
-        if self.is_decided() || out.len() < MAX_MARK {
+        if self.is_decided() || out.len() < MAX_BOM_LENGTH {
             return 0;
         }
-        let mark = Encoding::for_bom(out);
-        let length = mark.map_or(0, |(_, length)| length);
+        let bom = Encoding::for_bom(out);
+        let length = bom.map_or(0, |(_, length)| length);
         out.drain(..length);
-        *self = match mark {
-            None => Self::Unmarked,
+        *self = match bom {
+            None => Self::NoBom,
             Some((encoding, _)) if encoding == UTF_8 => Self::Utf8,
             Some((encoding, _)) => {
                 let mut decoder = encoding.new_decoder_without_bom_handling();
@@ -46,7 +46,8 @@ impl Transcoder {
         length
     }
 
-    /// Appends what a half character at the document's end becomes.
+    /// Appends the replacement for an incomplete character at the end of the document. Must be called once: the decoder panics
+    /// when it is used after its end.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         if let Self::Utf16(decoder) = self {
             decode_onto(decoder, &[], out, true);
@@ -57,8 +58,8 @@ impl Transcoder {
         !matches!(self, Self::Undecided)
     }
 
-    /// Whether a byte order mark settles that the bytes are UTF-8 from here on, whatever the labels are.
-    pub(super) const fn is_marked(&self) -> bool {
+    /// Whether there was a BOM. It wins over all charset labels, and the output is UTF-8 then.
+    pub(super) const fn has_bom(&self) -> bool {
         matches!(self, Self::Utf8 | Self::Utf16(_))
     }
 }
@@ -73,7 +74,7 @@ impl fmt::Debug for Transcoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Undecided => "undecided",
-            Self::Unmarked => "unmarked",
+            Self::NoBom => "no BOM",
             Self::Utf8 => "UTF-8",
             Self::Utf16(_) => "UTF-16",
         })

@@ -1,20 +1,20 @@
-//! Elements with their texts, in two flat buffers that are reused from item to item.
+//! A tree of elements with their decoded texts, in two flat buffers that are reused for every list item.
 
 use crate::charset::Charset;
 
 use super::entities;
 use super::layout_cache::{MatchedItem, Span};
 
-/// How an element differs from the format although it can be read.
+/// How an element differs from the format although it can be read. Reported as schema drift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anomaly {
-    /// It has attributes, which nothing reads.
+    /// It has attributes, which no decoder reads.
     Attribute,
-    /// Its text is not in the character set it claims, or had control characters, which were left out.
+    /// Its text is not in the declared character set, or had control characters, which were removed.
     Charset,
-    /// Its text has an entity that XML does not know.
+    /// Its text has an entity that XML does not define.
     Entity,
-    /// It has both text and elements; the text was left out.
+    /// It has both text and child elements; the text was removed.
     MixedText,
 }
 
@@ -26,18 +26,18 @@ impl Anomaly {
     }
 }
 
-/// How many elements are kept at once: far more than any real answer has, and little enough to be harmless.
+/// Maximum number of elements: far more than any real answer has, and few enough to be harmless.
 const MAX_ELEMENTS: usize = 1_000_000;
 
-/// Elements as they were built, one after the other.
+/// Elements in document order. An element without parent is called *outermost*.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     nodes: Vec<Node>,
-    /// Names and texts of all elements.
+    /// The names and texts of all elements.
     characters: String,
     /// The open elements, outermost first.
-    open: Vec<Open>,
-    /// The outermost element that came last.
+    open: Vec<OpenElement>,
+    /// The last outermost element.
     last: Option<usize>,
     /// Whether any element has an anomaly.
     has_anomalies: bool,
@@ -46,24 +46,23 @@ pub(crate) struct Tree {
 #[derive(Debug)]
 struct Node {
     name: Span,
-    /// Empty in an element that has elements.
+    /// Empty if the element has children.
     text: Span,
-    /// The element around it.
     parent: Option<usize>,
-    /// The node after its last descendant.
+    /// The index after its last descendant; 0 while it is open.
     end: usize,
     anomalies: u8,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct OpenElement {
     node: usize,
-    /// Where in the characters the text begins that came since the last tag.
+    /// Where the text since the last tag begins in the characters.
     text: usize,
 }
 
 impl Tree {
-    /// Forgets everything and keeps the room.
+    /// Removes all elements and keeps the allocated memory.
     pub(crate) fn clear(&mut self) {
         self.nodes.clear();
         self.characters.clear();
@@ -72,25 +71,25 @@ impl Tree {
         self.has_anomalies = false;
     }
 
-    /// Makes room for what this many bytes of a document may hold, so that it need not grow step by step.
+    /// Reserves memory for the elements in this many bytes of a document.
     pub(crate) fn reserve(&mut self, bytes: usize) {
-        /// An element with its two tags and a text has some thirty bytes in real responses.
+        /// Typical size of an element with two tags and a text.
         const BYTES_PER_ELEMENT: usize = 32;
         self.characters.reserve(bytes / 2);
         self.nodes.reserve(bytes / BYTES_PER_ELEMENT);
     }
 
-    /// Whether there are more elements than any answer has.
+    /// Whether there are more than [`MAX_ELEMENTS`].
     pub(crate) fn exceeds_limit(&self) -> bool {
         self.nodes.len() > MAX_ELEMENTS
     }
 
-    /// Whether an element is being built.
+    /// Whether an element is open.
     pub(crate) fn is_building(&self) -> bool {
         !self.open.is_empty()
     }
 
-    /// Begins an element.
+    /// Opens an element.
     pub(crate) fn start(&mut self, name: &str, attributes: bool) {
         self.end_text();
         let start = self.characters.len();
@@ -100,19 +99,19 @@ impl Tree {
         if parent.is_none() {
             self.last = Some(index);
         }
-        self.open.push(Open { node: index, text: name.end });
+        self.open.push(OpenElement { node: index, text: name.end });
         self.nodes.push(Node { name, text: Span::default(), parent, end: 0, anomalies: 0 });
         if attributes {
-            self.note(Anomaly::Attribute);
+            self.record_anomaly(Anomaly::Attribute);
         }
     }
 
-    /// Adds a whole element that was matched with a known layout, outermost.
-    pub(crate) fn matched_item(&mut self, item: &MatchedItem<'_, '_>, charset: Charset) {
+    /// Adds a complete outermost element that matched a layout.
+    pub(crate) fn push_matched_item(&mut self, item: &MatchedItem<'_, '_>, charset: Charset) {
         let bytes = item.bytes();
         let plain = if entities::is_plain(bytes) { std::str::from_utf8(bytes).ok() } else { None };
         if let Some(plain) = plain {
-            // Nearly all items are like this. Their markup is copied too: one long copy is cheaper than many short ones.
+            // The common case. The markup is copied too: one long copy is cheaper than many short ones.
             let base = self.characters.len();
             self.characters.push_str(plain);
             let at = |span: Span| Span { start: base + span.start, end: base + span.end };
@@ -139,36 +138,37 @@ impl Tree {
         }
     }
 
-    /// Adds text with entities to the innermost open element.
+    /// Adds text, with entities to resolve, to the innermost open element.
     pub(crate) fn text(&mut self, bytes: &[u8], charset: Charset) {
-        // Nearly all texts are like this, and need nothing done to them.
+        // The common case: nothing to decode or resolve.
         if let (true, Ok(plain)) = (entities::is_plain(bytes), std::str::from_utf8(bytes)) {
             self.characters.push_str(plain);
             return;
         }
-        let (decoded, other_charset) = charset.decode(bytes);
+        let (decoded, is_other_charset) = charset.decode(bytes);
         let anomalies = entities::append(&decoded, &mut self.characters);
         if anomalies.entity {
-            self.note(Anomaly::Entity);
+            self.record_anomaly(Anomaly::Entity);
         }
-        if other_charset || anomalies.control {
-            self.note(Anomaly::Charset);
+        if is_other_charset || anomalies.control {
+            self.record_anomaly(Anomaly::Charset);
         }
     }
 
-    /// Adds the inside of a CDATA section to the innermost open element.
+    /// Adds the content of a CDATA section to the innermost open element.
     pub(crate) fn data(&mut self, bytes: &[u8], charset: Charset) {
-        let (decoded, other_charset) = charset.decode(bytes);
-        if entities::append_characters(&decoded, &mut self.characters) || other_charset {
-            self.note(Anomaly::Charset);
+        let (decoded, is_other_charset) = charset.decode(bytes);
+        if entities::append_characters(&decoded, &mut self.characters) || is_other_charset {
+            self.record_anomaly(Anomaly::Charset);
         }
     }
 
-    /// Ends the innermost open element.
-    #[expect(clippy::expect_used, reason = "every end tag was compared with a start tag")]
+    /// Closes the innermost open element.
+    #[expect(clippy::expect_used, reason = "the reader has matched every end tag with a start tag")]
     pub(crate) fn end(&mut self) {
         let last = self.nodes.len();
-        let Open { node, text } = *self.open.last().expect("an end tag has a start tag");
+        let OpenElement { node, text } = *self.open.last().expect("an end tag has a start tag");
+        // An element without children has a text.
         if node + 1 == last {
             self.node_mut(node).text = Span { start: text, end: self.characters.len() };
         } else {
@@ -187,59 +187,60 @@ impl Tree {
         Children { tree: self, next: 0, end: self.nodes.len() }
     }
 
-    /// The outermost element that came last.
+    /// The last outermost element.
     pub(crate) fn last(&self) -> Option<Element<'_>> {
         self.last.map(|index| Element { tree: self, index })
     }
 
-    /// Forgets the outermost element that came last.
-    pub(crate) fn forget_last(&mut self) {
+    /// Removes the last outermost element.
+    pub(crate) fn discard_last(&mut self) {
         let Some(index) = self.last.take() else { return };
         self.characters.truncate(self.node(index).name.start);
         self.nodes.truncate(index);
     }
 
-    /// Every anomaly with the element it is about.
+    /// Every anomaly with its element.
     pub(crate) fn anomalies(&self) -> impl Iterator<Item = (Anomaly, Element<'_>)> {
-        let everything = if self.has_anomalies { self.nodes.len() } else { 0 };
-        (0..everything).flat_map(move |index| {
+        // Usually there are none, and then no node is visited.
+        let count = if self.has_anomalies { self.nodes.len() } else { 0 };
+        (0..count).flat_map(move |index| {
             let element = Element { tree: self, index };
             let bits = self.node(index).anomalies;
             Anomaly::ALL.into_iter().filter(move |anomaly| bits & anomaly.bit() != 0).map(move |anomaly| (anomaly, element))
         })
     }
 
-    /// Drops text that is followed by another tag than its element's end tag: the element has elements, not a text.
+    /// Removes the text since the last tag: what follows shows that its element has children and not a text.
     fn end_text(&mut self) {
-        let Some(Open { text, .. }) = self.open.last().copied() else { return };
+        let Some(OpenElement { text, .. }) = self.open.last().copied() else { return };
         if text == self.characters.len() {
             return;
         }
         let is_blank = is_blank(self.characters(Span { start: text, end: self.characters.len() }));
         self.characters.truncate(text);
         if !is_blank {
-            self.note(Anomaly::MixedText);
+            self.record_anomaly(Anomaly::MixedText);
         }
     }
 
-    fn note(&mut self, anomaly: Anomaly) {
+    fn record_anomaly(&mut self, anomaly: Anomaly) {
         self.has_anomalies = true;
         if let Some(innermost) = self.open.last().map(|open| open.node) {
             self.node_mut(innermost).anomalies |= anomaly.bit();
         }
     }
 
-    #[expect(clippy::expect_used, reason = "indexes are only made for nodes that are there")]
+    #[expect(clippy::expect_used, reason = "indexes are only made for existing nodes")]
     fn node(&self, index: usize) -> &Node {
         self.nodes.get(index).expect("the index is of this tree")
     }
 
-    #[expect(clippy::expect_used, reason = "indexes are only made for nodes that are there")]
+    #[expect(clippy::expect_used, reason = "indexes are only made for existing nodes")]
     fn node_mut(&mut self, index: usize) -> &mut Node {
         self.nodes.get_mut(index).expect("the index is of this tree")
     }
 
-    #[expect(clippy::expect_used, reason = "spans are made of lengths of this very string, between whole characters")]
+    #[expect(clippy::expect_used, reason = "spans are made from lengths of this string, at character boundaries")]
     fn characters(&self, span: Span) -> &str {
         self.characters.get(span.start..span.end).expect("the span is of this tree")
     }
@@ -258,34 +259,34 @@ impl<'t> Element<'t> {
         self.tree.characters(self.tree.node(self.index).name)
     }
 
-    /// Its text as it stood; `None` when blank, which means the same as no element at all.
+    /// Its text, white space included; `None` when blank, which means the same as a missing element.
     pub(crate) fn text(self) -> Option<&'t str> {
         let text = self.tree.characters(self.tree.node(self.index).text);
-        (has_ends(text) || !is_blank(text)).then_some(text)
+        (is_trimmed(text) || !is_blank(text)).then_some(text)
     }
 
-    /// Its text without white space around it; `None` when blank.
+    /// Its text without leading and trailing white space; `None` when blank.
     pub(crate) fn trimmed(self) -> Option<&'t str> {
-        self.text().map(|text| if has_ends(text) { text } else { text.trim_matches(is_white) })
+        self.text().map(|text| if is_trimmed(text) { text } else { text.trim_matches(is_white_space) })
     }
 
-    /// Its elements.
+    /// Its child elements.
     pub(crate) fn children(self) -> impl Iterator<Item = Self> {
         let end = self.tree.node(self.index).end;
         Children { tree: self.tree, next: self.index + 1, end }
     }
 
-    /// Whether there is a text anywhere in it; an element without one means the same as no element at all.
+    /// Whether it or a descendant has a text; an element without any means the same as a missing element.
     pub(crate) fn has_value(self) -> bool {
         self.texts().next().is_some()
     }
 
-    /// Every text in it that is not blank.
+    /// Its text and those of its descendants, without blank ones.
     pub(crate) fn texts(self) -> impl Iterator<Item = &'t str> {
         (self.index..self.tree.node(self.index).end).filter_map(move |index| Element { tree: self.tree, index }.text())
     }
 
-    /// The name of the element around it and its own, as `order.status`.
+    /// The names of its parent and itself, such as `order.status`.
     pub(crate) fn path(self) -> String {
         match self.tree.node(self.index).parent {
             Some(index) => format!("{}.{}", Element { tree: self.tree, index }.name(), self.name()),
@@ -308,23 +309,22 @@ impl<'t> Iterator for Children<'t> {
             return None;
         }
         let element = Element { tree: self.tree, index: self.next };
-        // An element that is still open has no end yet; what is inside it so far is all there is.
+        // An open element has no end yet; its descendants are returned like siblings.
         self.next = self.tree.node(self.next).end.max(self.next + 1);
         Some(element)
     }
 }
 
 fn is_blank(text: &str) -> bool {
-    text.chars().all(is_white)
+    text.chars().all(is_white_space)
 }
 
-/// Whether neither end is white space: nearly all texts are like this, and need no trimming.
-fn has_ends(text: &str) -> bool {
-    let is_solid = |byte: Option<&u8>| byte.is_some_and(|byte| *byte > b' ');
-    is_solid(text.as_bytes().first()) && is_solid(text.as_bytes().last())
+/// Whether neither end is white space or a control character, which spares nearly all texts the trimming.
+fn is_trimmed(text: &str) -> bool {
+    let is_visible = |byte: Option<&u8>| byte.is_some_and(|byte| *byte > b' ');
+    is_visible(text.as_bytes().first()) && is_visible(text.as_bytes().last())
 }
 
-/// White space in XML.
-const fn is_white(character: char) -> bool {
+const fn is_white_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tjansteguiden_gateway::backend::{Backend, RequestContext};
 use tjansteguiden_gateway::config::{self, Dialect};
-use tjansteguiden_gateway::legacy::server::{Access, router};
+use tjansteguiden_gateway::legacy::server::{EndpointAccess, router};
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::model::{Extensible, Message, Order, OrderId, OrderStatus};
 use tjansteguiden_gateway::server::{Limits, Server};
@@ -76,7 +76,7 @@ impl FakeLegacy {
     /// Like [`Self::with_faults`], with this number of orders.
     pub(crate) async fn with_orders(orders: u32, fault: impl Fn(&str) -> Fault + Send + Sync + 'static) -> Self {
         let memory = Arc::new(Memory::seeded(orders));
-        let access = Access {
+        let access = EndpointAccess {
             dialect: if super::is_provider() { Dialect::Provider } else { Dialect::Network },
             api_user: "1234".into(),
             api_key: "KEY".into(),
