@@ -1,8 +1,8 @@
-//! The vocabulary of the order system: orders, customers, the log, and the words and times in them.
+//! The domain model: orders, customers, log entries, ids, local times, scopes and PII.
 //!
-//! Both protocols translate to these types and neither is visible here: nothing in this module knows HTTP, JSON,
-//! query strings or XML. A value that the order system did not give is `None`; a list it did not give is `None` too,
-//! so that "no messages" and "messages not asked for" stay apart.
+//! Both protocols translate to these types, and neither is visible here: nothing in this module knows HTTP, JSON, query strings
+//! or XML. A value that the upstream did not return is `None`. A list it did not return is `None` too, which distinguishes "no
+//! messages" from "a call without messages".
 
 mod customer;
 mod id;

@@ -2,12 +2,12 @@
 
 use super::{Common, CustomerId, IdentityNumber, LocalTime, Pii, Private};
 
-/// An end customer, as far as the call that was made knows them.
+/// An end customer. Which values are present depends on the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Customer {
-    /// The customer's number.
+    /// Customer id.
     pub id: CustomerId,
-    /// The access point (`socket`): digits or a code such as `KC0101A06`.
+    /// Access point (`socket`): digits or a code such as `KC0101A06`.
     pub access_id: Option<Pii<Common>>,
     /// Swedish personal identity number (`serial`): 10, 12 or 14 digits, sometimes masked.
     pub personal_identity_number: Option<Pii<IdentityNumber>>,
@@ -17,7 +17,7 @@ pub struct Customer {
     pub last_name: Option<Pii<Common>>,
     /// E-mail address.
     pub email: Option<Pii<Private>>,
-    /// Street and number.
+    /// Street address.
     pub address: Option<Pii<Private>>,
     /// Postal code.
     pub postal_code: Option<Pii<Common>>,
@@ -25,18 +25,18 @@ pub struct Customer {
     pub city: Option<Pii<Common>>,
     /// Phone number.
     pub phone: Option<Pii<Private>>,
-    /// The network's own name of the flat or house.
+    /// Name of the dwelling in the network.
     pub premise: Option<Pii<Private>>,
-    /// What the customer wrote when ordering.
+    /// Message that the customer left with the order.
     pub message: Option<Pii<Private>>,
-    /// The network's membership number.
+    /// Membership number in the network.
     pub member_id: Option<Pii<Common>>,
-    /// When the customer was registered.
+    /// Time of registration.
     pub registered_at: Option<LocalTime>,
 }
 
 impl Customer {
-    /// A customer of whom only the number is known.
+    /// A customer with nothing but an id.
     #[must_use]
     pub fn new(id: CustomerId) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Customer {
         }
     }
 
-    /// The texts by which the customer or the home can be known.
+    /// Texts that may identify the customer or the dwelling, to be redacted from upstream messages.
     pub fn identifying_texts(&self) -> impl Iterator<Item = &str> {
         let Self { access_id, first_name, last_name, member_id, .. } = self;
         let common = [access_id, first_name, last_name, member_id].into_iter().flatten().map(Pii::expose);

@@ -1,9 +1,9 @@
-//! Ids of orders and customers.
+//! Order and customer ids.
 
 use std::fmt;
 use std::num::NonZeroU64;
 
-/// The greatest id: 2⁵³ − 1, the greatest integer that every JSON reader keeps exact.
+/// The maximum id: 2⁵³ − 1, the largest integer that every JSON parser represents exactly.
 pub const MAX_ID: u64 = 9_007_199_254_740_991;
 
 /// A text that is not an id.
@@ -18,7 +18,7 @@ macro_rules! id {
         pub struct $name(NonZeroU64);
 
         impl $name {
-            /// Reads canonical decimal: ASCII digits, no sign, no leading zero, 1 to [`MAX_ID`].
+            /// Parses canonical decimal: ASCII digits, no sign, no leading zero, 1 to [`MAX_ID`].
             ///
             /// # Errors
             /// [`InvalidId`] for every other text.
@@ -54,11 +54,11 @@ macro_rules! id {
 }
 
 id!(
-    /// The number of an order.
+    /// The id of an order.
     OrderId
 );
 id!(
-    /// The number of a customer.
+    /// The id of a customer.
     CustomerId
 );
 
@@ -67,14 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_canonical_decimal_from_1_to_the_greatest_exact_integer() {
-        for good in ["1", "20417", "9007199254740990", "9007199254740991"] {
-            assert_eq!(OrderId::parse(good).map(|id| id.to_string()), Ok(good.to_owned()));
+    fn ids_are_canonical_decimal_up_to_the_maximum() {
+        for valid in ["1", "20417", "9007199254740990", "9007199254740991"] {
+            assert_eq!(OrderId::parse(valid).map(|id| id.to_string()), Ok(valid.to_owned()));
         }
-        for bad in
+        for invalid in
             ["", "0", "01", "+1", "-1", "1.0", "1e3", " 1", "1 ", "１２", "0x1", "9007199254740992", "99999999999999999999"]
         {
-            assert_eq!(OrderId::parse(bad), Err(InvalidId), "{bad:?}");
+            assert_eq!(OrderId::parse(invalid), Err(InvalidId), "{invalid:?}");
         }
     }
 }

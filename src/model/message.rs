@@ -2,16 +2,16 @@
 
 use super::{Extensible, FreeText, LocalTime, Pii, StrEnum};
 
-/// What a log row is about.
+/// Type of a log entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageType {
-    /// Something failed.
+    /// A failure.
     Error,
-    /// Something important about this order.
+    /// Important information about the order.
     Alert,
-    /// From activation and other machinery.
+    /// From activation and other automation.
     System,
-    /// General.
+    /// General information.
     Log,
 }
 
@@ -28,22 +28,22 @@ impl StrEnum for MessageType {
     }
 }
 
-/// One row of an order's log.
+/// A log entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Message {
-    /// When the row was written.
+    /// Time of the entry.
     pub at: Option<LocalTime>,
-    /// What it is about; some rows have no type.
+    /// Type of the entry. Some entries have none.
     pub kind: Option<Extensible<MessageType>>,
-    /// What it says.
+    /// Text of the entry.
     pub text: Option<Pii<FreeText>>,
 }
 
-/// A row to be added to an order's log.
+/// A log entry to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
-    /// What it is about.
+    /// Type of the entry.
     pub kind: MessageType,
-    /// What it says: not blank, no control characters but line feed and tab.
+    /// Text of the entry: not blank, no control characters except line feed and tab.
     pub text: Pii<FreeText>,
 }

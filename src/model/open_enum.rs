@@ -1,41 +1,41 @@
-//! Words of a fixed list that may grow on the other side without notice.
+//! Open enums: the upstream may add values without notice.
 
-/// A closed list of words, as they are written in both protocols.
+/// An enum whose values are spelled the same in both protocols.
 pub trait StrEnum: Copy + Eq + 'static {
-    /// Every word of the list, in the order in which people meet them.
+    /// Every value, in the sequence in which documentation lists them.
     const ALL: &'static [Self];
 
-    /// The word as written.
+    /// The spelling of the value.
     fn as_str(self) -> &'static str;
 
-    /// The word with this spelling, exactly.
+    /// The value with exactly this spelling.
     #[must_use]
     fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|word| word.as_str() == text)
+        Self::ALL.iter().copied().find(|value| value.as_str() == text)
     }
 }
 
-/// A word as read: one of the list, or one that nobody has seen before and that is passed on unchanged.
+/// A value of an open enum. Unknown values are passed through unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extensible<W> {
-    /// A word of the list.
-    Known(W),
-    /// Any other word, as it stood.
+pub enum Extensible<T> {
+    /// A value of the enum.
+    Known(T),
+    /// Any other value, as read.
     Unknown(String),
 }
 
-impl<W: StrEnum> Extensible<W> {
-    /// Reads a word; every text is one.
+impl<T: StrEnum> Extensible<T> {
+    /// The value with this spelling; never fails.
     #[must_use]
     pub fn from_wire(text: &str) -> Self {
-        W::parse(text).map_or_else(|| Self::Unknown(text.to_owned()), Self::Known)
+        T::parse(text).map_or_else(|| Self::Unknown(text.to_owned()), Self::Known)
     }
 
-    /// The word as written.
+    /// The spelling of the value.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Known(word) => word.as_str(),
+            Self::Known(value) => value.as_str(),
             Self::Unknown(text) => text,
         }
     }

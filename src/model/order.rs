@@ -4,10 +4,10 @@ use compact_str::CompactString;
 
 use super::{Customer, CustomerId, Extensible, FreeText, LocalTime, Message, OrderId, Pii, StrEnum};
 
-/// A text that is short as a rule: up to 24 bytes it needs no memory of its own, which counts in long lists.
+/// A text that is usually short: up to 24 bytes are stored inline, without an allocation, which counts in long lists.
 pub type ShortText = CompactString;
 
-/// How far an order has come. No rules for going from one to another are published.
+/// Order status. The upstream publishes no rules for transitions between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrderStatus {
     /// Unhandled.
@@ -39,35 +39,35 @@ impl StrEnum for OrderStatus {
     }
 }
 
-/// An order, as far as the call that was made knows it.
+/// An order. Which values are present depends on the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// The order's number.
+    /// Order id.
     pub id: OrderId,
-    /// What was ordered; only `order` has ever been seen.
+    /// Type of order. The only known value is `order`.
     pub kind: Option<ShortText>,
-    /// How far it has come.
+    /// Status of the order.
     pub status: Option<Extensible<OrderStatus>>,
-    /// When it was placed: with seconds in lists, with minutes in details.
+    /// Time when the order was placed: precise to the second in lists, to the minute in details.
     pub ordered_at: Option<LocalTime>,
-    /// When the customer wants it.
+    /// Delivery time that the customer asked for.
     pub delivery: Option<Delivery>,
-    /// What was ordered.
+    /// The ordered service.
     pub service: Service,
-    /// Who provides it.
+    /// The service provider.
     pub provider: Provider,
-    /// Name of the network it is delivered in.
+    /// Name of the network in which the service is delivered.
     pub network_name: Option<String>,
-    /// Who ordered it.
+    /// The customer.
     pub customer: Option<OrderedBy>,
-    /// The log in its order; `None` where the answer does not tell.
+    /// The log entries, in log order; `None` when the answer has no log.
     pub messages: Option<Vec<Message>>,
-    /// Further facts in their order; `None` where the call does not tell.
+    /// Further details, in upstream order; `None` when the call does not return any.
     pub details: Option<Vec<Detail>>,
 }
 
 impl Order {
-    /// An order of which only the number is known.
+    /// An order with nothing but an id.
     #[must_use]
     pub fn new(id: OrderId) -> Self {
         Self {
@@ -86,17 +86,17 @@ impl Order {
     }
 }
 
-/// Who placed an order.
+/// The customer of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderedBy {
-    /// Lists tell only the number. They are long, so that is all they carry.
+    /// From lists, which have the id only. No allocation, because lists are long.
     Id(CustomerId),
-    /// Details tell who it is.
+    /// From details.
     Customer(Box<Customer>),
 }
 
 impl OrderedBy {
-    /// The customer's number.
+    /// Customer id.
     #[must_use]
     pub fn id(&self) -> CustomerId {
         match self {
@@ -105,7 +105,7 @@ impl OrderedBy {
         }
     }
 
-    /// Who it is, where that is told.
+    /// The customer, when the call returned more than the id.
     #[must_use]
     pub fn customer(&self) -> Option<&Customer> {
         match self {
@@ -115,7 +115,7 @@ impl OrderedBy {
     }
 }
 
-/// When an order is to be delivered.
+/// Requested delivery time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// As soon as possible.
@@ -124,35 +124,35 @@ pub enum Delivery {
     At(LocalTime),
 }
 
-/// The service that was ordered.
+/// The ordered service.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Service {
-    /// The portal's number of the service.
+    /// Service id in the portal.
     pub id: Option<ShortText>,
-    /// The provider's own number of it.
+    /// Service id of the provider.
     pub uid: Option<String>,
-    /// Its name.
+    /// Name.
     pub name: Option<String>,
-    /// Where it stands in the portal's catalogue.
+    /// Category in the portal's catalogue.
     pub category: Option<String>,
 }
 
 /// The service provider.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Provider {
-    /// The portal's number of the provider; only lists know it.
+    /// Provider id in the portal. Only lists have it.
     pub id: Option<ShortText>,
-    /// Its name; only details know it.
+    /// Name. Only details have it.
     pub name: Option<String>,
 }
 
-/// One further fact about an order; it may have a value, a monthly fee, both or neither.
+/// A further detail of an order. It may have a value, a monthly fee, both or neither.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Detail {
-    /// What it is.
+    /// Name of the detail.
     pub name: Option<Pii<FreeText>>,
-    /// Its value.
+    /// Value of the detail.
     pub value: Option<Pii<FreeText>>,
-    /// A monthly fee in SEK, as a decimal text.
+    /// Monthly fee in SEK, as decimal text.
     pub monthly_fee: Option<String>,
 }

@@ -1,8 +1,9 @@
-//! Personal data: what of them is shown to whom.
+//! PII (personal data) and how it is masked.
 //!
-//! A field of the model that is about a person has a [`Personal`] type, and that type is the only place where is said what
-//! becomes of it. From it follow what callers see who may not see personal data, the mark `x-personal-data` in the OpenAPI
-//! document, and that no log ever shows it: there is no way to its text but [`Personal::expose`], which names itself.
+//! A field with PII has the type [`Pii`], whose parameter is the kind. The kind alone decides what a caller without the scope
+//! `personal-data:read` sees, and how the OpenAPI document describes and annotates the member (`x-personal-data`). `Debug`
+//! never prints the text, so it cannot reach a log by accident: the only access is [`Pii::expose`], which a reviewer can search
+//! for.
 
 mod redact;
 mod upstream_message;
@@ -14,53 +15,53 @@ use std::marker::PhantomData;
 pub use redact::mask_personal_data;
 pub use upstream_message::UpstreamMessage;
 
-/// Whether somebody may see personal data.
+/// Whether a principal may read PII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PiiAccess {
-    /// All of them, as they are.
+    /// Unmasked.
     Full,
-    /// What a kind of them leaves to be seen.
+    /// Masked according to its kind.
     Masked,
 }
 
-/// A text about a person; `K` is what kind of text. Never shown by accident.
+/// A text with PII of kind `K`. `Debug` prints `****`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pii<K>(String, PhantomData<K>);
 
-/// A kind of personal data.
+/// A kind of PII.
 pub trait PiiKind: Copy + Eq + Send + Sync + 'static {
-    /// The name of its schema.
+    /// Name of the kind's OpenAPI schema.
     const NAME: &'static str;
 
-    /// What becomes of it without the scope `personal-data:read`, for those who read the API's document.
+    /// Description in the OpenAPI document: what a caller without `personal-data:read` sees.
     const DESCRIPTION: &'static str;
 
-    /// What is shown to those who may not see it; `None` when it is left out.
+    /// The masked text; `None` when the member is omitted.
     fn mask(text: &str) -> Option<Cow<'_, str>>;
 
-    /// What somebody sees of a text of this kind.
+    /// The text as a principal with this access sees it.
     #[must_use]
-    fn seen(text: &str, sight: PiiAccess) -> Option<Cow<'_, str>> {
-        match sight {
+    fn view(text: &str, pii_access: PiiAccess) -> Option<Cow<'_, str>> {
+        match pii_access {
             PiiAccess::Full => Some(text.into()),
             PiiAccess::Masked => Self::mask(text),
         }
     }
 }
 
-/// Shown to everybody who may ask at all, and to no log: names, cities.
+/// Shown to every principal, but never logged: names, cities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Common;
 
-/// Left out: contact details, and what customers write.
+/// Omitted: contact details and messages of customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Private;
 
-/// A personal identity number, of which the date of birth is shown.
+/// A personal identity number; the date of birth stays visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdentityNumber;
 
-/// A text that may have personal data in it, which are masked.
+/// A text that may contain PII, which is redacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FreeText;
 
@@ -84,7 +85,8 @@ impl PiiKind for Private {
 
 impl PiiKind for IdentityNumber {
     const NAME: &'static str = "IdentityNumber";
-    const DESCRIPTION: &'static str = "Without the scope `personal-data:read` only the date is shown: `19121212-****`.";
+    const DESCRIPTION: &'static str =
+        "Without the scope `personal-data:read` only the date of birth is shown: `19121212-****`.";
 
     fn mask(text: &str) -> Option<Cow<'_, str>> {
         let date = match text.len() {
@@ -100,7 +102,7 @@ impl PiiKind for IdentityNumber {
 impl PiiKind for FreeText {
     const NAME: &'static str = "FreeText";
     const DESCRIPTION: &'static str =
-        "Without the scope `personal-data:read` identity numbers, e-mail addresses and phone numbers in it are `****`.";
+        "Without the scope `personal-data:read`, identity numbers, e-mail addresses and phone numbers in it are `****`.";
 
     fn mask(text: &str) -> Option<Cow<'_, str>> {
         Some(mask_personal_data(text).into())
@@ -108,16 +110,16 @@ impl PiiKind for FreeText {
 }
 
 impl<K: PiiKind> Pii<K> {
-    /// The text as it is, for the order system and for those who may see it.
+    /// The unmasked text, for the upstream and for principals that may read it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What somebody sees of it.
+    /// The text as a principal with this access sees it; `None` when it is omitted.
     #[must_use]
-    pub fn view(&self, sight: PiiAccess) -> Option<Cow<'_, str>> {
-        K::seen(self.expose(), sight)
+    pub fn view(&self, pii_access: PiiAccess) -> Option<Cow<'_, str>> {
+        K::view(self.expose(), pii_access)
     }
 }
 
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_an_identity_number_the_date_is_left() {
+    fn masked_identity_numbers_keep_the_date() {
         for (number, masked) in [
             ("191212121212", "19121212-****"),
             ("1212121212", "121212-****"),
@@ -161,8 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_plain_to_those_who_may_see_it_and_never_in_a_log() {
+    fn kinds_are_masked_without_access_and_in_debug() {
         let text = "ring 0701740605";
+
         assert_eq!(Pii::<Common>::from(text).view(PiiAccess::Masked).as_deref(), Some(text));
         assert_eq!(Pii::<Private>::from(text).view(PiiAccess::Masked), None);
         assert_eq!(Pii::<FreeText>::from(text).view(PiiAccess::Masked).as_deref(), Some("ring ****"));

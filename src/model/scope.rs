@@ -1,17 +1,17 @@
-//! What callers may do.
+//! Scopes: the permissions of a principal.
 
 use super::{PiiAccess, StrEnum};
 
-/// One thing that a caller may do.
+/// A permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Read orders with their log.
+    /// Read orders and their log.
     OrdersRead,
-    /// Change the status of orders, and add to their log.
+    /// Change the status of orders and add messages to their log.
     OrdersWrite,
     /// Read customers.
     CustomersRead,
-    /// See personal data in what is read, unmasked.
+    /// Read PII unmasked.
     PersonalDataRead,
 }
 
@@ -28,24 +28,24 @@ impl StrEnum for Scope {
     }
 }
 
-/// Everything that a caller may do.
+/// A set of scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// Every scope there is.
+    /// All scopes.
     #[must_use]
     pub fn all() -> Self {
         Scope::ALL.iter().copied().collect()
     }
 
-    /// Whether this scope is among them.
+    /// Whether the set contains this scope.
     #[must_use]
     pub const fn has(self, scope: Scope) -> bool {
         self.0 & bit(scope) != 0
     }
 
-    /// What the caller sees of personal data.
+    /// Whether these scopes permit reading PII unmasked.
     #[must_use]
     pub const fn pii_access(self) -> PiiAccess {
         if self.has(Scope::PersonalDataRead) { PiiAccess::Full } else { PiiAccess::Masked }
@@ -67,10 +67,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_has_what_was_put_into_it() {
+    fn a_set_contains_exactly_its_scopes() {
         for &scope in Scope::ALL {
-            let alone: Scopes = [scope].into_iter().collect();
-            assert!(Scope::ALL.iter().all(|&other| alone.has(other) == (other == scope)));
+            let only: Scopes = [scope].into_iter().collect();
+
+            assert!(Scope::ALL.iter().all(|&other| only.has(other) == (other == scope)));
             assert!(Scopes::all().has(scope) && !Scopes::default().has(scope));
         }
     }

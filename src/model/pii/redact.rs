@@ -1,109 +1,114 @@
-//! Personal data in free text.
+//! Redacts PII in free text: identity numbers, phone numbers and e-mail addresses.
+//!
+//! The text is cut into groups of digits. A number is one or more groups that only a few separators divide, and that begin or
+//! divide as such a number does. When in doubt, too much is redacted rather than too little.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-/// What stands in the place of masked data.
+/// Replacement of redacted text.
 const MASK: &str = "****";
-/// The fewest and the most digits of a phone number.
-const PHONE: std::ops::RangeInclusive<usize> = 7..=15;
-/// The fewest digits in a row that are taken for an identity number, whatever they are.
-const LONG: usize = 10;
-/// How many marks may stand between two groups of digits of one number.
-const MAX_MARKS: usize = 3;
+/// Number of digits of a phone number.
+const PHONE: RangeInclusive<usize> = 7..=15;
+/// A single group of at least this many digits counts as an identity number, whatever the digits are.
+const MIN_IDENTITY_DIGITS: usize = 10;
+/// Maximum number of separators, apart from white space, between two groups of one number.
+const MAX_SEPARATORS: usize = 3;
 
-/// The text with personal identity numbers, phone numbers and e-mail addresses replaced by `****`.
+/// Replaces personal identity numbers, phone numbers and e-mail addresses by `****`.
 ///
-/// People write numbers in groups with all kinds of things between them: space, dashes, full stops, slashes, brackets, line
-/// ends. An identity number is ten digits or more in a row, or a date of six or eight digits, in groups of even length, and
-/// then four more. A phone number begins with `0` or `+` and has 7 to 15 digits; it ends where another number begins.
+/// People write numbers in groups with all kinds of separators: spaces, dashes, full stops, slashes, brackets, line ends. An
+/// identity number is a group of at least ten digits, or a date of six or eight digits in groups of even length that is
+/// followed by a group of four. A phone number begins with `0` or `+` and has 7 to 15 digits; it ends where another number
+/// begins.
 #[must_use]
 pub fn mask_personal_data(text: &str) -> String {
     mask(text, numbers(text).into_iter().chain(email_addresses(text)).collect())
 }
 
-/// The text with these places replaced by `****`; what overlaps becomes one.
-pub(super) fn mask(text: &str, mut places: Vec<Range<usize>>) -> String {
-    places.sort_by_key(|place| place.start);
+/// Replaces these byte ranges by `****`; overlapping ranges become one.
+pub(super) fn mask(text: &str, mut ranges: Vec<Range<usize>>) -> String {
+    ranges.sort_by_key(|range| range.start);
     let mut masked = String::with_capacity(text.len());
     let mut done = 0;
-    for place in places {
-        if place.start >= done && place.start < place.end {
-            masked.push_str(text.get(done..place.start).unwrap_or_default());
+    for range in ranges {
+        if range.start >= done && range.start < range.end {
+            masked.push_str(text.get(done..range.start).unwrap_or_default());
             masked.push_str(MASK);
         }
-        done = done.max(place.end);
+        done = done.max(range.end);
     }
     masked.push_str(text.get(done..).unwrap_or_default());
     masked
 }
 
-/// Where e-mail addresses stand.
+/// Byte ranges of e-mail addresses.
 pub(super) fn email_addresses(text: &str) -> Vec<Range<usize>> {
+    /// Punctuation around an address that could also be part of it.
+    const PUNCTUATION: [char; 4] = ['.', '!', '?', '\''];
     let is_part = |character: char| !character.is_whitespace() && !"<>(),;:\"".contains(character);
-    let mut at = 0;
-    let mut places = Vec::new();
+    let mut position = 0;
+    let mut ranges = Vec::new();
     for piece in split_keeping(text, is_part) {
-        const AROUND: [char; 4] = ['.', '!', '?', '\''];
-        let address = piece.trim_start_matches(AROUND);
-        let start = at + piece.len() - address.len();
-        let address = address.trim_end_matches(AROUND);
+        let address = piece.trim_start_matches(PUNCTUATION);
+        let start = position + piece.len() - address.len();
+        let address = address.trim_end_matches(PUNCTUATION);
         if address.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()) {
-            places.push(start..start + address.len());
+            ranges.push(start..start + address.len());
         }
-        at += piece.len();
+        position += piece.len();
     }
-    places
+    ranges
 }
 
-/// A group of digits in a text.
+/// A group of digits.
 #[derive(Debug)]
 struct Group {
     bytes: Range<usize>,
     digits: usize,
-    /// How many zeros it begins with.
+    /// Number of leading zeros.
     zeros: usize,
-    /// What stands between it and the group before, when that may be of the same number.
+    /// Byte range between the previous group and this one, when both may belong to one number.
     gap: Option<Range<usize>>,
-    /// Where a `+` stands before it.
+    /// Position of a `+` before the group.
     plus: Option<usize>,
 }
 
-/// Where personal identity numbers and phone numbers stand.
+/// Byte ranges of personal identity numbers and phone numbers.
 pub(super) fn numbers(text: &str) -> Vec<Range<usize>> {
     let groups = groups(text);
-    let mut places = Vec::new();
+    let mut ranges = Vec::new();
     let (mut next, mut is_after_number) = (0, false);
     while let Some(rest) = groups.get(next..).filter(|rest| !rest.is_empty()) {
-        let phone_number = || if is_after_number || is_apart(text, rest) { phone_number(rest) } else { None };
+        let phone_number = || if is_after_number || is_separate(text, rest) { phone_number(rest) } else { None };
         let used = identity_number(rest).or_else(phone_number);
         let used = used.map(|count| count + tail(rest.get(count..).unwrap_or_default()));
         let number = rest.get(..used.unwrap_or(0)).unwrap_or_default();
         if let (Some(first), Some(last)) = (number.first(), number.last()) {
-            places.push(first.plus.unwrap_or(first.bytes.start)..last.bytes.end);
+            ranges.push(first.plus.unwrap_or(first.bytes.start)..last.bytes.end);
         }
         is_after_number = used.is_some();
         next += used.unwrap_or(1);
     }
-    places
+    ranges
 }
 
-/// Whether a number may begin with the first group: it is not joined to digits before it.
-fn is_apart(text: &str, groups: &[Group]) -> bool {
+/// Whether a phone number may begin with the first group: the digits before it belong to something else.
+fn is_separate(text: &str, groups: &[Group]) -> bool {
     let gap = groups.first().and_then(|first| first.gap.clone()).and_then(|gap| text.get(gap));
-    let parts = |character: char| character.is_whitespace() || "(/+".contains(character);
-    gap.is_none_or(|gap| gap.contains(parts)) || is_long_phone_number(groups)
+    let separates = |character: char| character.is_whitespace() || "(/+".contains(character);
+    gap.is_none_or(|gap| gap.contains(separates)) || is_long_phone_number(groups)
 }
 
-/// Whether these groups look like a phone number with an area code, and not like what is left of a date.
+/// Whether these groups look like a phone number with an area code rather than the end of a date.
 fn is_long_phone_number(groups: &[Group]) -> bool {
     let mut digits = joined(groups).map(|group| group.digits);
     let is_long = digits.next() >= Some(*PHONE.start()) || digits.next() > Some(2);
     is_long && groups.first().is_some_and(|first| first.zeros == 1)
 }
 
-/// How many groups the identity number has that the text goes on with.
+/// Number of groups of the identity number that begins here.
 fn identity_number(groups: &[Group]) -> Option<usize> {
-    if groups.first()?.digits >= LONG {
+    if groups.first()?.digits >= MIN_IDENTITY_DIGITS {
         return Some(1);
     }
     let mut date = 0;
@@ -117,7 +122,7 @@ fn identity_number(groups: &[Group]) -> Option<usize> {
     None
 }
 
-/// How many groups the phone number has that the text goes on with.
+/// Number of groups of the phone number that begins here.
 fn phone_number(groups: &[Group]) -> Option<usize> {
     let first = groups.first().filter(|first| begins_phone(first))?;
     let (mut digits, mut count) = (first.digits, 1);
@@ -127,7 +132,7 @@ fn phone_number(groups: &[Group]) -> Option<usize> {
             break;
         }
         if digits + group.digits > *PHONE.end() {
-            // Another number may have begun among them, and this is its end.
+            // This group may end another number, which begins among the previous groups.
             count += usize::from(groups.get(1..index).unwrap_or_default().iter().any(begins_phone));
             break;
         }
@@ -137,7 +142,7 @@ fn phone_number(groups: &[Group]) -> Option<usize> {
     PHONE.contains(&digits).then_some(count)
 }
 
-/// How many short groups follow a number that may be its end: better one too many than digits of it that stay.
+/// Number of short groups after a number that may still belong to it. One too many is better than digits that stay.
 fn tail(groups: &[Group]) -> usize {
     let is_tail = |(index, group): &(usize, &Group)| {
         let rest = groups.get(*index..).unwrap_or_default();
@@ -150,14 +155,14 @@ const fn begins_phone(group: &Group) -> bool {
     group.zeros > 0 || group.plus.is_some()
 }
 
-/// Whether these groups begin a number of their own.
+/// Whether another number begins here.
 fn begins_number(groups: &[Group]) -> bool {
     let digits: usize = joined(groups).map(|group| group.digits).sum();
     identity_number(groups).is_some() || groups.first().is_some_and(begins_phone) && digits >= *PHONE.start()
 }
 
-/// The first group and those that may be of the same number. No more than a number can have, or a long text would be looked at
-/// again and again.
+/// The first group and those that may belong to the same number: at most as many as a number has digits, so that long texts
+/// take linear time.
 fn joined(groups: &[Group]) -> impl Iterator<Item = &Group> {
     groups
         .iter()
@@ -169,10 +174,10 @@ fn joined(groups: &[Group]) -> impl Iterator<Item = &Group> {
 
 fn groups(text: &str) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    let mut at = 0;
+    let mut position = 0;
     for piece in split_keeping(text, is_digit) {
-        let bytes = at..at + piece.len();
-        at = bytes.end;
+        let bytes = position..position + piece.len();
+        position = bytes.end;
         if !piece.starts_with(is_digit) {
             continue;
         }
@@ -186,28 +191,28 @@ fn groups(text: &str) -> Vec<Group> {
     groups
 }
 
-/// Digits as keyboards write them, those of East Asia too.
+/// ASCII digits and their fullwidth forms, which East Asian keyboards type.
 fn is_digit(character: char) -> bool {
     character.is_ascii_digit() || ('\u{ff10}'..='\u{ff19}').contains(&character)
 }
 
-/// What may stand between the groups of one number: white space, and a few marks.
+/// Whether one number may have this text between two of its groups: white space and a few separators.
 fn is_gap(text: &str) -> bool {
-    let is_mark = |character: char| {
+    let is_separator = |character: char| {
         "-+./()_\u{2212}\u{2043}\u{fe63}\u{ff0b}\u{ff0d}".contains(character) || ('\u{2010}'..='\u{2015}').contains(&character)
     };
-    // Soft hyphens, marks for joining and for the direction of writing: texts that were copied have them, and nobody sees them.
+    // Soft hyphens, joiners and directional formatting characters: invisible leftovers in copied text.
     let is_invisible = |character: char| {
         "\u{ad}\u{feff}".contains(character)
             || ('\u{200b}'..='\u{200f}').contains(&character)
             || ('\u{202a}'..='\u{202e}').contains(&character)
             || ('\u{2060}'..='\u{2064}').contains(&character)
     };
-    let mut marks = text.chars().filter(|character| !character.is_whitespace() && !is_invisible(*character));
-    marks.clone().count() <= MAX_MARKS && marks.all(is_mark)
+    let mut separators = text.chars().filter(|character| !character.is_whitespace() && !is_invisible(*character));
+    separators.clone().count() <= MAX_SEPARATORS && separators.all(is_separator)
 }
 
-/// Cuts the text where characters begin or end to fit.
+/// Splits the text into runs of characters that all fit or all do not.
 fn split_keeping(text: &str, fits: impl Fn(char) -> bool) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -228,22 +233,22 @@ mod tests {
 
     use super::*;
 
-    /// What people put between groups of digits.
-    const BETWEEN: &str = "[-+./() \\t\\u{a0}\u{2010}-\u{2015}\u{2212}]{1,3}";
+    /// Separators between groups of digits.
+    const SEPARATORS: &str = "[-+./() \\t\\u{a0}\u{2010}-\u{2015}\u{2212}]{1,3}";
 
-    /// A number in groups of such lengths, after what it begins with.
+    /// A number that begins with `begin`, followed by groups of these lengths.
     fn in_groups(begin: &'static str, lengths: &'static [usize]) -> impl Strategy<Value = String> {
-        let group = |length: &usize| (BETWEEN, collection::vec(0..10_u8, *length));
+        let group = |length: &usize| (SEPARATORS, collection::vec(0..10_u8, *length));
         (begin, lengths.iter().map(group).collect::<Vec<_>>()).prop_map(|(begin, groups)| {
-            groups.iter().fold(begin, |number, (between, digits)| {
-                number + between + &digits.iter().map(u8::to_string).collect::<String>()
+            groups.iter().fold(begin, |number, (separator, digits)| {
+                number + separator + &digits.iter().map(u8::to_string).collect::<String>()
             })
         })
     }
 
     proptest! {
         #[test]
-        fn nothing_of_a_number_is_left_wherever_it_stands(
+        fn numbers_are_redacted_completely_anywhere(
             number in prop_oneof![
                 in_groups("[0-9]{6}([0-9]{2})?", &[4]),
                 in_groups("[0-9]{2}([0-9]{2})?", &[2, 2, 4]),
@@ -260,12 +265,12 @@ mod tests {
         }
 
         #[test]
-        fn a_text_without_numbers_and_addresses_is_left_alone(text in "[^0-9\u{ff10}-\u{ff19}@]{0,60}") {
+        fn text_without_numbers_and_addresses_is_unchanged(text in "[^0-9\u{ff10}-\u{ff19}@]{0,60}") {
             prop_assert_eq!(mask_personal_data(&text), text);
         }
 
         #[test]
-        fn what_is_masked_stays_as_it_is(text in "([0-9]{1,8}|[-+./() @a-z\n]{1,3}|\\PC){0,20}") {
+        fn masking_is_idempotent(text in "([0-9]{1,8}|[-+./() @a-z\n]{1,3}|\\PC){0,20}") {
             let masked = mask_personal_data(&text);
             prop_assert_eq!(mask_personal_data(&masked), masked);
         }
@@ -324,7 +329,7 @@ mod tests {
     ];
 
     #[test]
-    fn numbers_are_masked_in_every_spelling() {
+    fn every_spelling_of_a_number_is_masked() {
         for number in IDENTITIES.iter().chain(&PHONES) {
             assert_eq!(mask_personal_data(&format!("Kund: {number}, tack")), "Kund: ****, tack", "{number:?}");
             assert_eq!(mask_personal_data(&format!("Tel-{number}.")), "Tel-****.", "{number:?}");
@@ -334,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_side_by_side_leave_nothing_of_each_other() {
+    fn adjacent_numbers_are_both_masked() {
         for (first, second) in IDENTITIES
             .iter()
             .chain(&PHONES)
@@ -348,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_masked() {
+    fn email_addresses_are_masked() {
         for address in
             ["order@example.net", "tolvan&co@example.com", "a.b+c@x.example", "x@[127.0.0.1]", "o'dotter@example.com"]
         {
@@ -361,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_found_behind_others() {
+    fn numbers_after_other_numbers_are_masked() {
         for (text, masked) in [
             ("2016-03-14 09.05.02 070-1740605", "2016-03-14 ****"),
             ("01234 +46 701740605", "****"),
@@ -377,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn other_numbers_stay() {
+    fn other_numbers_are_unchanged() {
         let text = "Order 20417 den 2016-03-14 09:05:00, tjänst 3105, 100/100 Mbit/s, 100 %, 508-004-06-0302";
         assert_eq!(mask_personal_data(text), text);
     }

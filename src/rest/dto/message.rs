@@ -40,7 +40,7 @@ impl<'a> Message<'a> {
             Some((marker, text)) => (Some(marker.key_part), Some(text).filter(|text| !text.is_empty())),
             None => (None, text),
         };
-        let text = text.and_then(|text| FreeText::seen(text, sight));
+        let text = text.and_then(|text| FreeText::view(text, sight));
         Self {
             at: row.at.map(Time),
             kind: row.kind.as_ref().map(Extensible::as_str),
