@@ -1,7 +1,7 @@
-//! Problems: everything that goes wrong, as RFC 9457 describes it.
+//! Problem details (RFC 9457) for every error response.
 //!
-//! A [`Problem`] is made where the fault is found and travels inside the response, without a body. One layer,
-//! [`render`], writes the body, because only there it is known which request it answers.
+//! A [`Problem`] is created where the error is detected and travels in the response's extensions, without a body. One layer
+//! calls [`render`], which writes the body, because `instance` and `requestId` are known only there.
 
 mod code;
 mod html;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use headers::{Header, HeaderMapExt};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -20,7 +21,7 @@ use utoipa::ToSchema;
 pub use code::{Code, CodeInfo};
 pub use html::page;
 
-/// Something that went wrong, as it will be told.
+/// An error response. Boxed, because it is the error type of every handler.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<ProblemData>);
 
@@ -36,18 +37,18 @@ struct ProblemData {
     headers: HeaderMap,
 }
 
-/// One fault in a request.
+/// One fault in the request.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldError {
-    /// The query parameter, path parameter or header that is at fault.
+    /// Name of the faulty path parameter, query parameter or header.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "since")]
     parameter: Option<Cow<'static, str>>,
-    /// The member of the body that is at fault, as a JSON pointer; empty for the whole body.
+    /// JSON pointer to the faulty member of the body; empty for the whole body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "/text")]
     pointer: Option<Cow<'static, str>>,
-    /// What is wrong with it.
+    /// Description of the fault.
     #[schema(example = "must be a date such as 2016-03-14 or a time such as 2016-03-14T09:05:00+01:00")]
     detail: Cow<'static, str>,
 }
@@ -59,7 +60,7 @@ impl FieldError {
         Self { parameter: Some(name.into()), pointer: None, detail: detail.into() }
     }
 
-    /// Whether the fault is in this parameter.
+    /// Whether the fault concerns this parameter.
     #[must_use]
     pub fn is_about(&self, parameter: &str) -> bool {
         self.parameter.as_deref() == Some(parameter)
@@ -72,55 +73,55 @@ impl FieldError {
     }
 }
 
-/// Whether a failed write happened.
+/// Whether a failed write was applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It did not happen and will not.
+    /// It was not applied and will not be.
     NotApplied,
-    /// It may have happened, or may still happen.
+    /// It may have been applied, or may still be.
     Unknown,
 }
 
-/// A problem as clients read it (RFC 9457).
+/// Problem details (RFC 9457).
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
 pub struct Details<'a> {
-    /// Path of a page that explains the problem to a person.
+    /// Path of a page that explains this kind of problem.
     #[schema(format = "uri-reference", example = "/problems/invalid-parameter")]
     r#type: String,
-    /// A short title, the same for every occurrence.
-    #[schema(example = "A parameter is not valid")]
+    /// Title of this kind of problem.
+    #[schema(example = "Invalid parameter")]
     title: &'a str,
-    /// The HTTP status.
+    /// The HTTP status code.
     #[schema(example = 400)]
     status: u16,
-    /// What happened this time.
+    /// Explanation of this occurrence.
     #[schema(example = "since is missing")]
     detail: &'a str,
-    /// Path of the request, without its query.
+    /// Path of the request, without the query.
     #[schema(format = "uri-reference", example = "/orders")]
     instance: &'a str,
-    /// The kind of problem, for programs. New codes may come.
+    /// Machine-readable kind of problem. Codes may be added.
     #[schema(example = "invalid-parameter")]
     code: &'a str,
-    /// The id of the request, as in the header `x-request-id` and in the gateway's log.
+    /// Request id, as in the header `x-request-id` and in the gateway's log.
     #[schema(example = "6f9b6c1e-2f5e-4d0c-9a31-3c2f3e6d8f10")]
     request_id: &'a str,
-    /// Every fault that was found in the request.
+    /// Every fault found in the request.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     errors: &'a [FieldError],
-    /// What the order system said, when it refused. Personal data are masked.
+    /// Message of the upstream when it refused the request. Personal data is masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Ordern kan inte ändras")]
     upstream_message: Option<&'a str>,
-    /// After a failed write: whether it happened.
+    /// After a failed write: whether it was applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     outcome: Option<Outcome>,
-    /// The status that the order has, where a write did not go through because of it.
+    /// Current status of the order, when the write failed because of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "active")]
     current_status: Option<&'a str>,
@@ -130,7 +131,7 @@ pub struct Details<'a> {
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 impl Problem {
-    /// A problem with the usual status of its code.
+    /// A problem with the default status of its code.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(ProblemData {
@@ -148,44 +149,51 @@ impl Problem {
     /// Faults in path, query or headers.
     #[must_use]
     pub fn parameters(errors: Vec<FieldError>) -> Self {
-        Self::new(Code::InvalidParameter, "The request has parameters that are not valid; see errors.").with_errors(errors)
+        Self::new(Code::InvalidParameter, "The request has invalid parameters; see errors.").with_errors(errors)
     }
 
     /// Faults in the values of a body.
     #[must_use]
     pub fn values(errors: Vec<FieldError>) -> Self {
-        Self::new(Code::InvalidValue, "The body has values that are not allowed; see errors.").with_errors(errors)
+        Self::new(Code::InvalidValue, "The body has invalid values; see errors.").with_errors(errors)
     }
 
-    /// The same problem with one more response header.
+    /// Adds a response header.
+    #[must_use]
+    pub fn with_typed_header(mut self, header: impl Header) -> Self {
+        self.0.headers.typed_insert(header);
+        self
+    }
+
+    /// Adds a response header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
         self
     }
 
-    /// The same problem with another status than is usual for its code.
+    /// Replaces the default status of the code.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = status;
         self
     }
 
-    /// The same problem of a write, and whether that was applied.
+    /// States whether the write was applied.
     #[must_use]
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.0.outcome = Some(outcome);
         self
     }
 
-    /// The same problem with the upstream's own message, if it may be shown.
+    /// Adds the redacted message of the upstream, if there is one.
     #[must_use]
     pub fn with_upstream_message(mut self, message: Option<String>) -> Self {
         self.0.upstream_message = message;
         self
     }
 
-    /// The same problem with the status that the order has.
+    /// Adds the current status of the order, if it has one.
     #[must_use]
     pub fn with_current_status(mut self, status: Option<String>) -> Self {
         self.0.current_status = status;
@@ -197,16 +205,15 @@ impl Problem {
         self
     }
 
-    /// The same problem, and when the request may be sent again.
+    /// Adds `Retry-After`: rounded up to whole seconds, at least one, so that no client returns too early.
     #[must_use]
     pub fn retry_after(self, time: Duration) -> Self {
-        // Whole seconds, and never too early.
         let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
         self.with_header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 }
 
-/// A response with the problem inside; [`render`] writes the body.
+/// The response has no body yet: [`render`] writes it.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.0.status.into_response();
@@ -216,52 +223,56 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Which request had a problem.
+/// The request that had a problem.
 #[derive(Debug, Clone)]
 pub struct ProblemContext {
-    /// The path below which all routes are.
+    /// The public base path of all routes.
     pub base_path: Arc<str>,
-    /// The path of the request, without its query.
+    /// Path of the request, without the query.
     pub instance: String,
-    /// The id of the request.
+    /// Request id.
     pub request_id: Arc<str>,
 }
 
 impl Problem {
-    /// The problem as clients read it.
+    /// The problem details of one request.
     #[must_use]
-    pub fn details<'a>(&'a self, occurrence: &'a ProblemContext) -> Details<'a> {
-        let Self(facts) = self;
-        let CodeInfo { code, title, .. } = facts.code.info();
+    pub fn details<'a>(&'a self, context: &'a ProblemContext) -> Details<'a> {
+        let Self(data) = self;
+        let CodeInfo { code, title, .. } = data.code.info();
         Details {
-            r#type: format!("{}/problems/{code}", occurrence.base_path.trim_end_matches('/')),
+            r#type: format!("{}/problems/{code}", context.base_path.trim_end_matches('/')),
             title,
-            status: facts.status.as_u16(),
-            detail: &facts.detail,
-            instance: &occurrence.instance,
+            status: data.status.as_u16(),
+            detail: &data.detail,
+            instance: &context.instance,
             code,
-            request_id: &occurrence.request_id,
-            errors: &facts.errors,
-            upstream_message: facts.upstream_message.as_deref(),
-            outcome: facts.outcome,
-            current_status: facts.current_status.as_deref(),
+            request_id: &context.request_id,
+            errors: &data.errors,
+            upstream_message: data.upstream_message.as_deref(),
+            outcome: data.outcome,
+            current_status: data.current_status.as_deref(),
         }
     }
 }
 
-/// Writes the body of a problem, also of an error status that somebody else set without explaining it.
-pub fn render(mut response: Response, occurrence: impl FnOnce() -> ProblemContext) -> Response {
+/// Writes the body of a problem. An error status without a problem, such as one that a framework set, gets a generic one.
+///
+/// # Panics
+/// Never: problem details consist of strings, numbers and arrays.
+#[expect(clippy::expect_used, reason = "an empty body would hide the problem")]
+pub fn render(mut response: Response, context: impl FnOnce() -> ProblemContext) -> Response {
     let status = response.status();
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
             let code = Code::for_status(status);
-            let Problem(facts) = Problem::new(code, code.info().title);
-            Problem(Box::new(ProblemData { status, ..*facts }))
+            let Problem(data) = Problem::new(code, code.info().title);
+            Problem(Box::new(ProblemData { status, ..*data }))
         }
         None => return response,
     };
-    let body = serde_json::to_vec(&problem.details(&occurrence())).unwrap_or_default();
+    let body = serde_json::to_vec(&problem.details(&context())).expect("strings, numbers and arrays are JSON");
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

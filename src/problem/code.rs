@@ -1,89 +1,89 @@
-//! The codes of problems: one row each with everything that is ever said about it.
+//! Problem codes: one table with status, title and explanation of each.
 
 use http::StatusCode;
 
-/// What went wrong, as programs tell it apart.
+/// The code of a problem, by which programs distinguish errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
-    /// Path, query or header.
+    /// A fault in the path, the query or a header.
     InvalidParameter,
-    /// A body that is no JSON.
+    /// The body is not JSON.
     MalformedBody,
-    /// A body that is JSON and not what was asked for.
+    /// The body is JSON with an invalid value.
     InvalidValue,
-    /// No such order.
+    /// No order has this id.
     OrderNotFound,
-    /// No such customer.
+    /// No customer has this id.
     CustomerNotFound,
-    /// No such route.
+    /// No route has this path.
     RouteNotFound,
-    /// No such problem page.
+    /// No problem has this code.
     ProblemNotFound,
-    /// The route has other methods.
+    /// The route does not support the method.
     MethodNotAllowed,
-    /// No representation fits `Accept`.
+    /// `Accept` excludes all representations.
     NotAcceptable,
-    /// The body was too slow.
+    /// The request body was not complete in time.
     RequestTimeout,
-    /// The body is too large.
+    /// The request body exceeds its limit.
     BodyTooLarge,
-    /// The request target is too long.
+    /// The request target exceeds its limit.
     UriTooLong,
-    /// The body is of another type.
+    /// The request body has another media type.
     UnsupportedMediaType,
-    /// The headers are too large.
+    /// The request headers exceed their limit.
     HeadersTooLarge,
-    /// The request has no good credential.
+    /// The credential is missing or invalid.
     Unauthenticated,
-    /// The caller may not do that.
+    /// The principal lacks a scope.
     Forbidden,
-    /// The credential cannot be checked.
+    /// The signing keys of the issuer are not available.
     AuthenticationUnavailable,
-    /// The caller asks too often.
+    /// The client exceeded its rate.
     TooManyRequests,
-    /// The gateway has too much to do.
+    /// The gateway rejected the request before sending anything.
     Overloaded,
-    /// The order system said no.
+    /// The upstream refused the request.
     RefusedByUpstream,
-    /// The order system does not accept the gateway.
+    /// The upstream rejects the gateway's credential or IP address.
     UpstreamCredentialRejected,
-    /// The order system cannot be connected to.
+    /// The upstream cannot be connected to.
     UpstreamUnreachable,
-    /// The order system's answer was not recognised.
+    /// The upstream's answer to a read was not recognised.
     UpstreamAnswerInvalid,
-    /// The order system is out of service.
+    /// The upstream is unavailable, or its circuit breaker is open.
     UpstreamUnavailable,
-    /// The order system is too slow.
+    /// The upstream did not answer a read in time.
     UpstreamTimeout,
-    /// The order is not as `If-Match` says.
+    /// `If-Match` does not match.
     PreconditionFailed,
-    /// Another status appeared after a guarded write.
+    /// Another writer's status appeared after a conditional write.
     WriteConflict,
-    /// An idempotency key that was used for another message.
+    /// The idempotency key was used for another message.
     IdempotencyKeyReused,
-    /// An idempotency key that is being used.
+    /// Another request with the idempotency key is in progress.
     IdempotencyKeyInUse,
-    /// A write that may or may not have happened.
+    /// A write is in doubt.
     OutcomeUnknown,
     /// A fault of the gateway.
     InternalError,
 }
 
-/// What is said about a code.
+/// Everything that is published about a code.
 #[derive(Debug)]
 pub struct CodeInfo {
-    /// The code as it is written.
+    /// The code as in JSON and URLs.
     pub code: &'static str,
-    /// The HTTP status, in the usual case.
+    /// The default HTTP status.
     pub status: StatusCode,
     /// A short title, the same for every occurrence.
     pub title: &'static str,
-    /// What it means and what to do, for people.
+    /// What happened, which side failed and what to do. Backticks enclose code.
     pub explanation: &'static str,
 }
 
 impl Code {
-    /// Every code, in the order in which a request can meet them.
+    /// Every code, roughly in the order in which a request is checked. [`Code::for_status`] takes the first of a status.
     pub const ALL: [Self; 31] = [
         Self::InvalidParameter,
         Self::MalformedBody,
@@ -118,19 +118,19 @@ impl Code {
         Self::InternalError,
     ];
 
-    /// The code with this spelling.
+    /// Parses the code as in JSON and URLs.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.info().code == text)
     }
 
-    /// The code that fits a status which nobody explained.
+    /// The code for an error status without a problem, such as one that a framework set.
     #[must_use]
     pub fn for_status(status: StatusCode) -> Self {
         Self::ALL.into_iter().find(|code| code.info().status == status).unwrap_or(Self::InternalError)
     }
 
-    /// What is said about the code.
+    /// Status, title and explanation.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "a table")]
     pub const fn info(self) -> CodeInfo {
@@ -138,188 +138,221 @@ impl Code {
             Self::InvalidParameter => (
                 "invalid-parameter",
                 StatusCode::BAD_REQUEST,
-                "A parameter is not valid",
-                "Something in the path, the query or a header is missing, unknown, repeated or malformed; `errors` names it. Nothing was sent to the order system. Correct the request.",
+                "Invalid parameter",
+                "A path parameter, query parameter or header is missing, unknown, repeated or malformed. `errors` lists every \
+                 fault. Nothing was sent to the upstream. Correct the request.",
             ),
             Self::MalformedBody => (
                 "malformed-body",
                 StatusCode::BAD_REQUEST,
-                "The body is no JSON",
-                "The body is not JSON in UTF-8, or a member is there twice. Nothing was sent to the order system. Correct the request.",
+                "Malformed JSON",
+                "The body is not JSON in UTF-8, or an object has a duplicate member. Nothing was sent to the upstream. \
+                 Correct the request.",
             ),
             Self::InvalidValue => (
                 "invalid-value",
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "The body has a value that is not allowed",
-                "The body is JSON, but a member is missing, unknown, of another type, or has a value that is not allowed; `errors` points at it. Nothing was sent to the order system. Correct the request.",
+                "Invalid value",
+                "The body is JSON, but a member is missing, unknown, of the wrong type, or has a value that is not allowed. \
+                 `errors` lists every fault. Nothing was sent to the upstream. Correct the request.",
             ),
             Self::OrderNotFound => (
                 "order-not-found",
                 StatusCode::NOT_FOUND,
-                "No such order",
-                "The order system has no order with this id that your network or company may see.",
+                "Order not found",
+                "The upstream has no order with this id that your network or company may read. Check the id.",
             ),
             Self::CustomerNotFound => (
                 "customer-not-found",
                 StatusCode::NOT_FOUND,
-                "No such customer",
-                "The order system has no customer with this id that your network or company may see.",
+                "Customer not found",
+                "The upstream has no customer with this id that your network or company may read. Check the id.",
             ),
             Self::RouteNotFound => (
                 "route-not-found",
                 StatusCode::NOT_FOUND,
-                "No such route",
-                "The gateway has no such path. Paths have no slash at their end; the OpenAPI document lists them all.",
+                "Route not found",
+                "The gateway has no route with this path. Paths do not end with a slash. The OpenAPI document lists all \
+                 routes.",
             ),
             Self::ProblemNotFound => (
                 "problem-not-found",
                 StatusCode::NOT_FOUND,
-                "No such problem",
-                "There is no problem with this code, so there is no page about it.",
+                "Problem not found",
+                "No problem has this code, so there is no page about it.",
             ),
             Self::MethodNotAllowed => (
                 "method-not-allowed",
                 StatusCode::METHOD_NOT_ALLOWED,
-                "The route has no such method",
-                "The path exists, the method does not; the header `Allow` lists those that do.",
+                "Method not allowed",
+                "The route exists but does not support this method. The header `Allow` lists the supported methods.",
             ),
             Self::NotAcceptable => (
                 "not-acceptable",
                 StatusCode::NOT_ACCEPTABLE,
-                "No representation fits Accept",
-                "The header `Accept` leaves out `application/json`, which is what this route answers. Nothing was sent to the order system.",
+                "Not acceptable",
+                "The header `Accept` excludes every media type that this route returns; `detail` lists them. Nothing was sent \
+                 to the upstream. Accept `application/json`.",
             ),
             Self::RequestTimeout => (
                 "request-timeout",
                 StatusCode::REQUEST_TIMEOUT,
-                "The body came too slowly",
-                "The body of the request was not complete in time. Nothing was sent to the order system. Send the request again.",
+                "Request body timeout",
+                "The request body was not complete in time. Nothing was sent to the upstream. Send the request again.",
             ),
             Self::BodyTooLarge => (
                 "body-too-large",
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large",
-                "The body of the request has more than 65536 bytes. Nothing was sent to the order system.",
+                "Request body too large",
+                "The request body exceeds the limit in `detail`. Nothing was sent to the upstream. Send a smaller body.",
             ),
             Self::UriTooLong => (
                 "uri-too-long",
                 StatusCode::URI_TOO_LONG,
-                "The request target is too long",
-                "Path and query together have more than 8192 bytes. Nothing was sent to the order system.",
+                "Request target too long",
+                "Path and query together exceed the limit in `detail`. Nothing was sent to the upstream. Shorten the query.",
             ),
             Self::UnsupportedMediaType => (
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body is of another type",
-                "The body must be declared as `Content-Type: application/json`; changes may also be `application/merge-patch+json`. Nothing was sent to the order system.",
+                "Unsupported media type",
+                "The body must be sent as `Content-Type: application/json`, uncompressed and in UTF-8; PATCH also accepts \
+                 `application/merge-patch+json`. Nothing was sent to the upstream. Correct the request.",
             ),
             Self::HeadersTooLarge => (
                 "headers-too-large",
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "The headers are too large",
-                "Names and values of the headers, with 4 bytes more for each, have more than 32768 bytes. Nothing was sent to the order system.",
+                "Request headers too large",
+                "The header section exceeds the limit in `detail`, counted as name, value and 4 bytes for each header. \
+                 Nothing was sent to the upstream. Send fewer or shorter headers.",
             ),
             Self::Unauthenticated => (
                 "unauthenticated",
                 StatusCode::UNAUTHORIZED,
-                "No good credential",
-                "The request has no credential, or one that is not known or no longer good; `detail` tells which. Nothing was sent to the order system. Send `Authorization: Bearer …` with the key or token that those who run the gateway gave you; a key may also stand in `X-API-Key`.",
+                "Missing or invalid credentials",
+                "The request has no credential, or one that is unknown, invalid or expired; `detail` states which. Nothing \
+                 was sent to the upstream. Send `Authorization: Bearer …` with your API key or access token; an API key may \
+                 also be sent in `X-API-Key`.",
             ),
             Self::Forbidden => (
                 "forbidden",
                 StatusCode::FORBIDDEN,
-                "Not allowed",
-                "The credential is good, but it does not allow this; `detail` names what is missing. Nothing was sent to the order system. Those who run the gateway decide what a credential allows.",
+                "Insufficient permissions",
+                "The credential is valid but does not permit this operation; `detail` names the missing scope. Nothing was \
+                 sent to the upstream. Ask the operator of the gateway for the permission.",
             ),
             Self::AuthenticationUnavailable => (
                 "authentication-unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The credential cannot be checked",
-                "Whoever signed the token does not tell the gateway their keys, so nobody knows whether the token is good. Nothing was sent to the order system. Send the request again after the time in `Retry-After`; if it stays, those who run the gateway should look at its log.",
+                "Authentication unavailable",
+                "The gateway cannot fetch the signing keys of the token issuer, so it cannot verify the token. The token \
+                 itself may be valid. Nothing was sent to the upstream. Wait for `Retry-After` and send the request again. If \
+                 the problem persists, contact the operator of the gateway.",
             ),
             Self::TooManyRequests => (
                 "too-many-requests",
                 StatusCode::TOO_MANY_REQUESTS,
-                "Too many requests",
-                "You ask more often than those who run the gateway allow. Nothing was sent to the order system. Send the request again after the time in `Retry-After`.",
+                "Rate limit exceeded",
+                "You exceeded the request rate that the operator of the gateway allows. Nothing was sent to the upstream. \
+                 Wait for `Retry-After` and send the request again.",
             ),
             Self::Overloaded => (
                 "overloaded",
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The gateway has too much to do",
-                "The request could no longer have been answered in time, so nothing was sent to the order system. Send the request again after the time in `Retry-After`.",
+                "Gateway overloaded",
+                "The gateway is overloaded and could not have responded in time. Nothing was sent to the upstream. Wait for \
+                 `Retry-After` and send the request again.",
             ),
             Self::RefusedByUpstream => (
                 "refused-by-upstream",
                 StatusCode::CONFLICT,
-                "The order system refused",
-                "The order system understood the request and said no; `upstreamMessage` is its own sentence. A refused write (409) was not applied. A refused read is 502, also the one before a write with a guarantee, which is not sent then. Repeating the request as it is will hardly help.",
+                "Refused by the upstream",
+                "The upstream understood the request and refused it; `upstreamMessage` is its own message. A refused write \
+                 (409) was not applied. A refused read is 502; when it was the preflight read of a write, the write was not \
+                 sent. The same request will probably be refused again.",
             ),
             Self::UpstreamCredentialRejected => (
                 "upstream-credential-rejected",
                 StatusCode::BAD_GATEWAY,
-                "The order system does not accept the gateway",
-                "The order system rejects the gateway's credential or its IP address. This is for those who run the gateway: compare the configured user and the address from which the gateway connects with what the order system allows. Nothing was applied.",
+                "Upstream rejects the gateway",
+                "The upstream rejects the gateway's credential or IP address. Nothing was applied. The operator of the \
+                 gateway has to compare the configured `api_user` and the gateway's egress IP with what the upstream allows.",
             ),
             Self::UpstreamUnreachable => (
                 "upstream-unreachable",
                 StatusCode::BAD_GATEWAY,
-                "The order system cannot be reached",
-                "No connection to the order system could be made, so nothing was sent and nothing was applied. The request may be sent again.",
+                "Upstream unreachable",
+                "The gateway could not connect to the upstream. Nothing was sent and nothing was applied. The request may be \
+                 sent again.",
             ),
             Self::UpstreamAnswerInvalid => (
                 "upstream-answer-invalid",
                 StatusCode::BAD_GATEWAY,
-                "The order system's answer was not recognised",
-                "What the order system answered to a read is not an answer that it is known to give, such as an HTML page or half a document. The gateway does not guess, and a write with a guarantee is not sent when the read before it ends like this. Reads may be sent again; if it stays, those who run the gateway should ask the order system's operator.",
+                "Upstream answer not recognised",
+                "The upstream answered a read with something that is not a valid answer, such as an HTML page or a truncated \
+                 document. When it was the preflight read of a write, the write was not sent. The request may be sent again. \
+                 If the problem persists, the operator of the gateway should contact the operator of the upstream.",
             ),
             Self::UpstreamUnavailable => (
                 "upstream-unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The order system is not available",
-                "The order system says that it is out of service, or it has not answered lately and is not asked for a moment. Send the request again after the time in `Retry-After`.",
+                "Upstream unavailable",
+                "The upstream reported that it is unavailable, or it failed repeatedly and the circuit breaker is open. Wait \
+                 for `Retry-After` and send the request again.",
             ),
             Self::UpstreamTimeout => (
                 "upstream-timeout",
                 StatusCode::GATEWAY_TIMEOUT,
-                "The order system did not answer in time",
-                "A read had no answer from the order system in time. It may be sent again.",
+                "Upstream timeout",
+                "The upstream did not answer a read in time. The request may be sent again.",
             ),
             Self::PreconditionFailed => (
                 "precondition-failed",
                 StatusCode::PRECONDITION_FAILED,
-                "The order has changed",
-                "The order is not as `If-Match` says: its status, or time and type of some row in its log, are not those that the tag was given for. Nothing was sent to the order system. `currentStatus` and the header `ETag` tell how it is now; decide anew.",
+                "Precondition failed",
+                "The order's status, or the time or type of a log entry, has changed since the ETag in `If-Match`. Nothing \
+                 was sent to the upstream. `currentStatus` and the header `ETag` describe the current state. Decide again and \
+                 use the new ETag.",
             ),
             Self::WriteConflict => (
                 "write-conflict",
                 StatusCode::CONFLICT,
-                "Somebody else changed the order",
-                "The write was sent and its answer told nothing; then the order had a status that is neither the one before nor the one wanted, so somebody else changed it. The gateway does not send it again, because a late write could undo a newer one. Read the order and decide anew.",
+                "Changed by another writer",
+                "The write was sent and its answer did not prove the outcome. Afterwards the order had a status that is \
+                 neither the previous nor the requested one, so another writer changed it. The gateway does not send the \
+                 write again, because that could undo the newer change. Read the order and decide again.",
             ),
             Self::IdempotencyKeyReused => (
                 "idempotency-key-reused",
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "The key was used for another message",
-                "This `Idempotency-Key` was used for another message, which is in the order's log or may still come there. Nothing was sent to the order system. Every message needs a key of its own.",
+                "Idempotency key reused",
+                "This `Idempotency-Key` was used for another message, which is in the order's log or may still appear there. \
+                 Nothing was sent to the upstream. Use a new key for each message.",
             ),
             Self::IdempotencyKeyInUse => (
                 "idempotency-key-in-use",
                 StatusCode::CONFLICT,
-                "The key is in use",
-                "Another request with this `Idempotency-Key` has not ended yet. Nothing was sent to the order system for this one. Send it again after the time in `Retry-After`.",
+                "Idempotency key in use",
+                "Another request with this `Idempotency-Key` is in progress. This request was not sent to the upstream. Wait \
+                 for `Retry-After` and send it again.",
             ),
             Self::OutcomeUnknown => (
                 "outcome-unknown",
                 StatusCode::GATEWAY_TIMEOUT,
-                "It is not known whether the write happened",
-                "The write was sent to the order system, now or by an earlier request of yours or another's, and nothing proves that it was applied or that it was not. It may even be applied later; while it may, a repetition is not sent but looked for, nor is a change of the same order with `If-Match`; `not-applied` in `outcome` says that yours is another one, which was not sent. Wait for the time in `Retry-After`. A message with an `Idempotency-Key` can then be sent again with the same key; for everything else, read the order first and decide: a message that is sent twice stands in the log twice.",
+                "Write outcome unknown",
+                "A write to this order was sent, by this request or an earlier one, and nothing proves whether it was \
+                 applied; it may still take effect. `outcome` is `unknown` when that write does what this request asks for, \
+                 and `not-applied` when it is a different one and this request was not sent. Wait for `Retry-After`. Then \
+                 send a message with the same `Idempotency-Key` again; for every other write, read the order first and \
+                 decide, because a message that is sent twice is added twice.",
             ),
             Self::InternalError => (
                 "internal-error",
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "A fault of the gateway",
-                "Something went wrong in the gateway itself. Give `requestId` to those who run it; it is in their log. Where `outcome` is `unknown`, a write may have been sent: read the order, or send a message with its key again.",
+                "Internal error",
+                "The gateway has a fault. Report `requestId` to the operator of the gateway, who finds it in the log. If \
+                 `outcome` is `unknown`, a write may have been sent: read the order, or send a message with the same \
+                 `Idempotency-Key` again.",
             ),
         };
         CodeInfo { code, status, title, explanation }
@@ -331,7 +364,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_written_once_and_found_by_its_spelling() {
+    fn every_code_is_unique_and_an_error() {
         for code in Code::ALL {
             assert_eq!(Code::parse(code.info().code), Some(code));
             assert!(code.info().status.is_client_error() || code.info().status.is_server_error());

@@ -162,7 +162,7 @@ async fn documentation_is_served_with_and_without_base_path() {
         assert_eq!(problem["instance"], format!("{base}/orders/0"));
 
         let page = gateway.get(problem["type"].as_str().expect("a path")).await;
-        assert!(page.status == 200 && page.body.contains("<h1>A parameter is not valid</h1>"));
+        assert!(page.status == 200 && page.body.contains("<h1>Invalid parameter</h1>"));
 
         gateway.get(&format!("{base}/problems/nonsense")).await.problem(404, "problem-not-found");
         gateway.get(&format!("{base}/swagger-ui/nonsense.js")).await.problem(404, "route-not-found");
