@@ -1,13 +1,13 @@
-//! The REST protocol: JSON over HTTP as the web knows it, described by an OpenAPI document made from this code.
+//! The REST protocol: JSON over HTTP, described by an OpenAPI document that is generated from this code.
 //!
-//! A request passes the same stations on every route. *Parse at the edge*: path, query, headers and body become types that
-//! cannot be wrong ([`extract`]), or a problem that names what is; until then nothing is asked of the backend. *Ask*: one
-//! call of the [`Backend`](crate::backend::Backend), a second only to explain a refused write. *Answer*: the model becomes
-//! JSON ([`wire`]); lists are written item by item as they come ([`list`]), so that no list is ever held.
+//! Every handler has three steps. *Extract*: path, query, headers and body are parsed into types that cannot be invalid
+//! ([`extract`]), or rejected with a problem that names every fault; until then the upstream is not called. *Call*: the handler
+//! reads from the [`Backend`](crate::backend::Backend) or writes through the
+//! [`WriteCoordinator`](crate::writes::WriteCoordinator). *Respond*: the model is encoded as JSON ([`dto`]), lists item by item
+//! as they arrive ([`list`]), so that no list is held in memory.
 //!
-//! Everything that goes wrong is a [`Problem`](crate::problem::Problem) and becomes a response in one place, framework rejections and
-//! panics included. What a client may read of it is chosen there; nothing that the order system said gets through but its
-//! own sentence in a refusal it stated.
+//! Every error is a [`Problem`](crate::problem::Problem), including rejections of the framework and panics. [`error_mapping`]
+//! decides what a client may read of an upstream error: of the upstream's own text only the redacted message of a refusal.
 
 mod conditional;
 mod docs;

@@ -51,7 +51,7 @@ pub enum HttpClientError {
 impl HttpClient {
     /// A client whose exchanges take no longer than `timeout`.
     pub(crate) fn try_new(connect: &ConnectConfig, timeout: Duration) -> Result<Self, HttpClientError> {
-        let tls = connect.encryption.config()?;
+        let tls = connect.tls.config()?;
         let current = Current::build(connect, timeout, tls.as_ref().map(Loaded::get)).map_err(HttpClientError::Build)?;
         Ok(Self(Arc::new(Inner { connect: connect.clone(), timeout, tls, current: Mutex::new(current) })))
     }

@@ -1,45 +1,42 @@
-//! JSON responses, with an entity tag where a client may ask whether it has them already.
+//! JSON responses, and conditional ones: with an ETag, or 304 when `If-None-Match` lists it.
 
 use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue};
+use headers::{ETag, HeaderMapExt};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use super::dto::OrderStatusBody;
-use super::etag::{ETag, is_known};
-use super::json;
+use super::{etag, json};
 use crate::model::Order;
 
-/// A response whose body is this value.
+/// Responds with JSON.
 pub(super) fn json(value: &impl Serialize) -> Response {
-    match json::to_bytes(value) {
-        Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(problem) => problem.into_response(),
-    }
+    ([(CONTENT_TYPE, "application/json")], json::to_bytes(value)).into_response()
 }
 
-/// Answers JSON with its tag, or 304 when the client has it.
+/// Responds with JSON and the ETag of its bytes, or with 304.
 pub(super) fn json_with_etag(headers: &HeaderMap, value: &impl Serialize) -> Response {
-    match json::to_bytes(value) {
-        Ok(body) => respond(headers, &ETag::of(&body), "application/json", body),
-        Err(problem) => problem.into_response(),
-    }
+    let body = json::to_bytes(value);
+    respond(headers, etag::of_body(&body), "application/json", body)
 }
 
-/// Answers the status of an order with the tag that stands for its log too.
+/// Responds with the status of an order and the ETag that also covers its log, or with 304.
 pub(super) fn status_with_etag(headers: &HeaderMap, upstream: &str, order: &Order) -> Response {
-    match json::to_bytes(&OrderStatusBody::from(order.status.as_ref())) {
-        Ok(body) => respond(headers, &ETag::of_status(upstream, order), "application/json", body),
-        Err(problem) => problem.into_response(),
-    }
+    let body = json::to_bytes(&OrderStatusBody::from(order.status.as_ref()));
+    respond(headers, etag::of_status(upstream, order), "application/json", body)
 }
 
-/// Answers a body with its tag, or 304 when the client has it.
-pub(super) fn respond(headers: &HeaderMap, tag: &ETag, content_type: &'static str, body: Bytes) -> Response {
-    let cached = [(ETAG, tag.header()), (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))];
-    if is_known(headers, tag) {
-        return (StatusCode::NOT_MODIFIED, cached).into_response();
-    }
-    (cached, [(CONTENT_TYPE, content_type)], body).into_response()
+/// Responds with a body and its ETag, or with 304.
+pub(super) fn respond(headers: &HeaderMap, etag: ETag, content_type: &'static str, body: Bytes) -> Response {
+    let mut response = if etag::is_not_modified(headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(CONTENT_TYPE, content_type)], body).into_response()
+    };
+    response.headers_mut().typed_insert(etag);
+    // Caches have to revalidate: an order may change at any time.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response
 }

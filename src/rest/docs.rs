@@ -12,11 +12,9 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use utoipa_swagger_ui::Config;
 
 use super::extract::ProblemPath;
-use super::openapi;
-use super::{conditional, etag::ETag};
+use super::{conditional, etag, openapi};
 use crate::problem::{Code, Problem, page};
 
-/// What the documentation routes serve.
 #[derive(Clone)]
 struct Documents {
     json: Bytes,
@@ -24,13 +22,13 @@ struct Documents {
     swagger_ui: Arc<Config<'static>>,
 }
 
-/// The documentation routes of a gateway that is reached below `base_path`.
+/// The documentation routes of a gateway whose public base path is `base_path`.
 pub(super) fn routes(base_path: &str) -> Router {
     let document = openapi::document(base_path);
     let documents = Documents {
         json: openapi::to_json(&document).into(),
         yaml: openapi::to_yaml(&document).into(),
-        // Relative, so that it is found below every base path and behind every proxy.
+        // A relative URL works below every base path and behind every proxy.
         swagger_ui: Arc::new(
             Config::from("../openapi.json")
                 .validator_url("none")
@@ -39,11 +37,11 @@ pub(super) fn routes(base_path: &str) -> Router {
                 .default_models_expand_depth(0),
         ),
     };
-    let [json_path, yaml_path, to_ui, ui, ui_file, problem_page] = ROUTES;
+    let [json_path, yaml_path, ui_redirect, ui, ui_file, problem_page] = ROUTES;
     Router::new()
         .route(json_path, get(json))
         .route(yaml_path, get(yaml))
-        .route(to_ui, get(|| async { to("swagger-ui/") }))
+        .route(ui_redirect, get(|| async { redirect("swagger-ui/") }))
         .route(ui, get(swagger_ui))
         .route(ui_file, get(swagger_ui))
         .route(problem_page, get(problem))
@@ -53,29 +51,29 @@ pub(super) fn routes(base_path: &str) -> Router {
 const ROUTES: [&str; 6] =
     ["/openapi.json", "/openapi.yaml", "/swagger-ui", "/swagger-ui/", "/swagger-ui/{*file}", "/problems/{code}"];
 
-/// Swagger UI runs its own files and asks this server, and nothing else. Its pictures stand in its style sheet.
+/// Swagger UI loads its own files and calls this server only. Its images are `data:` URLs in its style sheet.
 const UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// A page about a problem shows an icon.
+/// A problem page loads its icon only.
 const PAGE_POLICY: &str = "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Whether a route, by its template without the base path, is for everybody: documentation, and the way to it.
+/// Whether a route needs no credential: documentation and the redirects to it. `route` is the template without the base path.
 #[must_use]
 pub fn is_public(route: &str) -> bool {
     matches!(route, "" | "/") || ROUTES.contains(&route)
 }
 
-/// A redirect that keeps working wherever the gateway is mounted.
-pub(super) fn to(path: &str) -> Redirect {
+/// A redirect to a relative path, which works below every base path and behind every proxy.
+pub(super) fn redirect(path: &str) -> Redirect {
     Redirect::temporary(path)
 }
 
 async fn json(State(documents): State<Documents>, headers: HeaderMap) -> Response {
-    conditional::respond(&headers, &ETag::of(&documents.json), "application/json", documents.json)
+    conditional::respond(&headers, etag::of_body(&documents.json), "application/json", documents.json)
 }
 
 async fn yaml(State(documents): State<Documents>, headers: HeaderMap) -> Response {
-    conditional::respond(&headers, &ETag::of(&documents.yaml), "application/yaml", documents.yaml)
+    conditional::respond(&headers, etag::of_body(&documents.yaml), "application/yaml", documents.yaml)
 }
 
 async fn swagger_ui(State(documents): State<Documents>, path: RawPathParams) -> Result<Response, Problem> {
@@ -85,13 +83,12 @@ async fn swagger_ui(State(documents): State<Documents>, path: RawPathParams) -> 
             let headers = [(CONTENT_TYPE, file.content_type.as_str()), (CONTENT_SECURITY_POLICY, UI_POLICY)];
             Ok((headers, file.bytes.into_owned()).into_response())
         }
-        Ok(None) => Err(Problem::new(Code::RouteNotFound, "Swagger UI has no such file.")),
-        Err(_) => Err(Problem::new(Code::InternalError, "Swagger UI cannot be configured.")),
+        Ok(None) => Err(Problem::new(Code::RouteNotFound, "Swagger UI has no file with this name.")),
+        Err(_) => Err(Problem::new(Code::InternalError, "The configuration of Swagger UI cannot be serialized.")),
     }
 }
 
 async fn problem(path: ProblemPath) -> Result<Response, Problem> {
-    let code =
-        Code::parse(&path.code).ok_or_else(|| Problem::new(Code::ProblemNotFound, "There is no problem with this code."))?;
+    let code = Code::parse(&path.code).ok_or_else(|| Problem::new(Code::ProblemNotFound, "No problem has this code."))?;
     Ok(([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, PAGE_POLICY)], page(code)).into_response())
 }

@@ -1,4 +1,4 @@
-//! The JSON of the API. The docs of these types and their members are the text that API users read.
+//! The JSON types of the API. Their doc comments are the descriptions in the OpenAPI document.
 
 mod customer;
 mod enums;
@@ -9,6 +9,8 @@ mod order_status;
 mod timestamp;
 
 pub(super) use customer::{Customer, CustomerList};
+#[cfg(test)]
+pub(super) use message::MAX_TEXT;
 pub(super) use message::{AddedMessage, Message, MessageList, NewMessage};
 pub(super) use order::{Order, OrderList};
 pub(super) use order_status::{OrderStatusBody, StatusChange};
@@ -19,18 +21,18 @@ use utoipa::ToSchema;
 
 use crate::backend;
 
-/// An item of a list that could not be read. The others are not spoiled by it.
+/// An item of a list that could not be decoded. The other items are complete.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Unreadable)]
 pub(super) struct Unreadable {
-    /// Its place in the order system's list, from 1.
+    /// Position in the upstream's list, starting at 1.
     #[schema(minimum = 1, example = 3)]
     position: u64,
-    /// Its id, where that much was readable.
+    /// Id, if it could be decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 20417)]
     id: Option<u64>,
-    /// What is wrong with it.
+    /// Why the item could not be decoded.
     #[schema(example = "it has no id")]
     detail: &'static str,
 }
@@ -41,23 +43,23 @@ impl From<backend::UndecodableItem> for Unreadable {
     }
 }
 
-/// A line of a list in NDJSON for an item that could not be read.
+/// A line of an NDJSON list for an item that could not be decoded.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UnreadableLine {
-    /// Which item, and why.
+    /// The item and the reason.
     pub(super) unreadable: Unreadable,
 }
 
-/// The last line of a list in NDJSON. A list without it is not complete.
+/// The last line of an NDJSON list. A list without it is truncated.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Complete<'a> {
     /// Always `true`.
     #[serde(rename = "complete")]
-    all: bool,
-    /// How many items there were, those that could not be read not counted.
+    flag: bool,
+    /// Number of items, without those that could not be decoded.
     count: u64,
-    /// Leads to the next page; absent on the last one.
+    /// Cursor of the next page. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next_cursor: Option<&'a str>,
@@ -65,6 +67,6 @@ pub(super) struct Complete<'a> {
 
 impl<'a> Complete<'a> {
     pub(super) const fn new(count: u64, next_cursor: Option<&'a str>) -> Self {
-        Self { all: true, count, next_cursor }
+        Self { flag: true, count, next_cursor }
     }
 }

@@ -1,135 +1,142 @@
-//! What failed calls are told as.
+//! Maps errors of reads and writes to problems.
+//!
+//! [`describe`] has one problem per error. Reads and writes then differ: a read never reports an outcome, and it is not the
+//! client's fault when the upstream refuses it; a write always reports whether it was applied.
 
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::ETAG;
 
+use super::etag;
 use crate::backend::Error;
 use crate::model::{Order, UpstreamMessage, mask_personal_data};
 use crate::problem::{Code, FieldError, Outcome, Problem};
-use crate::rest::etag::ETag;
 use crate::writes::WriteFailure;
 
-/// When to ask again an order system that is out of service and does not say for how long.
-const SOON: Duration = Duration::from_secs(5);
-/// When to come back to a gateway that has too much to do.
+/// `Retry-After` when the upstream is unavailable and does not state a time.
+const RETRY_WHEN_UNAVAILABLE: Duration = Duration::from_secs(5);
+/// `Retry-After` when the gateway is overloaded or an idempotency key is in use.
 const RETRY_WHEN_OVERLOADED: Duration = Duration::from_secs(1);
 
 impl Problem {
-    /// A failed read of one order or customer; `not_found` is the code for the case that there is none.
+    /// The problem of a failed read of one order or customer. `not_found` is the code for [`Error::NotFound`].
     #[must_use]
-    pub fn read(error: &Error, not_found: Code) -> Self {
-        let problem = match error {
-            // What is asked in a read was checked, so what does not fit is of our own making.
+    pub fn from_read_error(error: &Error, not_found: Code) -> Self {
+        match error {
+            // The parameters of a read were validated, so an unencodable one is a fault of the gateway.
             Error::UnencodableInput { .. } => {
-                Self::new(Code::InternalError, "The gateway cannot ask the order system for this.")
+                Self::new(Code::InternalError, "The gateway cannot encode the request for the upstream.")
             }
-            error => Self::failed(error, not_found),
-        };
-        if matches!(error, Error::Refused { .. }) {
-            return problem.with_status(StatusCode::BAD_GATEWAY);
+            // 409 would ask the client to resolve a conflict; a read has none.
+            Error::Refused { .. } => describe(error, not_found).with_status(StatusCode::BAD_GATEWAY),
+            error => describe(error, not_found),
         }
-        problem
     }
 
-    /// A failed read of a list, which is there even when it is empty.
+    /// The problem of a failed read of a list. A list exists even when it is empty, so "not found" is an invalid answer.
     #[must_use]
-    pub fn list(error: &Error) -> Self {
-        Self::read(error, Code::UpstreamAnswerInvalid)
+    pub fn from_list_error(error: &Error) -> Self {
+        Self::from_read_error(error, Code::UpstreamAnswerInvalid)
     }
 
-    /// A write to an order of this upstream that was not done.
+    /// The problem of a failed write to an order of this upstream.
     #[must_use]
-    pub fn write(refusal: &WriteFailure, upstream: &str) -> Self {
-        let not_sent = |code: Code, detail: &'static str| Self::new(code, detail).with_outcome(Outcome::NotApplied);
-        match refusal {
-            WriteFailure::Failed(error) => Self::failed_write(error),
-            WriteFailure::PreconditionFailed(order) => not_sent(
-                Code::PreconditionFailed,
-                "The order is not as If-Match says: its status has changed, or its log; nothing was sent.",
-            )
-            .with_header(ETAG, ETag::of_status(upstream, order).header())
-            .with_current_status(status_of(order)),
+    pub fn from_write_failure(failure: &WriteFailure, upstream: &str) -> Self {
+        match failure {
+            WriteFailure::Failed(error) => from_write_error(error),
+            WriteFailure::PreconditionFailed(order) => {
+                let detail = "The order's status or log has changed since the ETag in If-Match. Nothing was sent.";
+                Self::new(Code::PreconditionFailed, detail)
+                    .with_outcome(Outcome::NotApplied)
+                    .with_typed_header(etag::of_status(upstream, order))
+                    .with_current_status(displayed_status(order))
+            }
             WriteFailure::Conflict(order) => {
-                let detail = "The write was sent, and then the order had a status of somebody else's.";
-                Self::new(Code::WriteConflict, detail).with_outcome(Outcome::Unknown).with_current_status(status_of(order))
+                let detail = "The write was sent. Afterwards the order had a status that another writer set.";
+                Self::new(Code::WriteConflict, detail)
+                    .with_outcome(Outcome::Unknown)
+                    .with_current_status(displayed_status(order))
             }
             WriteFailure::InDoubt { time_left, is_same } => {
-                let detail = "One that was sent earlier may have been applied, or may still be; nothing was sent this time.";
+                let detail = "An earlier write to this order is in doubt: it may still take effect. This one was not sent.";
+                // When the earlier write is the same one, its effect is the effect this request asks for.
                 let outcome = if *is_same { Outcome::Unknown } else { Outcome::NotApplied };
                 Self::new(Code::OutcomeUnknown, detail).with_outcome(outcome).retry_after(*time_left)
             }
             WriteFailure::Panicked => {
-                Self::new(Code::InternalError, "Something went wrong in the gateway itself, perhaps after the write was sent.")
-                    .with_outcome(Outcome::Unknown)
+                let detail = "The gateway failed while it processed the write, which may have been sent.";
+                Self::new(Code::InternalError, detail).with_outcome(Outcome::Unknown)
             }
             WriteFailure::KeyReused => {
-                not_sent(Code::IdempotencyKeyReused, "The key was used for another message; nothing was sent.")
+                let detail = "The idempotency key was used for another message. Nothing was sent.";
+                Self::new(Code::IdempotencyKeyReused, detail).with_outcome(Outcome::NotApplied)
             }
             WriteFailure::KeyInUse => {
-                not_sent(Code::IdempotencyKeyInUse, "Another request with this key has not ended yet; nothing was sent.")
+                let detail = "Another request with this idempotency key is in progress. Nothing was sent.";
+                Self::new(Code::IdempotencyKeyInUse, detail)
+                    .with_outcome(Outcome::NotApplied)
                     .retry_after(RETRY_WHEN_OVERLOADED)
-            }
-        }
-    }
-
-    fn failed_write(error: &Error) -> Self {
-        let problem = Self::failed(error, Code::OrderNotFound);
-        match error {
-            Error::NotSent { .. }
-            | Error::NotFound
-            | Error::Refused { .. }
-            | Error::CredentialRejected
-            | Error::Overloaded
-            | Error::ClientDisconnected
-            | Error::Unreachable => problem.with_outcome(Outcome::NotApplied),
-            // The caller's fault, found before anything was sent: nobody needs to be told that it was not applied.
-            Error::UnencodableInput { .. } => problem,
-            Error::OutcomeUnknown { .. } | Error::Unavailable { .. } | Error::Timeout | Error::InvalidResponse { .. } => {
-                problem.with_outcome(Outcome::Unknown)
-            }
-        }
-    }
-
-    fn failed(error: &Error, not_found: Code) -> Self {
-        match error {
-            // What failed is a read, whatever it was for.
-            Error::NotSent { cause } => Self::read(cause, not_found),
-            Error::NotFound => Self::new(not_found, "The order system has nothing with this id."),
-            Error::Refused { message } => Self::new(Code::RefusedByUpstream, "The order system refused.")
-                .with_upstream_message(message.as_ref().and_then(UpstreamMessage::to_display)),
-            Error::CredentialRejected => Self::new(
-                Code::UpstreamCredentialRejected,
-                "The order system rejects the gateway's credential or IP address; nothing was applied.",
-            ),
-            Error::UnencodableInput { detail } => Self::values(vec![FieldError::pointer("/text", detail.clone())]),
-            Error::Unreachable => {
-                Self::new(Code::UpstreamUnreachable, "No connection to the order system could be made; nothing was sent.")
-            }
-            Error::Overloaded | Error::ClientDisconnected => {
-                let detail = "Too many calls wait for the order system; nothing was sent.";
-                Self::new(Code::Overloaded, detail).retry_after(RETRY_WHEN_OVERLOADED)
-            }
-            Error::Unavailable { retry_after } => {
-                let detail = "The order system is out of service, or has not answered lately and is not asked for a moment.";
-                Self::new(Code::UpstreamUnavailable, detail).retry_after(retry_after.unwrap_or(SOON))
-            }
-            Error::Timeout => Self::new(Code::UpstreamTimeout, "The order system did not answer in time."),
-            Error::InvalidResponse { reason } => {
-                let detail = format!("The order system's answer was not recognised: {reason}.");
-                Self::new(Code::UpstreamAnswerInvalid, detail)
-            }
-            Error::OutcomeUnknown { retry_after } => {
-                let detail = "The write was sent, and nothing proves that it was applied or that it was not. Read the order \
-                              before sending it again.";
-                Self::new(Code::OutcomeUnknown, detail).retry_after(*retry_after)
             }
         }
     }
 }
 
-/// The status as callers of every scope may read it.
-fn status_of(order: &Order) -> Option<String> {
+fn from_write_error(error: &Error) -> Problem {
+    let problem = describe(error, Code::OrderNotFound);
+    match error {
+        Error::NotSent { .. }
+        | Error::NotFound
+        | Error::Refused { .. }
+        | Error::CredentialRejected
+        | Error::Overloaded
+        | Error::ClientDisconnected
+        | Error::Unreachable => problem.with_outcome(Outcome::NotApplied),
+        // A validation error, as any other 422: it has no outcome.
+        Error::UnencodableInput { .. } => problem,
+        Error::OutcomeUnknown { .. } | Error::Unavailable { .. } | Error::Timeout | Error::InvalidResponse { .. } => {
+            problem.with_outcome(Outcome::Unknown)
+        }
+    }
+}
+
+/// The problem of an error, whatever the call was.
+fn describe(error: &Error, not_found: Code) -> Problem {
+    match error {
+        // The call that failed is the read or login that had to come first.
+        Error::NotSent { cause } => Problem::from_read_error(cause, not_found),
+        Error::NotFound => Problem::new(not_found, "The upstream has no entity with this id."),
+        Error::Refused { message } => Problem::new(Code::RefusedByUpstream, "The upstream refused the request.")
+            .with_upstream_message(message.as_ref().and_then(UpstreamMessage::to_display)),
+        Error::CredentialRejected => Problem::new(
+            Code::UpstreamCredentialRejected,
+            "The upstream rejected the gateway's credential or IP address. Nothing was applied.",
+        ),
+        Error::UnencodableInput { detail } => Problem::values(vec![FieldError::pointer("/text", detail.clone())]),
+        Error::Unreachable => {
+            Problem::new(Code::UpstreamUnreachable, "The gateway could not connect to the upstream. Nothing was sent.")
+        }
+        Error::Overloaded | Error::ClientDisconnected => {
+            let detail = "Too many calls are waiting for the upstream. Nothing was sent.";
+            Problem::new(Code::Overloaded, detail).retry_after(RETRY_WHEN_OVERLOADED)
+        }
+        Error::Unavailable { retry_after } => {
+            let detail =
+                "The upstream reported that it is unavailable, or the circuit breaker is open after repeated failures.";
+            Problem::new(Code::UpstreamUnavailable, detail).retry_after(retry_after.unwrap_or(RETRY_WHEN_UNAVAILABLE))
+        }
+        Error::Timeout => Problem::new(Code::UpstreamTimeout, "The upstream did not answer in time."),
+        Error::InvalidResponse { reason } => {
+            Problem::new(Code::UpstreamAnswerInvalid, format!("The upstream's answer was not recognised: {reason}."))
+        }
+        Error::OutcomeUnknown { retry_after } => {
+            let detail =
+                "The write was sent, and nothing proves whether it was applied. Read the order before you send it again.";
+            Problem::new(Code::OutcomeUnknown, detail).retry_after(*retry_after)
+        }
+    }
+}
+
+/// The status of an order for callers of any scope: an unknown enum value is upstream text and could contain PII.
+fn displayed_status(order: &Order) -> Option<String> {
     order.status.as_ref().map(|status| mask_personal_data(status.as_str()))
 }

@@ -1,123 +1,103 @@
-//! Entity tags, and what requests ask with them (RFC 9110, section 13).
+//! Entity tags and conditional requests (RFC 9110, section 13).
 //!
-//! A tag stands for exactly the bytes of an answer, so every replica gives the same one, and a caller who may see less has
-//! another. The tag of a status is different: it stands for the time and type of every row in the log too, so that a status
-//! that went away and came back is not the same.
+//! An ETag is a hash, so every replica computes the same one without shared state. The ETag of a body covers its bytes: a
+//! caller who sees masked values gets another ETag. The ETag of an order's status also covers the time and type of every log
+//! entry, so that a status that changed and changed back has a different ETag.
+
+use std::iter;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use headers::{ETag, Header, IfMatch, IfNoneMatch};
 use http::HeaderMap;
 use http::header::{HeaderValue, IF_NONE_MATCH};
 
 use crate::model::{Extensible, Order};
 
-/// A strong tag, without quotes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ETag(String);
+/// The ETag of a response body.
+pub(super) fn of_body(body: &[u8]) -> ETag {
+    of_parts(&[body])
+}
 
-impl ETag {
-    /// The tag of a body.
-    pub(super) fn of(body: &[u8]) -> Self {
-        Self::of_all([body])
+/// The ETag of an order's status. The upstream's name is part of it, because two upstreams may use the same order ids.
+pub(super) fn of_status(upstream: &str, order: &Order) -> ETag {
+    let status = order.status.as_ref().map_or("", Extensible::as_str);
+    let mut log = String::new();
+    for entry in order.messages.iter().flatten() {
+        let at = entry.at.map(|at| at.to_string()).unwrap_or_default();
+        log.extend(["\n", &at, " ", entry.kind.as_ref().map_or("", Extensible::as_str)]);
     }
+    of_parts(&[upstream.as_bytes(), b"\n", status.as_bytes(), log.as_bytes()])
+}
 
-    /// The tag of an order's status: of the status, and of time and type of every row in the log. Equal orders of two upstreams
-    /// are not the same one.
-    pub(super) fn of_status(upstream: &str, order: &Order) -> Self {
-        let status = order.status.as_ref().map_or("", Extensible::as_str);
-        let rows = order.messages.iter().flatten().map(|row| {
-            let at = row.at.map(|at| at.to_string()).unwrap_or_default();
-            format!("\n{at} {}", row.kind.as_ref().map_or("", Extensible::as_str))
-        });
-        let log: String = rows.collect();
-        Self::of_all([upstream.as_bytes(), b"\n", status.as_bytes(), log.as_bytes()])
+#[expect(clippy::expect_used, reason = "an empty ETag would match every other empty one")]
+fn of_parts(parts: &[&[u8]]) -> ETag {
+    /// 128 bits: short in headers, and collisions are out of reach.
+    const LENGTH: usize = 16;
+    let mut digest = Context::new(&SHA256);
+    for part in parts {
+        digest.update(part);
     }
+    let digest = digest.finish();
+    let prefix = digest.as_ref().first_chunk::<LENGTH>().expect("a SHA-256 digest has 32 bytes");
+    format!("\"{}\"", hex::encode(prefix)).parse().expect("quoted hexadecimal digits are an ETag")
+}
 
-    fn of_all<const N: usize>(parts: [&[u8]; N]) -> Self {
-        /// Enough that no two answers have the same one.
-        const LENGTH: usize = 16;
-        let mut digest = Context::new(&SHA256);
-        for part in parts {
-            digest.update(part);
-        }
-        Self(hex::encode(digest.finish().as_ref().get(..LENGTH).unwrap_or_default()))
-    }
+/// Whether `If-None-Match` lists the ETag, weak or strong. A malformed value of a repeated header is ignored, the others count.
+pub(super) fn is_not_modified(headers: &HeaderMap, etag: &ETag) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter(|value| parse_list([*value]).is_some())
+        .filter_map(|value| IfNoneMatch::decode(&mut iter::once(value)).ok())
+        .any(|condition| !condition.precondition_passes(etag))
+}
 
-    /// As it stands in a header.
-    pub(super) fn header(&self) -> HeaderValue {
-        HeaderValue::try_from(format!("\"{}\"", self.0)).unwrap_or(HeaderValue::from_static("\"\""))
+/// Parses all values of `If-Match`; `None` when they are malformed.
+pub(super) fn parse_if_match(values: &[&HeaderValue]) -> Option<IfMatch> {
+    match parse_list(values.iter().copied())? {
+        List::Any => Some(IfMatch::any()),
+        List::Tags => IfMatch::decode(&mut values.iter().copied()).ok(),
     }
 }
 
-/// Whether `If-None-Match` names the tag, weak or strong. What cannot be read names nothing.
-pub(super) fn is_known(headers: &HeaderMap, tag: &ETag) -> bool {
-    let names = |value: &HeaderValue| {
-        let condition = Condition::parse([value]);
-        condition.is_some_and(|condition| match condition {
-            Condition::Any => true,
-            Condition::Tags(tags) => tags.iter().any(|known| known.text == tag.0),
-        })
-    };
-    headers.get_all(IF_NONE_MATCH).iter().any(names)
-}
-
-/// What `If-Match` asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Condition {
-    /// That there is something.
+/// The value of a conditional header.
+enum List {
+    /// `*`
     Any,
-    /// One of these.
-    Tags(Vec<Named>),
+    Tags,
 }
 
-/// A tag that a client names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
-    text: String,
-    is_weak: bool,
-}
-
-impl Condition {
-    /// Reads all values of a header; `None` when they are no list of tags.
-    pub(super) fn parse<'h>(values: impl IntoIterator<Item = &'h HeaderValue>) -> Option<Self> {
-        let mut tags = Vec::new();
-        let mut is_any = false;
-        for value in values {
-            let mut rest = value.to_str().ok()?.trim_matches([' ', '\t']);
-            if rest == "*" {
-                is_any = true;
-                continue;
-            }
-            loop {
-                // Elements may be empty (section 5.6.1.2).
-                rest = rest.trim_start_matches([' ', '\t', ',']);
-                if rest.is_empty() {
-                    break;
-                }
-                let (is_weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
-                let (text, after) = quoted.strip_prefix('"')?.split_once('"')?;
-                if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-                    return None;
-                }
-                tags.push(Named { text: text.to_owned(), is_weak });
-                rest = after.trim_start_matches([' ', '\t']);
-                if !rest.is_empty() && !rest.starts_with(',') {
-                    return None;
-                }
-            }
+/// Checks the syntax `"*" / 1#entity-tag`, which [`headers`] does not: it accepts any text and skips what is not an ETag, so a
+/// malformed condition would turn into one that never holds.
+fn parse_list<'h>(values: impl IntoIterator<Item = &'h HeaderValue>) -> Option<List> {
+    let (mut has_star, mut has_tags) = (false, false);
+    for value in values {
+        let mut rest = value.to_str().ok()?.trim_matches([' ', '\t']);
+        if rest == "*" {
+            has_star = true;
+            continue;
         }
-        match (is_any, tags.is_empty()) {
-            (true, true) => Some(Self::Any),
-            (false, false) => Some(Self::Tags(tags)),
-            _ => None,
+        loop {
+            // A recipient accepts empty list elements (RFC 9110, section 5.6.1.2).
+            rest = rest.trim_start_matches([' ', '\t', ',']);
+            if rest.is_empty() {
+                break;
+            }
+            let (tag, after) = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
+            if tag.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+                return None;
+            }
+            has_tags = true;
+            rest = after.trim_start_matches([' ', '\t']);
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return None;
+            }
         }
     }
-
-    /// Whether something with this tag is what was asked for. A weak tag never is.
-    pub(super) fn matches(&self, tag: &ETag) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Tags(tags) => tags.iter().any(|named| !named.is_weak && named.text == tag.0),
-        }
+    match (has_star, has_tags) {
+        (true, false) => Some(List::Any),
+        (false, true) => Some(List::Tags),
+        _ => None,
     }
 }
 
@@ -125,20 +105,22 @@ impl Condition {
 mod tests {
     use super::*;
 
-    fn condition(values: &[&'static str]) -> Option<Condition> {
+    fn if_match(values: &[&'static str]) -> Option<IfMatch> {
         let values: Vec<_> = values.iter().copied().map(HeaderValue::from_static).collect();
-        Condition::parse(&values)
+        parse_if_match(&values.iter().collect::<Vec<_>>())
     }
 
     #[test]
-    fn lists_stars_and_weak_tags_are_read() {
-        let tag = ETag("abc".to_owned());
-        for (values, is_met) in [
+    fn lists_stars_and_weak_tags_are_parsed() {
+        let etag: ETag = "\"abc\"".parse().unwrap();
+        for (values, passes) in [
             (&["*"][..], true),
+            (&["*", ""], true),
             (&["\"abc\""], true),
             (&["\"x\", \"abc\""], true),
             (&["\"x\",\t\"abc\""], true),
             (&["\"x\"", "\"abc\""], true),
+            (&["\"x,y\", \"abc\""], true),
             (&["W/\"abc\""], false),
             (&["W/\"abc\", \"abc\""], true),
             (&["\"ab\""], false),
@@ -150,12 +132,14 @@ mod tests {
             (&["\"x\",,\t, \"abc\""], true),
             (&["", "\"abc\""], true),
         ] {
-            assert_eq!(condition(values).map(|condition| condition.matches(&tag)), Some(is_met), "{values:?}");
+            let condition = if_match(values);
+
+            assert_eq!(condition.map(|condition| condition.precondition_passes(&etag)), Some(passes), "{values:?}");
         }
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused() {
+    fn malformed_lists_are_rejected() {
         for values in [
             &[][..],
             &[""],
@@ -172,7 +156,26 @@ mod tests {
             &["*", "\"abc\""],
             &["**"],
         ] {
-            assert_eq!(condition(values), None, "{values:?}");
+            assert_eq!(if_match(values), None, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly_and_ignores_malformed_values() {
+        let etag: ETag = "\"abc\"".parse().unwrap();
+        for (values, is_match) in [
+            (&[][..], false),
+            (&["*"], true),
+            (&["\"abc\""], true),
+            (&["W/\"abc\""], true),
+            (&["\"x\", \"abc\""], true),
+            (&["\"x\""], false),
+            (&["nonsense", "\"abc\""], true),
+            (&["\"a b\", \"abc\""], false),
+        ] {
+            let headers = values.iter().map(|value| (IF_NONE_MATCH, HeaderValue::from_static(value))).collect();
+
+            assert_eq!(is_not_modified(&headers, &etag), is_match, "{values:?}");
         }
     }
 }

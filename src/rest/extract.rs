@@ -1,4 +1,4 @@
-//! Requests become types that cannot be wrong, or a problem that names what is.
+//! Extractors: they parse a request into types that cannot be invalid, or reject it with a problem that names every fault.
 
 mod accept;
 mod body;
@@ -11,7 +11,9 @@ mod query;
 
 pub(super) use accept::{AcceptsJson, AcceptsList};
 pub(super) use body::{JsonBody, MergePatchBody};
-pub(super) use json_object::Members;
+pub(super) use json_object::JsonObject;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};
-pub(super) use preconditions::{IdempotencyKeyHeader, IfMatch};
+pub(super) use preconditions::{IdempotencyKeyHeader, IfMatchHeader};
+#[cfg(test)]
+pub(super) use query::MAX_LIMIT;
 pub(super) use query::{CustomerListQuery, NoQuery, OrderListQuery, decode};

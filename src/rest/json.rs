@@ -1,46 +1,39 @@
-//! Writes JSON.
+//! Serializes responses as JSON.
 //!
-//! What the gateway answers are structs with names that need no escaping and texts that seldom do. This serializer knows that,
-//! which makes a list of orders twice as fast as with one that looks at every character for itself; in everything else it
-//! writes what `serde_json` writes, and a property test compares the two.
+//! Single bodies are written by `serde_json`. List items are written by a serializer of our own, because lists are the hot
+//! path: measured on a list of orders it is twice as fast. It assumes what holds for the DTOs: member names need no escaping,
+//! strings seldom do, and there are no maps, negative numbers or floats. A property test compares its bytes with those of
+//! `serde_json`.
 
 use axum::body::Bytes;
 use serde::ser::{Error as _, Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
 use serde_json::Error;
 
-use crate::problem::{Code, Problem};
-
-/// Appends a value.
-///
-/// # Errors
-/// When a type is used that the API's answers do not have, such as a map.
-pub(super) fn write(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Result<(), Error> {
-    value.serialize(JsonWriter(out))
+/// Serializes a response body.
+#[expect(clippy::expect_used, reason = "an empty body would look like a response")]
+pub(super) fn to_bytes(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("DTOs have no maps with other keys than strings, and no serializer that fails").into()
 }
 
-/// A value as a body of its own.
+/// Appends a list item.
 ///
 /// # Errors
-/// As [`write()`]; a fault of ours.
-pub(super) fn to_bytes(value: &impl Serialize) -> Result<Bytes, Problem> {
-    let mut body = Vec::with_capacity(2048);
-    match write(value, &mut body) {
-        Ok(()) => Ok(body.into()),
-        Err(_) => Err(Problem::new(Code::InternalError, "The answer cannot be written as JSON.")),
-    }
+/// When the value has a type that no list item has, such as a map.
+pub(super) fn write(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Result<(), Error> {
+    value.serialize(JsonWriter(out))
 }
 
 /// Writes one value.
 struct JsonWriter<'o>(&'o mut Vec<u8>);
 
-/// Writes the members or items of one value.
-struct Members<'o> {
+/// Writes the members of an object or the items of an array.
+struct Compound<'o> {
     out: &'o mut Vec<u8>,
     is_first: bool,
     end: u8,
 }
 
-impl<'o> Members<'o> {
+impl<'o> Compound<'o> {
     fn new(out: &'o mut Vec<u8>, [start, end]: [u8; 2]) -> Self {
         out.push(start);
         Self { out, is_first: true, end }
@@ -57,12 +50,15 @@ impl<'o> Members<'o> {
     }
 }
 
-impl SerializeStruct for Members<'_> {
+impl SerializeStruct for Compound<'_> {
     type Ok = ();
     type Error = Error;
 
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "measured: where the name is known, writing it takes a few instructions")]
+    #[expect(
+        clippy::inline_always,
+        reason = "measured: with the name known at compile time, writing it takes a few instructions"
+    )]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
         self.out.reserve(name.len() + 4);
         self.separate();
@@ -78,7 +74,7 @@ impl SerializeStruct for Members<'_> {
     }
 }
 
-impl SerializeSeq for Members<'_> {
+impl SerializeSeq for Compound<'_> {
     type Ok = ();
     type Error = Error;
 
@@ -93,11 +89,11 @@ impl SerializeSeq for Members<'_> {
     }
 }
 
-/// Writes a text with what JSON wants escaped.
-fn write_text(text: &str, out: &mut Vec<u8>) {
+/// Writes a string, escaped as `serde_json` does.
+fn write_string(text: &str, out: &mut Vec<u8>) {
     let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
     out.push(b'"');
-    // Every byte is looked at, because compilers turn a loop without a way out into a few instructions.
+    // A fold reads every byte, where `any` would stop early: without the exit the compiler vectorises the loop.
     if text.bytes().fold(false, |special, byte| special | is_special(byte)) {
         for byte in text.bytes() {
             match byte {
@@ -118,35 +114,22 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Writes a whole number.
-fn write_number(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
-    for (index, digit) in digits.iter_mut().enumerate().rev() {
-        start = index;
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(start..).unwrap_or_default());
-}
-
-/// What the API's answers do not have.
-macro_rules! not_in_the_api {
+/// Serializer methods for types that no list item has.
+macro_rules! unsupported {
     ($($method:ident($($argument:ty),*) -> $ok:ty;)*) => {
         $(fn $method(self, $(_: $argument),*) -> Result<$ok, Error> {
-            Err(Error::custom("no answer of the API has such a value"))
+            Err(Error::custom(UNSUPPORTED))
         })*
     };
 }
 
+const UNSUPPORTED: &str = "no list item has a value of this type";
+
 impl<'o> Serializer for JsonWriter<'o> {
     type Ok = ();
     type Error = Error;
-    type SerializeSeq = Members<'o>;
-    type SerializeStruct = Members<'o>;
+    type SerializeSeq = Compound<'o>;
+    type SerializeStruct = Compound<'o>;
     type SerializeTuple = Impossible<(), Error>;
     type SerializeTupleStruct = Impossible<(), Error>;
     type SerializeTupleVariant = Impossible<(), Error>;
@@ -159,7 +142,7 @@ impl<'o> Serializer for JsonWriter<'o> {
     }
 
     fn serialize_u64(self, value: u64) -> Result<(), Error> {
-        write_number(value, self.0);
+        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         Ok(())
     }
 
@@ -168,7 +151,7 @@ impl<'o> Serializer for JsonWriter<'o> {
     }
 
     fn serialize_str(self, value: &str) -> Result<(), Error> {
-        write_text(value, self.0);
+        write_string(value, self.0);
         Ok(())
     }
 
@@ -184,15 +167,15 @@ impl<'o> Serializer for JsonWriter<'o> {
         self.serialize_str(variant)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Members<'o>, Error> {
-        Ok(Members::new(self.0, *b"[]"))
+    fn serialize_seq(self, _: Option<usize>) -> Result<Compound<'o>, Error> {
+        Ok(Compound::new(self.0, *b"[]"))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'o>, Error> {
-        Ok(Members::new(self.0, *b"{}"))
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Compound<'o>, Error> {
+        Ok(Compound::new(self.0, *b"{}"))
     }
 
-    not_in_the_api! {
+    unsupported! {
         serialize_i8(i8) -> ();
         serialize_i16(i16) -> ();
         serialize_i32(i32) -> ();
@@ -220,7 +203,7 @@ impl<'o> Serializer for JsonWriter<'o> {
         _: &'static str,
         _: &T,
     ) -> Result<(), Error> {
-        Err(Error::custom("no answer of the API has such a value"))
+        Err(Error::custom(UNSUPPORTED))
     }
 }
 
@@ -237,20 +220,20 @@ mod tests {
         a_number: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<String>,
-        is_so: bool,
+        is_set: bool,
         things: Vec<Thing>,
     }
 
     fn thing() -> impl Strategy<Value = Thing> {
         let text = proptest::option::of(prop_oneof![any::<String>(), "[\\x00-\\x7f]{0,80}", "[a-zåäö \"\\\\]{0,80}"]);
         let leaf = (any::<u64>(), text.clone(), any::<bool>());
-        let leaf = leaf.prop_map(|(a_number, text, is_so)| Thing { a_number, text, is_so, things: Vec::new() });
+        let leaf = leaf.prop_map(|(a_number, text, is_set)| Thing { a_number, text, is_set, things: Vec::new() });
         leaf.prop_recursive(3, 16, 4, move |inner| {
             let things = proptest::collection::vec(inner, 0..4);
-            (any::<u64>(), text.clone(), any::<bool>(), things).prop_map(|(a_number, text, is_so, things)| Thing {
+            (any::<u64>(), text.clone(), any::<bool>(), things).prop_map(|(a_number, text, is_set, things)| Thing {
                 a_number,
                 text,
-                is_so,
+                is_set,
                 things,
             })
         })
@@ -258,24 +241,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_what_serde_json_writes(thing in thing()) {
+        fn bytes_equal_those_of_serde_json(thing in thing()) {
             let mut written = Vec::new();
+
             write(&thing, &mut written).unwrap();
+
             prop_assert_eq!(String::from_utf8(written).unwrap(), serde_json::to_string(&thing).unwrap());
         }
     }
 
     #[test]
-    fn numbers_are_written_whole() {
+    fn numbers_are_written_in_decimal() {
         for number in [0, 1, 9, 10, 99, 100, 9_007_199_254_740_991, u64::MAX] {
             let mut written = Vec::new();
+
             write(&number, &mut written).unwrap();
+
             assert_eq!(written, number.to_string().as_bytes());
         }
     }
 
     #[test]
-    fn what_the_api_has_not_is_an_error_and_no_json() {
+    fn unsupported_types_are_errors() {
         assert!(write(&-1, &mut Vec::new()).is_err());
         assert!(write(&None::<u64>, &mut Vec::new()).is_err());
         assert!(write(&std::collections::BTreeMap::from([("a", 1_u64)]), &mut Vec::new()).is_err());

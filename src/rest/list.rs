@@ -1,4 +1,8 @@
-//! Lists, written as they come.
+//! Lists: streamed as they arrive, or paginated.
+//!
+//! Without `limit` a list streams in constant memory. The status 200 is sent with the first item, or at the end of an empty
+//! list, so an error before it is a problem. An error after it breaks the connection off: a truncated list is invalid JSON (and
+//! NDJSON without its last line), so it never looks complete.
 
 pub(in crate::rest) mod cursor;
 mod encoder;
@@ -24,31 +28,37 @@ use crate::backend::{Item, Items};
 use crate::model::PiiAccess;
 use crate::problem::Problem;
 
-/// Answers a list. The answer begins with the first items, or at the end of an empty list, so that a fault before them is a
-/// problem; a fault after them breaks the connection off, so that a list never looks complete when it is not.
+/// Bytes that are gathered into one chunk while more items are ready.
+const CHUNK_SIZE: usize = 32 * 1024;
+/// Maximum number of undecodable items in one list, because they are held in memory until its end.
+pub(super) const MAX_UNDECODABLE: usize = 10_000;
+/// Batches read in one poll. When a filter excludes every item, nothing is sent in between; yield so that other tasks run.
+const MAX_BATCHES_PER_POLL: usize = 16;
+
+/// Responds with a streamed list of the items that `includes` accepts.
 pub(super) async fn respond<T: ListItem>(
     mut items: Items<T>,
-    accepted: AcceptsList,
-    sight: PiiAccess,
-    keep: impl FnMut(&T) -> bool + Send + Unpin + 'static,
+    accepts: AcceptsList,
+    pii_access: PiiAccess,
+    includes: impl FnMut(&T) -> bool + Send + Unpin + 'static,
 ) -> Result<Response, Problem> {
-    let AcceptsList { form, is_head } = accepted;
-    let first = items.next().await.transpose().map_err(|error| Problem::list(&error))?;
+    let AcceptsList { format, is_head } = accepts;
+    let first = items.next().await.transpose().map_err(|error| Problem::from_list_error(&error))?;
     let items = stream::iter(first.map(Ok)).chain(items).boxed();
-    let mut list = ListBody { items, keep, encoder: Encoder::new(form, sight), stage: Stage::Items };
-    let piece = list.next().now_or_never().flatten();
-    let body = match (piece, &list.stage) {
-        // It is all there, so its length is known.
-        (Some(Ok(piece)), Stage::Over) if !is_head => Body::from(piece),
-        (piece, _) => Body::from_stream(stream::iter(piece).chain(list)),
+    let mut list = ListBody { items, includes, encoder: Encoder::new(format, pii_access), stage: Stage::Items };
+    let chunk = list.next().now_or_never().flatten();
+    let body = match (chunk, &list.stage) {
+        // The whole list is one chunk, so its length is known. HEAD has no length, because on other lists it is not known.
+        (Some(Ok(chunk)), Stage::Done) if !is_head => Body::from(chunk),
+        (chunk, _) => Body::from_stream(stream::iter(chunk).chain(list)),
     };
-    Ok(([(CONTENT_TYPE, form.media_type())], body).into_response())
+    Ok(([(CONTENT_TYPE, format.media_type())], body).into_response())
 }
 
-/// The bytes of a list.
-struct ListBody<T, K> {
+/// The body of a streamed list.
+struct ListBody<T, F> {
     items: Items<T>,
-    keep: K,
+    includes: F,
     encoder: Encoder,
     stage: Stage,
 }
@@ -56,80 +66,73 @@ struct ListBody<T, K> {
 #[derive(Debug)]
 enum Stage {
     Items,
-    /// What was written before this error has been handed over and may not have left yet.
+    /// The list has failed; the bytes before the error were returned and may not have been flushed.
     Failed(BoxError),
-    /// It has left.
-    Broken(BoxError),
-    Over,
+    /// The bytes were flushed.
+    Flushed(BoxError),
+    Done,
 }
 
-/// How much is gathered before it is sent, as long as more items are there already.
-const PIECE: usize = 32 * 1024;
-/// How many unreadable items a list may have: they are told at its end, and kept until then.
-pub(super) const MAX_UNREADABLE: usize = 10_000;
-/// How many runs without a wanted item are taken in one go before others get their turn.
-const MAX_IN_A_ROW: usize = 16;
-
-impl<T: ListItem, K: FnMut(&T) -> bool> ListBody<T, K> {
-    fn write(&mut self, run: &[Item<T>]) -> Result<(), BoxError> {
-        for item in run {
+impl<T: ListItem, F: FnMut(&T) -> bool> ListBody<T, F> {
+    fn encode(&mut self, batch: &[Item<T>]) -> Result<(), BoxError> {
+        for item in batch {
             match item {
-                Item::Decoded(item) if (self.keep)(item) => self.encoder.item(item)?,
+                Item::Decoded(item) if (self.includes)(item) => self.encoder.item(item)?,
                 Item::Decoded(_) => {}
-                Item::Undecodable(item) => self.encoder.unreadable(item.clone())?,
+                Item::Undecodable(item) => self.encoder.undecodable(item.clone())?,
             }
         }
-        if self.encoder.kept() > MAX_UNREADABLE { Err("too many items are unreadable".into()) } else { Ok(()) }
+        if self.encoder.held() > MAX_UNDECODABLE { Err("too many items cannot be decoded".into()) } else { Ok(()) }
     }
 
-    fn take_piece(&mut self) -> Poll<Option<Result<Bytes, BoxError>>> {
+    fn take_chunk(&mut self) -> Poll<Option<Result<Bytes, BoxError>>> {
         Poll::Ready(Some(Ok(self.encoder.take())))
     }
 
     fn fail(&mut self, error: BoxError) -> Poll<Option<Result<Bytes, BoxError>>> {
         self.stage = Stage::Failed(error);
-        self.take_piece()
+        self.take_chunk()
     }
 }
 
-impl<T, K> Stream for ListBody<T, K>
+impl<T, F> Stream for ListBody<T, F>
 where
     T: ListItem,
-    K: FnMut(&T) -> bool + Unpin,
+    F: FnMut(&T) -> bool + Unpin,
 {
     type Item = Result<Bytes, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Items => {}
-            // An error makes hyper drop what it holds. It sends that first when it has to wait once more, and then the client
-            // has the head of the answer and all items that were good.
+            // hyper discards buffered data when the body errors. Return `Pending` once first, so that the head and the
+            // complete items are flushed.
             Stage::Failed(error) => {
-                self.stage = Stage::Broken(error);
+                self.stage = Stage::Flushed(error);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Stage::Broken(error) => return Poll::Ready(Some(Err(error))),
-            Stage::Over => return Poll::Ready(None),
+            Stage::Flushed(error) => return Poll::Ready(Some(Err(error))),
+            Stage::Done => return Poll::Ready(None),
         }
         self.stage = Stage::Items;
-        for _ in 0..MAX_IN_A_ROW {
-            let run = match self.items.poll_next_unpin(context) {
+        for _ in 0..MAX_BATCHES_PER_POLL {
+            let batch = match self.items.poll_next_unpin(context) {
                 Poll::Pending if self.encoder.is_empty() => return Poll::Pending,
-                Poll::Pending => return self.take_piece(),
+                Poll::Pending => return self.take_chunk(),
                 Poll::Ready(Some(Err(error))) => return self.fail(error.into()),
                 Poll::Ready(None) => {
-                    self.stage = Stage::Over;
+                    self.stage = Stage::Done;
                     self.encoder.finish(None)?;
-                    return self.take_piece();
+                    return self.take_chunk();
                 }
-                Poll::Ready(Some(Ok(run))) => run,
+                Poll::Ready(Some(Ok(batch))) => batch,
             };
-            if let Err(error) = self.write(&run) {
+            if let Err(error) = self.encode(&batch) {
                 return self.fail(error);
             }
-            if self.encoder.len() >= PIECE {
-                return self.take_piece();
+            if self.encoder.len() >= CHUNK_SIZE {
+                return self.take_chunk();
             }
         }
         context.waker().wake_by_ref();

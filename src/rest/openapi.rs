@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the code of the routes and their types.
+//! The OpenAPI document, generated from the routes and their types.
 
 pub(super) mod examples;
 pub(super) mod problem_responses;
@@ -17,12 +17,13 @@ use crate::problem::{Details, FieldError, Outcome};
 #[openapi(
     info(
         title = "Tjänsteguiden gateway",
-        description = "Orders and customers of Tjänsteguiden as JSON over HTTP, for service providers and network operators.\n\n\
-            Absent means unknown or empty: members are left out, never `null`. Ids are integers, everything else that looks like a \
-            number is a string. Times are RFC 3339 with the offset of the order system's zone. Words such as a status are open where \
-            they are read: one that nobody has seen before is passed on.\n\n\
-            Everything that goes wrong is `application/problem+json` (RFC 9457); `code` tells programs what it is, `type` leads people \
-            to a page about it. A parameter that is unknown or repeated is an error.",
+        description = "A REST/JSON gateway for the orders and customers of Tjänsteguiden, for service providers and network \
+            operators.\n\n\
+            **Values.** Members that are unknown or empty are absent, never `null`. Ids are integers; every other number-like \
+            value is a string. Times are RFC 3339 with the UTC offset of the upstream's time zone. `status` and `type` are \
+            open enums when read: unknown values are passed through. They are closed enums when written.\n\n\
+            **Errors.** Every error is a problem document (`application/problem+json`, RFC 9457). `code` identifies the error \
+            for programs, `type` links to a page that explains it. Unknown or repeated parameters are errors.",
         license(name = "MIT", identifier = "MIT")
     ),
     tags(
@@ -31,34 +32,38 @@ use crate::problem::{Details, FieldError, Outcome};
     ),
     components(schemas(Details, FieldError, Outcome))
 )]
-struct Frame;
+struct ApiDoc;
 
-/// The document of a gateway that is reached below `base_path`.
+/// The document of a gateway whose public base path is `base_path`.
 #[must_use]
 pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
-    let mut document = Frame::openapi();
+    let mut document = ApiDoc::openapi();
     document.merge(operations().into_openapi());
-    close_bodies(&mut document);
+    forbid_additional_properties(&mut document);
     masked::inline(&mut document);
     add_security_schemes(&mut document);
     document.servers = Some(vec![Server::new(base_path)]);
     document
 }
 
-/// The two ways to send a credential.
+/// Documents the two headers that carry a credential.
 fn add_security_schemes(document: &mut utoipa::openapi::OpenApi) {
-    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
-        "The key that those who run the gateway gave you, or a token of the issuer that it trusts. A gateway that knows no callers takes requests without.",
+    let bearer_scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "An API key from the operator of the gateway, or a JWT access token of the configured issuer. Not required when the \
+         gateway runs without authentication.",
     ));
-    let key = ApiKeyValue::with_description("X-API-Key", "A key, for those who cannot send `Authorization`. No tokens.");
+    let api_key_value = ApiKeyValue::with_description(
+        "X-API-Key",
+        "An API key, for clients that cannot send `Authorization`. JWTs are not accepted here.",
+    );
     let [bearer, api_key] = SCHEMES;
     let components = document.components.get_or_insert_default();
-    components.add_security_scheme(bearer, SecurityScheme::Http(token.build()));
-    components.add_security_scheme(api_key, SecurityScheme::ApiKey(ApiKey::Header(key)));
+    components.add_security_scheme(bearer, SecurityScheme::Http(bearer_scheme.build()));
+    components.add_security_scheme(api_key, SecurityScheme::ApiKey(ApiKey::Header(api_key_value)));
 }
 
-/// Bodies of requests have the members that are listed and no others.
-fn close_bodies(document: &mut utoipa::openapi::OpenApi) {
+/// Declares that request bodies have no other members than those listed.
+fn forbid_additional_properties(document: &mut utoipa::openapi::OpenApi) {
     let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
     for (name, schema) in schemas {
         if let (StatusChange::NAME | NewMessage::NAME, RefOr::T(Schema::Object(body))) = (name.as_str(), schema) {
@@ -67,14 +72,14 @@ fn close_bodies(document: &mut utoipa::openapi::OpenApi) {
     }
 }
 
-/// The document as JSON, for people to read too.
+/// The document as indented JSON.
 ///
 /// # Panics
-/// Never: the document is made of maps, lists and texts alone.
+/// Never: the document consists of maps, lists and strings.
 #[must_use]
-#[expect(clippy::expect_used, reason = "an empty document would be a lie")]
+#[expect(clippy::expect_used, reason = "an empty document would hide the fault")]
 pub fn to_json(document: &utoipa::openapi::OpenApi) -> String {
-    document.to_pretty_json().expect("maps, lists and texts are JSON") + "\n"
+    document.to_pretty_json().expect("maps, lists and strings are JSON") + "\n"
 }
 
 /// The document as YAML.
@@ -82,7 +87,38 @@ pub fn to_json(document: &utoipa::openapi::OpenApi) -> String {
 /// # Panics
 /// Never, as in [`to_json`].
 #[must_use]
-#[expect(clippy::expect_used, reason = "an empty document would be a lie")]
+#[expect(clippy::expect_used, reason = "an empty document would hide the fault")]
 pub fn to_yaml(document: &utoipa::openapi::OpenApi) -> String {
-    document.to_yaml().expect("maps, lists and texts are YAML")
+    document.to_yaml().expect("maps, lists and strings are YAML")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::document;
+    use crate::model::MAX_ID;
+    use crate::rest::dto::MAX_TEXT;
+    use crate::rest::extract::MAX_LIMIT;
+
+    #[test]
+    fn documented_limits_equal_the_enforced_ones() {
+        let document = serde_json::to_value(document("/")).unwrap();
+        let maximum_of = |path: &str, parameter: &str| -> Value {
+            let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+            parameters.iter().find(|other| other["name"] == parameter).unwrap()["schema"]["maximum"].clone()
+        };
+        let schemas = &document["components"]["schemas"];
+
+        assert_eq!(schemas["NewMessage"]["properties"]["text"]["maxLength"], MAX_TEXT);
+        for path in ["/orders", "/customers"] {
+            assert_eq!(maximum_of(path, "limit"), MAX_LIMIT);
+        }
+        for (path, parameter) in [("/orders", "customerId"), ("/orders/{id}", "id"), ("/customers/{id}", "id")] {
+            assert_eq!(maximum_of(path, parameter), MAX_ID);
+        }
+        for schema in ["Order", "Customer", "Unreadable"] {
+            assert_eq!(schemas[schema]["properties"]["id"]["maximum"], MAX_ID);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Which scope an operation needs: said once in the router, enforced and documented from there.
+//! The scope that an operation requires: declared once in the router, enforced and documented from there.
 
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -15,10 +15,10 @@ use crate::model::{Scope, StrEnum};
 use crate::problem::{Code, Problem};
 use crate::rest::openapi::problem_responses::AccessProblems;
 
-/// The names of the security schemes in the document.
+/// Names of the security schemes in the OpenAPI document.
 pub(super) const SCHEMES: [&str; 2] = ["bearer", "apiKey"];
 
-/// The same operations for callers that have a scope.
+/// Restricts operations to principals with a scope.
 pub(super) fn require_scope<S>(scope: Scope, (schemas, mut paths, methods): UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -33,11 +33,11 @@ where
     (schemas, paths, methods.route_layer(from_fn_with_state(scope, check_scope)))
 }
 
-/// Says in the document what is needed. Scopes stand in the text, because only OAuth's schemes have a place for them.
+/// Documents the required scope in the description, because OpenAPI allows scopes for OAuth schemes only.
 fn describe(scope: Scope, operation: &mut Operation) {
     operation.security = Some(SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [""; 0])).to_vec());
     let description = operation.description.take().unwrap_or_default();
-    operation.description = Some(format!("{description}\n\nNeeds the scope `{}`.", scope.as_str()));
+    operation.description = Some(format!("{description}\n\nRequires the scope `{}`.", scope.as_str()));
 }
 
 async fn check_scope(State(scope): State<Scope>, request: Request, next: Next) -> Result<Response, Problem> {
@@ -45,13 +45,12 @@ async fn check_scope(State(scope): State<Scope>, request: Request, next: Next) -
     if has_scope { Ok(next.run(request).await) } else { Err(forbidden(scope)) }
 }
 
-/// The header is RFC 6750's, section 3.1.
+/// With the challenge of RFC 6750, section 3.1.
+#[expect(clippy::expect_used, reason = "names of scopes are ASCII")]
 fn forbidden(scope: Scope) -> Problem {
     let scope = scope.as_str();
-    let problem = Problem::new(Code::Forbidden, format!("The credential is good, but it does not have the scope {scope}."));
     let challenge = format!("Bearer realm=\"orders\", error=\"insufficient_scope\", scope=\"{scope}\"");
-    match HeaderValue::try_from(challenge) {
-        Ok(challenge) => problem.with_header(WWW_AUTHENTICATE, challenge),
-        Err(_) => problem,
-    }
+    let challenge = HeaderValue::try_from(challenge).expect("visible ASCII is a header value");
+    Problem::new(Code::Forbidden, format!("The credential is valid but lacks the scope {scope}."))
+        .with_header(WWW_AUTHENTICATE, challenge)
 }

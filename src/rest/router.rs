@@ -1,4 +1,4 @@
-//! The router: operations and documentation below the base path, and what answers everything else.
+//! The router: operations and documentation below the base path, and the fallbacks.
 
 use std::sync::Arc;
 
@@ -13,37 +13,38 @@ use super::state::AppState;
 use crate::problem::{Code, Problem};
 
 /// All routes.
-pub fn router(gateway: AppState) -> Router {
-    let base_path = Arc::clone(gateway.base_path());
+pub fn router(state: AppState) -> Router {
+    let base_path = Arc::clone(state.base_path());
     let (operations, _) = operations().split_for_parts();
-    let routes = operations.with_state(gateway).merge(docs::routes(&base_path));
+    let routes = operations.with_state(state).merge(docs::routes(&base_path));
     let all = if &*base_path == "/" {
-        routes.route("/", get(|| async { docs::to("swagger-ui/") }))
+        routes.route("/", get(|| async { docs::redirect("swagger-ui/") }))
     } else {
-        nested(&base_path, routes)
+        nest(&base_path, routes)
     };
     all.method_not_allowed_fallback(method_not_allowed).fallback(route_not_found)
 }
 
-/// Both `/base` and `/base/` lead to the documentation. The router takes them for the same path when it nests, but relative
-/// addresses mean different things there.
-fn nested(base_path: &str, routes: Router) -> Router {
-    let name = base_path.rsplit('/').next().unwrap_or_default();
-    let from_base = format!("{name}/swagger-ui/");
+/// Nests the routes, and redirects both `/base` and `/base/` to the documentation. These need routes of their own: axum nests
+/// them as one path, but the browser resolves a relative `Location` differently for each.
+fn nest(base_path: &str, routes: Router) -> Router {
+    let last_segment = base_path.rsplit('/').next().unwrap_or_default();
+    let from_base = format!("{last_segment}/swagger-ui/");
     Router::new()
         .nest(base_path, routes)
-        .route(base_path, get(move || async move { docs::to(&from_base) }))
-        .route(&format!("{base_path}/"), get(|| async { docs::to("swagger-ui/") }))
+        .route(base_path, get(move || async move { docs::redirect(&from_base) }))
+        .route(&format!("{base_path}/"), get(|| async { docs::redirect("swagger-ui/") }))
 }
 
 async fn route_not_found() -> Problem {
-    Problem::new(Code::RouteNotFound, "The gateway has no such path.")
+    Problem::new(Code::RouteNotFound, "The gateway has no route with this path.")
 }
 
-/// The header `Allow` is added by the router.
+/// The router adds the header `Allow`.
 async fn method_not_allowed(method: Method) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
     }
-    Problem::new(Code::MethodNotAllowed, "The path exists; the header Allow lists its methods.").into_response()
+    Problem::new(Code::MethodNotAllowed, "The route does not support this method; the header Allow lists those it does.")
+        .into_response()
 }

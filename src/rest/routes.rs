@@ -1,4 +1,4 @@
-//! The operations: one file each, named as in the OpenAPI document.
+//! The operations, one file each. File, handler and operation id have the same name.
 
 pub(super) mod add_order_message;
 pub(super) mod change_order_status;
@@ -16,7 +16,7 @@ use super::require_scope::require_scope;
 use super::state::AppState;
 use crate::model::Scope;
 
-/// The operations, with their description.
+/// All operations with the scope each requires.
 pub(super) fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(require_scope(Scope::OrdersRead, routes!(list_orders::list_orders)))

@@ -1,4 +1,4 @@
-//! What handlers share, and what they know of the request at hand.
+//! State of the application and of one request.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,53 +11,55 @@ use tokio::time::Instant;
 use crate::audit::AuditContext;
 use crate::auth::Principal;
 use crate::backend::{Backend, RequestContext};
-use crate::model::{PiiAccess, Zone};
+use crate::model::{Customer, CustomerId, Order, OrderId, PiiAccess, Zone};
 use crate::problem::{Code, Problem, ProblemContext};
 use crate::writes::WriteCoordinator;
 
-/// What handlers need. Cheap to clone.
+/// What all handlers share. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct AppState {
-    /// By their names.
+    /// By name.
     upstreams: Arc<BTreeMap<String, UpstreamHandle>>,
     timeouts: Timeouts,
     base_path: Arc<str>,
 }
 
-/// An order system as handlers see it. Cheap to clone.
+/// One upstream as handlers use it. Cheap to clone; clones share state.
 #[derive(Clone)]
 pub struct UpstreamHandle {
-    /// Its reads.
+    /// For reads.
     pub backend: Arc<dyn Backend>,
-    /// Its writes.
+    /// For writes.
     pub writes: WriteCoordinator,
-    /// The zone of its times.
+    /// The time zone of the upstream's local times.
     pub zone: Zone,
 }
 
-/// How long things may take.
+/// Timeouts of requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// A request that is no list.
+    /// From the request to the response, except for lists.
     pub request: Duration,
-    /// A whole list.
+    /// Until the last byte of a list.
     pub list: Duration,
-    /// The body of a request.
+    /// Until the last byte of a request body.
     pub body: Duration,
 }
 
 impl AppState {
-    /// A gateway to order systems, by their names, with all routes below `base_path`.
+    /// State of a gateway to these upstreams, by name, with all routes below `base_path`.
     #[must_use]
-    pub fn new(order_systems: BTreeMap<String, UpstreamHandle>, timeouts: Timeouts, base_path: &str) -> Self {
-        Self { upstreams: Arc::new(order_systems), timeouts, base_path: base_path.into() }
+    pub fn new(upstreams: BTreeMap<String, UpstreamHandle>, timeouts: Timeouts, base_path: &str) -> Self {
+        Self { upstreams: Arc::new(upstreams), timeouts, base_path: base_path.into() }
     }
 
-    /// Who makes the request, and the order system that it is for. Nobody is let through by default.
+    /// The principal's audit context and upstream. Fails closed: without authentication there is neither.
     pub(super) fn resolve<'p>(&self, parts: &'p Parts) -> Result<(&'p AuditContext, &UpstreamHandle), Problem> {
-        let audit = parts.extensions.get::<AuditContext>();
-        let known = audit.and_then(|audit| Some((audit, self.upstreams.get(audit.principal.upstream())?)));
-        known.ok_or_else(|| Problem::new(Code::InternalError, "The request has come without a caller."))
+        parts
+            .extensions
+            .get::<AuditContext>()
+            .and_then(|audit| Some((audit, self.upstreams.get(audit.principal.upstream())?)))
+            .ok_or_else(|| Problem::new(Code::InternalError, "The request has no authenticated principal or no upstream."))
     }
 
     pub(super) const fn base_path(&self) -> &Arc<str> {
@@ -69,13 +71,12 @@ impl AppState {
     }
 }
 
-/// Who asks, the order system that a request is for, and the request's deadline and record.
+/// State of one request: its principal and upstream, its deadline and its log record.
 #[derive(Clone)]
 pub(super) struct RequestState {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) writes: WriteCoordinator,
     pub(super) zone: Zone,
-    /// Who asks.
     pub(super) audit: AuditContext,
     pub(super) context: RequestContext,
     list_timeout: Duration,
@@ -83,22 +84,33 @@ pub(super) struct RequestState {
 }
 
 impl RequestState {
-    /// The same request with the time that a list may take.
+    /// Reads an order. The problem is the response to a failed read.
+    pub(super) async fn read_order(&self, id: OrderId) -> Result<Order, Problem> {
+        let order = self.backend.order_info(&self.context, id).await;
+        let order = order.map_err(|error| Problem::from_read_error(&error, Code::OrderNotFound))?;
+        Ok(order.value)
+    }
+
+    /// Reads a customer. The problem is the response to a failed read.
+    pub(super) async fn read_customer(&self, id: CustomerId) -> Result<Customer, Problem> {
+        let customer = self.backend.customer_info(&self.context, id).await;
+        customer.map_err(|error| Problem::from_read_error(&error, Code::CustomerNotFound))
+    }
+
+    /// The request's context with the deadline of lists.
     pub(super) fn list_context(&self) -> RequestContext {
         self.context.with_deadline(Instant::now() + self.list_timeout)
     }
 
-    /// Who asks.
     pub(super) const fn principal(&self) -> &Principal {
         &self.audit.principal
     }
 
-    /// What the caller sees of personal data.
     pub(super) fn pii_access(&self) -> PiiAccess {
         self.principal().scopes().pii_access()
     }
 
-    /// What a problem with `path` is told by, when it is part of an answer to this request.
+    /// The context of a problem with `path` that is part of the response to this request.
     pub(super) fn problem_context(&self, path: &str) -> ProblemContext {
         let instance = format!("{}{path}", self.base_path.trim_end_matches('/'));
         ProblemContext { base_path: Arc::clone(&self.base_path), instance, request_id: Arc::clone(&self.audit.request_id) }
@@ -108,17 +120,17 @@ impl RequestState {
 impl FromRequestParts<AppState> for RequestState {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &AppState) -> Result<Self, Problem> {
-        let (audit, UpstreamHandle { backend, writes, zone }) = gateway.resolve(parts)?;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let (audit, UpstreamHandle { backend, writes, zone }) = app.resolve(parts)?;
         let context = parts.extensions.get::<RequestContext>().cloned();
         Ok(Self {
             backend: Arc::clone(backend),
             writes: writes.clone(),
             zone: zone.clone(),
             audit: audit.clone(),
-            context: context.unwrap_or_else(|| RequestContext::within(gateway.timeouts.request)),
-            list_timeout: gateway.timeouts.list,
-            base_path: Arc::clone(&gateway.base_path),
+            context: context.unwrap_or_else(|| RequestContext::within(app.timeouts.request)),
+            list_timeout: app.timeouts.list,
+            base_path: Arc::clone(&app.base_path),
         })
     }
 }

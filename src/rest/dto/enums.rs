@@ -1,4 +1,4 @@
-//! Schemas of words: open where they are read, closed where they are written.
+//! Schemas of enums: open in responses, closed in request bodies.
 
 use serde_json::Value;
 use utoipa::openapi::extensions::ExtensionsBuilder;
@@ -7,36 +7,37 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use crate::model::{MessageType, OrderStatus, StrEnum};
 
 pub(super) fn status_as_read() -> Object {
-    open::<OrderStatus>(
-        "How far the order has come. A word that is not listed may come one day; treat it as one you do not know.",
-    )
+    open::<OrderStatus>("Order status. An open enum: handle values that are not listed as unknown.")
 }
 
 pub(super) fn status_to_write() -> Object {
-    closed::<OrderStatus>("The status that the order shall have.")
+    closed::<OrderStatus>("The new status of the order.")
 }
 
 pub(super) fn message_type_as_read() -> Object {
-    open::<MessageType>("What the row is about. Absent in some rows. A word that is not listed may come one day.")
+    open::<MessageType>(
+        "Type of the log entry. Some entries have none. An open enum: handle values that are not listed as unknown.",
+    )
 }
 
 pub(super) fn message_type_to_write() -> Object {
     closed::<MessageType>(
-        "What the message is about: `error` something failed, `alert` important about this order, `system` from activation and the like, `log` general.",
+        "Type of the message: `error` for failures, `alert` for important information about the order, `system` for \
+         activation and other automation, `log` for everything else.",
     )
 }
 
-fn open<W: StrEnum>(description: &str) -> Object {
-    let known = words::<W>().collect::<Value>();
+fn open<T: StrEnum>(description: &str) -> Object {
+    let known = values::<T>().collect::<Value>();
     let extensions = ExtensionsBuilder::new().add("x-extensible-enum", known).build();
-    let word = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
-    word.examples(words::<W>()).extensions(Some(extensions)).build()
+    let schema = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
+    schema.examples(values::<T>()).extensions(Some(extensions)).build()
 }
 
-fn closed<W: StrEnum>(description: &str) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).description(Some(description)).enum_values(Some(words::<W>())).build()
+fn closed<T: StrEnum>(description: &str) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(description)).enum_values(Some(values::<T>())).build()
 }
 
-fn words<W: StrEnum>() -> impl Iterator<Item = &'static str> {
-    W::ALL.iter().map(|word| word.as_str())
+fn values<T: StrEnum>() -> impl Iterator<Item = &'static str> {
+    T::ALL.iter().map(|value| value.as_str())
 }

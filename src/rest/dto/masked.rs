@@ -1,4 +1,4 @@
-//! Personal data as callers see them.
+//! PII, masked according to the scopes of the principal.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -11,18 +11,18 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::model::{FreeText, IdentityNumber, Pii, PiiAccess, PiiKind, Private};
 
-/// A personal text, or what is left of it for whoever may not see it.
+/// A text with PII of kind `K`, already masked if necessary.
 #[derive(Debug)]
 pub(in crate::rest) struct Masked<'a, K>(Cow<'a, str>, PhantomData<K>);
 
-// Aliases, because the schemas of generic types cannot be referred to.
+// Aliases, because a schema cannot reference a generic type.
 pub(super) type PrivateText<'a> = Masked<'a, Private>;
 pub(super) type IdentityNumberText<'a> = Masked<'a, IdentityNumber>;
 pub(super) type MaskedText<'a> = Masked<'a, FreeText>;
 
-/// What somebody sees of a text that may be there.
-pub(super) fn masked<K: PiiKind>(text: Option<&Pii<K>>, sight: PiiAccess) -> Option<Masked<'_, K>> {
-    text?.view(sight).map(Masked::new)
+/// Masks an optional text; `None` also when the kind is omitted without access.
+pub(super) fn masked<K: PiiKind>(text: Option<&Pii<K>>, pii_access: PiiAccess) -> Option<Masked<'_, K>> {
+    text?.view(pii_access).map(Masked::new)
 }
 
 impl<'a, K> Masked<'a, K> {
@@ -39,9 +39,9 @@ impl<K> Serialize for Masked<'_, K> {
 
 impl<K: PiiKind> PartialSchema for Masked<'_, K> {
     fn schema() -> RefOr<Schema> {
-        let mark = Extensions::builder().add(MARK, true).build();
+        let annotation = Extensions::builder().add(ANNOTATION, true).build();
         let schema = ObjectBuilder::new().schema_type(Type::String).description(Some(K::DESCRIPTION));
-        schema.extensions(Some(mark)).into()
+        schema.extensions(Some(annotation)).into()
     }
 }
 
@@ -51,11 +51,11 @@ impl<K: PiiKind> ToSchema for Masked<'_, K> {
     }
 }
 
-/// Members with this mark are personal data.
-const MARK: &str = "x-personal-data";
+/// Annotation of members that contain PII.
+const ANNOTATION: &str = "x-personal-data";
 
-/// Writes the schemas of personal data into the members that have them, each with the member's own description first. As
-/// references they would hide the mark from whoever looks at a member.
+/// Inlines the schemas of PII into the members that reference them, after the member's own description. Behind a reference,
+/// readers and tools that inspect a member would miss the annotation.
 pub(in crate::rest) fn inline(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
     for name in [Private::NAME, IdentityNumber::NAME, FreeText::NAME] {

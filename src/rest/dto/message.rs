@@ -8,42 +8,43 @@ use super::{Time, enums};
 use crate::idempotency::IdempotencyMarker;
 use crate::model::{self, Extensible, FreeText, Pii, PiiAccess, PiiKind, StrEnum};
 use crate::problem::Problem;
-use crate::rest::extract::Members;
+use crate::rest::extract::JsonObject;
 use crate::writes::MessageReceipt;
 
-/// One row of an order's log. Both the service provider and the network operator see it.
+/// A log entry of an order. Both the service provider and the network operator can read it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Message)]
 pub(in crate::rest) struct Message<'a> {
-    /// When the row was written.
+    /// Time of the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
     at: Option<Time>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = enums::message_type_as_read, required = false)]
     kind: Option<&'a str>,
-    /// What it says.
+    /// Text of the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     text: Option<MaskedText<'a>>,
-    /// Stands for the `Idempotency-Key` with which the gateway added the row. In the log itself it stands before the text.
+    /// Derived from the `Idempotency-Key` with which the entry was added. In the log itself it is part of a marker before the
+    /// text.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "MZXW6YTBOI2A")]
     reference: Option<String>,
 }
 
 impl<'a> Message<'a> {
-    /// The row as somebody sees it.
-    pub(in crate::rest) fn new(row: &'a model::Message, sight: PiiAccess) -> Self {
-        let text = row.text.as_ref().map(Pii::expose);
+    /// Splits off the idempotency marker, then masks the text according to `pii_access`.
+    pub(in crate::rest) fn new(entry: &'a model::Message, pii_access: PiiAccess) -> Self {
+        let text = entry.text.as_ref().map(Pii::expose);
         let (reference, text) = match text.and_then(IdempotencyMarker::split) {
             Some((marker, text)) => (Some(marker.key_part), Some(text).filter(|text| !text.is_empty())),
             None => (None, text),
         };
-        let text = text.and_then(|text| FreeText::view(text, sight));
+        let text = text.and_then(|text| FreeText::view(text, pii_access));
         Self {
-            at: row.at.map(Time),
-            kind: row.kind.as_ref().map(Extensible::as_str),
+            at: entry.at.map(Time),
+            kind: entry.kind.as_ref().map(Extensible::as_str),
             text: text.map(MaskedText::new),
             reference,
         }
@@ -54,60 +55,74 @@ impl<'a> Message<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MessageList)]
 pub(in crate::rest) struct MessageList<'a> {
-    /// The rows in the order of the log.
+    /// The log entries, in log order.
     items: Vec<Message<'a>>,
 }
 
 impl<'a> MessageList<'a> {
-    /// The log as somebody sees it.
-    pub(in crate::rest) fn new(rows: &'a [model::Message], sight: PiiAccess) -> Self {
-        Self { items: rows.iter().map(|row| Message::new(row, sight)).collect() }
+    pub(in crate::rest) fn new(entries: &'a [model::Message], pii_access: PiiAccess) -> Self {
+        Self { items: entries.iter().map(|entry| Message::new(entry, pii_access)).collect() }
     }
 }
 
-/// A message for an order's log.
+/// A message to add to an order's log.
 #[derive(Debug, ToSchema)]
 #[schema(as = NewMessage, example = json!({"type": "alert", "text": "Kunden nås bäst efter kl. 16"}))]
 pub(in crate::rest) struct NewMessage {
     #[schema(schema_with = enums::message_type_to_write)]
     r#type: model::MessageType,
-    /// What the message says: not blank, and without control characters but line feed and tab. It travels to the order
-    /// system inside a request line of at most 8 000 bytes, percent-encoded: a letter or digit takes 1 byte there, a space 1,
-    /// other ASCII characters 3, `å` 6, an emoji 12. A text that does not fit is refused before anything is sent.
+    /// Text of the message: not blank, without control characters except line feed and tab. The gateway sends it to the
+    /// upstream percent-encoded in a request line of at most 8 000 bytes: a letter, digit or space takes 1 byte, other ASCII
+    /// characters 3, `å` 6, an emoji 12. A text that does not fit is rejected (422) before anything is sent.
     #[schema(min_length = 1, max_length = 7900, pattern = r"\S")]
     text: String,
 }
 
-/// The longest text that is looked at, in characters.
-const MAX_TEXT: usize = 7_900;
+/// Maximum length of a text, in characters. `schema` accepts literals only; a test compares them with this constant.
+pub(in crate::rest) const MAX_TEXT: usize = 7_900;
 
 impl NewMessage {
-    /// Its name in the OpenAPI document.
+    /// Name of the schema in the OpenAPI document.
     pub(in crate::rest) const NAME: &'static str = "NewMessage";
 
-    pub(in crate::rest) fn read(mut members: Members) -> Result<Self, Problem> {
-        let kind = members.word("type");
-        let text = members.text("text");
-        if let Some(fault) = text.as_deref().and_then(fault_of_text) {
-            members.fault("text", fault);
+    pub(in crate::rest) fn parse(mut body: JsonObject) -> Result<Self, Problem> {
+        let kind = body.take_enum("type");
+        let text = body.take_string("text");
+        if let Some(Err(error)) = text.as_deref().map(check_text) {
+            body.add_fault("text", error.to_string());
         }
-        members.finish(kind.zip(text).map(|(r#type, text)| Self { r#type, text }))
+        body.finish(kind.zip(text).map(|(r#type, text)| Self { r#type, text }))
     }
 }
 
-fn fault_of_text(text: &str) -> Option<&'static str> {
+/// A text that cannot be sent to the upstream, or could not be recognised in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum InvalidText {
+    #[error("must not be blank")]
+    Blank,
+    #[error("must not contain control characters other than line feed and tab")]
+    ControlCharacter,
+    #[error("must not contain U+FFFE or U+FFFF, which are not characters")]
+    Noncharacter,
+    #[error("must not start with the idempotency marker pattern (gw: and 18 characters), even after whitespace")]
+    Marker,
+    #[error("must not be longer than {MAX_TEXT} characters")]
+    TooLong,
+}
+
+fn check_text(text: &str) -> Result<(), InvalidText> {
     if text.chars().all(char::is_whitespace) {
-        Some("must not be blank")
+        Err(InvalidText::Blank)
     } else if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t')) {
-        Some("must not have control characters other than line feed and tab")
+        Err(InvalidText::ControlCharacter)
     } else if text.contains(['\u{fffe}', '\u{ffff}']) {
-        Some("must not have U+FFFE or U+FFFF, which are no characters")
+        Err(InvalidText::Noncharacter)
     } else if IdempotencyMarker::split(text).is_some() {
-        Some("must not begin with gw: and 18 characters, by which the gateway knows repeated messages, be it after blanks")
+        Err(InvalidText::Marker)
     } else if text.chars().count() > MAX_TEXT {
-        Some("must not be longer than 7900 characters")
+        Err(InvalidText::TooLong)
     } else {
-        None
+        Ok(())
     }
 }
 
@@ -117,26 +132,26 @@ impl From<NewMessage> for model::NewMessage {
     }
 }
 
-/// A message that is in an order's log.
+/// A message that was added to an order's log.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AddedMessage)]
 pub(in crate::rest) struct AddedMessage<'a> {
-    /// When its row was written, where the order system told.
+    /// Time of the log entry, if the upstream returned it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
     at: Option<Time>,
     #[serde(rename = "type")]
     #[schema(schema_with = enums::message_type_as_read)]
     kind: &'static str,
-    /// What it says.
+    /// Text of the message.
     #[schema(example = "Kunden nås bäst efter kl. 16")]
     text: &'a str,
-    /// Stands for its `Idempotency-Key`, here and in the order's messages.
+    /// Derived from the `Idempotency-Key`; the order's messages show the same value.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "MZXW6YTBOI2A")]
     reference: Option<&'a str>,
-    /// How many times it is in the log, where that is more than once: the same key was in use by several gateways at the same
+    /// Number of log entries with this message, if it was added more than once: several gateways used the same key at the same
     /// time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 2)]
@@ -144,13 +159,13 @@ pub(in crate::rest) struct AddedMessage<'a> {
 }
 
 impl<'a> AddedMessage<'a> {
-    pub(in crate::rest) fn new(message: &'a model::NewMessage, added: &'a MessageReceipt) -> Self {
+    pub(in crate::rest) fn new(message: &'a model::NewMessage, receipt: &'a MessageReceipt) -> Self {
         Self {
-            at: added.at.map(Time),
+            at: receipt.at.map(Time),
             kind: message.kind.as_str(),
             text: message.text.expose(),
-            reference: added.reference.as_deref(),
-            duplicate_count: added.duplicates.map(|count| count as u64),
+            reference: receipt.reference.as_deref(),
+            duplicate_count: receipt.duplicates.map(|count| count as u64),
         }
     }
 }

@@ -9,63 +9,63 @@ use super::{Customer, Message, Time, Unreadable, enums};
 use crate::model::{self, Delivery, Extensible, OrderedBy, PiiAccess};
 use crate::problem::Details;
 
-/// An order for a fibre service: the same type in lists and in detail. What a call does not know is absent.
+/// An order for a fibre service. Lists and details have the same type; members that a route does not return are absent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Order)]
 pub(in crate::rest) struct Order<'a> {
-    /// The order's number.
+    /// Order id.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 20417)]
     id: u64,
-    /// What kind of order it is; only `order` has ever been seen.
+    /// Type of order. The only known value is `order`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "order")]
     kind: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = enums::status_as_read, required = false)]
     status: Option<&'a str>,
-    /// When it was placed: with seconds in lists, with minutes in details. In the hour that autumn repeats, the earlier of the
-    /// two instants.
+    /// Time when the order was placed: precise to the second in lists, to the minute in details. In the hour that repeats when
+    /// daylight saving time ends, the earlier instant.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
     ordered_at: Option<Time>,
-    /// When the customer wants it delivered.
+    /// Delivery time that the customer asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
     requested_delivery_at: Option<Time>,
-    /// Whether the customer wants it as soon as possible; `requestedDeliveryAt` is absent then.
+    /// Whether the customer asked for delivery as soon as possible. `requestedDeliveryAt` is absent then.
     deliver_asap: bool,
-    /// What was ordered.
+    /// The ordered service.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     service: Option<Service<'a>>,
-    /// Who provides it.
+    /// The service provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     provider: Option<Provider<'a>>,
-    /// The network it is delivered in. Details only.
+    /// The network in which the service is delivered. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     network: Option<Network<'a>>,
-    /// Who ordered it. Lists know only the id.
+    /// The customer. Present in lists with `id` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Customer)]
     customer: Option<CustomerRef<'a>>,
-    /// The log. Always an array in details, absent in lists.
+    /// The log entries, in log order. Always an array in details, absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     messages: Option<Vec<Message<'a>>>,
-    /// Further facts. Always an array in details, absent in lists.
+    /// Further details. Always an array in details, absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     details: Option<Vec<Detail<'a>>>,
-    /// Why the details of this order are missing. Only in lists with `expand=detail`.
+    /// Why the details of this order could not be read. Only in lists with `expand=detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Details)]
     problem: Option<Box<Details<'a>>>,
 }
 
-/// Who ordered: a whole customer, or one of whom only the number is known.
+/// The customer of an order: complete, or with the id only.
 #[derive(Debug)]
 struct CustomerRef<'a>(&'a OrderedBy, PiiAccess);
 
@@ -82,23 +82,23 @@ impl Serialize for CustomerRef<'_> {
     }
 }
 
-/// The service that was ordered.
+/// The ordered service.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Service)]
 struct Service<'a> {
-    /// The portal's number of the service.
+    /// Service id in the portal.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "3105")]
     id: Option<&'a str>,
-    /// The provider's own number of it. Details only.
+    /// Service id of the provider. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "00100100")]
     uid: Option<&'a str>,
-    /// Its name. Details only.
+    /// Name. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "100/100 Mbit/s")]
     name: Option<&'a str>,
-    /// Where it stands in the portal's catalogue. Details only.
+    /// Category in the portal's catalogue. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Privatpersoner: Internet / Via fiber")]
     category: Option<&'a str>,
@@ -108,53 +108,53 @@ struct Service<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Provider)]
 struct Provider<'a> {
-    /// The portal's number of the provider. Lists only.
+    /// Provider id in the portal. Returned by `GET /orders` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "40210")]
     id: Option<&'a str>,
-    /// Its name. Details only.
+    /// Name. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Ljusbolaget")]
     name: Option<&'a str>,
 }
 
-/// The network that an order is delivered in.
+/// The network in which the service is delivered.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Network)]
 struct Network<'a> {
-    /// Its name.
+    /// Name.
     #[schema(example = "Övre Åsele Stadsnät")]
     name: &'a str,
 }
 
-/// One further fact about an order. It may have a value, a monthly fee, both or neither.
+/// A further detail of an order. It may have a value, a monthly fee, both or neither.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Detail)]
 struct Detail<'a> {
-    /// What it is.
+    /// Name of the detail.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<MaskedText<'a>>,
-    /// Its value.
+    /// Value of the detail.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     value: Option<MaskedText<'a>>,
-    /// A monthly fee in SEK, as a decimal number in a string.
+    /// Monthly fee in SEK, a decimal number as string.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "222")]
     monthly_fee: Option<&'a str>,
 }
 
 impl<'a> Order<'a> {
-    /// The order as somebody sees it.
-    pub(in crate::rest) fn new(order: &'a model::Order, sight: PiiAccess) -> Self {
+    /// Masks the order according to `pii_access`.
+    pub(in crate::rest) fn new(order: &'a model::Order, pii_access: PiiAccess) -> Self {
         let requested_delivery_at = match order.delivery {
             Some(Delivery::At(time)) => Some(Time(time)),
             Some(Delivery::Asap) | None => None,
         };
-        // Details always have a log, be it one that the order system did not tell.
-        let rows = order.messages.as_deref().or(order.details.as_ref().map(|_| &[][..]));
+        // The contract promises an array in details, even when the upstream returned no log.
+        let entries = order.messages.as_deref().or(order.details.as_ref().map(|_| &[][..]));
         Self {
             id: order.id.get(),
             kind: order.kind.as_deref(),
@@ -165,20 +165,20 @@ impl<'a> Order<'a> {
             service: service(&order.service),
             provider: provider(&order.provider),
             network: order.network_name.as_deref().map(|name| Network { name }),
-            customer: order.customer.as_ref().map(|customer| CustomerRef(customer, sight)),
-            messages: rows.map(|rows| rows.iter().map(|row| Message::new(row, sight)).collect()),
-            details: order.details.as_ref().map(|facts| facts.iter().map(|fact| detail(fact, sight)).collect()),
+            customer: order.customer.as_ref().map(|customer| CustomerRef(customer, pii_access)),
+            messages: entries.map(|entries| entries.iter().map(|entry| Message::new(entry, pii_access)).collect()),
+            details: order.details.as_ref().map(|details| details.iter().map(|item| detail(item, pii_access)).collect()),
             problem: None,
         }
     }
 
-    /// The same order with the reason why its details are missing.
+    /// Adds the reason why the details could not be read, if they could not.
     pub(in crate::rest) fn with_problem(self, problem: Option<Details<'a>>) -> Self {
         Self { problem: problem.map(Box::new), ..self }
     }
 }
 
-/// An object without members would say nothing, so it is absent.
+/// `None` instead of an object without members.
 fn service(service: &model::Service) -> Option<Service<'_>> {
     let model::Service { id, uid, name, category } = service;
     let is_known = id.is_some() || uid.is_some() || name.is_some() || category.is_some();
@@ -190,22 +190,26 @@ fn provider(provider: &model::Provider) -> Option<Provider<'_>> {
     (id.is_some() || name.is_some()).then_some(Provider { id: id.as_deref(), name: name.as_deref() })
 }
 
-fn detail(detail: &model::Detail, sight: PiiAccess) -> Detail<'_> {
+fn detail(detail: &model::Detail, pii_access: PiiAccess) -> Detail<'_> {
     let model::Detail { name, value, monthly_fee } = detail;
-    Detail { name: masked(name.as_ref(), sight), value: masked(value.as_ref(), sight), monthly_fee: monthly_fee.as_deref() }
+    Detail {
+        name: masked(name.as_ref(), pii_access),
+        value: masked(value.as_ref(), pii_access),
+        monthly_fee: monthly_fee.as_deref(),
+    }
 }
 
-/// A list of orders. It is written item by item; a list that was broken off is no JSON.
+/// A list of orders. It may be streamed; a truncated stream is invalid JSON.
 #[derive(ToSchema)]
 #[schema(as = OrderList, rename_all = "camelCase")]
-#[expect(dead_code, reason = "the shape of what rest::list writes")]
+#[expect(dead_code, reason = "only the schema is used: list::Encoder writes the items one by one")]
 pub(in crate::rest) struct OrderList {
-    /// The orders in the order system's order.
+    /// The orders: in upstream order, or by time and id with `limit`.
     items: Vec<Order<'static>>,
-    /// Leads to the next page; absent on the last one and without `limit`.
+    /// Cursor of the next page. Absent on the last page and without `limit`.
     #[schema(required = false)]
     next_cursor: String,
-    /// Items that could not be read; absent when there are none.
+    /// Items that could not be decoded. Absent when there are none.
     #[schema(required = false)]
     unreadable: Vec<Unreadable>,
 }

@@ -1,14 +1,14 @@
-//! The status of an order on its own.
+//! The status of an order, without the order.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::enums;
-use crate::model::{self, Extensible, OrderStatus, StrEnum};
+use crate::model::{Extensible, OrderStatus, StrEnum};
 use crate::problem::Problem;
-use crate::rest::extract::Members;
+use crate::rest::extract::JsonObject;
 
-/// The status of an order.
+/// Order status.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrderStatus, example = json!({"status": "new"}))]
 pub(in crate::rest) struct OrderStatusBody<'a> {
@@ -23,7 +23,7 @@ impl<'a> From<Option<&'a Extensible<OrderStatus>>> for OrderStatusBody<'a> {
     }
 }
 
-/// A change of an order's status.
+/// A change of the order status.
 #[derive(Debug, Clone, Copy, ToSchema)]
 #[schema(as = StatusChange, example = json!({"status": "received"}))]
 pub(in crate::rest) struct StatusChange {
@@ -32,12 +32,12 @@ pub(in crate::rest) struct StatusChange {
 }
 
 impl StatusChange {
-    /// Its name in the OpenAPI document.
+    /// Name of the schema in the OpenAPI document.
     pub(in crate::rest) const NAME: &'static str = "StatusChange";
 
-    pub(in crate::rest) fn read(mut members: Members) -> Result<Self, Problem> {
-        let status = members.word::<model::OrderStatus>("status");
-        members.finish(status.map(|status| Self { status }))
+    pub(in crate::rest) fn parse(mut body: JsonObject) -> Result<Self, Problem> {
+        let status = body.take_enum::<OrderStatus>("status");
+        body.finish(status.map(|status| Self { status }))
     }
 }
 

@@ -1,10 +1,10 @@
-//! Times as RFC 3339 text.
+//! Times in RFC 3339 format.
 
 use serde::{Serialize, Serializer};
 
 use crate::model::LocalTime;
 
-/// A time with the offset that the order system's zone had then.
+/// A time with the UTC offset that the upstream's time zone had then.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rest) struct Time(pub(in crate::rest) LocalTime);
 

@@ -1,4 +1,4 @@
-//! Negotiation, before anything is sent.
+//! Content negotiation, before anything is sent upstream.
 
 use axum::extract::FromRequestParts;
 use http::Method;
@@ -8,7 +8,7 @@ use super::media_type::{accepts_json, list_format};
 use crate::problem::{Code, Problem};
 use crate::rest::list::ListFormat;
 
-/// A client that takes JSON.
+/// The client accepts JSON.
 #[derive(Debug)]
 pub(in crate::rest) struct AcceptsJson;
 
@@ -19,15 +19,15 @@ impl<S: Sync> FromRequestParts<S> for AcceptsJson {
         if accepts_json(&parts.headers) {
             return Ok(Self);
         }
-        Err(Problem::new(Code::NotAcceptable, "This route answers application/json, which Accept leaves out."))
+        Err(Problem::new(Code::NotAcceptable, "This route returns application/json, which Accept excludes."))
     }
 }
 
-/// A client that takes lists, and how.
+/// The client accepts lists in this format.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rest) struct AcceptsList {
-    pub(in crate::rest) form: ListFormat,
-    /// Whether only the head of the answer is wanted.
+    pub(in crate::rest) format: ListFormat,
+    /// Whether the request is `HEAD`.
     pub(in crate::rest) is_head: bool,
 }
 
@@ -35,8 +35,8 @@ impl<S: Sync> FromRequestParts<S> for AcceptsList {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let detail = "This route answers application/json and application/x-ndjson, which Accept leaves out.";
-        let form = list_format(&parts.headers).ok_or_else(|| Problem::new(Code::NotAcceptable, detail))?;
-        Ok(Self { form, is_head: parts.method == Method::HEAD })
+        let detail = "This route returns application/json and application/x-ndjson, which Accept excludes.";
+        let format = list_format(&parts.headers).ok_or_else(|| Problem::new(Code::NotAcceptable, detail))?;
+        Ok(Self { format, is_head: parts.method == Method::HEAD })
     }
 }

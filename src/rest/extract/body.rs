@@ -1,4 +1,4 @@
-//! Bodies of requests.
+//! Request bodies.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -7,11 +7,11 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, H
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use super::json_object::Members;
+use super::json_object::JsonObject;
 use crate::problem::{Code, Problem};
 use crate::rest::state::AppState;
 
-/// The largest body, in bytes.
+/// Maximum length of a request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -19,33 +19,33 @@ const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// A JSON object in a body of type `application/json`.
 #[derive(Debug)]
-pub(in crate::rest) struct JsonBody(pub(in crate::rest) Members);
+pub(in crate::rest) struct JsonBody(pub(in crate::rest) JsonObject);
 
 /// A JSON object in a body of type `application/merge-patch+json` or `application/json`.
 #[derive(Debug)]
-pub(in crate::rest) struct MergePatchBody(pub(in crate::rest) Members);
+pub(in crate::rest) struct MergePatchBody(pub(in crate::rest) JsonObject);
 
 impl FromRequest<AppState> for JsonBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, gateway: &AppState) -> Result<Self, Problem> {
-        check_type(request.headers(), &[JSON])?;
-        Members::parse(&read(request, gateway).await?).map(Self)
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
+        check_media_type(request.headers(), &[JSON])?;
+        JsonObject::parse(&read(request, app).await?).map(Self)
     }
 }
 
 impl FromRequest<AppState> for MergePatchBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, gateway: &AppState) -> Result<Self, Problem> {
-        check_type(request.headers(), &[JSON, MERGE_PATCH]).map_err(|problem| {
+    async fn from_request(request: Request, app: &AppState) -> Result<Self, Problem> {
+        check_media_type(request.headers(), &[JSON, MERGE_PATCH]).map_err(|problem| {
             problem.with_header(ACCEPT_PATCH, HeaderValue::from_static("application/merge-patch+json, application/json"))
         })?;
-        Members::parse(&read(request, gateway).await?).map(Self)
+        JsonObject::parse(&read(request, app).await?).map(Self)
     }
 }
 
-fn check_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem> {
+fn check_media_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (value, repeated) = (values.next().and_then(|value| value.to_str().ok()), values.next().is_some());
     let mut parts = value.unwrap_or_default().split(';');
@@ -56,27 +56,28 @@ fn check_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem> {
         }
         _ => true,
     });
-    let is_plain = headers.get_all(CONTENT_ENCODING).iter().all(|encoding| encoding == "identity");
-    if !repeated && is_plain && is_utf_8 && allowed.iter().any(|allowed| media_type.eq_ignore_ascii_case(allowed)) {
+    let is_uncompressed = headers.get_all(CONTENT_ENCODING).iter().all(|encoding| encoding == "identity");
+    if !repeated && is_uncompressed && is_utf_8 && allowed.iter().any(|allowed| media_type.eq_ignore_ascii_case(allowed)) {
         return Ok(());
     }
     Err(Problem::new(
         Code::UnsupportedMediaType,
-        format!("The body must be declared as Content-Type: {}, in UTF-8 and not compressed.", allowed.join(" or ")),
+        format!("The body must be sent as Content-Type: {}, in UTF-8 and uncompressed.", allowed.join(" or ")),
     ))
 }
 
-async fn read(request: Request, gateway: &AppState) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new(Code::BodyTooLarge, "The body has more than 65536 bytes.");
+async fn read(request: Request, app: &AppState) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Code::BodyTooLarge, format!("The body exceeds {MAX_BODY} bytes."));
+    // Reject by the declared length before the client sends the body.
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > MAX_BODY) {
         return Err(too_large());
     }
     let body: Limited<Body> = Limited::new(request.into_body(), MAX_BODY);
-    match timeout(gateway.timeouts().body, body.collect()).await {
-        Err(_) => Err(Problem::new(Code::RequestTimeout, "The body of the request was not complete in time.")),
+    match timeout(app.timeouts().body, body.collect()).await {
+        Err(_) => Err(Problem::new(Code::RequestTimeout, "The request body was not complete in time.")),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "The body ended early or was not properly framed.")),
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "The request body was truncated or not properly framed.")),
         Ok(Ok(body)) => Ok(body.to_bytes()),
     }
 }

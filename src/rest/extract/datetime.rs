@@ -1,26 +1,28 @@
-//! Dates and times in parameters.
+//! Dates and times in query parameters.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::model::Zone;
 
-/// Reads a date or an RFC 3339 time. A `+` in a query string means a space, and is meant as `+` all the same.
+/// Parses a date (its first instant in `zone`) or an RFC 3339 time. A query string encodes a space as `+`; clients that forget
+/// to percent-encode the `+` of an offset mean `+`, so a space is read as one.
 pub(super) fn parse_datetime(text: &str, zone: &Zone) -> Option<Timestamp> {
     if let Some(date) = parse_date(text) {
         return Some(zone.start_of(date));
     }
     let text = text.replace(' ', "+");
-    let moment = is_rfc_3339(&text).then(|| text.parse().ok()).flatten();
-    // The order system is asked by its own date, which must be one too.
-    moment.filter(|moment| (1..=9999).contains(&zone.date(*moment).year()))
+    let instant = is_rfc_3339(&text).then(|| text.parse().ok()).flatten();
+    // The upstream gets the date in its own zone, which must be a valid one too.
+    instant.filter(|instant| (1..=9999).contains(&zone.date(*instant).year()))
 }
 
+/// Parses a date such as `2016-03-14`.
 pub(super) fn parse_date(text: &str) -> Option<Date> {
     has_shape(text, "0000-00-00").then(|| text.parse().ok()).flatten().filter(|date: &Date| date.year() > 0)
 }
 
-/// Whether the text has exactly the form of RFC 3339: the calendar is left to the library, which knows other forms too.
+/// Whether the text has exactly the format of RFC 3339. The library checks the calendar, but accepts other formats as well.
 fn is_rfc_3339(text: &str) -> bool {
     let Some((time, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else { return false };
     let rest =
@@ -34,7 +36,7 @@ fn is_offset(text: &str) -> bool {
     (has_shape(text, "+00:00") || has_shape(text, "-00:00")) && hours < "24" && minutes < "60"
 }
 
-/// Whether the text has a digit wherever the shape has `0`, and everything else as it stands there.
+/// Whether the text has a digit wherever the shape has `0`, and the same characters elsewhere.
 fn has_shape(text: &str, shape: &str) -> bool {
     let fits = |(byte, shape): (u8, u8)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
     text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(fits)
@@ -45,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_a_date_or_an_rfc_3339_time() {
+    fn dates_and_rfc_3339_times_are_parsed() {
         let zone = Zone::stockholm();
         for (text, instant) in [
             ("2016-03-14", "2016-03-13T23:00:00Z"),
@@ -60,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn other_formats_are_rejected() {
         for text in [
             "",
             "2016-02-30",

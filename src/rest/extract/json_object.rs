@@ -1,4 +1,4 @@
-//! JSON objects in request bodies, read member by member, so that every fault can be named.
+//! JSON objects in request bodies. They are read member by member, so that one response names every fault.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -11,22 +11,23 @@ use serde_json::Value;
 use crate::model::StrEnum;
 use crate::problem::{Code, FieldError, Problem};
 
-/// The members of a body that nobody has read yet, and the faults so far.
+/// A JSON object whose members are taken out one by one, with the faults found so far.
 #[derive(Debug)]
-pub(in crate::rest) struct Members {
+pub(in crate::rest) struct JsonObject {
     members: Vec<(String, Value)>,
     errors: Vec<FieldError>,
 }
 
-impl Members {
-    /// Reads a body.
+impl JsonObject {
+    /// Parses a body.
     ///
     /// # Errors
-    /// `malformed-body` when it is no JSON or a member is there twice, `invalid-value` when it is no object.
+    /// `malformed-body` for invalid JSON or a duplicate member, `invalid-value` when it is not an object.
     pub(in crate::rest) fn parse(body: &[u8]) -> Result<Self, Problem> {
         serde_json::from_slice::<RejectDuplicateKeys>(body).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Problem::new(Code::MalformedBody, format!("The body is no JSON in UTF-8 with every member once: {place}."))
+            let position = format!("line {}, column {}", error.line(), error.column());
+            let detail = format!("The body is not JSON in UTF-8, or has a duplicate member: {position}.");
+            Problem::new(Code::MalformedBody, detail)
         })?;
         match serde_json::from_slice(body) {
             Ok(Value::Object(members)) => Ok(Self { members: members.into_iter().collect(), errors: Vec::new() }),
@@ -34,41 +35,41 @@ impl Members {
         }
     }
 
-    /// A member that must be a word of a list.
-    pub(in crate::rest) fn word<W: StrEnum>(&mut self, name: &'static str) -> Option<W> {
-        let text = self.text(name)?;
-        let word = W::parse(&text);
-        if word.is_none() {
-            let words: Vec<_> = W::ALL.iter().map(|word| word.as_str()).collect();
-            self.fault(name, format!("must be one of {}", words.join(", ")));
+    /// Takes a member that must be an enum value.
+    pub(in crate::rest) fn take_enum<T: StrEnum>(&mut self, name: &'static str) -> Option<T> {
+        let text = self.take_string(name)?;
+        let value = T::parse(&text);
+        if value.is_none() {
+            let allowed: Vec<_> = T::ALL.iter().map(|value| value.as_str()).collect();
+            self.add_fault(name, format!("must be one of {}", allowed.join(", ")));
         }
-        word
+        value
     }
 
-    /// A member that must be a text.
-    pub(in crate::rest) fn text(&mut self, name: &'static str) -> Option<String> {
+    /// Takes a member that must be a string.
+    pub(in crate::rest) fn take_string(&mut self, name: &'static str) -> Option<String> {
         let index = self.members.iter().position(|(known, _)| known == name);
         match index.map(|index| self.members.remove(index).1) {
             Some(Value::String(text)) => return Some(text),
-            Some(_) => self.fault(name, "must be a string"),
-            None => self.fault(name, "is missing"),
+            Some(_) => self.add_fault(name, "must be a string"),
+            None => self.add_fault(name, "is missing"),
         }
         None
     }
 
-    /// Notes a fault of a member.
-    pub(in crate::rest) fn fault(&mut self, name: &str, detail: impl Into<Cow<'static, str>>) {
+    /// Records a fault of a member.
+    pub(in crate::rest) fn add_fault(&mut self, name: &str, detail: impl Into<Cow<'static, str>>) {
         self.errors.push(FieldError::pointer(format!("/{name}"), detail));
     }
 
-    /// The value that was made of the members.
+    /// Returns the value made of the members, if there is no fault.
     ///
     /// # Errors
-    /// `invalid-value` with every fault, those of members that nothing has read included.
+    /// `invalid-value` with every fault. Members that were not taken are unknown, which is a fault too.
     pub(in crate::rest) fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
         for (name, _) in std::mem::take(&mut self.members) {
             let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-            self.errors.push(FieldError::pointer(pointer, "is no member of this body"));
+            self.errors.push(FieldError::pointer(pointer, "unknown member"));
         }
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
@@ -77,7 +78,7 @@ impl Members {
     }
 }
 
-/// Any JSON in which no object has a member twice: readers do not agree on which of the two counts.
+/// Accepts any JSON without duplicate members. Parsers disagree on which of the duplicates counts, so neither is safe.
 struct RejectDuplicateKeys;
 
 impl<'de> Deserialize<'de> for RejectDuplicateKeys {
@@ -97,7 +98,7 @@ impl<'de> Visitor<'de> for RejectDuplicateKeys {
         let mut names = HashSet::new();
         while let Some((name, Self)) = map.next_entry::<String, Self>()? {
             if !names.insert(name) {
-                return Err(serde::de::Error::custom("a member is there twice"));
+                return Err(serde::de::Error::custom("duplicate member"));
             }
         }
         Ok(self)

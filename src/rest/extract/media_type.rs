@@ -5,21 +5,22 @@ use http::header::ACCEPT;
 
 use crate::rest::list::ListFormat;
 
-/// Whether a client takes JSON. Without the header it does; a client that names only problems does too, because they are
-/// JSON, and so does one whose header has nothing that could be read.
+/// Whether the client accepts JSON. It does without the header, with a header that has no valid media range, and when it lists
+/// `application/problem+json` alone, which is JSON too.
 pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
     json_quality(&ranges(headers)) > 0
 }
 
-/// How a client wants a list, if at all: as JSON unless it prefers lines, or names them while it takes JSON with the rest.
+/// The list format the client prefers; `None` when it accepts neither. JSON, unless the client weights NDJSON higher, or
+/// weights both equally and names only NDJSON.
 pub(super) fn list_format(headers: &HeaderMap) -> Option<ListFormat> {
     let ranges = ranges(headers);
-    let (json, lines) = (json_quality(&ranges), quality(&ranges, "application", "x-ndjson"));
+    let (json, ndjson) = (json_quality(&ranges), quality(&ranges, "application", "x-ndjson"));
     let names = |subtype: &str| ranges.iter().any(|range| range.kind == "application" && range.subtype == subtype);
-    let prefers_lines = lines > json || lines == json && names("x-ndjson") && !names("json");
-    match (json, lines) {
+    let prefers_ndjson = ndjson > json || ndjson == json && names("x-ndjson") && !names("json");
+    match (json, ndjson) {
         (0, 0) => None,
-        _ if prefers_lines && !ranges.is_empty() => Some(ListFormat::Ndjson),
+        _ if prefers_ndjson && !ranges.is_empty() => Some(ListFormat::Ndjson),
         _ => Some(ListFormat::Json),
     }
 }
@@ -37,7 +38,7 @@ fn json_quality(ranges: &[MediaRange]) -> u16 {
     }
 }
 
-/// A media range with its weight in thousandths.
+/// A media range with its quality in thousandths.
 #[derive(Debug)]
 struct MediaRange {
     kind: String,
@@ -45,7 +46,7 @@ struct MediaRange {
     quality: u16,
 }
 
-/// How much a type is wanted: the most specific range decides.
+/// The quality of a media type, decided by the most specific range; 0 when no range matches.
 fn quality(ranges: &[MediaRange], kind: &str, subtype: &str) -> u16 {
     let specificity = |range: &MediaRange| match (range.kind.as_str(), range.subtype.as_str()) {
         ("*", "*") => Some(1),
@@ -61,7 +62,7 @@ fn excludes_json(ranges: &[MediaRange]) -> bool {
     ranges.iter().any(|range| range.kind == "application" && range.subtype == "json" && range.quality == 0)
 }
 
-/// Splits at commas that are in no quoted parameter.
+/// Splits at commas outside of quoted parameters.
 fn split_list(value: &str) -> Vec<&str> {
     let mut in_quotes = false;
     let at_comma = move |character: char| {
@@ -85,7 +86,7 @@ fn parse_range(text: &str) -> Option<MediaRange> {
     })
 }
 
-/// Reads `0`, `1`, `0.5`, `0.999`.
+/// Parses a quality such as `0`, `1`, `0.5` or `0.999` into thousandths.
 fn parse_quality(text: &str) -> Option<u16> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let fraction =
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_taken_unless_the_client_says_otherwise() {
+    fn json_is_accepted_unless_excluded() {
         assert!(accepts_json(&HeaderMap::new()));
         for value in [
             "*/*",
@@ -138,8 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn a_list_comes_in_lines_when_they_are_named_or_preferred() {
-        let form = |value: &str| list_format(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(value).unwrap())]));
+    fn ndjson_is_used_when_named_or_preferred() {
+        let format = |value: &str| list_format(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(value).unwrap())]));
         assert_eq!(list_format(&HeaderMap::new()), Some(ListFormat::Json));
         for (value, expected) in [
             ("*/*", Some(ListFormat::Json)),
@@ -158,7 +159,7 @@ mod tests {
             ("text/html", None),
             ("application/problem+json", Some(ListFormat::Json)),
         ] {
-            assert_eq!(form(value), expected, "{value}");
+            assert_eq!(format(value), expected, "{value}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Parameters in paths.
+//! Path parameters.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
@@ -7,25 +7,25 @@ use utoipa::IntoParams;
 use crate::model::{CustomerId, InvalidId, OrderId};
 use crate::problem::{FieldError, Problem};
 
-/// Routes of one order.
+/// Path of one order.
 #[derive(Debug, Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(in crate::rest) struct OrderPath {
-    /// The order's number: digits, without sign or leading zero.
+    /// Order id: decimal digits without sign or leading zero.
     #[param(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 20417)]
     pub(in crate::rest) id: OrderId,
 }
 
-/// Routes of one customer.
+/// Path of one customer.
 #[derive(Debug, Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(in crate::rest) struct CustomerPath {
-    /// The customer's number: digits, without sign or leading zero.
+    /// Customer id: decimal digits without sign or leading zero.
     #[param(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 18020)]
     pub(in crate::rest) id: CustomerId,
 }
 
-/// The page about a problem.
+/// Path of a problem page.
 #[derive(Debug)]
 pub(in crate::rest) struct ProblemPath {
     pub(in crate::rest) code: String,
@@ -35,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OrderPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let id = id(parts, state, OrderId::parse).await?;
+        let id = parse_id(parts, state, OrderId::parse).await?;
         Ok(Self { id })
     }
 }
@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CustomerPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let id = id(parts, state, CustomerId::parse).await?;
+        let id = parse_id(parts, state, CustomerId::parse).await?;
         Ok(Self { id })
     }
 }
@@ -53,19 +53,23 @@ impl<S: Send + Sync> FromRequestParts<S> for ProblemPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // No problem has the empty code, so a parameter that is not UTF-8 is not found either.
         let code = only_parameter(parts, state).await.unwrap_or_default();
         Ok(Self { code })
     }
 }
 
-async fn id<T, S: Send + Sync>(parts: &mut Parts, state: &S, parse: fn(&str) -> Result<T, InvalidId>) -> Result<T, Problem> {
+async fn parse_id<T, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+    parse: fn(&str) -> Result<T, InvalidId>,
+) -> Result<T, Problem> {
     let text = only_parameter(parts, state).await;
-    text.as_deref()
-        .map_or(Err(InvalidId), parse)
-        .map_err(|error| Problem::parameters(vec![FieldError::parameter("id", error.to_string())]))
+    let id = text.as_deref().map_or(Err(InvalidId), parse);
+    id.map_err(|error| Problem::parameters(vec![FieldError::parameter("id", error.to_string())]))
 }
 
-/// The one parameter of the path; `None` when it is not UTF-8.
+/// The single parameter of the path; `None` when it is not UTF-8.
 async fn only_parameter<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
     let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
     parameters.iter().next().map(|(_, value)| value.to_owned())

@@ -1,50 +1,51 @@
-//! Headers that ask for a guarantee. One that cannot be given is refused: to ignore the header would be to write as if it had
-//! been kept.
+//! Headers that request a guarantee for a write. One that this route cannot give is rejected: ignoring the header would mean
+//! writing without the guarantee that the client relies on.
 
 use axum::extract::FromRequestParts;
+use headers::IfMatch;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use utoipa::IntoParams;
 
 use crate::idempotency::IdempotencyKey;
 use crate::problem::{FieldError, Problem};
-use crate::rest::etag::Condition;
+use crate::rest::etag;
 
-/// Only if the order is still as it was seen.
+/// Write only if the order is unchanged.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(in crate::rest) struct IfMatch {
-    /// `ETag` of `GET /orders/{id}/status`: the write is sent only if the status, and time and type of every row in the log, are
-    /// those that it stands for. A list of tags, or `*` for any. The order system cannot do this in one step, so another writer
-    /// in the moment between the look and the write is not excluded.
+pub(in crate::rest) struct IfMatchHeader {
+    /// `ETag` of `GET /orders/{id}/status`. The write is sent only if the status, and the time and type of every log entry, are
+    /// unchanged since then. A list of entity tags, or `*` for any state. The upstream cannot compare and write in one step: a
+    /// change by another writer between the gateway's read and its write is not detected.
     #[param(rename = "If-Match", value_type = String, required = false)]
-    pub(in crate::rest) condition: Option<Condition>,
+    pub(in crate::rest) condition: Option<IfMatch>,
 }
 
-/// Only if it was not done before.
+/// Write only if it was not done before.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(in crate::rest) struct IdempotencyKeyHeader {
-    /// 16 to 128 letters, digits or `._~-`, new for each message and the same when it is sent again: the message is added if
-    /// the log does not have it yet. It is known there by a mark of 21 characters before its text, which answers show as
-    /// `reference`.
+    /// 16 to 128 letters, digits or `._~-`: a new key for each message, and the same key when the message is sent again. The
+    /// message is added only if the log does not contain it. The gateway recognises it by a marker of 21 characters before the
+    /// text, part of which responses show as `reference`.
     #[param(rename = "Idempotency-Key", value_type = String, required = false, pattern = r#"^"?[A-Za-z0-9._~-]{16,128}"?$"#)]
     pub(in crate::rest) key: Option<IdempotencyKey>,
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-impl<S: Sync> FromRequestParts<S> for IfMatch {
+impl<S: Sync> FromRequestParts<S> for IfMatchHeader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        refuse_if_none_match(parts, "is not supported here: to change an order that is as you saw it, use If-Match")?;
-        let mut values = parts.headers.get_all(IF_MATCH).iter().peekable();
-        if values.peek().is_none() {
+        reject_if_none_match(parts, "is not supported here; use If-Match to change an order only if it is unchanged")?;
+        let values: Vec<_> = parts.headers.get_all(IF_MATCH).iter().collect();
+        if values.is_empty() {
             return Ok(Self { condition: None });
         }
-        let condition = Condition::parse(values)
-            .ok_or_else(|| fault("If-Match", "must be * or entity tags with quotes around each and commas between them"))?;
+        let condition = etag::parse_if_match(&values)
+            .ok_or_else(|| fault("If-Match", "must be * or a comma-separated list of quoted ETags"))?;
         Ok(Self { condition: Some(condition) })
     }
 }
@@ -54,9 +55,9 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKeyHeader {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         if parts.headers.contains_key(IF_MATCH) {
-            return Err(fault("If-Match", "is not supported here: a message can be added to an order in any state"));
+            return Err(fault("If-Match", "is not supported here; a message can be added to an order in any state"));
         }
-        refuse_if_none_match(parts, "is not supported here: to add a message that is not there yet, use Idempotency-Key")?;
+        reject_if_none_match(parts, "is not supported here; use Idempotency-Key to add a message only once")?;
         let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next() else { return Ok(Self { key: None }) };
         if values.next().is_some() {
@@ -67,10 +68,10 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKeyHeader {
     }
 }
 
-fn refuse_if_none_match(parts: &Parts, why: &str) -> Result<(), Problem> {
-    if parts.headers.contains_key(IF_NONE_MATCH) { Err(fault("If-None-Match", why)) } else { Ok(()) }
+fn reject_if_none_match(parts: &Parts, detail: &str) -> Result<(), Problem> {
+    if parts.headers.contains_key(IF_NONE_MATCH) { Err(fault("If-None-Match", detail)) } else { Ok(()) }
 }
 
-fn fault(header: &'static str, what: &str) -> Problem {
-    Problem::parameters(vec![FieldError::parameter(header, what.to_owned())])
+fn fault(header: &'static str, detail: &str) -> Problem {
+    Problem::parameters(vec![FieldError::parameter(header, detail.to_owned())])
 }

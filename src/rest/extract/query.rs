@@ -1,4 +1,6 @@
-//! Parameters in query strings: unknown, repeated and malformed ones are all told at once.
+//! Query parameters. Unknown, repeated and malformed ones are all reported at once.
+
+use std::fmt;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -9,28 +11,32 @@ use utoipa::IntoParams;
 use super::datetime::{parse_date, parse_datetime};
 use crate::model::CustomerId;
 use crate::problem::{FieldError, Problem};
-use crate::rest::list::cursor::{Cursor, fingerprint_of};
+use crate::rest::list::cursor::{Cursor, filter_hash};
 use crate::rest::list::expand::MAX_EXPANDED;
 use crate::rest::list::pagination::PageQuery;
 use crate::rest::state::AppState;
 
-/// Routes without parameters in the query.
+/// The maximum `limit`. `param` accepts literals only; a test compares them with this constant.
+pub(in crate::rest) const MAX_LIMIT: usize = 1_000;
+
+/// A route without query parameters.
 #[derive(Debug)]
 pub(in crate::rest) struct NoQuery;
 
-/// Which orders are asked for.
+/// Query parameters of `GET /orders`.
 #[derive(Debug, Clone, IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(in crate::rest) struct OrderListQuery {
-    /// Orders placed at this time or later: a date, which means its first moment in the order system's zone, or a time with an
-    /// offset. Orders without a readable time are always included.
+    /// Orders placed at or after this time: a date (its first instant in the upstream's time zone) or a time with a UTC offset.
+    /// Orders without a readable time are always included.
     #[param(value_type = String, example = "2016-03-14")]
     pub(in crate::rest) since: Timestamp,
-    /// Orders placed before this time; a date or a time, as in `since`, and not before it: `2016-03-15T00:00:00+01:00`.
+    /// Orders placed before this time: a date or a time with a UTC offset, such as `2016-03-15T00:00:00+01:00`. Must not be
+    /// before `since`.
     #[param(value_type = String, required = false)]
     pub(in crate::rest) until: Option<Timestamp>,
     /// Orders with this status, such as `new`, `received`, `active`, `waiting`, `cancelled` or `delivered`. May be repeated:
-    /// orders with any of these.
+    /// orders with any of these statuses.
     #[param(required = false, style = Form, explode)]
     pub(in crate::rest) status: Vec<String>,
     /// Orders of this type, such as `order`.
@@ -39,64 +45,51 @@ pub(in crate::rest) struct OrderListQuery {
     /// Orders of this customer.
     #[param(value_type = u64, required = false, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub(in crate::rest) customer_id: Option<CustomerId>,
-    /// At most so many orders, by time and id, those without a readable time first. Without it the whole list streams, in the
-    /// order system's order.
+    /// Page size. Pages are ordered by time and id, orders without a readable time first. Without `limit` the whole list is
+    /// streamed in upstream order.
     #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
     pub(in crate::rest) limit: Option<usize>,
-    /// `nextCursor` of the page before, to go on after it. Needs `limit`, which may change, and the same filters.
+    /// `nextCursor` of the previous page. Requires `limit`, which may change, and the same filters.
     #[param(value_type = String, required = false)]
     pub(in crate::rest) cursor: Option<Cursor>,
-    /// `detail` fills each order as `GET /orders/{id}` does; where both tell something, the list is right. An order whose
-    /// details cannot be read has a `problem` instead. Needs a `limit` of at most 200.
+    /// `detail` completes each order as in `GET /orders/{id}`; values of the list take precedence. An order whose details
+    /// cannot be read has a `problem` instead. Requires a `limit` of at most 200.
     #[param(value_type = String, required = false, pattern = "^detail$")]
     pub(in crate::rest) expand: bool,
-    /// Stands for the upstream and all filters.
+    /// Hash of the upstream and all filters.
     #[param(ignore)]
-    fingerprint: u64,
+    filters: u64,
 }
 
-/// Which customers are asked for.
+/// Query parameters of `GET /customers`.
 #[derive(Debug, Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::rest) struct CustomerListQuery {
-    /// Customers that are new or were edited on this date or later, in the order system's zone.
+    /// Customers created or updated on or after this date, in the upstream's time zone.
     #[param(value_type = String, format = Date, example = "2016-03-14")]
     pub(in crate::rest) since: Date,
-    /// At most so many customers, by id. Without it the whole list streams, in the order system's order.
+    /// Page size. Pages are ordered by id. Without `limit` the whole list is streamed in upstream order.
     #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
     pub(in crate::rest) limit: Option<usize>,
-    /// `nextCursor` of the page before, to go on after it. Needs `limit`, which may change, and the same `since`.
+    /// `nextCursor` of the previous page. Requires `limit`, which may change, and the same `since`.
     #[param(value_type = String, required = false)]
     pub(in crate::rest) cursor: Option<Cursor>,
-    /// Stands for the upstream and the filter.
+    /// Hash of the upstream and the filter.
     #[param(ignore)]
-    fingerprint: u64,
+    filters: u64,
 }
 
 impl OrderListQuery {
-    /// Which page is asked for; `None` for the whole list.
+    /// The requested page; `None` for the whole list.
     pub(in crate::rest) fn page(&self) -> Option<PageQuery> {
-        page(self.limit, self.cursor, self.fingerprint)
-    }
-
-    /// The same number for the same orders of the same upstream.
-    fn fingerprint(&self, upstream: &str) -> u64 {
-        let Self { since, until, status, kind, customer_id, .. } = self;
-        let mut status: Vec<&str> = status.iter().map(String::as_str).collect();
-        status.sort_unstable();
-        status.dedup();
-        let since = since.as_nanosecond().to_string();
-        let until = until.map_or(String::new(), |until| until.as_nanosecond().to_string());
-        let customer = customer_id.map_or(0, CustomerId::get).to_string();
-        let filters = ["orders", upstream, &since, &until, kind.as_deref().unwrap_or_default(), &customer];
-        fingerprint_of(filters.into_iter().chain(status))
+        page(self.limit, self.cursor, self.filters)
     }
 }
 
 impl CustomerListQuery {
-    /// Which page is asked for; `None` for the whole list.
+    /// The requested page; `None` for the whole list.
     pub(in crate::rest) fn page(&self) -> Option<PageQuery> {
-        page(self.limit, self.cursor, self.fingerprint)
+        page(self.limit, self.cursor, self.filters)
     }
 }
 
@@ -115,31 +108,30 @@ impl<S: Sync> FromRequestParts<S> for NoQuery {
 impl FromRequestParts<AppState> for OrderListQuery {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &AppState) -> Result<Self, Problem> {
-        let (audit, order_system) = gateway.resolve(parts)?;
-        let upstream = audit.principal.upstream();
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let (audit, upstream) = app.resolve(parts)?;
         let mut pairs = QueryPairs::parse(parts);
-        let moment = |text: &str| parse_datetime(text, &order_system.zone).ok_or(NO_MOMENT);
-        let since = pairs.required("since", moment);
-        let until = pairs.optional("until", moment);
+        let datetime = |text: &str| parse_datetime(text, &upstream.zone).ok_or(InvalidValue::DateTime);
+        let since = pairs.required("since", datetime);
+        let until = pairs.optional("until", datetime);
         if let (Some(since), Some(until)) = (since, until)
             && until < since
         {
-            pairs.fault("until", "must not be before since");
+            pairs.add_fault("until", "must not be before since");
         }
-        let status = pairs.repeated("status", word);
-        let kind = pairs.optional("type", word);
-        let customer_id = pairs.optional("customerId", |text| CustomerId::parse(text).map_err(|_| NO_CUSTOMER_ID));
+        let status = pairs.repeated("status", parse_text);
+        let kind = pairs.optional("type", parse_text);
+        let customer_id = pairs.optional("customerId", CustomerId::parse);
         let (limit, cursor) = pairs.page();
-        let expand = pairs.optional("expand", |text| if text == "detail" { Ok(()) } else { Err("must be detail") }).is_some();
+        let expand = pairs.optional("expand", parse_expand).is_some();
         if expand && limit.is_none_or(|limit| limit > MAX_EXPANDED) {
-            pairs.fault("expand", "needs a limit of at most 200");
+            pairs.add_fault("expand", format!("requires a limit of at most {MAX_EXPANDED}"));
         }
         let query = since.map(|since| {
-            let query = Self { since, until, status, kind, customer_id, limit, cursor, expand, fingerprint: 0 };
-            Self { fingerprint: query.fingerprint(upstream), ..query }
+            let filters = hash_order_filters(audit.principal.upstream(), since, until, &status, kind.as_deref(), customer_id);
+            Self { since, until, status, kind, customer_id, limit, cursor, expand, filters }
         });
-        pairs.check_cursor(cursor, query.as_ref().map(|query| query.fingerprint));
+        pairs.check_cursor(cursor, query.as_ref().map(|query| query.filters));
         pairs.finish(query)
     }
 }
@@ -147,39 +139,69 @@ impl FromRequestParts<AppState> for OrderListQuery {
 impl FromRequestParts<AppState> for CustomerListQuery {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &AppState) -> Result<Self, Problem> {
-        let (audit, _) = gateway.resolve(parts)?;
-        let upstream = audit.principal.upstream();
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let (audit, _) = app.resolve(parts)?;
         let mut pairs = QueryPairs::parse(parts);
-        let since = pairs.required("since", |text| parse_date(text).ok_or("must be a date that exists, such as 2016-03-14"));
+        let since = pairs.required("since", |text| parse_date(text).ok_or(InvalidValue::Date));
         let (limit, cursor) = pairs.page();
         let query = since.map(|since| {
-            let fingerprint = fingerprint_of(["customers", upstream, &since.to_string()]);
-            Self { since, limit, cursor, fingerprint }
+            let filters = filter_hash(["customers", audit.principal.upstream(), &since.to_string()]);
+            Self { since, limit, cursor, filters }
         });
-        pairs.check_cursor(cursor, query.as_ref().map(|query| query.fingerprint));
+        pairs.check_cursor(cursor, query.as_ref().map(|query| query.filters));
         pairs.finish(query)
     }
 }
 
-const NO_MOMENT: &str =
-    "must be a date that exists, such as 2016-03-14, or a time with an offset, such as 2016-03-14T09:05:00+01:00";
-const NO_CUSTOMER_ID: &str = "must be an integer from 1 to 9007199254740991, in digits, without sign or leading zero";
+/// Equal for equal filters, however they are written: `status` in any sequence, times with any offset.
+fn hash_order_filters(
+    upstream: &str,
+    since: Timestamp,
+    until: Option<Timestamp>,
+    status: &[String],
+    kind: Option<&str>,
+    customer_id: Option<CustomerId>,
+) -> u64 {
+    let mut status: Vec<&str> = status.iter().map(String::as_str).collect();
+    status.sort_unstable();
+    status.dedup();
+    let since = since.as_nanosecond().to_string();
+    let until = until.map_or(String::new(), |until| until.as_nanosecond().to_string());
+    let customer = customer_id.map_or(0, CustomerId::get).to_string();
+    let filters = ["orders", upstream, &since, &until, kind.unwrap_or_default(), &customer];
+    filter_hash(filters.into_iter().chain(status))
+}
 
-/// The greatest page.
-const MAX_LIMIT: usize = 1_000;
+/// A value that a parameter does not allow.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum InvalidValue {
+    #[error("must be an existing date such as 2016-03-14")]
+    Date,
+    #[error("must be an existing date such as 2016-03-14, or a time with a UTC offset such as 2016-03-14T09:05:00+01:00")]
+    DateTime,
+    #[error("must be an integer from 1 to {MAX_LIMIT}")]
+    Limit,
+    #[error("must be detail")]
+    Expand,
+    #[error("must not be blank")]
+    Blank,
+}
 
-fn parse_limit(text: &str) -> Result<usize, &'static str> {
+fn parse_limit(text: &str) -> Result<usize, InvalidValue> {
     let is_canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     let limit = if is_canonical { text.parse().ok() } else { None };
-    limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or("must be a whole number from 1 to 1000")
+    limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or(InvalidValue::Limit)
 }
 
-fn word(text: &str) -> Result<String, &'static str> {
-    if text.trim().is_empty() { Err("must not be blank") } else { Ok(text.to_owned()) }
+fn parse_expand(text: &str) -> Result<(), InvalidValue> {
+    if text == "detail" { Ok(()) } else { Err(InvalidValue::Expand) }
 }
 
-/// The pairs of a query string that nobody has read yet, and the faults so far.
+fn parse_text(text: &str) -> Result<String, InvalidValue> {
+    if text.trim().is_empty() { Err(InvalidValue::Blank) } else { Ok(text.to_owned()) }
+}
+
+/// The parameters of a query string, which are taken out one by one, with the faults found so far.
 struct QueryPairs {
     pairs: Vec<(String, String)>,
     errors: Vec<FieldError>,
@@ -199,74 +221,73 @@ impl QueryPairs {
         pairs
     }
 
-    fn fault(&mut self, name: &'static str, detail: &'static str) {
-        self.errors.push(FieldError::parameter(name, detail));
+    fn add_fault(&mut self, name: &'static str, detail: impl fmt::Display) {
+        self.errors.push(FieldError::parameter(name, detail.to_string()));
     }
 
-    /// Takes the values of a parameter out.
+    /// Takes all values of a parameter.
     fn take(&mut self, name: &str) -> Vec<String> {
-        let (taken, left) = std::mem::take(&mut self.pairs).into_iter().partition(|(known, _)| known == name);
-        self.pairs = left;
-        let taken: Vec<(String, String)> = taken;
-        taken.into_iter().map(|(_, value)| value).collect()
+        self.pairs.extract_if(.., |(other, _)| other == name).map(|(_, value)| value).collect()
     }
 
-    fn optional<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {
+    fn optional<T, E: fmt::Display>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
         let values = self.take(name);
         if values.len() > 1 {
-            self.fault(name, "must not be repeated");
+            self.add_fault(name, "must not be repeated");
             return None;
         }
         let parsed = values.first().map(|value| parse(value)).transpose();
-        parsed.map_err(|detail| self.fault(name, detail)).ok().flatten()
+        parsed.map_err(|error| self.add_fault(name, error)).ok().flatten()
     }
 
-    fn required<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {
+    fn required<T, E: fmt::Display>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
         if !self.is_given(name) {
-            self.fault(name, "is missing");
+            self.add_fault(name, "is missing");
         }
         self.optional(name, parse)
     }
 
-    fn repeated<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, &'static str>) -> Vec<T> {
+    fn repeated<T, E: fmt::Display>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
         let mut parsed = Vec::new();
         for value in self.take(name) {
             match parse(&value) {
                 Ok(value) => parsed.push(value),
-                Err(detail) => self.fault(name, detail),
+                Err(error) => self.add_fault(name, error),
             }
         }
         parsed
     }
 
-    /// The parameters of pages.
+    /// Takes `limit` and `cursor`.
     fn page(&mut self) -> (Option<usize>, Option<Cursor>) {
         let is_limited = self.is_given("limit");
         let limit = self.optional("limit", parse_limit);
         let cursor = self.optional("cursor", Cursor::parse);
         if cursor.is_some() && !is_limited {
-            self.fault("cursor", "needs limit");
+            self.add_fault("cursor", "requires limit");
         }
         (limit, cursor)
     }
 
-    /// A cursor is good for the filters that it was made for.
+    /// Checks that a cursor belongs to these filters. With other faults the filters are not known, and the client has to
+    /// correct those first.
     fn check_cursor(&mut self, cursor: Option<Cursor>, filters: Option<u64>) {
         if let (Some(cursor), Some(filters), true) = (cursor, filters, self.errors.is_empty())
             && cursor.filters != filters
         {
-            self.fault("cursor", "was made for other filters; repeat them, or begin again without it");
+            self.add_fault("cursor", "belongs to other filters; repeat those, or start again without it");
         }
     }
 
+    /// Whether the query has this parameter, malformed values included.
     fn is_given(&self, name: &str) -> bool {
-        self.pairs.iter().any(|(known, _)| known == name) || self.errors.iter().any(|error| error.is_about(name))
+        self.pairs.iter().any(|(other, _)| other == name) || self.errors.iter().any(|error| error.is_about(name))
     }
 
-    /// The value that was made of the parameters, if nothing is wrong with any of them.
+    /// Returns the value made of the parameters, if there is no fault. Parameters that were not taken are unknown.
     fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
         for (name, _) in std::mem::take(&mut self.pairs) {
-            self.errors.push(FieldError::parameter(name, "is no parameter of this route"));
+            self.errors.push(FieldError::parameter(name, "unknown parameter"));
         }
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
@@ -275,7 +296,7 @@ impl QueryPairs {
     }
 }
 
-/// A name or a value; `None` when it is not percent-encoded UTF-8.
+/// Decodes a name or a value; `None` when it is not percent-encoded UTF-8.
 pub(in crate::rest) fn decode(text: &str) -> Option<String> {
     let is_encoded = |after: &str| after.get(..2).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
     if !text.split('%').skip(1).all(is_encoded) {

@@ -1,19 +1,21 @@
-//! The text that leads from one page of a list to the next.
+//! Cursors: the position where a page ended and the filters it was selected by, as opaque text.
 //!
-//! It says where the page ended and for which filters that is true. It grants nothing, so it is not signed; a checksum tells
-//! one that was damaged from one that was made here.
+//! A cursor grants nothing, so it is not signed. Its checksum only detects damage, such as a truncated URL.
 
 use std::fmt;
 
-/// The version of what a cursor holds. Another version is refused, not guessed at.
-const VERSION: u8 = 1;
-/// Version, filters, whether there is a time, time, id, checksum.
-const LENGTH: usize = 1 + 8 + 1 + 8 + 8 + 4;
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::BASE64URL_NOPAD;
 
-/// Where an item stands among all of a list: first those without a readable time, then by time, then by id.
+/// The version of the payload. Increase it whenever the payload or a hash changes, so that older cursors are rejected.
+const VERSION: u8 = 2;
+/// The length of the checksum, in bytes.
+const CHECKSUM: usize = 4;
+
+/// Sort key of an item among all items of a list: items without a readable time first, then by time, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::rest) struct Position {
-    /// The instant that is shown, in seconds since 1970.
+    /// The displayed instant, in seconds since 1970.
     pub(in crate::rest) seconds: Option<i64>,
     pub(in crate::rest) id: u64,
 }
@@ -21,85 +23,59 @@ pub(in crate::rest) struct Position {
 /// The end of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rest) struct Cursor {
-    /// The fingerprint of the filters.
+    /// The [`filter_hash`] of the request.
     pub(in crate::rest) filters: u64,
     /// The last item of the page.
     pub(in crate::rest) position: Position,
 }
 
+/// A text that is not a cursor of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a cursor of this gateway version, or was damaged; start again without it")]
+pub(in crate::rest) struct InvalidCursor;
+
 impl Cursor {
-    /// Reads a cursor.
+    /// Parses a cursor.
     ///
     /// # Errors
-    /// When it is none of this version, in words for the client.
-    pub(in crate::rest) fn parse(text: &str) -> Result<Self, &'static str> {
-        let bytes = hex::decode(text).map_err(|_| DAMAGED)?;
-        let (version, rest) = bytes.split_first().ok_or(DAMAGED)?;
-        if *version != VERSION {
-            return Err("was made by another version of the gateway; begin again without it");
+    /// [`InvalidCursor`] when the text is damaged or of another version.
+    pub(in crate::rest) fn parse(text: &str) -> Result<Self, InvalidCursor> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| InvalidCursor)?;
+        let (payload, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(InvalidCursor)?;
+        if *checksum != hash(payload) {
+            return Err(InvalidCursor);
         }
-        let mut rest = Fields(rest);
-        let cursor = Self {
-            filters: u64::from_be_bytes(rest.take()?),
-            position: Position {
-                seconds: match (rest.take()?, i64::from_be_bytes(rest.take()?)) {
-                    ([1], seconds) => Some(seconds),
-                    ([0], 0) => None,
-                    _ => return Err(DAMAGED),
-                },
-                id: u64::from_be_bytes(rest.take()?),
-            },
-        };
-        let is_whole = cursor.to_string() == text;
-        if is_whole { Ok(cursor) } else { Err(DAMAGED) }
-    }
-
-    fn bytes(self) -> Vec<u8> {
-        let Self { filters, position: Position { seconds, id } } = self;
-        let mut bytes = Vec::with_capacity(LENGTH);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&filters.to_be_bytes());
-        bytes.push(seconds.is_some().into());
-        bytes.extend_from_slice(&seconds.unwrap_or(0).to_be_bytes());
-        bytes.extend_from_slice(&id.to_be_bytes());
-        let [.., a, b, c, d] = fingerprint(&bytes).to_be_bytes();
-        bytes.extend_from_slice(&[a, b, c, d]);
-        bytes
+        match serde_json::from_slice::<(u8, u64, Option<i64>, u64)>(payload) {
+            Ok((VERSION, filters, seconds, id)) => Ok(Self { filters, position: Position { seconds, id } }),
+            _ => Err(InvalidCursor),
+        }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.bytes()))
+        let Self { filters, position: Position { seconds, id } } = self;
+        let mut bytes = serde_json::to_vec(&(VERSION, filters, seconds, id)).map_err(|_| fmt::Error)?;
+        let checksum: [u8; CHECKSUM] = hash(&bytes);
+        bytes.extend_from_slice(&checksum);
+        f.write_str(&BASE64URL_NOPAD.encode(&bytes))
     }
 }
 
-const DAMAGED: &str = "is no cursor of this list, or was damaged on the way";
-
-/// Fields of fixed length, one after the other.
-struct Fields<'b>(&'b [u8]);
-
-impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
-        let (field, rest) = self.0.split_first_chunk().ok_or(DAMAGED)?;
-        self.0 = rest;
-        Ok(*field)
-    }
-}
-
-/// The same number for the same texts; each with its length, so that no two rows of texts are the same bytes.
-pub(in crate::rest) fn fingerprint_of<'t>(texts: impl IntoIterator<Item = &'t str>) -> u64 {
+/// A hash of all filters, equal on every replica. Each text follows its length, so `["ab", "c"]` differs from `["a", "bc"]`.
+pub(in crate::rest) fn filter_hash<'t>(texts: impl IntoIterator<Item = &'t str>) -> u64 {
     let mut bytes = Vec::new();
     for text in texts {
         bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
         bytes.extend_from_slice(text.as_bytes());
     }
-    fingerprint(&bytes)
+    u64::from_be_bytes(hash(&bytes))
 }
 
-/// The same number for the same bytes on every replica and in every version (FNV-1a).
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+/// The first `N` bytes of the SHA-256 hash, equal on every replica.
+#[expect(clippy::expect_used, reason = "without a hash, every cursor would fit every list")]
+fn hash<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    *digest(&SHA256, bytes).as_ref().first_chunk().expect("a SHA-256 digest has 32 bytes")
 }
 
 #[cfg(test)]
@@ -115,28 +91,47 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_can_be_read(cursor in cursor()) {
+        fn a_written_cursor_can_be_parsed(cursor in cursor()) {
             prop_assert_eq!(Cursor::parse(&cursor.to_string()), Ok(cursor));
         }
 
         #[test]
-        fn any_other_text_is_refused(cursor in cursor(), at in 0..2 * LENGTH, digit in "[0-9a-f]", text in ".{0,80}") {
+        fn damaged_cursors_are_rejected(
+            cursor in cursor(),
+            at in any::<prop::sample::Index>(),
+            with in "[0-9A-Za-z_-]",
+            text in ".{0,80}",
+        ) {
             let whole = cursor.to_string();
+            let at = at.index(whole.len());
             let mut damaged = whole.clone();
-            damaged.replace_range(at..=at, &digit);
+            damaged.replace_range(at..=at, &with);
+
             prop_assert!(damaged == whole || Cursor::parse(&damaged).is_err());
             prop_assert!(Cursor::parse(&text).is_err());
             prop_assert!(Cursor::parse(&whole[..at]).is_err());
-            let longer = whole + "0";
-            prop_assert!(Cursor::parse(&longer).is_err());
+            prop_assert!(Cursor::parse(&(whole + "0")).is_err());
         }
     }
 
     #[test]
-    fn what_has_no_time_stands_first() {
+    fn cursors_of_older_versions_are_rejected() {
+        let hexadecimal = "0100000000000000000100000000568f1e1c0000000000000002a1b2c3d4";
+        let mut older = b"[1,0,null,7]".to_vec();
+        older.extend_from_slice(&hash::<CHECKSUM>(&older));
+
+        for text in [hexadecimal, &BASE64URL_NOPAD.encode(&older)] {
+            assert_eq!(Cursor::parse(text), Err(InvalidCursor), "{text}");
+        }
+    }
+
+    #[test]
+    fn positions_without_a_time_come_first() {
         let at = |seconds, id| Position { seconds, id };
         let mut positions = [at(Some(1), 1), at(Some(-1), 9), at(None, 7), at(Some(1), 0)];
+
         positions.sort();
+
         assert_eq!(positions, [at(None, 7), at(Some(-1), 9), at(Some(1), 0), at(Some(1), 1)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The two forms in which lists are written.
+//! Encodes lists as JSON or NDJSON.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -8,21 +8,20 @@ use crate::model::{self, PiiAccess};
 use crate::rest::dto::{Complete, Customer, Order, Unreadable, UnreadableLine};
 use crate::rest::json;
 
-/// The room for what is gathered before it is taken, in bytes: more than that is costly to get from the allocator and to give
-/// back, and to grow is costlier still.
-const ROOM: usize = 48 * 1024;
+/// The initial capacity of the buffer, in bytes. Larger blocks are costly to allocate and free, and growing costs more still.
+const CAPACITY: usize = 48 * 1024;
 
-/// How a list is written.
+/// The format of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListFormat {
-    /// One object that holds all items.
+    /// One object with all items.
     Json,
-    /// One object a line; the last line says that the list is complete.
+    /// One object per line; the last line states that the list is complete.
     Ndjson,
 }
 
 impl ListFormat {
-    /// As it stands in `Content-Type`.
+    /// The media type, as in `Content-Type`.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -32,48 +31,48 @@ impl ListFormat {
     }
 }
 
-/// What a list may consist of.
+/// An item of a list.
 pub trait ListItem: Send + Unpin + 'static {
-    /// Appends the item as JSON, as somebody sees it.
+    /// Appends the item as JSON, masked according to `pii_access`.
     ///
     /// # Errors
-    /// When it has no form in JSON, which no item has.
-    fn write(&self, sight: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
+    /// When a value has a type that the list serializer does not support.
+    fn write(&self, pii_access: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
 }
 
 impl ListItem for model::Order {
-    fn write(&self, sight: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        json::write(&Order::new(self, sight), out)
+    fn write(&self, pii_access: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        json::write(&Order::new(self, pii_access), out)
     }
 }
 
 impl ListItem for model::Customer {
-    fn write(&self, sight: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        json::write(&Customer::new(self, sight), out)
+    fn write(&self, pii_access: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        json::write(&Customer::new(self, pii_access), out)
     }
 }
 
-/// Writes a list item by item. What was written is taken out from time to time, so that no list is ever held.
+/// Encodes a list item by item. The caller takes the bytes out in between, so the whole list is never in memory.
 #[derive(Debug)]
 pub struct Encoder {
-    form: ListFormat,
-    sight: PiiAccess,
+    format: ListFormat,
+    pii_access: PiiAccess,
     out: Vec<u8>,
-    /// How many items were written.
+    /// Number of encoded items, without the undecodable ones.
     count: u64,
-    /// Those that could not be read and are told at the end.
-    unreadable: Vec<Unreadable>,
+    /// In JSON, undecodable items follow after all others.
+    undecodable: Vec<Unreadable>,
 }
 
 impl Encoder {
-    /// An empty list for somebody who sees so much.
+    /// Begins a list.
     #[must_use]
-    pub fn new(form: ListFormat, sight: PiiAccess) -> Self {
-        let mut out = Vec::with_capacity(ROOM);
-        if form == ListFormat::Json {
+    pub fn new(format: ListFormat, pii_access: PiiAccess) -> Self {
+        let mut out = Vec::with_capacity(CAPACITY);
+        if format == ListFormat::Json {
             out.extend_from_slice(b"{\"items\":[");
         }
-        Self { form, sight, out, count: 0, unreadable: Vec::new() }
+        Self { format, pii_access, out, count: 0, undecodable: Vec::new() }
     }
 
     /// Adds an item.
@@ -81,34 +80,34 @@ impl Encoder {
     /// # Errors
     /// As [`ListItem::write`].
     pub fn item(&mut self, item: &impl ListItem) -> Result<(), serde_json::Error> {
-        if self.form == ListFormat::Json && self.count > 0 {
+        if self.format == ListFormat::Json && self.count > 0 {
             self.out.push(b',');
         }
         self.count += 1;
-        item.write(self.sight, &mut self.out)?;
+        item.write(self.pii_access, &mut self.out)?;
         self.end_line();
         Ok(())
     }
 
-    /// Adds an item that could not be read.
+    /// Adds an undecodable item.
     ///
     /// # Errors
     /// As [`ListItem::write`].
-    pub fn unreadable(&mut self, item: backend::UndecodableItem) -> Result<(), serde_json::Error> {
+    pub fn undecodable(&mut self, item: backend::UndecodableItem) -> Result<(), serde_json::Error> {
         let unreadable = Unreadable::from(item);
-        match self.form {
-            ListFormat::Json => self.unreadable.push(unreadable),
+        match self.format {
+            ListFormat::Json => self.undecodable.push(unreadable),
             ListFormat::Ndjson => self.line(&UnreadableLine { unreadable })?,
         }
         Ok(())
     }
 
-    /// Ends the list; `next_cursor` leads to the next page, where there is one.
+    /// Ends the list. `next_cursor` is the cursor of the next page, if there is one.
     ///
     /// # Errors
     /// As [`ListItem::write`].
     pub fn finish(&mut self, next_cursor: Option<&str>) -> Result<(), serde_json::Error> {
-        if self.form == ListFormat::Ndjson {
+        if self.format == ListFormat::Ndjson {
             return self.line(&Complete::new(self.count, next_cursor));
         }
         self.out.push(b']');
@@ -116,35 +115,35 @@ impl Encoder {
             self.out.extend_from_slice(b",\"nextCursor\":");
             json::write(cursor, &mut self.out)?;
         }
-        if !self.unreadable.is_empty() {
+        if !self.undecodable.is_empty() {
             self.out.extend_from_slice(b",\"unreadable\":");
-            json::write(&self.unreadable, &mut self.out)?;
+            json::write(&self.undecodable, &mut self.out)?;
         }
         self.out.push(b'}');
         Ok(())
     }
 
-    /// Takes out what was written so far.
+    /// Takes the bytes encoded so far.
     pub fn take(&mut self) -> Bytes {
-        Bytes::from(std::mem::replace(&mut self.out, Vec::with_capacity(ROOM)))
+        Bytes::from(std::mem::replace(&mut self.out, Vec::with_capacity(CAPACITY)))
     }
 
-    /// How much is there to take, in bytes.
+    /// Number of bytes that [`Self::take`] would return.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.out.len()
     }
 
-    /// Whether there is nothing to take.
+    /// Whether [`Self::take`] would return no bytes.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.out.is_empty()
     }
 
-    /// How many items that could not be read are kept until the end.
+    /// Number of undecodable items that are held until the end of the list.
     #[must_use]
-    pub const fn kept(&self) -> usize {
-        self.unreadable.len()
+    pub const fn held(&self) -> usize {
+        self.undecodable.len()
     }
 
     fn line(&mut self, value: &impl Serialize) -> Result<(), serde_json::Error> {
@@ -154,7 +153,7 @@ impl Encoder {
     }
 
     fn end_line(&mut self) {
-        if self.form == ListFormat::Ndjson {
+        if self.format == ListFormat::Ndjson {
             self.out.push(b'\n');
         }
     }

@@ -1,4 +1,4 @@
-//! Fills the orders of a page with what only details tell.
+//! `expand=detail`: completes the orders of a page with their details.
 
 use futures_util::{StreamExt, stream};
 
@@ -10,12 +10,12 @@ use crate::rest::dto;
 use crate::rest::json;
 use crate::rest::state::RequestState;
 
-/// The greatest page that can be filled.
+/// The maximum `limit` with `expand=detail`.
 pub(in crate::rest) const MAX_EXPANDED: usize = 200;
-/// How many details of one page are asked for at once. Others want to be served too.
-const AT_ONCE: usize = 8;
+/// Concurrent reads for one page. A page must not take all permits of the upstream from other requests.
+const CONCURRENCY: usize = 8;
 
-/// An order of a list with its details, or with the reason why they are missing.
+/// A listed order with its details, or with the problem that prevented reading them.
 #[derive(Debug)]
 pub(in crate::rest) struct Expanded {
     order: Order,
@@ -23,34 +23,36 @@ pub(in crate::rest) struct Expanded {
 }
 
 impl Expanded {
-    /// The order's number, when its details are there.
-    pub(in crate::rest) fn shown(&self) -> Option<u64> {
+    /// The order's id, if its details were read: only these contain PII, which the audit log records.
+    pub(in crate::rest) fn disclosed_id(&self) -> Option<u64> {
         self.problem.is_none().then(|| self.order.id.get())
     }
 }
 
 impl ListItem for Expanded {
-    fn write(&self, sight: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        let problem = self.problem.as_ref().map(|(problem, occurrence)| problem.details(occurrence));
-        json::write(&dto::Order::new(&self.order, sight).with_problem(problem), out)
+    fn write(&self, pii_access: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let problem = self.problem.as_ref().map(|(problem, context)| problem.details(context));
+        json::write(&dto::Order::new(&self.order, pii_access).with_problem(problem), out)
     }
 }
 
-/// The same orders in the same order. The deadline of `context` is for all of them; what it leaves no time for fails.
-pub(in crate::rest) async fn expand(asked: &RequestState, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
-    let details = |order: Order| async move {
-        match asked.backend.order_info(context, order.id).await {
+/// Reads the details of all orders and keeps their sequence. They share the deadline of `context`; a read that fails, or for
+/// which no time is left, becomes the `problem` of its order.
+pub(in crate::rest) async fn expand(state: &RequestState, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
+    let expand_one = |order: Order| async move {
+        match state.backend.order_info(context, order.id).await {
             Ok(details) => Expanded { order: merge(order, details.value), problem: None },
             Err(error) => {
-                let occurrence = asked.problem_context(&format!("/orders/{}", order.id));
-                Expanded { order, problem: Some((Problem::read(&error, Code::OrderNotFound), occurrence)) }
+                let problem = Problem::from_read_error(&error, Code::OrderNotFound);
+                let context = state.problem_context(&format!("/orders/{}", order.id));
+                Expanded { order, problem: Some((problem, context)) }
             }
         }
     };
-    stream::iter(orders).map(details).buffered(AT_ONCE).collect().await
+    stream::iter(orders).map(expand_one).buffered(CONCURRENCY).collect().await
 }
 
-/// What both tell is taken from the list, so that an order looks the same there with and without details.
+/// Completes a listed order with its details. Values of the list win, so that an order reads the same with and without details.
 fn merge(listed: Order, details: Order) -> Order {
     let customer = match (listed.customer, details.customer) {
         (Some(OrderedBy::Id(id)), Some(OrderedBy::Customer(customer))) if customer.id == id => {
@@ -59,22 +61,24 @@ fn merge(listed: Order, details: Order) -> Order {
         (listed, details) => listed.or(details),
     };
     let mut order = Order { customer, ..details };
-    or(listed.kind, &mut order.kind);
-    or(listed.network_name, &mut order.network_name);
-    or(listed.service.id, &mut order.service.id);
-    or(listed.service.uid, &mut order.service.uid);
-    or(listed.service.name, &mut order.service.name);
-    or(listed.service.category, &mut order.service.category);
-    or(listed.provider.id, &mut order.provider.id);
-    or(listed.provider.name, &mut order.provider.name);
+    prefer(listed.kind, &mut order.kind);
+    prefer(listed.network_name, &mut order.network_name);
+    prefer(listed.service.id, &mut order.service.id);
+    prefer(listed.service.uid, &mut order.service.uid);
+    prefer(listed.service.name, &mut order.service.name);
+    prefer(listed.service.category, &mut order.service.category);
+    prefer(listed.provider.id, &mut order.provider.id);
+    prefer(listed.provider.name, &mut order.provider.name);
+    prefer(listed.status, &mut order.status);
+    prefer(listed.ordered_at, &mut order.ordered_at);
+    prefer(listed.delivery, &mut order.delivery);
     order.id = listed.id;
-    order.status = listed.status.or(order.status);
-    order.ordered_at = listed.ordered_at.or(order.ordered_at);
-    order.delivery = listed.delivery.or(order.delivery);
     order
 }
 
-/// What the list tells, else what the details tell.
-fn or<T>(listed: Option<T>, details: &mut Option<T>) {
-    *details = listed.or(details.take());
+/// Replaces a value of the details when the list has one.
+fn prefer<T>(listed: Option<T>, details: &mut Option<T>) {
+    if listed.is_some() {
+        *details = listed;
+    }
 }

@@ -1,18 +1,18 @@
-//! Which orders of a list are wanted: the order system knows a date and nothing else.
+//! The filters of `GET /orders`. The upstream filters by date only, so the gateway applies all filters itself.
 
 use jiff::Timestamp;
 
 use crate::model::{CustomerId, Extensible, Order, OrderedBy};
 use crate::rest::extract::OrderListQuery;
 
-/// What an order must be like.
+/// The filters of a list of orders.
 #[derive(Debug, Clone)]
 pub(in crate::rest) struct Filter {
-    /// Placed at this instant or later.
+    /// Inclusive lower bound of the time an order was placed.
     pub(in crate::rest) since: Timestamp,
-    /// Placed before this instant.
+    /// Exclusive upper bound.
     until: Option<Timestamp>,
-    /// Of one of these statuses; any, when there is none.
+    /// Accepted statuses; empty accepts any.
     status: Vec<String>,
     kind: Option<String>,
     customer_id: Option<CustomerId>,
@@ -26,15 +26,15 @@ impl From<OrderListQuery> for Filter {
 }
 
 impl Filter {
-    /// Whether an order is wanted. In the repeated autumn hour its later reading counts for `since`, so that none is missed;
-    /// an order without a readable time passes.
+    /// Whether an order passes all filters. An order without a readable time passes both bounds. In the repeated autumn hour
+    /// the later instant counts for `since` and the earlier one for `until`, so that no order is missed.
     pub(in crate::rest) fn includes(&self, order: &Order) -> bool {
         let is_in_time =
             order.ordered_at.is_none_or(|at| at.latest() >= self.since && self.until.is_none_or(|until| at.earliest() < until));
         let status = order.status.as_ref().map(Extensible::as_str);
         let customer = order.customer.as_ref().map(OrderedBy::id);
         is_in_time
-            && (self.status.is_empty() || self.status.iter().any(|wanted| Some(wanted.as_str()) == status))
+            && (self.status.is_empty() || self.status.iter().any(|accepted| Some(accepted.as_str()) == status))
             && (self.kind.is_none() || self.kind.as_deref() == order.kind.as_deref())
             && (self.customer_id.is_none() || self.customer_id == customer)
     }

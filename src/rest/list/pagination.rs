@@ -1,8 +1,7 @@
-//! Pages: a part of a list in an order that does not depend on the order system's.
+//! Pagination in an order of our own, independent of the upstream's.
 //!
-//! The order system has no pages. So the list from the page's first day on is read, and what belongs to the page is kept:
-//! the first items in order of their [`Position`] that come after the cursor. That takes as much memory as the page has
-//! items, however long the list is.
+//! The upstream has no pages. For each page the gateway reads the upstream's list from the day of the cursor on and selects
+//! the items with the smallest [`Position`]s after the cursor. Memory is proportional to the page, not to the list.
 
 use std::collections::BTreeMap;
 
@@ -12,33 +11,33 @@ use http::header::{CONTENT_TYPE, HeaderValue, LINK};
 use jiff::Timestamp;
 
 use super::cursor::{Cursor, Position};
-use super::{Encoder, ListFormat, ListItem, MAX_UNREADABLE};
+use super::{Encoder, ListFormat, ListItem, MAX_UNDECODABLE};
 use crate::backend::{Item, Items, UndecodableItem};
 use crate::model::{Customer, Order, PiiAccess};
 use crate::problem::{Code, Problem};
 use crate::rest::extract::decode;
 
-/// Which page is asked for.
+/// The page that a request asks for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rest) struct PageQuery {
-    /// The greatest number of items.
+    /// Maximum number of items.
     pub(in crate::rest) limit: usize,
-    /// The last item of the page before.
+    /// The last item of the previous page.
     pub(in crate::rest) after: Option<Position>,
-    /// The fingerprint of the filters, for the next cursor.
+    /// Hash of the filters, for the next cursor.
     pub(in crate::rest) filters: u64,
 }
 
 impl PageQuery {
-    /// No item before this instant belongs to the page, unless it has no time.
+    /// Items before this instant are not on the page, except those without a time.
     pub(in crate::rest) fn lower_bound(&self) -> Option<Timestamp> {
         Timestamp::from_second(self.after?.seconds?).ok()
     }
 }
 
-/// What has a place among all pages.
+/// An item that can be paginated.
 pub(in crate::rest) trait SortKey {
-    /// The place; two items with the same one are the same.
+    /// The item's position. Items with equal positions are the same item.
     fn sort_key(&self) -> Position;
 }
 
@@ -48,7 +47,7 @@ impl SortKey for Order {
     }
 }
 
-/// The order system does not tell in every answer when a customer was registered, but it numbers them.
+/// Customers are sorted by id alone, because not every answer has the time of registration.
 impl SortKey for Customer {
     fn sort_key(&self) -> Position {
         Position { seconds: None, id: self.id.get() }
@@ -59,92 +58,96 @@ impl SortKey for Customer {
 #[derive(Debug)]
 pub(in crate::rest) struct Page<T> {
     items: Vec<T>,
-    /// What could not be read in the list that the page was chosen from.
-    unreadable: Vec<UndecodableItem>,
-    /// Leads to the next page, when there is one.
+    /// Undecodable items of the whole list, because they have no position.
+    undecodable: Vec<UndecodableItem>,
+    /// The cursor of the next page; `None` on the last one.
     next: Option<Cursor>,
 }
 
 impl<T: SortKey> Page<T> {
-    /// Chooses from a list.
+    /// Selects the page from a list.
     pub(in crate::rest) async fn select(
         mut list: Items<T>,
         query: PageQuery,
-        keep: impl Fn(&T) -> bool,
+        includes: impl Fn(&T) -> bool,
     ) -> Result<Self, Problem> {
-        // One item more tells whether there is a next page.
-        let mut chosen = BTreeMap::new();
-        let mut unreadable = Vec::new();
-        while let Some(run) = list.try_next().await.map_err(|error| Problem::list(&error))? {
-            for item in run {
+        // One item more than the page shows whether there is a next page.
+        let mut selected = BTreeMap::new();
+        let mut undecodable = Vec::new();
+        while let Some(batch) = list.try_next().await.map_err(|error| Problem::from_list_error(&error))? {
+            for item in batch {
                 match item {
                     Item::Decoded(item) => {
                         let position = item.sort_key();
                         let is_after = query.after.is_none_or(|after| position > after);
-                        let is_full = chosen.len() > query.limit;
-                        let has_room = !is_full || chosen.last_key_value().is_some_and(|(last, _)| position < *last);
-                        if is_after && has_room && keep(&item) {
-                            chosen.entry(position).or_insert(item);
+                        let is_full = selected.len() > query.limit;
+                        let fits = !is_full || selected.last_key_value().is_some_and(|(last, _)| position < *last);
+                        if is_after && fits && includes(&item) {
+                            selected.entry(position).or_insert(item);
                         }
-                        if chosen.len() > query.limit + 1 {
-                            chosen.pop_last();
+                        if selected.len() > query.limit + 1 {
+                            selected.pop_last();
                         }
                     }
-                    Item::Undecodable(item) if unreadable.len() < MAX_UNREADABLE => unreadable.push(item),
-                    Item::Undecodable(_) => return Err(Problem::new(Code::UpstreamAnswerInvalid, TOO_MANY_UNREADABLE)),
+                    Item::Undecodable(item) if undecodable.len() < MAX_UNDECODABLE => undecodable.push(item),
+                    Item::Undecodable(_) => return Err(Problem::new(Code::UpstreamAnswerInvalid, TOO_MANY_UNDECODABLE)),
                 }
             }
         }
-        let has_next = chosen.len() > query.limit && chosen.pop_last().is_some();
-        let end = chosen.last_key_value().filter(|_| has_next);
+        let has_next = selected.len() > query.limit && selected.pop_last().is_some();
+        let end = selected.last_key_value().filter(|_| has_next);
         let next = end.map(|(position, _)| Cursor { filters: query.filters, position: *position });
-        Ok(Self { next, unreadable, items: chosen.into_values().collect() })
+        Ok(Self { next, undecodable, items: selected.into_values().collect() })
     }
 }
 
 impl<T> Page<T> {
-    /// The items.
     pub(in crate::rest) fn items(&self) -> &[T] {
         &self.items
     }
 
-    /// The items, and the page without them.
+    /// Separates the items from the rest of the page; [`Self::with_items`] joins them again.
     pub(in crate::rest) fn split(self) -> (Vec<T>, Page<T>) {
         (self.items, Self { items: Vec::new(), ..self })
     }
 
-    /// The same page of these items.
-    pub(in crate::rest) fn with<U>(self, items: Vec<U>) -> Page<U> {
-        Page { items, unreadable: self.unreadable, next: self.next }
+    /// The same page with other items.
+    pub(in crate::rest) fn with_items<U>(self, items: Vec<U>) -> Page<U> {
+        Page { items, undecodable: self.undecodable, next: self.next }
     }
 }
 
 impl<T: ListItem> Page<T> {
-    /// The whole page as a response to the request for `path` with `query`.
-    pub(in crate::rest) fn respond(self, form: ListFormat, sight: PiiAccess, address: &http::Uri) -> Response {
-        let next = self.next.map(|cursor| cursor.to_string());
-        let mut encoder = Encoder::new(form, sight);
-        let written = self.items.iter().try_for_each(|item| encoder.item(item));
-        let written = written.and_then(|()| self.unreadable.into_iter().try_for_each(|item| encoder.unreadable(item)));
-        if written.and_then(|()| encoder.finish(next.as_deref())).is_err() {
-            return Problem::new(Code::InternalError, "The answer cannot be written as JSON.").into_response();
+    /// Responds with the whole page; `uri` is that of the request.
+    pub(in crate::rest) fn respond(self, format: ListFormat, pii_access: PiiAccess, uri: &http::Uri) -> Response {
+        let next_cursor = self.next.map(|cursor| cursor.to_string());
+        let mut encoder = Encoder::new(format, pii_access);
+        let written = self
+            .items
+            .iter()
+            .try_for_each(|item| encoder.item(item))
+            .and_then(|()| self.undecodable.into_iter().try_for_each(|item| encoder.undecodable(item)))
+            .and_then(|()| encoder.finish(next_cursor.as_deref()));
+        if written.is_err() {
+            return Problem::new(Code::InternalError, "The page cannot be encoded as JSON.").into_response();
         }
-        let mut response = ([(CONTENT_TYPE, form.media_type())], encoder.take()).into_response();
-        if let Some(link) = next.and_then(|cursor| HeaderValue::try_from(link(address, &cursor)).ok()) {
+        let mut response = ([(CONTENT_TYPE, format.media_type())], encoder.take()).into_response();
+        if let Some(link) = next_cursor.and_then(|cursor| HeaderValue::try_from(next_link(uri, &cursor)).ok()) {
             response.headers_mut().insert(LINK, link);
         }
         response
     }
 }
 
-const TOO_MANY_UNREADABLE: &str = "The order system's answer was not recognised: too many of its items are unreadable.";
+const TOO_MANY_UNDECODABLE: &str = "The upstream's answer was not recognised: too many of its items cannot be decoded.";
 
-/// The next page's address: the same but for the cursor.
-fn link(address: &http::Uri, cursor: &str) -> String {
-    let query = address.query().unwrap_or_default();
-    // Names are compared as they are read: any of their letters may be percent-encoded.
+/// The `Link` header: the request's URI with another cursor.
+fn next_link(uri: &http::Uri, cursor: &str) -> String {
+    let query = uri.query().unwrap_or_default();
+    // Compare decoded names: a client may percent-encode any letter of `cursor`.
     let is_cursor = |pair: &str| pair.split('=').next().and_then(decode).as_deref() == Some("cursor");
     let others = query.split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
+    // Angle brackets would end the link target.
     let pairs: Vec<_> = others.map(|pair| pair.replace('<', "%3C").replace('>', "%3E")).collect();
-    format!("<{}?{}&cursor={cursor}>; rel=\"next\"", address.path(), pairs.join("&"))
+    format!("<{}?{}&cursor={cursor}>; rel=\"next\"", uri.path(), pairs.join("&"))
 }

@@ -1,9 +1,8 @@
-//! Examples in the OpenAPI document: what the gateway answers when the order system answers the project's fixtures, which a
-//! test makes sure of.
+//! Examples in the OpenAPI document: the responses of the gateway to the project's fixtures, as a test checks.
 
 use serde_json::{Value, json};
 
-/// One order in detail.
+/// An order with its details.
 pub(in crate::rest) fn order() -> Value {
     json!({
         "id": 20417,
@@ -36,7 +35,11 @@ pub(in crate::rest) fn order() -> Value {
         },
         "messages": [
             { "at": "2016-03-14T09:05:00+01:00", "type": "system", "text": "Saved order" },
-            { "at": "2016-03-14T09:05:00+01:00", "type": "system", "text": "Attaching order to existing customer (191212121212)" },
+            {
+                "at": "2016-03-14T09:05:00+01:00",
+                "type": "system",
+                "text": "Attaching order to existing customer (191212121212)"
+            },
             { "at": "2016-03-14T09:05:02+01:00", "type": "error", "text": "API doesn't report the service as activated" },
             { "at": "2016-03-14T09:05:02+01:00", "text": "Found address for the provider: <order@example.net>" }
         ],
@@ -77,12 +80,12 @@ pub(in crate::rest) fn order_list() -> Value {
     })
 }
 
-/// The same list in lines.
+/// The list of orders in NDJSON.
 pub(in crate::rest) fn order_lines() -> String {
     lines(&order_list())
 }
 
-/// One customer in detail.
+/// A customer with all details.
 pub(in crate::rest) fn customer() -> Value {
     json!({
         "id": 18020,
@@ -118,7 +121,7 @@ pub(in crate::rest) fn customer_list() -> Value {
     })
 }
 
-/// The same list in lines.
+/// The list of customers in NDJSON.
 pub(in crate::rest) fn customer_lines() -> String {
     lines(&customer_list())
 }

@@ -1,4 +1,4 @@
-//! Which problems an operation can end in, for the OpenAPI document.
+//! The problems of each operation, for the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ macro_rules! problems {
 }
 
 problems! {
-    /// What every operation of the API can answer.
+    /// Of every operation.
     RequestProblems:
         BAD_REQUEST => [InvalidParameter],
         NOT_ACCEPTABLE => [NotAcceptable],
@@ -35,11 +35,11 @@ problems! {
         TOO_MANY_REQUESTS => [TooManyRequests],
         REQUEST_HEADER_FIELDS_TOO_LARGE => [HeadersTooLarge],
         INTERNAL_SERVER_ERROR => [InternalError];
-    /// What is said to callers that are not known, or may not do that.
+    /// Of every operation that requires a scope.
     AccessProblems:
         UNAUTHORIZED => [Unauthenticated],
         FORBIDDEN => [Forbidden];
-    /// What an operation with a body can answer besides; its 400 has two codes.
+    /// Of an operation with a body, in place of [`RequestProblems`]: its 400 has two codes.
     BodyProblems:
         BAD_REQUEST => [InvalidParameter, MalformedBody],
         NOT_ACCEPTABLE => [NotAcceptable],
@@ -51,36 +51,36 @@ problems! {
         TOO_MANY_REQUESTS => [TooManyRequests],
         REQUEST_HEADER_FIELDS_TOO_LARGE => [HeadersTooLarge],
         INTERNAL_SERVER_ERROR => [InternalError];
-    /// What a read of the order system can end in.
+    /// Of a read.
     ReadProblems:
         BAD_GATEWAY => [UpstreamAnswerInvalid, UpstreamUnreachable, UpstreamCredentialRejected, RefusedByUpstream],
         SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded, AuthenticationUnavailable],
         GATEWAY_TIMEOUT => [UpstreamTimeout];
-    /// What a write to the order system can end in; the read before one with a guarantee too.
+    /// Of a write, including its preflight read.
     WriteProblems:
         BAD_GATEWAY => [UpstreamUnreachable, UpstreamCredentialRejected, UpstreamAnswerInvalid, RefusedByUpstream],
         SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded, AuthenticationUnavailable],
         GATEWAY_TIMEOUT => [OutcomeUnknown, UpstreamTimeout];
-    /// What a change of status can end in besides; its 409 has two codes.
+    /// Of a change of status, in addition: its 409 has two codes.
     StatusProblems:
         CONFLICT => [RefusedByUpstream, WriteConflict],
         PRECONDITION_FAILED => [PreconditionFailed];
-    /// What a message can end in besides; its 409 and its 422 have two codes.
+    /// Of a new message, in addition: its 409 and its 422 have two codes.
     MessageProblems:
         CONFLICT => [RefusedByUpstream, IdempotencyKeyInUse],
         UNPROCESSABLE_ENTITY => [InvalidValue, IdempotencyKeyReused];
-    /// For routes of one order.
+    /// Of a route of one order.
     OrderNotFound:
         NOT_FOUND => [OrderNotFound];
-    /// For routes of one customer.
+    /// Of a route of one customer.
     CustomerNotFound:
         NOT_FOUND => [CustomerNotFound];
 }
 
-/// One status with its codes, each with an example.
+/// The response of one status with all its codes, each with an example.
 fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
     let description: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.info().code, code.info().explanation)).collect();
-    // What every route can answer explains itself, and would bury what only this one can.
+    // No examples of self-explanatory problems of every route: they would hide the specific ones.
     let is_general = |code: &Code| {
         matches!(
             code,
@@ -105,7 +105,8 @@ fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
         )
     }) {
         let seconds = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1))));
-        response = response.header("Retry-After", seconds.description(Some("After how many seconds to ask again.")).build());
+        response = response
+            .header("Retry-After", seconds.description(Some("Seconds to wait before the request is sent again.")).build());
     }
     (status.as_str().to_owned(), response.build().into())
 }

@@ -16,10 +16,13 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Add a message to an order
 ///
-/// Adds a row to the order's log, which service provider and network operator both see; nobody is guaranteed to read it. The
-/// write is sent to the order system once; when its answer tells nothing, the log is looked at. With `Idempotency-Key` the log
-/// is looked at first, and a message that is there already is not added again: after any failure, wait for `Retry-After` and
-/// send it again with the same key. Without a key, read the messages first: a message that is sent twice stands in the log twice.
+/// Adds an entry to the order's log, which both the service provider and the network operator can read.
+///
+/// The write is sent to the upstream once. If the answer does not prove the outcome, the gateway reads the log back.
+///
+/// With `Idempotency-Key` the gateway reads the log first and does not add a message that is already there: after any failure,
+/// wait for `Retry-After` and send the request again with the same key. Without a key, read the messages before you send the
+/// request again: a message that is sent twice is added twice.
 #[utoipa::path(
     post,
     path = "/orders/{id}/messages",
@@ -31,7 +34,10 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
             status = 201,
             description = "The message is in the log",
             body = AddedMessage,
-            headers(("Idempotency-Replayed" = String, description = "`true` when it was there before this request.")),
+            headers((
+                "Idempotency-Replayed" = String,
+                description = "`true` if the message was in the log before this request."
+            )),
             example = json!({"type": "alert", "text": "Kunden nås bäst efter kl. 16"}),
         ),
         BodyProblems,
@@ -41,19 +47,20 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
     )
 )]
 pub(in crate::rest) async fn add_order_message(
-    asked: RequestState,
+    state: RequestState,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
     IdempotencyKeyHeader { key }: IdempotencyKeyHeader,
-    JsonBody(members): JsonBody,
+    JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let message = model::NewMessage::from(NewMessage::read(members)?);
-    let audit = asked.audit.clone().writes("add_order_message", path.id.get());
-    let added = asked.writes.add_message(&asked.context, asked.principal().name(), path.id, message.clone(), key, audit).await;
-    let added = added.map_err(|refusal| Problem::write(&refusal, asked.principal().upstream()))?;
-    let mut response = (StatusCode::CREATED, json(&AddedMessage::new(&message, &added))).into_response();
-    if added.is_replayed {
+    let message = model::NewMessage::from(NewMessage::parse(body)?);
+    let principal = state.principal();
+    let audit = state.audit.clone().writes("add_order_message", path.id.get());
+    let added = state.writes.add_message(&state.context, principal.name(), path.id, message.clone(), key, audit).await;
+    let receipt = added.map_err(|failure| Problem::from_write_failure(&failure, principal.upstream()))?;
+    let mut response = (StatusCode::CREATED, json(&AddedMessage::new(&message, &receipt))).into_response();
+    if receipt.is_replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)

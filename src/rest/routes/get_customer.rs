@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::HeaderMap;
 
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::rest::conditional::json_with_etag;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery};
@@ -13,7 +13,7 @@ use crate::rest::state::RequestState;
 
 /// Get a customer
 ///
-/// Everything that the order system tells about one customer.
+/// One customer with all members that the upstream returns.
 #[utoipa::path(
     get,
     path = "/customers/{id}",
@@ -24,28 +24,30 @@ use crate::rest::state::RequestState;
             status = 200,
             description = "The customer",
             body = dto::Customer,
-            headers(("ETag" = String, description = "Stands for exactly this body; with `If-None-Match` the answer is 304 while it is the same.")),
+            headers((
+                "ETag" = String,
+                description = "Hash of the body. Send it in `If-None-Match` to get 304 while it is unchanged."
+            )),
             example = json!(examples::customer()),
         ),
-        (status = 304, description = "The customer is the one that `If-None-Match` names."),
+        (status = 304, description = "The customer is unchanged: `If-None-Match` lists its ETag."),
         RequestProblems,
         CustomerNotFound,
         ReadProblems,
     )
 )]
 pub(in crate::rest) async fn get_customer(
-    asked: RequestState,
+    state: RequestState,
     path: CustomerPath,
     _: AcceptsJson,
     _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let customer = asked.backend.customer_info(&asked.context, path.id).await;
-    let customer = customer.map_err(|error| Problem::read(&error, Code::CustomerNotFound))?;
-    let response = json_with_etag(&headers, &dto::Customer::new(&customer, asked.pii_access()));
-    // Whoever has it already is shown nothing.
+    let customer = state.read_customer(path.id).await?;
+    let response = json_with_etag(&headers, &dto::Customer::new(&customer, state.pii_access()));
+    // A 304 discloses nothing.
     if response.status().is_success() {
-        asked.audit.log_disclosure("get_customer", &[path.id.get()]);
+        state.audit.log_disclosure("get_customer", &[path.id.get()]);
     }
     Ok(response)
 }

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::HeaderMap;
 
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::rest::conditional::json_with_etag;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
@@ -13,7 +13,7 @@ use crate::rest::state::RequestState;
 
 /// Get an order
 ///
-/// One order with its customer, its log and further facts. `provider.id` is known to `GET /orders` only.
+/// One order with its customer, log and details. `provider.id` is returned by `GET /orders` only.
 #[utoipa::path(
     get,
     path = "/orders/{id}",
@@ -24,28 +24,30 @@ use crate::rest::state::RequestState;
             status = 200,
             description = "The order",
             body = dto::Order,
-            headers(("ETag" = String, description = "Stands for exactly this body; with `If-None-Match` the answer is 304 while it is the same.")),
+            headers((
+                "ETag" = String,
+                description = "Hash of the body. Send it in `If-None-Match` to get 304 while it is unchanged."
+            )),
             example = json!(examples::order()),
         ),
-        (status = 304, description = "The order is the one that `If-None-Match` names."),
+        (status = 304, description = "The order is unchanged: `If-None-Match` lists its ETag."),
         RequestProblems,
         OrderNotFound,
         ReadProblems,
     )
 )]
 pub(in crate::rest) async fn get_order(
-    asked: RequestState,
+    state: RequestState,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let order = asked.backend.order_info(&asked.context, path.id).await;
-    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?.value;
-    let response = json_with_etag(&headers, &dto::Order::new(&order, asked.pii_access()));
-    // Whoever has it already is shown nothing.
+    let order = state.read_order(path.id).await?;
+    let response = json_with_etag(&headers, &dto::Order::new(&order, state.pii_access()));
+    // A 304 discloses nothing.
     if response.status().is_success() {
-        asked.audit.log_disclosure("get_order", &[path.id.get()]);
+        state.audit.log_disclosure("get_order", &[path.id.get()]);
     }
     Ok(response)
 }

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::HeaderMap;
 
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::rest::conditional::status_with_etag;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
@@ -12,7 +12,7 @@ use crate::rest::state::RequestState;
 
 /// Get the status of an order
 ///
-/// How far the order has come.
+/// Order status. Its ETag is the one for `If-Match` when the status is changed.
 #[utoipa::path(
     get,
     path = "/orders/{id}/status",
@@ -23,22 +23,24 @@ use crate::rest::state::RequestState;
             status = 200,
             description = "The status",
             body = dto::OrderStatusBody,
-            headers(("ETag" = String, description = "Stands for the status and for time and type of every row in the log; for `If-Match` and `If-None-Match`.")),
+            headers((
+                "ETag" = String,
+                description = "Hash of the status and of time and type of every log entry, for `If-Match` and `If-None-Match`."
+            )),
         ),
-        (status = 304, description = "The status, and time and type of every row in the log, are those that `If-None-Match` names."),
+        (status = 304, description = "The status and the log are unchanged: `If-None-Match` lists their ETag."),
         RequestProblems,
         OrderNotFound,
         ReadProblems,
     )
 )]
 pub(in crate::rest) async fn get_order_status(
-    asked: RequestState,
+    state: RequestState,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let order = asked.backend.order_info(&asked.context, path.id).await;
-    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?.value;
-    Ok(status_with_etag(&headers, asked.principal().upstream(), &order))
+    let order = state.read_order(path.id).await?;
+    Ok(status_with_etag(&headers, state.principal().upstream(), &order))
 }

@@ -15,9 +15,12 @@ use crate::rest::state::RequestState;
 
 /// List customers
 ///
-/// Customers that are new or were edited since a date. Without `limit` they come as the order system tells them, and the list
-/// streams: it begins with the first item, and one that breaks off is no JSON. With `limit` they come in pages by id; each costs
-/// the whole list of the order system. As `application/x-ndjson` there is one item a line, as for orders.
+/// Customers created or updated since a date.
+///
+/// Without `limit` the whole list is streamed, in upstream order. It begins with the first item; a truncated stream is invalid
+/// JSON. With `limit` the list is paginated, ordered by id; each page costs one list of the upstream.
+///
+/// `Accept: application/x-ndjson` returns one item per line, as for orders.
 #[utoipa::path(
     get,
     path = "/customers",
@@ -31,31 +34,35 @@ use crate::rest::state::RequestState;
                 (dto::CustomerList = "application/json", example = json!(examples::customer_list())),
                 (String = "application/x-ndjson", example = json!(examples::customer_lines())),
             ),
-            headers(("Link" = String, description = "With `limit`: the address of the next page, `rel=\"next\"`; absent on the last.")),
+            headers((
+                "Link" = String,
+                description = "With `limit`: URL of the next page (`rel=\"next\"`). Absent on the last page."
+            )),
         ),
         RequestProblems,
         ReadProblems,
     )
 )]
 pub(in crate::rest) async fn list_customers(
-    asked: RequestState,
-    OriginalUri(address): OriginalUri,
-    accepted: AcceptsList,
+    state: RequestState,
+    OriginalUri(uri): OriginalUri,
+    accepts: AcceptsList,
     query: CustomerListQuery,
 ) -> Result<Response, Problem> {
-    let customers = asked.backend.customers(&asked.list_context(), query.since).await;
-    let customers = customers.map_err(|error| Problem::list(&error))?;
-    let (sight, mut seen) = (asked.pii_access(), asked.audit.list("list_customers"));
+    let customers = state.backend.customers(&state.list_context(), query.since).await;
+    let customers = customers.map_err(|error| Problem::from_list_error(&error))?;
+    let pii_access = state.pii_access();
+    let mut disclosed = state.audit.list("list_customers");
     let Some(page) = query.page() else {
-        let note = move |customer: &Customer| {
-            seen.note(customer.id.get());
+        let includes = move |customer: &Customer| {
+            disclosed.note(customer.id.get());
             true
         };
-        return list::respond(customers, accepted, sight, note).await;
+        return list::respond(customers, accepts, pii_access, includes).await;
     };
     let page = Page::select(customers, page, |_| true).await?;
     for customer in page.items() {
-        seen.note(customer.id.get());
+        disclosed.note(customer.id.get());
     }
-    Ok(page.respond(accepted.form, sight, &address))
+    Ok(page.respond(accepts.format, pii_access, &uri))
 }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::rest::conditional::json;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
@@ -11,7 +11,7 @@ use crate::rest::state::RequestState;
 
 /// List the messages of an order
 ///
-/// The log of the order in its order: what people wrote, what the system did, and changes of status.
+/// The log entries of the order, in log order: messages, events of the upstream, and status changes.
 #[utoipa::path(
     get,
     path = "/orders/{id}/messages",
@@ -25,13 +25,12 @@ use crate::rest::state::RequestState;
     )
 )]
 pub(in crate::rest) async fn list_order_messages(
-    asked: RequestState,
+    state: RequestState,
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    let order = asked.backend.order_info(&asked.context, path.id).await;
-    let order = order.map_err(|error| Problem::read(&error, Code::OrderNotFound))?.value;
-    asked.audit.log_disclosure("list_order_messages", &[path.id.get()]);
-    Ok(json(&dto::MessageList::new(order.messages.as_deref().unwrap_or_default(), asked.pii_access())))
+    let order = state.read_order(path.id).await?;
+    state.audit.log_disclosure("list_order_messages", &[path.id.get()]);
+    Ok(json(&dto::MessageList::new(order.messages.as_deref().unwrap_or_default(), state.pii_access())))
 }

@@ -17,10 +17,16 @@ use crate::rest::state::RequestState;
 
 /// List orders
 ///
-/// Orders placed since a time. Without `limit` they come as the order system tells them, and the list streams: it begins with
-/// the first item, and one that breaks off is no JSON. With `limit` they come in pages; each costs one list of the order
-/// system from the page's first day on. As `application/x-ndjson` there is one item a line, or `{"unreadable":…}` for one that
-/// could not be read, and a last line `{"complete":true,"count":n}`, with `nextCursor` where there is one. `network`, `messages`, `details` and most of `customer` are known to `GET /orders/{id}` only.
+/// Orders placed since a time, filtered by status, type, customer or an upper bound.
+///
+/// Without `limit` the whole list is streamed, in upstream order. It begins with the first item; a truncated stream is invalid
+/// JSON. With `limit` the list is paginated, ordered by time and id; each page costs one list of the upstream, from the day of
+/// the cursor on.
+///
+/// `Accept: application/x-ndjson` returns one item per line, `{"unreadable":…}` for an item that cannot be decoded, and a last
+/// line `{"complete":true,"count":n}`, with `nextCursor` if there is another page.
+///
+/// `network`, `messages`, `details` and most of `customer` are returned by `GET /orders/{id}` only.
 #[utoipa::path(
     get,
     path = "/orders",
@@ -34,33 +40,36 @@ use crate::rest::state::RequestState;
                 (dto::OrderList = "application/json", example = json!(examples::order_list())),
                 (String = "application/x-ndjson", example = json!(examples::order_lines())),
             ),
-            headers(("Link" = String, description = "With `limit`: the address of the next page, `rel=\"next\"`; absent on the last.")),
+            headers((
+                "Link" = String,
+                description = "With `limit`: URL of the next page (`rel=\"next\"`). Absent on the last page."
+            )),
         ),
         RequestProblems,
         ReadProblems,
     )
 )]
 pub(in crate::rest) async fn list_orders(
-    asked: RequestState,
-    OriginalUri(address): OriginalUri,
-    accepted: AcceptsList,
+    state: RequestState,
+    OriginalUri(uri): OriginalUri,
+    accepts: AcceptsList,
     query: OrderListQuery,
 ) -> Result<Response, Problem> {
     let (page, is_expanded) = (query.page(), query.expand);
     let filter = Filter::from(query);
-    let context = asked.list_context();
-    let since = page.and_then(|page| page.lower_bound()).map_or(filter.since, |begins| begins.max(filter.since));
-    let orders = asked.backend.orders(&context, asked.zone.date(since)).await;
-    let orders = orders.map_err(|error| Problem::list(&error))?;
-    let is_wanted = move |order: &Order| filter.includes(order);
-    let Some(page) = page else { return list::respond(orders, accepted, asked.pii_access(), is_wanted).await };
-    let page = Page::select(orders, page, is_wanted).await?;
+    let context = state.list_context();
+    let lower_bound = page.and_then(|page| page.lower_bound()).map_or(filter.since, |bound| bound.max(filter.since));
+    let orders = state.backend.orders(&context, state.zone.date(lower_bound)).await;
+    let orders = orders.map_err(|error| Problem::from_list_error(&error))?;
+    let includes = move |order: &Order| filter.includes(order);
+    let Some(page) = page else { return list::respond(orders, accepts, state.pii_access(), includes).await };
+    let page = Page::select(orders, page, includes).await?;
     if !is_expanded {
-        return Ok(page.respond(accepted.form, asked.pii_access(), &address));
+        return Ok(page.respond(accepts.format, state.pii_access(), &uri));
     }
     let (orders, page) = page.split();
-    let orders = expand(&asked, &context, orders).await;
-    let mut seen = asked.audit.clone().list("list_orders");
-    orders.iter().filter_map(Expanded::shown).for_each(|id| seen.note(id));
-    Ok(page.with(orders).respond(accepted.form, asked.pii_access(), &address))
+    let orders = expand(&state, &context, orders).await;
+    let mut disclosed = state.audit.clone().list("list_orders");
+    orders.iter().filter_map(Expanded::disclosed_id).for_each(|id| disclosed.note(id));
+    Ok(page.with_items(orders).respond(accepts.format, state.pii_access(), &uri))
 }
