@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 
+use crate::quality_values::{self, MAX_QUALITY, Weighted};
 use crate::rest::list::ListFormat;
 
 /// Whether the client accepts JSON. It does without the header, with a header that has no valid media range, and when it lists
@@ -25,14 +26,20 @@ pub(super) fn list_format(headers: &HeaderMap) -> Option<ListFormat> {
     }
 }
 
+/// The valid media ranges of the header.
 fn ranges(headers: &HeaderMap) -> Vec<MediaRange> {
-    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(split_list).filter_map(parse_range).collect()
+    let elements = quality_values::parse(headers.get_all(ACCEPT)).into_iter();
+    let range = |Weighted { value, quality }: Weighted<'_>| {
+        // Parameters of the range do not matter: none of ours has any.
+        let (kind, subtype) = value.split(';').next()?.trim().split_once('/')?;
+        Some(MediaRange { kind: kind.to_ascii_lowercase(), subtype: subtype.to_ascii_lowercase(), quality })
+    };
+    elements.filter_map(range).collect()
 }
 
 fn json_quality(ranges: &[MediaRange]) -> u16 {
     match quality(ranges, "application", "json") {
-        _ if ranges.is_empty() => 1000,
+        _ if ranges.is_empty() => MAX_QUALITY,
         0 if !excludes_json(ranges) => quality(ranges, "application", "problem+json"),
         quality => quality,
     }
@@ -60,39 +67,6 @@ fn quality(ranges: &[MediaRange], kind: &str, subtype: &str) -> u16 {
 
 fn excludes_json(ranges: &[MediaRange]) -> bool {
     ranges.iter().any(|range| range.kind == "application" && range.subtype == "json" && range.quality == 0)
-}
-
-/// Splits at commas outside of quoted parameters.
-fn split_list(value: &str) -> Vec<&str> {
-    let mut in_quotes = false;
-    let at_comma = move |character: char| {
-        in_quotes ^= character == '"';
-        character == ',' && !in_quotes
-    };
-    value.split(at_comma).collect()
-}
-
-fn parse_range(text: &str) -> Option<MediaRange> {
-    let mut parts = text.split(';');
-    let (kind, subtype) = parts.next()?.trim().split_once('/')?;
-    let weight = parts.find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("q").then(|| parse_quality(value.trim()))
-    });
-    Some(MediaRange {
-        kind: kind.to_ascii_lowercase(),
-        subtype: subtype.to_ascii_lowercase(),
-        quality: weight.unwrap_or(Some(1000))?,
-    })
-}
-
-/// Parses a quality such as `0`, `1`, `0.5` or `0.999` into thousandths.
-fn parse_quality(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let fraction =
-        (fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit())).then(|| format!("{fraction:0<3}"))?;
-    let thousandths = whole.parse::<u16>().ok()?.checked_mul(1000)? + fraction.parse::<u16>().ok()?;
-    (thousandths <= 1000).then_some(thousandths)
 }
 
 #[cfg(test)]
