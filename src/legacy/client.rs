@@ -49,14 +49,7 @@ impl Client {
     /// # Errors
     /// If no connection could ever be made.
     pub fn try_new(upstream: &Upstream, metrics: UpstreamMetrics) -> std::result::Result<Self, TransportError> {
-        let settings = DecodeSettings {
-            zone: upstream.time_zone.clone(),
-            charset: upstream.charset,
-            credential_refusal_words: upstream.credential_refusal_words.clone(),
-            max_response_bytes: upstream.max_response_bytes,
-            max_item_bytes: upstream.max_item_bytes,
-            drift: Arc::new(SchemaDrift::new(metrics.clone())),
-        };
+        let settings = DecodeSettings::new(upstream, metrics.clone());
         let transport = Arc::new(Transport::try_new(upstream)?);
         let Upstream { max_in_flight, breaker, timeout, settle_time, .. } = *upstream;
         let transport = ResilientTransport::new(transport, Arc::new(settings), max_in_flight, breaker, timeout, metrics);

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::schema_drift::SchemaDrift;
 use crate::charset::Charset;
+use crate::config::Upstream;
+use crate::metrics::UpstreamMetrics;
 use crate::model::Zone;
 
 /// Settings for decoding the answers of one upstream.
@@ -21,4 +23,17 @@ pub(crate) struct DecodeSettings {
     pub(crate) max_item_bytes: u64,
     /// Counts the schema drift of its answers.
     pub(crate) drift: Arc<SchemaDrift>,
+}
+
+impl DecodeSettings {
+    pub(crate) fn new(upstream: &Upstream, metrics: UpstreamMetrics) -> Self {
+        Self {
+            zone: upstream.time_zone.clone(),
+            charset: upstream.charset,
+            credential_refusal_words: upstream.credential_refusal_words.clone(),
+            max_response_bytes: upstream.max_response_bytes,
+            max_item_bytes: upstream.max_item_bytes,
+            drift: Arc::new(SchemaDrift::new(metrics)),
+        }
+    }
 }

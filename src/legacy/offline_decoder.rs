@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use url::Url;
+
 use super::attempt::Attempt;
 use super::codec::{api_login, customer_info, customers, order_info, orders};
 use super::decode_settings::DecodeSettings;
 use super::methods::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, MethodSpec, ORDER_INFO, ORDERS, SET_STATUS};
 use super::response_parser::{DecodeItem, ResponseParser};
-use super::schema_drift::SchemaDrift;
 use super::xml::Malformed;
 use crate::backend::{Error, Item};
-use crate::charset::Charset;
+use crate::config::Upstream;
 use crate::metrics::Metrics;
-use crate::model::{Customer, CustomerId, Order, OrderId, Zone};
+use crate::model::{Customer, CustomerId, Order, OrderId};
 
 /// Decodes documents like a client with default settings.
 #[derive(Debug)]
@@ -25,15 +26,11 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder for documents that arrive in chunks of this many bytes.
     #[must_use]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "the URL is a constant")]
     pub fn new(chunk_size: usize) -> Self {
-        let settings = DecodeSettings {
-            zone: Zone::stockholm(),
-            charset: Charset::UTF_8,
-            credential_refusal_words: Vec::new(),
-            max_response_bytes: 67_108_864,
-            max_item_bytes: 262_144,
-            drift: Arc::new(SchemaDrift::new(Metrics::default().upstream("document"))),
-        };
+        // Never connected to: only the defaults of the configuration are used.
+        let upstream = Upstream::new(Url::parse("http://localhost/").expect("a URL"), "".into());
+        let settings = DecodeSettings::new(&upstream, Metrics::default().upstream("document"));
         Self { settings: Arc::new(settings), chunk_size: chunk_size.max(1) }
     }
 

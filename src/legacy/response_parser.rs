@@ -148,7 +148,7 @@ impl ResponseParser {
             }
             let Some(token) = tokens.next()? else { break };
             let Level::Element { start } = state.level else {
-                state.on_token(token, &tokens)?;
+                state.on_envelope_token(token, &tokens)?;
                 continue;
             };
             if !state.on_payload_token(token, &tokens)? {
@@ -237,6 +237,7 @@ impl ResponseParser {
     /// The entity of a complete response that may be a success.
     pub(crate) fn into_entity<T>(mut self, decode: impl FnOnce(&Self) -> Result<Option<T>, DecodeError>) -> Result<T, Error> {
         let entity = decode(&self).map_err(|DecodeError(reason)| Error::InvalidResponse { reason })?;
+        // Text among the data may be an error message of the server, so it does not prove that the entity does not exist.
         let has_text = self.elements().any(|element| element.text().is_some())
             || self.state.tree.anomalies().any(|(anomaly, _)| anomaly == Anomaly::MixedText);
         if entity.is_none() && has_text {
@@ -259,7 +260,7 @@ impl State {
     }
 
     /// Handles a token outside payload elements.
-    fn on_token(&mut self, token: Token<'_>, tokens: &Tokens<'_>) -> Result<(), Malformed> {
+    fn on_envelope_token(&mut self, token: Token<'_>, tokens: &Tokens<'_>) -> Result<(), Malformed> {
         let depth = tokens.depth();
         self.level = Level::Envelope;
         match token {

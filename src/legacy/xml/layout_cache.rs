@@ -168,10 +168,11 @@ impl<'d> MatchedItem<'_, 'd> {
     }
 
     /// Where the names and texts of its elements are in [`Self::bytes`].
+    #[expect(clippy::expect_used, reason = "a match has a text after every segment but the last")]
     pub(super) fn leaves(&self) -> impl Iterator<Item = (Span, Span)> {
         self.layout.leaves.iter().map(|leaf| {
             // A segment begins where the text before it ends.
-            let text = |index: usize| self.texts.get(index).copied().unwrap_or_default();
+            let text = |index: usize| *self.texts.get(index).expect("every segment but the last has a text");
             let start = leaf.segment.checked_sub(1).map_or(0, |before| text(before).end);
             let name = Span { start: start + leaf.name.start, end: start + leaf.name.end };
             (name, if leaf.has_text { text(leaf.segment) } else { Span { start: name.end, end: name.end } })

@@ -99,7 +99,7 @@ impl DocumentReader {
         if self.progress.stage != Stage::Epilog || self.progress.pending_end {
             return Err(Malformed("it is truncated"));
         }
-        let rest = self.input.bytes().get(self.progress.next..).unwrap_or_default();
+        let rest = self.input.bytes().split_at(self.progress.next).1;
         if rest.iter().all(u8::is_ascii_whitespace) { Ok(()) } else { Err(TRAILING_CONTENT) }
     }
 
@@ -166,7 +166,7 @@ impl<'d> Tokens<'d> {
         if self.progress.pending_end || !self.progress.follows_tag || !(1..=MAX_DEPTH - 2).contains(&self.depth()) {
             return None;
         }
-        let item = layouts.match_item(self.bytes.get(self.progress.next..)?)?;
+        let item = layouts.match_item(self.pending())?;
         self.progress.search = None;
         self.progress.next += item.length();
         Some(item)
@@ -206,9 +206,14 @@ impl<'d> Tokens<'d> {
         self.progress.declared_encoding.as_deref()
     }
 
+    /// The bytes from the next token on.
+    fn pending(&self) -> &'d [u8] {
+        self.bytes.split_at(self.progress.next).1
+    }
+
     /// The content of the next token, without delimiters; `None` if it has not arrived completely.
     fn take(&mut self) -> Result<Option<(TokenKind, &'d [u8])>, Malformed> {
-        let pending = self.bytes.get(self.progress.next..).unwrap_or_default();
+        let pending = self.pending();
         let search = match self.progress.search.take() {
             Some(search) => Some(search),
             None => TokenSearch::new(pending)?,
@@ -220,12 +225,13 @@ impl<'d> Tokens<'d> {
         };
         self.advance(length, matches!(search.kind, TokenKind::StartTag | TokenKind::EndTag));
         let (opening, closing) = search.kind.delimiters();
-        Ok(Some((search.kind, pending.get(opening.len()..length - closing.len()).unwrap_or_default())))
+        let content = pending.split_at(length - closing.len()).0.split_at(opening.len()).1;
+        Ok(Some((search.kind, content)))
     }
 
     /// Skips white space directly between two tags. Beside a comment or a CDATA section it may be part of a text.
     fn skip_indentation(&mut self) {
-        let pending = self.bytes.get(self.progress.next..).unwrap_or_default();
+        let pending = self.pending();
         let blank = pending.iter().position(|byte| !is_white_space(*byte)).unwrap_or(pending.len());
         if let Some([b'<', next, ..]) = pending.get(blank..)
             && *next != b'!'
@@ -259,11 +265,10 @@ impl<'d> Tokens<'d> {
 
     /// Takes a complete tag that is a name and nothing else. Nearly all tags are, and this needs no search for their end.
     fn plain_tag(&mut self) -> Result<Option<Token<'d>>, Malformed> {
-        let pending = self.bytes.get(self.progress.next..).unwrap_or_default();
+        let pending = self.pending();
         if let Some(tag) = pending.strip_prefix(b"</") {
-            let name = self.progress.open.innermost().unwrap_or_default();
-            let length = name.len();
-            if length > 0 && tag.strip_prefix(name).is_some_and(|rest| rest.first() == Some(&b'>')) {
+            let is_end = |name: &&[u8]| tag.strip_prefix(*name).is_some_and(|rest| rest.first() == Some(&b'>'));
+            if let Some(length) = self.progress.open.innermost().filter(is_end).map(<[u8]>::len) {
                 self.advance("</".len() + length + ">".len(), true);
                 self.close();
                 return Ok(Some(Token::End));
@@ -289,7 +294,7 @@ impl<'d> Tokens<'d> {
     fn start_tag(&mut self, tag: &'d [u8]) -> Result<Token<'d>, Malformed> {
         let (tag, is_empty) = tag.strip_suffix(b"/").map_or((tag, false), |tag| (tag, true));
         let (name, prefix) = split_name(tag);
-        let rest = tag.get(name.len()..).unwrap_or_default();
+        let rest = tag.split_at(name.len()).1;
         if !has_valid_name_ends(name) || rest.first().is_some_and(|byte| !byte.is_ascii_whitespace()) {
             return Err(INVALID_NAME);
         }
@@ -313,7 +318,7 @@ impl<'d> Tokens<'d> {
         }
         self.progress.open.push(name);
         self.progress.stage = Stage::Root;
-        let local = name.get(prefix..).unwrap_or_default();
+        let local = name.split_at(prefix).1;
         let name = std::str::from_utf8(local).map_or_else(|_| String::from_utf8_lossy(local), Cow::Borrowed);
         Ok(Token::Start { name, attributes })
     }

@@ -18,7 +18,7 @@ pub(super) fn split_name(tag: &[u8]) -> (&[u8], usize) {
     let mut prefix = 0;
     for (index, byte) in tag.iter().enumerate() {
         if !is_name_byte(*byte) {
-            return (tag.get(..index).unwrap_or_default(), prefix);
+            return (tag.split_at(index).0, prefix);
         }
         if *byte == b':' && prefix == 0 {
             prefix = index + 1;
@@ -50,14 +50,15 @@ pub(super) fn each_attribute<'b>(
         }
         let equals = memchr::memchr(b'=', trimmed).ok_or(INVALID)?;
         let (name, value) = trimmed.split_at(equals);
-        let value = value.get(1..).unwrap_or_default().trim_ascii_start();
+        let name = name.trim_ascii_end();
+        let value = value.split_at("=".len()).1.trim_ascii_start();
         let (quote, value) = value.split_first().ok_or(INVALID)?;
         let end = memchr::memchr(*quote, value).filter(|_| matches!(quote, b'"' | b'\'')).ok_or(INVALID)?;
-        let name = name.trim_ascii_end();
+        let (value, after) = value.split_at(end);
         if trimmed.len() == rest.len() || !is_name(name) {
             return Err(INVALID);
         }
-        on_attribute(name, value.get(..end).unwrap_or_default());
-        rest = value.get(end + 1..).unwrap_or_default();
+        on_attribute(name, value);
+        rest = after.split_at(1).1;
     }
 }

@@ -100,13 +100,13 @@ impl TokenSearch {
     pub(super) fn find_end(&mut self, token: &[u8]) -> Result<Option<usize>, Malformed> {
         let (opening, closing) = self.kind.delimiters();
         let searched = std::mem::replace(&mut self.searched, token.len());
-        let unsearched = token.get(searched..).unwrap_or_default();
+        let unsearched = token.split_at(searched).1;
         Ok(match self.kind {
             TokenKind::Text => memchr::memchr(b'<', unsearched).map(|at| searched + at),
             TokenKind::EndTag => memchr::memchr(b'>', unsearched).map(|at| searched + at + 1),
             TokenKind::StartTag => {
                 let end = self.quotes.feed(unsearched);
-                if memchr::memchr(b'<', unsearched.get(..end.unwrap_or(unsearched.len())).unwrap_or_default()).is_some() {
+                if memchr::memchr(b'<', unsearched.split_at(end.unwrap_or(unsearched.len())).0).is_some() {
                     return Err(Malformed("it has `<` inside a tag"));
                 }
                 end.map(|at| searched + at + 1)
@@ -114,8 +114,7 @@ impl TokenSearch {
             TokenKind::Comment | TokenKind::Data | TokenKind::Declaration => {
                 // The closing delimiter may have begun in an earlier chunk, but not inside the opening one (`<!-->`).
                 let from = searched.saturating_sub(closing.len() - 1).max(opening.len());
-                let unsearched = token.get(from..).unwrap_or_default();
-                memmem::find(unsearched, closing.as_bytes()).map(|at| from + at + closing.len())
+                memmem::find(token.split_at(from).1, closing.as_bytes()).map(|at| from + at + closing.len())
             }
         })
     }

@@ -127,7 +127,7 @@ impl Tree {
             self.node_mut(parent).end = self.nodes.len();
             self.last = Some(parent);
         } else {
-            let bytes = |span: Span| bytes.get(span.start..span.end).unwrap_or_default();
+            let bytes = |span: Span| bytes.split_at(span.end).0.split_at(span.start).1;
             self.start(&String::from_utf8_lossy(bytes(item.name())), false);
             for (name, text) in item.leaves() {
                 self.start(&String::from_utf8_lossy(bytes(name)), false);
