@@ -99,8 +99,9 @@ impl Layout {
         }
         let mut segment = [white_space, tag].concat();
         loop {
-            let (before, from) = rest.split_at(rest.iter().position(|byte| !is_white_space(*byte))?);
-            segment.extend_from_slice(before);
+            let (blank, from) = rest.split_at(rest.iter().position(|byte| !is_white_space(*byte))?);
+            segment.extend_from_slice(blank);
+            // The item's own end tag.
             if from.strip_prefix(b"</").and_then(|end| end.strip_prefix(own_name)).is_some_and(|end| end == b">") {
                 segment.extend_from_slice(from);
                 segments.push(segment);
@@ -122,6 +123,7 @@ impl Layout {
             if is_empty {
                 continue;
             }
+            // A text, up to the end tag of the leaf; an element in it has no layout.
             segments.push(std::mem::take(&mut segment));
             rest = rest.get(memchr::memchr(b'<', rest)?..)?;
             let end = rest.strip_prefix(b"</")?.strip_prefix(name)?.strip_prefix(b">")?;
