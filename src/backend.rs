@@ -1,7 +1,7 @@
 //! The port: what every order system can do, whatever protocol it speaks.
 //!
-//! There is one method per legacy method. Front ends ([`crate::rest`], [`crate::legacy::server`]) hold an `Arc<dyn Backend>` and
-//! do not know what is behind it: another protocol, or the order system in memory.
+//! There is one method per legacy method. Front ends ([`crate::rest`], [`crate::legacy::server`]) hold an `Arc<dyn Backend>`
+//! and do not know what is behind it: another protocol, or the order system in memory.
 //!
 //! [`RequestContext`] carries inputs only. What a call learned is its return value: a read of an order returns a [`Snapshot`],
 //! a write a [`Receipt`] or a [`WriteError`], which say whether, when and over which connection it was sent. [`CallTimer`]

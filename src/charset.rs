@@ -2,8 +2,8 @@
 //!
 //! Responses are decoded one text value at a time, and the declared charset is trusted only as far as the bytes agree with it:
 //! bytes that are not valid UTF-8 although UTF-8 is declared are read as Windows-1252, and valid multi-byte UTF-8 under a
-//! declared Latin charset is read as UTF-8, because real Latin text does not contain these sequences. No byte sequence is rejected
-//! and no character is replaced.
+//! declared Latin charset is read as UTF-8, because real Latin text does not contain these sequences. No byte sequence is
+//! rejected and no character is replaced.
 
 use std::borrow::Cow;
 

@@ -74,8 +74,8 @@
 //!
 //! `GET /orders/20417` arrives on a connection of [`server`]. [`middleware`] assigns a request id and a deadline, [`auth`]
 //! authenticates the principal, and the router calls `rest/routes/get_order.rs`. The handler's arguments are extractors that
-//! validate: the path must hold a possible order id, the query must be empty, the client must accept JSON. The handler then asks
-//! the [`backend`] for `order_info`. [`legacy::client`] encodes the query string, sends it through
+//! validate: the path must hold a possible order id, the query must be empty, the client must accept JSON. The handler then
+//! asks the [`backend`] for `order_info`. [`legacy::client`] encodes the query string, sends it through
 //! `legacy/resilient_transport.rs` (admission, retries), and parses the XML as it arrives: `legacy/response_parser.rs`
 //! recognises the answer, `legacy/codec/order_info.rs` decodes the order. The handler encodes it as JSON (`rest/dto/order.rs`)
 //! with an ETag, or turns the error into a [`problem`], whose body the middleware renders together with the request id. When

@@ -109,7 +109,7 @@ impl Default for Metrics {
             ),
             denials: counter(
                 "authentication_failures_total",
-                "Requests without a valid credential: missing, invalid, unbound to an upstream, or unavailable (not checkable).",
+                "Requests without valid credentials: missing, invalid, unbound to an upstream, or unavailable (cannot be checked).",
                 &["reason"],
             ),
             keys: counter(

@@ -1,7 +1,7 @@
 //! The outcome of writes, in front of a system that can neither make a write conditional nor recognise a repetition.
 //!
-//! A write is sent **once**, and again only when it provably never left. When its response does not prove the outcome, the order
-//! is read back: what it shows is evidence, and without evidence the outcome is [`Error::OutcomeUnknown`], never a guess.
+//! A write is sent **once**, and again only when it provably never left. When its response does not prove the outcome, the
+//! order is read back: what it shows is evidence, and without evidence the outcome is [`Error::OutcomeUnknown`], never a guess.
 //!
 //! ```text
 //!                  ┌─ precondition fails, key found, client left ──► not sent
@@ -16,9 +16,9 @@
 //!
 //! Two guarantees can be asked for. A message with an *idempotency key* is searched for in the order's log before it is sent
 //! ([`add_message`], [`crate::idempotency`]). A status change with a *precondition* is sent only if the order meets it
-//! ([`change_status`]). A write whose outcome stays unknown may still take effect: it is *in doubt* until `settle_time` is over,
-//! and until then a repetition only reads ([`in_doubt`], [`in_doubt_status`]). What none of this can promise, because others
-//! write to the legacy system too, is documented in `openapi/README.md`.
+//! ([`change_status`]). A write whose outcome stays unknown may still take effect: it is *in doubt* until `settle_time` is
+//! over, and until then a repetition only reads ([`in_doubt`], [`in_doubt_status`]). What none of this can promise, because
+//! others write to the legacy system too, is documented in `openapi/README.md`.
 //!
 //! A queued write whose client disconnects is dropped. Once sent it runs to completion, in a task that a shutdown waits for.
 

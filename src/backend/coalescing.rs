@@ -1,8 +1,8 @@
 //! Single-flight for reads of one order or customer.
 //!
-//! Equal reads in flight share one call. Each waiter has its own deadline; the call is cancelled with its last waiter. Writes and
-//! uncached reads detach the call in flight for their order, so a read that starts after a write's response, or after a read-back
-//! that decided about a write, never returns older data. Uncached reads and lists share nothing.
+//! Equal reads in flight share one call. Each waiter has its own deadline; the call is cancelled with its last waiter. Writes
+//! and uncached reads detach the call in flight for their order, so a read that starts after a write's response, or after a
+//! read-back that decided about a write, never returns older data. Uncached reads and lists share nothing.
 
 use std::collections::HashMap;
 use std::fmt;

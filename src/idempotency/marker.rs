@@ -21,8 +21,8 @@ impl IdempotencyMarker {
     /// Length of the message's part, in characters.
     pub const CONTENT: usize = 6;
 
-    /// Splits a text into the marker before it, if there is one, and the rest. The legacy system may change the layout of a text,
-    /// so any white space is accepted before and after the marker.
+    /// Splits a text into the marker before it, if there is one, and the rest. The legacy system may change the layout of a
+    /// text, so any white space is accepted before and after the marker.
     #[must_use]
     pub fn split(text: &str) -> Option<(Self, &str)> {
         let after_prefix = text.trim_start().strip_prefix(PREFIX)?;

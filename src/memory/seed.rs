@@ -1,4 +1,4 @@
-//! Invented data. Nobody has these names, numbers and addresses: phone numbers are from the series that is kept free for
+//! Invented data: no person has these names, numbers and addresses; phone numbers are from the series that is kept free for
 //! fiction, identity numbers from a century that has not come, but for the customary one of Tolvan Tolvansson.
 
 use jiff::ToSpan;

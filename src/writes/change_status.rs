@@ -178,7 +178,8 @@ impl StatusEvidence {
         self.entries.zip(before.entries).map_or(0, |(entries, before)| entries.saturating_sub(before))
     }
 
-    /// Whether the order got this status since. If it had the same one before, the entry that every change adds is the evidence.
+    /// Whether the order got this status since. If it had the same one before, the entry that every change adds is the
+    /// evidence.
     fn shows_change_to(&self, status: OrderStatus, before: &Self) -> bool {
         self.has_status(status) && (before.has_status_other_than(status) || self.entries_since(before) > 0)
     }

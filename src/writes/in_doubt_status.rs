@@ -16,10 +16,10 @@
 //! A transition is the only proof: log entries may be another writer's, and a status that is there at the first read may be the
 //! one from before. Each observed transition resolves exactly one change, the one that expires first.
 //!
-//! Example. An order is `new`; a change to `received` gets no response (A, in doubt), and the client sends another (B, in doubt).
-//! A read-back shows `new`: both are known not to have taken effect yet. The next shows `received`: A is resolved, B stays in
-//! doubt, because it may still be applied and undo what happens meanwhile. A read-back that shows `received` again proves
-//! nothing about B. When B expires, conditional changes of the order are possible again.
+//! Example. An order is `new`; a change to `received` gets no response (A, in doubt), and the client sends another (B, in
+//! doubt). A read-back shows `new`: both are known not to have taken effect yet. The next shows `received`: A is resolved, B
+//! stays in doubt, because it may still be applied and undo what happens meanwhile. A read-back that shows `received` again
+//! proves nothing about B. When B expires, conditional changes of the order are possible again.
 
 use tokio::time::Instant;
 

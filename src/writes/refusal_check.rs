@@ -1,8 +1,8 @@
 //! What a rejected write was about.
 //!
-//! The upstream returns the same error for an unknown order and for a rejected write, and its message may contain customer data.
-//! So the order is read after a rejection: if it does not exist the error is [`Error::NotFound`], else the message without
-//! anything that is known of its customer, and without the text that was written.
+//! The upstream returns the same error for an unknown order and for a rejected write, and its message may contain customer
+//! data. So the order is read after a rejection: if it does not exist the error is [`Error::NotFound`], else the message
+//! without anything that is known of its customer, and without the text that was written.
 
 use super::Inner;
 use crate::backend::{Error, RequestContext, WriteError, WriteResult};
