@@ -109,7 +109,7 @@ impl Default for Metrics {
             ),
             denials: counter(
                 "authentication_failures_total",
-                "Requests without valid credentials: missing, invalid, unbound to an upstream, or unavailable (cannot be checked).",
+                "Requests without valid credentials, by reason: missing, invalid, unbound to an upstream, or unavailable.",
                 &["reason"],
             ),
             keys: counter(
