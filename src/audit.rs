@@ -17,7 +17,7 @@ pub const TARGET: &str = "audit";
 pub struct AuditContext {
     /// The id of the request.
     pub request_id: Arc<str>,
-    /// The authenticated caller.
+    /// Whose label and upstream the lines show.
     pub principal: Principal,
     /// Address of the client.
     pub address: Option<IpAddr>,

@@ -23,7 +23,7 @@
 //! | [`metrics`] | Prometheus metrics |  |
 //! | [`config`] | settings from file and environment; files that are reloaded | `charset`, `model`, `resilience`, `tls` |
 //! | [`http_client`] | outgoing connections: proxy, TLS, when nothing was sent | `config`, `tls` |
-//! | [`backend`] | the port: one method per legacy method; decorators for any backend | `metrics`, `model` |
+//! | [`backend`] | the port: one method per legacy method; coalescing, records of calls | `metrics`, `model` |
 //! | [`idempotency`] | idempotency keys and the markers that stand for them in a log | `config`, `model` |
 //! | [`legacy`] | the legacy protocol, client and server | `backend`, `charset`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `resilience` |
 //! | [`memory`] | an order system in memory, with injected faults | `backend`, `model` |
@@ -63,7 +63,7 @@
 //! | schema drift | elements, values and charsets in answers that the decoder does not know; counted by name, never by value |
 //! | open, closed enum | `status` and `type` pass unknown values through when read, and are checked when written |
 //! | undecodable item | a list item that cannot be read; it is reported, the others are delivered |
-//! | PII, masked | personal data; what a caller without `personal-data:read` sees of it |
+//! | PII, masked | personal data; what a principal without `personal-data:read` sees of it |
 //! | problem | an RFC 9457 error response |
 //! | stale | a JWKS or file content that is older than its time to live and still in use |
 //! | debounce | file changes count when two consecutive polls read the same content |

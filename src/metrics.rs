@@ -99,7 +99,7 @@ impl Default for Metrics {
                 &registry,
                 IntCounter::new(
                     "write_duplicate_total",
-                    "Read-backs that found a message with an idempotency key more than once in the log.",
+                    "Reads that found a message with an idempotency key more than once in the log.",
                 ),
             ),
             files: gauge(

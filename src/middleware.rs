@@ -94,11 +94,11 @@ async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next
 /// gets 401 and learns nothing else.
 async fn admit(request: &mut Request, scope: &RequestScope, settings: &Settings) -> Result<(), Problem> {
     let address = client_ip::resolve(request, &settings.trusted_proxies);
-    request_limits::check_address_rate(address, settings.rate.as_ref())?;
+    request_limits::acquire_address_permit(address, settings.rate.as_ref())?;
     if !scope.is_public(settings) {
         let principal = authentication::authenticate(&settings.authentication, request.headers(), &settings.metrics).await?;
         scope.record_principal(&principal);
-        request_limits::check_principal_rate(&principal)?;
+        request_limits::acquire_principal_permit(&principal)?;
         request.extensions_mut().insert(AuditContext { request_id: scope.id(), principal, address });
     }
     request_limits::check_head(request)

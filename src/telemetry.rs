@@ -82,7 +82,8 @@ where
 /// Logs panics by location only: their message may contain any value.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(tracing::field::display);
-        tracing::event!(Level::ERROR, place, "panic");
+        let location = panic.location().map(tracing::field::display);
+        // `place` is the published name of the field.
+        tracing::event!(Level::ERROR, place = location, "panic");
     }));
 }

@@ -256,14 +256,14 @@ impl Inner {
         let mut retry = 0;
         loop {
             match write().await {
-                Err(error) if self.should_retry(context, call, &error.source, retry).await => retry += 1,
+                Err(error) if self.wait_for_retry(context, call, &error.source, retry).await => retry += 1,
                 done => return done,
             }
         }
     }
 
-    /// Waits before a write that never left is sent again. `false` if it is not.
-    async fn should_retry(&self, context: &RequestContext, call: &'static str, error: &Error, retry: u32) -> bool {
+    /// Pays for a retry of a write that never left, and waits before it. `false` if it is not to be sent again.
+    async fn wait_for_retry(&self, context: &RequestContext, call: &'static str, error: &Error, retry: u32) -> bool {
         let delay = backoff::jittered(retry);
         let is_worth_it = *error == Error::Unreachable && retry < MAX_RETRIES && Instant::now() + delay < context.deadline();
         if !is_worth_it || !self.settings.budget.withdraw() {
@@ -298,6 +298,7 @@ impl Inner {
     ) -> Option<T> {
         // Verification goes on when the client disconnects: the audit log and the metrics need the outcome.
         let (start, context) = (Instant::now(), context.uncancellable().uncached());
+        let mut clock_skew = SignedDuration::ZERO;
         for delay in delays {
             if start + *delay >= context.deadline() {
                 return None;
@@ -306,7 +307,9 @@ impl Inner {
             let began = Instant::now();
             // A failed read-back is no evidence; the next one may succeed.
             let Ok(order) = self.backend().order_info(&context, id).await else { continue };
-            let read_back = ReadBack { began, clock_skew: order.clock_skew.unwrap_or_default() };
+            // An answer without a date, such as one from a cache, does not make an earlier one wrong.
+            clock_skew = order.clock_skew.unwrap_or(clock_skew);
+            let read_back = ReadBack { began, clock_skew };
             if let Some(found) = evidence(&order.value, read_back) {
                 return Some(found);
             }

@@ -48,7 +48,9 @@ pub(super) enum JwksError {
     InvalidJwks(#[source] serde_json::Error),
     #[error("the discovery document names another issuer")]
     OtherIssuer,
-    #[error("the jwks_uri of the discovery document is not an https URL")]
+    #[error(
+        "the jwks_uri of the discovery document has another scheme than the issuer, or leads over plain http to another machine"
+    )]
     UntrustedJwksUri,
 }
 
@@ -122,6 +124,7 @@ impl JwksClient {
 
 fn discovery_url(issuer: &Url) -> Url {
     let mut url = issuer.clone();
+    url.set_query(None);
     url.set_path(&format!("{}{DISCOVERY_PATH}", issuer.path().trim_end_matches('/')));
     url
 }

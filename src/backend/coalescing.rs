@@ -54,8 +54,8 @@ impl<B: Backend> Coalescing<B> {
         });
         let (result, calls) = timeout_at(context.deadline(), read).await.map_err(|_| Error::Timeout)?;
         context.merge_call_log(calls);
-        if is_joined {
-            self.metrics.coalesced(calls.call.unwrap_or_default());
+        if is_joined && let Some(call) = calls.call {
+            self.metrics.coalesced(call);
         }
         result.map(Arc::unwrap_or_clone)
     }

@@ -25,7 +25,7 @@ pub enum Error {
     /// A value cannot be encoded for the upstream; nothing was sent.
     #[error("{detail}")]
     UnencodableInput {
-        /// What cannot be encoded, for the caller who sent it.
+        /// What cannot be encoded, for the client that sent it.
         detail: String,
     },
     /// A call that had to come first failed, such as a login or a preflight read; the call itself was not sent.

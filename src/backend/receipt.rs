@@ -24,7 +24,8 @@ pub struct Sent {
     pub at: Instant,
     /// What our wall clock showed.
     pub on: Timestamp,
-    /// The other end of the connection: the upstream's address, or the proxy's. `None` if no connection was seen.
+    /// The other end of the connection: the upstream's address, or the proxy's. `None` if no connection was seen. Not used yet:
+    /// it is what verification over the same address needs.
     pub peer: Option<SocketAddr>,
 }
 

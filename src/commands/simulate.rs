@@ -104,20 +104,28 @@ fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-fn path(text: &str) -> Result<String, String> {
+/// Why an option is not valid.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum InvalidOption {
+    #[error("must be a path that begins with / and has none of {{}}*?#:")]
+    Path,
+    #[error("must be a duration with its unit, such as 250ms")]
+    Duration,
+    #[error("must be a number from 0 to 1")]
+    Probability,
+}
+
+fn path(text: &str) -> Result<String, InvalidOption> {
     let is_valid = text.starts_with('/')
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'*' | b'?' | b'#' | b':'));
-    is_valid.then(|| text.to_owned()).ok_or_else(|| "must be a path that begins with / and has none of {}*?#:".to_owned())
+    is_valid.then(|| text.to_owned()).ok_or(InvalidOption::Path)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, InvalidOption> {
     let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
-    time.ok_or_else(|| "must be a duration with its unit, such as 250ms".to_owned())
+    time.ok_or(InvalidOption::Duration)
 }
 
-fn probability(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|probability| (0.0..=1.0).contains(probability))
-        .ok_or_else(|| "must be a number from 0 to 1".to_owned())
+fn probability(text: &str) -> Result<f64, InvalidOption> {
+    text.parse().ok().filter(|probability| (0.0..=1.0).contains(probability)).ok_or(InvalidOption::Probability)
 }

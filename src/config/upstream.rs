@@ -158,8 +158,8 @@ impl Upstream {
         let local_address = settings.optional(&key("local_address"), local_address);
         let mut credential_refusal_words = settings.list(&key("credential_refusal_words"), &[]);
         credential_refusal_words.extend(CREDENTIAL_REFUSAL_WORDS.map(str::to_owned));
-        for word in &mut credential_refusal_words {
-            *word = word.to_lowercase();
+        for phrase in &mut credential_refusal_words {
+            *phrase = phrase.to_lowercase();
         }
 
         let url = url?;

@@ -34,7 +34,7 @@ impl IdempotencyKey {
     }
 }
 
-/// A key grants its holder the replay of the message, so it is never logged.
+/// Anyone who knows a key can have its message replayed, so it is never logged.
 impl fmt::Debug for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IdempotencyKey")

@@ -15,6 +15,7 @@ pub struct IdempotencyMarker {
 
 /// What every marker begins with.
 const PREFIX: &str = "gw:";
+
 impl IdempotencyMarker {
     /// Length of the key's part, in characters.
     pub const KEY_PART: usize = 12;

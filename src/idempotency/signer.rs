@@ -119,7 +119,7 @@ fn sign(secret: &hmac::Key, purpose: &str, parts: &[&str]) -> hmac::Tag {
 
 impl fmt::Debug for MarkerSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Markers")
+        f.write_str("MarkerSigner")
     }
 }
 

@@ -42,7 +42,7 @@ impl UpstreamCredential {
         }
     }
 
-    /// A credential of the usual length, to see what fits into a request before there is a session.
+    /// A credential as long as a real one, to see what fits into a request before there is a session.
     pub(super) fn placeholder_auth(&self) -> CallAuth {
         match self {
             Self::User(_) => CallAuth::User,

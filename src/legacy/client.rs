@@ -101,7 +101,7 @@ impl Client {
         self.read(context, &ORDER_INFO, order_info::request(id), decode).await
     }
 
-    /// Makes a write.
+    /// Sends a write once, and once more only after a refused credential was renewed.
     async fn write(
         &self,
         context: &RequestContext,
@@ -127,7 +127,6 @@ impl Client {
         }
     }
 
-    /// Reads a list.
     async fn list<T: Send + 'static>(
         &self,
         context: &RequestContext,

@@ -104,7 +104,7 @@ impl ResilientTransport {
             };
             call.permit.record_completed(outcome_of(&attempt));
             drop(call);
-            if !self.should_retry(attempt.transient_failure(), &mut retries, deadline).await {
+            if !self.wait_for_retry(attempt.transient_failure(), &mut retries, deadline).await {
                 return Ok(attempt);
             }
         }
@@ -171,7 +171,7 @@ impl ResilientTransport {
             };
             call.permit.record_completed(outcome_of(&attempt));
             drop(call);
-            if !self.should_retry(attempt.transient_failure(), &mut retries, deadline).await {
+            if !self.wait_for_retry(attempt.transient_failure(), &mut retries, deadline).await {
                 let reason = "its HTTP status is not a success";
                 return Err(attempt.read_result().err().unwrap_or(Error::InvalidResponse { reason }));
             }
@@ -217,8 +217,8 @@ impl ResilientTransport {
         }
     }
 
-    /// Waits before a read that failed transiently is sent again. `false` if it is not.
-    async fn should_retry(&self, failure: Option<Transient>, retries: &mut u32, deadline: Instant) -> bool {
+    /// Pays for a retry of a read that failed transiently, and waits before it. `false` if it is not to be sent again.
+    async fn wait_for_retry(&self, failure: Option<Transient>, retries: &mut u32, deadline: Instant) -> bool {
         let Some(Transient { retry_after }) = failure else { return false };
         if *retries == MAX_RETRIES {
             return false;

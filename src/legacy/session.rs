@@ -1,4 +1,4 @@
-//! The session of the provider dialect: a hash that is valid for 20 minutes from the login and cannot be renewed.
+//! The session of the provider dialect: a hash that is valid for 20 minutes from the login and cannot be extended.
 //!
 //! All calls share one hash. It is replaced by a new login before it expires, and when the upstream refuses it. Logins are
 //! single-flight, and all waiters share the result, success or failure. So that refusals cannot cause a login storm, the next

@@ -150,10 +150,10 @@ fn order(id: OrderId, number: u64, at: LocalTime, status: OrderStatus, customer:
 /// The log that leads to a status.
 fn log(at: LocalTime, status: OrderStatus, customer: &Customer, zone: &Zone) -> Vec<Message> {
     let serial = customer.personal_identity_number.as_ref().map(Pii::expose).unwrap_or_default();
-    let mut rows = vec![
-        row(at, Some(MessageType::System), "Saved order".to_owned()),
-        row(at, Some(MessageType::System), format!("Attaching order to existing customer ({serial})")),
-        row(at, None, "Found address for the provider: <order@example.net>".to_owned()),
+    let mut entries = vec![
+        entry(at, Some(MessageType::System), "Saved order".to_owned()),
+        entry(at, Some(MessageType::System), format!("Attaching order to existing customer ({serial})")),
+        entry(at, None, "Found address for the provider: <order@example.net>".to_owned()),
     ];
     let path: &[OrderStatus] = match status {
         OrderStatus::New => &[],
@@ -166,18 +166,22 @@ fn log(at: LocalTime, status: OrderStatus, customer: &Customer, zone: &Zone) -> 
     let mut time = at.wall();
     for status in path {
         time = time.saturating_add(95.minutes());
-        rows.push(row(zone.resolve(time), Some(MessageType::System), format!("Status changed to {}", status.as_str())));
+        entries.push(entry(zone.resolve(time), Some(MessageType::System), format!("Status changed to {}", status.as_str())));
     }
     if status == OrderStatus::Waiting {
-        rows.push(row(zone.resolve(time), Some(MessageType::Alert), "Väntar på fastighetsägaren".to_owned()));
+        entries.push(entry(zone.resolve(time), Some(MessageType::Alert), "Väntar på fastighetsägaren".to_owned()));
     }
     if status == OrderStatus::Cancelled {
-        rows.push(row(zone.resolve(time), Some(MessageType::Error), "API doesn't report the service as activated".to_owned()));
+        entries.push(entry(
+            zone.resolve(time),
+            Some(MessageType::Error),
+            "API doesn't report the service as activated".to_owned(),
+        ));
     }
-    rows
+    entries
 }
 
-fn row(at: LocalTime, kind: Option<MessageType>, text: String) -> Message {
+fn entry(at: LocalTime, kind: Option<MessageType>, text: String) -> Message {
     Message { at: Some(at), kind: kind.map(Extensible::Known), text: Some(text.into()) }
 }
 

@@ -54,7 +54,7 @@ fn is_host(value: &HeaderValue) -> bool {
 }
 
 /// Takes a token from the bucket of a client address.
-pub(super) fn check_address_rate(address: Option<IpAddr>, rate_limit: Option<&RateLimit<IpAddr>>) -> Result<(), Problem> {
+pub(super) fn acquire_address_permit(address: Option<IpAddr>, rate_limit: Option<&RateLimit<IpAddr>>) -> Result<(), Problem> {
     let Some((rate_limit, address)) = rate_limit.zip(address) else { return Ok(()) };
     rate_limit
         .acquire(&rate_limit_key(address))
@@ -70,7 +70,7 @@ fn rate_limit_key(address: IpAddr) -> IpAddr {
 }
 
 /// Takes a token from the bucket of an authenticated principal, whatever its address.
-pub(super) fn check_principal_rate(principal: &Principal) -> Result<(), Problem> {
+pub(super) fn acquire_principal_permit(principal: &Principal) -> Result<(), Problem> {
     principal
         .acquire_rate_permit()
         .map_err(|wait| Problem::new(Code::TooManyRequests, "Too many requests from this client.").retry_after(wait))

@@ -1,6 +1,6 @@
 //! PII (personal data) and how it is masked.
 //!
-//! A field with PII has the type [`Pii`], whose parameter is the kind. The kind alone decides what a caller without the scope
+//! A field with PII has the type [`Pii`], whose parameter is the kind. The kind alone decides what a principal without the scope
 //! `personal-data:read` sees, and how the OpenAPI document describes and annotates the member (`x-personal-data`). `Debug`
 //! never prints the text, so it cannot reach a log by accident: the only access is [`Pii::expose`], which a reviewer can search
 //! for.
@@ -33,7 +33,7 @@ pub trait PiiKind: Copy + Eq + Send + Sync + 'static {
     /// Name of the kind's OpenAPI schema.
     const NAME: &'static str;
 
-    /// Description in the OpenAPI document: what a caller without `personal-data:read` sees.
+    /// Description in the OpenAPI document: what a principal without `personal-data:read` sees.
     const DESCRIPTION: &'static str;
 
     /// The masked text; `None` when the member is omitted.

@@ -1,7 +1,7 @@
 //! Entity tags and conditional requests (RFC 9110, section 13).
 //!
 //! An ETag is a hash, so every replica computes the same one without shared state. The ETag of a body covers its bytes: a
-//! caller who sees masked values gets another ETag. The ETag of an order's status also covers the time and type of every log
+//! client that sees masked values gets another ETag. The ETag of an order's status also covers the time and type of every log
 //! entry, so that a status that changed and changed back has a different ETag.
 
 use std::iter;

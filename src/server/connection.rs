@@ -110,7 +110,7 @@ where
     }
 }
 
-/// Marks the connection as busy with a request until dropped.
+/// Keeps the connection in the busy phase with a request until dropped.
 struct ResponseGuard(ConnectionTimeouts);
 
 impl ResponseGuard {

@@ -74,7 +74,9 @@ impl Inner {
             }
             match self.change_from(context, &before, status).await {
                 // What the preflight read showed is old by now, so the next attempt begins with another.
-                Err(WriteFailure::Failed(error)) if self.should_retry(context, "set_status", &error, retry).await => retry += 1,
+                Err(WriteFailure::Failed(error)) if self.wait_for_retry(context, "set_status", &error, retry).await => {
+                    retry += 1;
+                }
                 done => return done,
             }
         }

@@ -61,7 +61,7 @@ impl<K: Eq + Hash, W: Clone> InDoubtWrites<K, W> {
         writes.retain(|other| other.until > now);
         writes.push(InDoubt { write, ticket, until });
         if state.writes.len() >= state.sweep_at {
-            state.writes.retain(|_, pending| pending.iter().any(|pending| pending.until > now));
+            state.writes.retain(|_, writes| writes.iter().any(|write| write.until > now));
             // Doubled, so that a great number in doubt does not cost a sweep for each new one.
             state.sweep_at = SWEEP_AT.max(2 * state.writes.len());
         }
@@ -70,22 +70,22 @@ impl<K: Eq + Hash, W: Clone> InDoubtWrites<K, W> {
 
     /// Sets when a write expires, once that is known.
     pub(super) fn expire_at(&self, key: &K, ticket: Ticket, until: Instant) {
-        self.edit(key, |pending| {
-            pending.iter_mut().filter(|pending| pending.ticket == ticket).for_each(|pending| pending.until = until);
+        self.edit(key, |writes| {
+            writes.iter_mut().filter(|write| write.ticket == ticket).for_each(|write| write.until = until);
         });
     }
 
     /// Removes a write whose outcome is known.
     pub(super) fn forget(&self, key: &K, ticket: Ticket) {
-        self.edit(key, |pending| pending.retain(|pending| pending.ticket != ticket));
+        self.edit(key, |writes| writes.retain(|write| write.ticket != ticket));
     }
 
     /// Edits the writes about one key in one step.
     pub(super) fn edit<R: Default>(&self, key: &K, edit: impl FnOnce(&mut Vec<InDoubt<W>>) -> R) -> R {
         let mut state = self.state();
-        let Some(pending) = state.writes.get_mut(key) else { return R::default() };
-        let edited = edit(pending);
-        if pending.is_empty() {
+        let Some(writes) = state.writes.get_mut(key) else { return R::default() };
+        let edited = edit(writes);
+        if writes.is_empty() {
             state.writes.remove(key);
         }
         edited
@@ -117,13 +117,13 @@ mod tests {
         writes.forget(&"b", ticket);
         advance(Duration::from_secs(30)).await;
         let left = |key| {
-            let pending = writes.get(&key).into_iter();
-            pending.map(|pending| (pending.write, pending.time_left().as_secs())).collect::<Vec<_>>()
+            let left = writes.get(&key).into_iter();
+            left.map(|entry| (entry.write, entry.time_left().as_secs())).collect::<Vec<_>>()
         };
         assert_eq!((left("a"), left("b"), left("c")), (vec![(1, 5)], vec![], vec![]));
         let ticket = writes.remember("a", 3, in_seconds(35));
         assert_eq!(left("a"), [(1, 5), (3, 35)]);
-        writes.edit(&"a", |all| all.iter_mut().for_each(|pending| pending.write += 10));
+        writes.edit(&"a", |all| all.iter_mut().for_each(|entry| entry.write += 10));
         writes.expire_at(&"a", ticket, in_seconds(3));
         assert_eq!(left("a"), [(11, 5), (13, 3)]);
         writes.forget(&"a", ticket);

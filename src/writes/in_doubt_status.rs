@@ -168,7 +168,7 @@ mod tests {
         }
 
         fn tickets(&self) -> Vec<Ticket> {
-            self.in_doubt(id()).into_iter().map(|pending| pending.ticket).collect()
+            self.in_doubt(id()).into_iter().map(|change| change.ticket).collect()
         }
     }
 
