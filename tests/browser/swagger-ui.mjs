@@ -219,7 +219,7 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         assert.equal(shown.json.type, `${basePath}/problems/order-not-found`)
         const response = await page.goto(new URL(shown.json.type, page.url()).href)
         assert.equal(response.status(), 200)
-        await page.getByRole('heading', { name: 'No such order' }).waitFor()
+        await page.getByRole('heading', { name: 'Order not found' }).waitFor()
         assert.match(await page.locator('body').innerText(), /order-not-found.*404/)
         await page.getByRole('link').click()
         await page.locator('.opblock').first().waitFor()

@@ -36,7 +36,8 @@ pub(super) fn mask(text: &str, mut ranges: Vec<Range<usize>>) -> String {
             masked.push_str(text.get(done..range.start).expect("ranges begin at characters of the text"));
             masked.push_str(MASK);
         }
-        done = done.max(range.end);
+        // A range may be open: it ends with the text.
+        done = done.max(range.end.min(text.len()));
     }
     masked.push_str(text.get(done..).expect("ranges end at characters of the text"));
     masked
