@@ -134,9 +134,38 @@ async fn request_bodies_need_a_json_content_type() {
     gateway.send(post().header("content-type", "application/merge-patch+json")).await.problem(415, "unsupported-media-type");
     assert!(upstream.queries().is_empty());
 
-    for media_type in ["application/json", "Application/JSON; charset=\"UTF-8\"", "application/merge-patch+json"] {
+    for media_type in [
+        "application/json",
+        "Application/JSON; charset=\"UTF-8\"",
+        "application/json;charset=utf8",
+        "application/json; charset=UTF_8",
+        "application/json; charset='utf-8'",
+        "application/json; charset=",
+        "application/json; odata=verbose; charset = utf8",
+        "application/merge-patch+json",
+    ] {
         gateway.send(patch().header("content-type", media_type)).await.ok();
     }
+    for media_type in ["application/json; charset=utf-16", "application/json; charset=utf-7", "application/json; charset=utf8mb4"] {
+        gateway.send(patch().header("content-type", media_type)).await.problem(415, "unsupported-media-type");
+    }
+}
+
+#[tokio::test]
+async fn byte_order_mark_before_a_body_is_ignored() {
+    let (upstream, gateway) = gateway().await;
+
+    gateway.patch_status(1, "\u{feff}{\"status\":\"new\"}").await.ok();
+    assert_eq!(gateway.post_message(1, "\u{feff}{\"type\":\"log\",\"text\":\"\u{feff}a\"}").await.status, 201);
+
+    let sent = upstream.queries().len();
+    for body in ["\u{feff}", "\u{feff}\u{feff}{\"status\":\"new\"}", "{\"status\":\"new\"}\u{feff}"] {
+        gateway.patch_status(1, body).await.problem(400, "malformed-body");
+    }
+    let utf_16 = "\u{feff}{\"status\":\"new\"}".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let request = gateway.request(Method::PATCH, "/orders/1/status").header("content-type", "application/json").body(utf_16);
+    gateway.send(request).await.problem(400, "malformed-body");
+    assert_eq!(upstream.queries().len(), sent);
 }
 
 #[tokio::test]

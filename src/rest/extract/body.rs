@@ -51,9 +51,7 @@ fn check_media_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem
     let mut parts = value.unwrap_or_default().split(';');
     let media_type = parts.next().unwrap_or_default().trim();
     let is_utf_8 = parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
-            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => means_utf_8(value),
         _ => true,
     });
     let is_uncompressed = headers.get_all(CONTENT_ENCODING).iter().all(|encoding| encoding == "identity");
@@ -64,6 +62,13 @@ fn check_media_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem
         Code::UnsupportedMediaType,
         format!("The body must be sent as Content-Type: {}, in UTF-8 and uncompressed.", allowed.join(" or ")),
     ))
+}
+
+/// Whether a `charset` parameter means UTF-8. JSON has no such parameter and is always UTF-8, so any spelling of it will do:
+/// `utf8`, `UTF_8`, in quotes of either kind, or nothing at all.
+fn means_utf_8(charset: &str) -> bool {
+    let letters = charset.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
+    matches!(letters.collect::<Vec<_>>().as_slice(), b"" | b"utf8")
 }
 
 async fn read(request: Request, app: &AppState) -> Result<Bytes, Problem> {

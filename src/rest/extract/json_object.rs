@@ -24,6 +24,8 @@ impl JsonObject {
     /// # Errors
     /// `malformed-body` for invalid JSON or a duplicate member, `invalid-value` when it is not an object.
     pub(in crate::rest) fn parse(body: &[u8]) -> Result<Self, Problem> {
+        // RFC 8259, section 8.1: a byte order mark may be ignored. Some runtimes write it.
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         serde_json::from_slice::<RejectDuplicateKeys>(body).map_err(|error| {
             let position = format!("line {}, column {}", error.line(), error.column());
             let detail = format!("The body is not JSON in UTF-8, or has a duplicate member: {position}.");
