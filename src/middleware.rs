@@ -8,6 +8,7 @@ mod catch_panic;
 mod client_ip;
 mod compression;
 mod cors;
+mod forwarded_prefix;
 mod request_limits;
 mod request_scope;
 
@@ -50,7 +51,7 @@ pub struct Settings {
     pub tasks: TaskTracker,
     /// The rate limit per client address, if there is one.
     pub rate: Option<RateLimit<IpAddr>>,
-    /// The proxies whose `X-Forwarded-For` is trusted.
+    /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Prefix` are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// The allowed CORS origins, exactly as browsers send them.
     pub cors_origins: Vec<HeaderValue>,

@@ -223,6 +223,10 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The public base path of a request, in its extensions where it is not the configured one.
+#[derive(Debug, Clone)]
+pub struct PublicBasePath(pub Arc<str>);
+
 /// The request that had a problem.
 #[derive(Debug, Clone)]
 pub struct ProblemContext {

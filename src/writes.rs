@@ -157,6 +157,13 @@ impl WriteCoordinator {
         }))
     }
 
+    /// How long a write that was sent may still be applied, in seconds, rounded up.
+    #[must_use]
+    pub fn settle_time_seconds(&self) -> u64 {
+        let time = self.0.settings.settle_time;
+        time.as_secs() + u64::from(time.subsec_nanos() > 0)
+    }
+
     /// Sets the status of an order; with a precondition, only of an order that meets it.
     ///
     /// # Errors

@@ -11,20 +11,32 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The peer's address, or what trusted proxies report. `None` in tests that have no connection.
 pub(super) fn resolve(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
+    Some(resolve_forwarded(peer(request)?, request.headers(), trusted))
+}
+
+/// Whether the connection comes from a trusted proxy.
+pub(super) fn is_from_trusted_proxy(request: &Request, trusted: &[IpNet]) -> bool {
+    peer(request).is_some_and(|peer| is_trusted(peer, trusted))
+}
+
+fn peer(request: &Request) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
-    Some(resolve_forwarded(peer.ip().to_canonical(), request.headers(), trusted))
+    Some(peer.ip().to_canonical())
+}
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
 }
 
 /// Walks from the peer towards the client. Each proxy appends the address that it was called from. An address that a trusted
 /// proxy appended is true; everything before the first address that is not trusted may be forged by the client.
 fn resolve_forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let lines = headers.get_all(FORWARDED_FOR).iter().rev();
     // A line that is not text becomes one empty hop. That is no address, so the walk ends there.
     let hops = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
     let mut address = peer;
     for hop in hops {
-        if !is_trusted(&address) {
+        if !is_trusted(address, trusted) {
             break;
         }
         let Some(previous) = parse_hop(hop.trim()) else { break };

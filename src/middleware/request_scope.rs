@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use super::Settings;
 use super::access_log::{AccessLogEntry, MonitoredBody, ResponseState, RouteTemplate};
+use super::forwarded_prefix;
 use crate::auth::Principal;
 use crate::backend::RequestContext;
-use crate::problem::{self, ProblemContext};
+use crate::problem::{self, ProblemContext, PublicBasePath};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -26,6 +27,8 @@ pub(super) struct RequestScope {
     route: RouteTemplate,
     response: Arc<ResponseState>,
     context: RequestContext,
+    /// The prefix that a proxy has stripped, without a slash at its end; empty for none.
+    prefix: Box<str>,
 }
 
 impl RequestScope {
@@ -53,7 +56,11 @@ impl RequestScope {
         let context =
             RequestContext::with_completion_hook(settings.request_timeout, move |calls| entry.spawn_emit(calls, &tasks));
         request.extensions_mut().insert(context.clone());
-        Self { id, method, uri, route, response, context }
+        let prefix: Box<str> = forwarded_prefix::resolve(request, &settings.trusted_proxies).into();
+        if !prefix.is_empty() {
+            request.extensions_mut().insert(PublicBasePath(public_base_path(&prefix, settings)));
+        }
+        Self { id, method, uri, route, response, context, prefix }
     }
 
     /// Whether the request needs no credentials: the documentation, and `OPTIONS`, which browsers send without any.
@@ -74,10 +81,10 @@ impl RequestScope {
     /// Renders the body of a problem, adds the request id, and monitors the body for the access log.
     #[expect(clippy::expect_used, reason = "`request_id` returns only letters, digits and `.`, `_`, `-`")]
     pub(super) fn finish(self, response: Response, settings: &Settings) -> Response {
-        let Self { id, method, uri, response: state, context, .. } = self;
+        let Self { id, method, uri, response: state, context, prefix, .. } = self;
         let mut response = problem::render(response, || ProblemContext {
-            base_path: Arc::clone(&settings.base_path),
-            instance: instance(&uri),
+            base_path: public_base_path(&prefix, settings),
+            instance: format!("{prefix}{}", instance(&uri)),
             request_id: Arc::clone(&id),
         });
         let status = response.status();
@@ -87,6 +94,11 @@ impl RequestScope {
         headers.insert(REQUEST_ID, HeaderValue::try_from(&*id).expect("a request id is a header value"));
         response.map(|body| Body::new(MonitoredBody::new(body, status, &method, state, context)))
     }
+}
+
+/// The configured base path, below the prefix that a proxy has stripped.
+fn public_base_path(prefix: &str, settings: &Settings) -> Arc<str> {
+    if prefix.is_empty() { Arc::clone(&settings.base_path) } else { format!("{prefix}{}", settings.base_path).into() }
 }
 
 /// The id that the client or a proxy assigned, if it is safe in logs, else a new UUID.
@@ -102,7 +114,7 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
 }
 
 /// The `instance` of a problem: the path, without the query. `OPTIONS *` and authority-form targets have no path.
-fn instance(uri: &Uri) -> String {
+fn instance(uri: &Uri) -> &str {
     let path = uri.path();
-    if path.starts_with('/') { path.to_owned() } else { "/".to_owned() }
+    if path.starts_with('/') { path } else { "/" }
 }

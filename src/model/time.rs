@@ -115,6 +115,12 @@ impl Zone {
         TimeZone::get(name).map(Self).map_err(|_| UnknownZone)
     }
 
+    /// The IANA name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
     /// `Europe/Stockholm`.
     ///
     /// # Panics

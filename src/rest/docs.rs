@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::HeaderMap;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use utoipa::openapi::extensions::Extensions;
 use utoipa_swagger_ui::Config;
 
 use super::extract::ProblemPath;
@@ -22,9 +23,12 @@ struct Documents {
     swagger_ui: Arc<Config<'static>>,
 }
 
-/// The documentation routes of a gateway whose public base path is `base_path`.
-pub(super) fn routes(base_path: &str) -> Router {
-    let document = openapi::document(base_path);
+/// The documentation routes of a gateway whose public base path is `base_path`. The document states how long a write may be in
+/// doubt where that is the same for every client, because there is one upstream.
+pub(super) fn routes(base_path: &str, settle_time_seconds: Option<u64>) -> Router {
+    // Without a base path the gateway does not know what a proxy strips, so the server is where the document is.
+    let mut document = openapi::document(if base_path == "/" { "." } else { base_path });
+    document.extensions = settle_time_seconds.map(|seconds| Extensions::from_iter([("x-settle-time-seconds", seconds)]));
     let documents = Documents {
         json: openapi::to_json(&document).into(),
         yaml: openapi::to_yaml(&document).into(),

@@ -3,12 +3,14 @@
 mod customer;
 mod enums;
 pub(super) mod masked;
+mod me;
 mod message;
 mod order;
 mod order_status;
 mod timestamp;
 
 pub(super) use customer::{Customer, CustomerList};
+pub(super) use me::Me;
 #[cfg(test)]
 pub(super) use message::MAX_TEXT;
 pub(super) use message::{AddedMessage, Message, MessageList, NewMessage};

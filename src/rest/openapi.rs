@@ -28,21 +28,22 @@ use crate::problem::{Details, FieldError, Outcome};
     ),
     tags(
         (name = "Orders", description = "Orders, their status and their log."),
-        (name = "Customers", description = "End customers.")
+        (name = "Customers", description = "End customers."),
+        (name = "Client", description = "The client itself.")
     ),
     components(schemas(Details, FieldError, Outcome))
 )]
 struct ApiDoc;
 
-/// The document of a gateway whose public base path is `base_path`.
+/// The document of a gateway whose routes are below `server`: an absolute path, or a reference relative to the document.
 #[must_use]
-pub fn document(base_path: &str) -> utoipa::openapi::OpenApi {
+pub fn document(server: &str) -> utoipa::openapi::OpenApi {
     let mut document = ApiDoc::openapi();
     document.merge(operations().into_openapi());
     forbid_additional_properties(&mut document);
     masked::inline(&mut document);
     add_security_schemes(&mut document);
-    document.servers = Some(vec![Server::new(base_path)]);
+    document.servers = Some(vec![Server::new(server)]);
     document
 }
 

@@ -15,8 +15,9 @@ use crate::problem::{Code, Problem};
 /// All routes.
 pub fn router(state: AppState) -> Router {
     let base_path = Arc::clone(state.base_path());
+    let settle_time = state.settle_time_seconds();
     let (operations, _) = operations().split_for_parts();
-    let routes = operations.with_state(state).merge(docs::routes(&base_path));
+    let routes = operations.with_state(state).merge(docs::routes(&base_path, settle_time));
     let all = if &*base_path == "/" {
         routes.route("/", get(|| async { docs::redirect("swagger-ui/") }))
     } else {

@@ -3,6 +3,7 @@
 pub(super) mod add_order_message;
 pub(super) mod change_order_status;
 pub(super) mod get_customer;
+pub(super) mod get_me;
 pub(super) mod get_order;
 pub(super) mod get_order_status;
 pub(super) mod list_customers;
@@ -16,7 +17,7 @@ use super::require_scope::require_scope;
 use super::state::AppState;
 use crate::model::Scope;
 
-/// All operations with the scope each requires.
+/// All operations with the scope each requires; any credential will do for [`get_me`].
 pub(super) fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(require_scope(Scope::OrdersRead, routes!(list_orders::list_orders)))
@@ -27,4 +28,5 @@ pub(super) fn operations() -> OpenApiRouter<AppState> {
         .routes(require_scope(Scope::OrdersWrite, routes!(add_order_message::add_order_message)))
         .routes(require_scope(Scope::CustomersRead, routes!(list_customers::list_customers)))
         .routes(require_scope(Scope::CustomersRead, routes!(get_customer::get_customer)))
+        .routes(routes!(get_me::get_me))
 }

@@ -12,7 +12,7 @@ use crate::audit::AuditContext;
 use crate::auth::Principal;
 use crate::backend::{Backend, RequestContext};
 use crate::model::{Customer, CustomerId, Order, OrderId, PiiAccess, Zone};
-use crate::problem::{Code, Problem, ProblemContext};
+use crate::problem::{Code, Problem, ProblemContext, PublicBasePath};
 use crate::writes::WriteCoordinator;
 
 /// What all handlers share. Cheap to clone; clones share state.
@@ -60,6 +60,12 @@ impl AppState {
             .get::<AuditContext>()
             .and_then(|audit| Some((audit, self.upstreams.get(audit.principal.upstream())?)))
             .ok_or_else(|| Problem::new(Code::InternalError, "The request has no authenticated principal or no upstream."))
+    }
+
+    /// How long a write may be in doubt, if there is only one upstream.
+    pub(super) fn settle_time_seconds(&self) -> Option<u64> {
+        let mut upstreams = self.upstreams.values();
+        upstreams.next().filter(|_| upstreams.next().is_none()).map(|upstream| upstream.writes.settle_time_seconds())
     }
 
     pub(super) const fn base_path(&self) -> &Arc<str> {
@@ -123,6 +129,7 @@ impl FromRequestParts<AppState> for RequestState {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let (audit, UpstreamHandle { backend, writes, zone }) = app.resolve(parts)?;
         let context = parts.extensions.get::<RequestContext>().cloned();
+        let base_path = parts.extensions.get().map_or(&app.base_path, |PublicBasePath(path)| path);
         Ok(Self {
             backend: Arc::clone(backend),
             writes: writes.clone(),
@@ -130,7 +137,7 @@ impl FromRequestParts<AppState> for RequestState {
             audit: audit.clone(),
             context: context.unwrap_or_else(|| RequestContext::within(app.timeouts.request)),
             list_timeout: app.timeouts.list,
-            base_path: Arc::clone(&app.base_path),
+            base_path: Arc::clone(base_path),
         })
     }
 }

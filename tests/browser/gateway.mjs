@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import http from 'node:http'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -57,8 +58,29 @@ export async function demo() {
   return { origin: `http://${api}`, stop: () => program.stop() }
 }
 
+/** Runs a proxy that strips `prefix`, in front of a gateway that does not know of it. */
+export async function behindStrippingProxy(prefix, key) {
+  const gateway = await serve('/', key, { GATEWAY__SERVER__TRUSTED_PROXIES: '127.0.0.1' })
+  const proxy = http.createServer((request, response) => {
+    if (!request.url.startsWith(`${prefix}/`)) return response.writeHead(404).end()
+    const headers = { ...request.headers, 'x-forwarded-prefix': prefix }
+    const target = { method: request.method, headers }
+    const forwarded = http.request(`${gateway.origin}${request.url.slice(prefix.length)}`, target, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers)
+      answer.pipe(response)
+    })
+    forwarded.on('error', () => response.destroy())
+    request.pipe(forwarded)
+  })
+  await once(proxy.listen(0, '127.0.0.1'), 'listening')
+  return {
+    origin: `http://127.0.0.1:${proxy.address().port}`,
+    stop: () => gateway.stop().finally(() => proxy.close()),
+  }
+}
+
 /** Runs `serve` in front of `simulate`, with a base path and one API client that has this key. */
-export async function serve(basePath, key) {
+export async function serve(basePath, key, more = {}) {
   const [api, ops, legacy] = await freeAddresses(3)
   const url = `http://${legacy}/admin/edit/services/plain/orders`
   const settings = {
@@ -71,6 +93,7 @@ export async function serve(basePath, key) {
     GATEWAY__AUTH__MODE: 'api-key',
     GATEWAY__AUTH__CLIENTS__BROWSER__KEY_SHA256: createHash('sha256').update(key).digest('hex'),
     GATEWAY__AUTH__CLIENTS__BROWSER__SCOPES: 'orders:read,orders:write,customers:read,personal-data:read',
+    ...more,
   }
   // The simulator has no readiness endpoint; any response shows that it listens.
   const simulator = await start(['simulate', '--listen', legacy], {}, url, () => true)

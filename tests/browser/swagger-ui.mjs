@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 
 import { chromium } from 'playwright-core'
 
-import { demo, serve } from './gateway.mjs'
+import { behindStrippingProxy, demo, serve } from './gateway.mjs'
 
 const OPERATIONS = [
   'GET /orders',
@@ -17,6 +17,7 @@ const OPERATIONS = [
   'PATCH /orders/{id}/status',
   'GET /customers',
   'GET /customers/{id}',
+  'GET /me',
 ]
 
 const KEY = 'tg_a-key-for-the-browser'
@@ -134,6 +135,7 @@ describe('Swagger UI', { concurrency: 2 }, () => {
   for (const [where, basePath, gateway] of [
     ['at the root', '', demo],
     ['below a base path, with API keys', '/api/tg', () => serve('/api/tg', KEY)],
+    ['below a prefix that a proxy strips, with API keys', '/stripped', () => behindStrippingProxy('/stripped', KEY)],
   ]) {
     describe(where, { concurrency: 1, timeout: 180_000 }, () => {
       let running, browser, page, root

@@ -146,7 +146,9 @@ async fn request_bodies_need_a_json_content_type() {
     ] {
         gateway.send(patch().header("content-type", media_type)).await.ok();
     }
-    for media_type in ["application/json; charset=utf-16", "application/json; charset=utf-7", "application/json; charset=utf8mb4"] {
+    for media_type in
+        ["application/json; charset=utf-16", "application/json; charset=utf-7", "application/json; charset=utf8mb4"]
+    {
         gateway.send(patch().header("content-type", media_type)).await.problem(415, "unsupported-media-type");
     }
 }

@@ -33,7 +33,8 @@ async fn pages(gateway: &Gateway, target: &str, limit: usize) -> Vec<Vec<u64>> {
         let page = answer.ok();
         pages.push(ids(&page));
         next = page["nextCursor"].as_str().map(|cursor| format!("{first}&cursor={cursor}"));
-        let link = next.as_deref().map_or(String::new(), |next| format!("<{next}>; rel=\"next\""));
+        let query = next.as_deref().map(|next| next.split_once('?').expect("a query").1);
+        let link = query.map_or(String::new(), |query| format!("<?{query}>; rel=\"next\""));
         assert_eq!(answer.header("link"), link);
         assert!(pages.len() < 500, "the pages never end");
     }
@@ -84,7 +85,7 @@ async fn percent_encoded_cursor_is_replaced_in_link() {
         let answer = gateway.get(&format!("/orders?{name}={cursor}&since=2016-10-29&limit=2")).await;
 
         let next = answer.ok()["nextCursor"].as_str().expect("a cursor").to_owned();
-        assert_eq!(answer.header("link"), format!("</orders?since=2016-10-29&limit=2&cursor={next}>; rel=\"next\""));
+        assert_eq!(answer.header("link"), format!("<?since=2016-10-29&limit=2&cursor={next}>; rel=\"next\""));
     }
 }
 

@@ -145,7 +145,7 @@ async fn documentation_is_served_with_and_without_base_path() {
         assert_eq!((root.status, root.header("location")), (307, "swagger-ui/"));
 
         let document = gateway.get(&format!("{base}/openapi.json")).await.ok();
-        let servers = json!([{"url": if base.is_empty() { "/" } else { base }}]);
+        let servers = json!([{"url": if base.is_empty() { "." } else { base }}]);
         assert_eq!(document["servers"], servers);
         assert!(document["paths"]["/orders"].is_object());
         assert!(gateway.get(&format!("{base}/openapi.yaml")).await.body.starts_with("openapi: 3.1"));

@@ -141,7 +141,7 @@ impl<T: ListItem> Page<T> {
 
 const TOO_MANY_UNDECODABLE: &str = "The upstream's answer was not recognised: too many of its items cannot be decoded.";
 
-/// The `Link` header: the request's URI with another cursor.
+/// The `Link` header: the request's query with another cursor. Relative to the request, whose path a proxy may have changed.
 fn next_link(uri: &http::Uri, cursor: &str) -> String {
     let query = uri.query().unwrap_or_default();
     // Compare decoded names: a client may percent-encode any letter of `cursor`.
@@ -149,5 +149,5 @@ fn next_link(uri: &http::Uri, cursor: &str) -> String {
     let others = query.split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
     // Angle brackets would end the link target.
     let pairs: Vec<_> = others.map(|pair| pair.replace('<', "%3C").replace('>', "%3E")).collect();
-    format!("<{}?{}&cursor={cursor}>; rel=\"next\"", uri.path(), pairs.join("&"))
+    format!("<?{}&cursor={cursor}>; rel=\"next\"", pairs.join("&"))
 }

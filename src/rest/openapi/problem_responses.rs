@@ -39,6 +39,10 @@ problems! {
     AccessProblems:
         UNAUTHORIZED => [Unauthenticated],
         FORBIDDEN => [Forbidden];
+    /// Of an operation that requires a credential and no scope, and sends nothing to the upstream.
+    AuthenticationProblems:
+        UNAUTHORIZED => [Unauthenticated],
+        SERVICE_UNAVAILABLE => [AuthenticationUnavailable];
     /// Of an operation with a body, in place of [`RequestProblems`]: its 400 has two codes.
     BodyProblems:
         BAD_REQUEST => [InvalidParameter, MalformedBody],

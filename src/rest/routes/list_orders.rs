@@ -42,7 +42,7 @@ use crate::rest::state::RequestState;
             ),
             headers((
                 "Link" = String,
-                description = "With `limit`: URL of the next page (`rel=\"next\"`). Absent on the last page."
+                description = "With `limit`: URL of the next page (`rel=\"next\"`), relative to the request's. Absent on the last page."
             )),
         ),
         RequestProblems,
