@@ -25,10 +25,10 @@ pub struct Options {
     /// Dialect of the protocol
     #[arg(long, value_enum, default_value_t = Dialect::Network)]
     pub dialect: Dialect,
-    /// User that callers must send
+    /// User that clients must send
     #[arg(long, default_value = "1234")]
     pub api_user: String,
-    /// Key that callers of the dialect `provider` must log in with
+    /// Key that clients of the dialect `provider` must log in with
     #[arg(long, default_value = "KEY")]
     pub api_key: String,
     /// Number of orders

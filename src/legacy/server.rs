@@ -27,14 +27,14 @@ use crate::charset::Charset;
 use crate::config::Dialect;
 use crate::model::Customer;
 
-/// The dialect of the endpoint and the callers that it accepts.
+/// The dialect of the endpoint and the clients that it accepts.
 #[derive(Debug, Clone)]
 pub struct EndpointAccess {
     /// The dialect of the protocol.
     pub dialect: Dialect,
-    /// The user that callers must send: in the network dialect with every call, in the provider dialect with the login.
+    /// The user that clients must send: in the network dialect with every call, in the provider dialect with the login.
     pub api_user: SecretString,
-    /// The key that callers must send with the login of the provider dialect.
+    /// The key that clients must send with the login of the provider dialect.
     pub api_key: SecretString,
     /// Whether calls from a source address are accepted.
     pub allows: fn(IpAddr) -> bool,

@@ -136,7 +136,7 @@ fn describe(error: &Error, not_found: Code) -> Problem {
     }
 }
 
-/// The status of an order for callers of any scope: an unknown enum value is upstream text and could contain PII.
+/// The status of an order for clients of any scope: an unknown enum value is upstream text and could contain PII.
 fn displayed_status(order: &Order) -> Option<String> {
     order.status.as_ref().map(|status| mask_personal_data(status.as_str()))
 }

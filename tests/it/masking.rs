@@ -1,4 +1,4 @@
-//! What callers without the scope `personal-data:read` see.
+//! What clients without the scope `personal-data:read` see.
 
 use reqwest::Method;
 use serde_json::{Value, json};

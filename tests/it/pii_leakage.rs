@@ -1,4 +1,4 @@
-//! PII and credentials in upstream answers never reach logs, metrics or problems, for callers of any scope. `support/log.rs`
+//! PII and credentials in upstream answers never reach logs, metrics or problems, for clients of any scope. `support/log.rs`
 //! checks the log of the whole test run in the same way.
 
 use futures_util::future::join_all;

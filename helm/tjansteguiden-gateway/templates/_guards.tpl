@@ -8,7 +8,7 @@
 {{- end }}
 {{- if and (eq .Values.auth.mode "none") (not .Values.auth.allowUnauthenticated) }}
 {{- fail (cat "auth.mode none: anyone who can reach the gateway acts with its upstream identity;"
-              "set auth.allowUnauthenticated=true if only trusted callers can reach it") }}
+              "set auth.allowUnauthenticated=true if only trusted clients can reach it") }}
 {{- end }}
 {{- include "tjansteguiden-gateway.guardCallers" . }}
 {{- range $name, $upstream := .Values.upstreams }}
