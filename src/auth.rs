@@ -6,14 +6,19 @@
 //! signed token, never from the request itself.
 
 mod api_keys;
+mod claims;
 mod credential;
 mod jwks;
 mod jwks_cache;
 mod jwks_client;
 mod jwt;
 mod principal;
+mod token;
+
+use std::time::Duration;
 
 use http::HeaderMap;
+use tokio::time::Instant;
 
 pub use api_keys::ApiKeys;
 pub use jwt::JwtVerifier;
@@ -41,12 +46,15 @@ pub enum AuthError {
     /// The credential is not accepted, with the reason as a sentence for the client.
     #[error("the credential is not accepted: {0}")]
     Invalid(&'static str),
-    /// The credential is valid, but names no upstream of this gateway.
-    #[error("the credential names no upstream of this gateway")]
-    Unbound,
+    /// The credential is valid, but names no upstream of this gateway, with the reason as a sentence for the client.
+    #[error("the credential names no upstream of this gateway: {0}")]
+    Unbound(&'static str),
     /// The credential cannot be checked at the moment.
     #[error("the credential cannot be checked at the moment")]
-    Unavailable,
+    Unavailable {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
 }
 
 impl AuthError {
@@ -56,25 +64,25 @@ impl AuthError {
         match self {
             Self::Missing => "missing",
             Self::Invalid(_) => "invalid",
-            Self::Unbound => "unbound",
-            Self::Unavailable => "unavailable",
+            Self::Unbound(_) => "unbound",
+            Self::Unavailable { .. } => "unavailable",
         }
     }
 }
 
 impl Authentication {
-    /// Authenticates a request by its headers.
+    /// Authenticates a request by its headers. What that needs of other systems is awaited until `deadline`.
     ///
     /// # Errors
     /// [`AuthError`] when there is no valid credential.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
+    pub async fn authenticate(&self, headers: &HeaderMap, deadline: Instant) -> Result<Principal, AuthError> {
         match self {
             Self::Anonymous(principal) => Ok(principal.clone()),
             Self::ApiKeys(keys) => match Credential::read(headers)? {
                 Credential::Bearer(key) | Credential::ApiKey(key) => keys.authenticate(key),
             },
             Self::Jwt(verifier) => match Credential::read(headers)? {
-                Credential::Bearer(token) => verifier.authenticate(token).await,
+                Credential::Bearer(token) => verifier.authenticate(token, deadline).await,
                 Credential::ApiKey(_) => {
                     Err(AuthError::Invalid("API keys are not accepted here: send a bearer token in Authorization."))
                 }

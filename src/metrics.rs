@@ -27,6 +27,7 @@ pub struct Metrics {
     files: IntGaugeVec,
     denials: IntCounterVec,
     keys: IntCounterVec,
+    rejected_keys: IntCounterVec,
     lines_dropped: IntCounter,
     /// The total that `lines_dropped` has reached, to increase the counter by the difference.
     lines_counted: Arc<AtomicU64>,
@@ -117,6 +118,11 @@ impl Default for Metrics {
                 "Fetches of the token issuer's JWKS by outcome: fetched or failed.",
                 &["outcome"],
             ),
+            rejected_keys: counter(
+                "jwks_keys_rejected_total",
+                "Keys left out of the token issuer's JWKS, by reason; counted when the keys that are left out change.",
+                &["reason"],
+            ),
             lines_dropped: register(
                 &registry,
                 IntCounter::new(
@@ -168,6 +174,11 @@ impl Metrics {
     /// Counts a fetch of the issuer's JWKS.
     pub fn keys_fetched(&self, is_fetched: bool) {
         self.keys.with_label_values(&[if is_fetched { "fetched" } else { "failed" }]).inc();
+    }
+
+    /// Counts a key that was left out of the issuer's JWKS.
+    pub fn key_rejected(&self, reason: &str) {
+        self.rejected_keys.with_label_values(&[reason]).inc();
     }
 
     /// Sets the number of log lines dropped since the start of the process.

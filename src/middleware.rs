@@ -97,7 +97,8 @@ async fn admit(request: &mut Request, scope: &RequestScope, settings: &Settings)
     let address = client_ip::resolve(request, &settings.trusted_proxies);
     request_limits::acquire_address_permit(address, settings.rate.as_ref())?;
     if !scope.is_public(settings) {
-        let principal = authentication::authenticate(&settings.authentication, request.headers(), &settings.metrics).await?;
+        let (headers, deadline) = (request.headers(), scope.deadline());
+        let principal = authentication::authenticate(&settings.authentication, headers, deadline, &settings.metrics).await?;
         scope.record_principal(&principal);
         request_limits::acquire_principal_permit(&principal)?;
         request.extensions_mut().insert(AuditContext { request_id: scope.id(), principal, address });

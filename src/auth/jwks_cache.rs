@@ -2,8 +2,10 @@
 //!
 //! Keys are cached for ten minutes. A token with an unknown key id causes an early refresh, because issuers rotate keys without
 //! notice; but at most every 30 seconds, so that tokens with invented key ids cannot flood the issuer. Expired keys are still
-//! used for a minute while they are refreshed in the background, and for as long as the issuer cannot be reached, so that no
-//! request with a known key waits for the issuer.
+//! used for a minute while they are refreshed in the background, and for as long as the issuer cannot be reached. Only the first
+//! request with a known key after a longer silence waits for the issuer, and for at most half of its time.
+//!
+//! That a key is unknown is certain only after a refresh. While refreshes fail, the token may be as good as any other.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,15 +15,15 @@ use futures_util::future::BoxFuture;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::jwks::Jwks;
+use super::jwks::{Jwks, NoKey};
 
 /// How long keys are used without a refresh.
 const TTL: Duration = Duration::from_mins(10);
-/// Minimum time between two fetches, once there are keys.
+/// Minimum time between two fetches after a successful one.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(30);
-/// Minimum time between two fetches as long as there are no keys; doubled by every failure, up to `MIN_REFRESH_INTERVAL`.
+/// Minimum time between two fetches after a failed one; doubled by every further failure, up to `MIN_REFRESH_INTERVAL`.
 const INITIAL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long after their TTL keys are still used while they are refreshed in the background.
 const STALE_WHILE_REVALIDATE: Duration = Duration::from_mins(1);
@@ -56,8 +58,12 @@ struct State {
 pub(super) enum KeyLookupError {
     #[error("the issuer does not publish this key")]
     Unknown,
-    #[error("the keys of the issuer have not been fetched yet")]
-    Unavailable,
+    #[error("the issuer publishes this key, but it cannot be used")]
+    Rejected,
+    #[error("the token names no key, and the issuer publishes several")]
+    Ambiguous,
+    #[error("the keys of the issuer cannot be fetched")]
+    Unavailable { retry_after: Duration },
 }
 
 impl JwksCache {
@@ -65,14 +71,31 @@ impl JwksCache {
         Self(Arc::new(Inner { fetch, state: Mutex::default(), fetching: AsyncMutex::default() }))
     }
 
-    /// The key for a token with this header, after a refresh if it is not cached.
-    pub(super) async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey, KeyLookupError> {
+    /// The key for a token with this header, after a refresh if it is not cached. The refresh may outlast `deadline`: its
+    /// result serves other requests.
+    pub(super) async fn find(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+        deadline: Instant,
+    ) -> Result<DecodingKey, KeyLookupError> {
         if let Some(key) = self.cached_key(id, algorithm) {
             return Ok(key);
         }
-        self.refresh().await;
-        let keys = self.0.state.lock().keys.clone().ok_or(KeyLookupError::Unavailable)?;
-        keys.find(id, algorithm).cloned().ok_or(KeyLookupError::Unknown)
+        // A request whose key is only stale needs the rest of its time for what comes after.
+        let is_known = self.0.state.lock().key(id, algorithm).is_ok();
+        let wait = deadline.saturating_duration_since(Instant::now()) / if is_known { 2 } else { 1 };
+        let is_complete = timeout_at(Instant::now() + wait, self.refresh()).await.is_ok();
+
+        let state = self.0.state.lock();
+        state.key(id, algorithm).map_err(|missing| match missing {
+            NoKey::Ambiguous => KeyLookupError::Ambiguous,
+            _ if !is_complete || state.failures > 0 || state.keys.is_none() => {
+                KeyLookupError::Unavailable { retry_after: state.until_next_refresh() }
+            }
+            NoKey::Unknown => KeyLookupError::Unknown,
+            NoKey::Rejected => KeyLookupError::Rejected,
+        })
     }
 
     pub(super) fn refresh_in_background(&self) {
@@ -84,13 +107,13 @@ impl JwksCache {
     fn cached_key(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
         let (key, needs_refresh) = {
             let state = self.0.state.lock();
-            let key = state.keys.as_ref()?.find(id, algorithm)?.clone();
+            let key = state.key(id, algorithm).ok()?;
             let age = state.fetched?.elapsed();
             // Failures mean that the issuer cannot be reached; then stale keys are better than none.
             if age >= TTL + STALE_WHILE_REVALIDATE && state.failures == 0 {
                 return None;
             }
-            (key, age >= TTL && state.is_refresh_allowed())
+            (key, age >= TTL && state.until_next_refresh().is_zero())
         };
         if needs_refresh {
             self.refresh_in_background();
@@ -104,7 +127,7 @@ impl JwksCache {
         let inner = Arc::clone(&self.0);
         let fetch = tokio::spawn(async move {
             let _guard = inner.fetching.lock().await;
-            if !inner.state.lock().is_refresh_allowed() {
+            if !inner.state.lock().until_next_refresh().is_zero() {
                 return;
             }
             let keys = (inner.fetch)().await;
@@ -116,14 +139,17 @@ impl JwksCache {
 }
 
 impl State {
-    fn is_refresh_allowed(&self) -> bool {
-        let interval = if self.keys.is_some() {
-            MIN_REFRESH_INTERVAL
-        } else {
-            let doublings = self.failures.saturating_sub(1).min(5);
-            INITIAL_RETRY_INTERVAL.saturating_mul(1 << doublings).min(MIN_REFRESH_INTERVAL)
+    fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey, NoKey> {
+        self.keys.as_ref().ok_or(NoKey::Unknown)?.find(id, algorithm).cloned()
+    }
+
+    /// How long no refresh is permitted.
+    fn until_next_refresh(&self) -> Duration {
+        let interval = match self.failures {
+            0 => MIN_REFRESH_INTERVAL,
+            failures => INITIAL_RETRY_INTERVAL.saturating_mul(1 << (failures - 1).min(5)).min(MIN_REFRESH_INTERVAL),
         };
-        self.last_attempt.is_none_or(|last| last.elapsed() >= interval)
+        self.last_attempt.map_or(Duration::ZERO, |last| interval.saturating_sub(last.elapsed()))
     }
 
     fn record_fetch(&mut self, keys: Option<Jwks>) {
@@ -190,7 +216,11 @@ mod tests {
     }
 
     async fn find(cache: &JwksCache, id: &str) -> Result<(), KeyLookupError> {
-        cache.find(Some(id), Algorithm::EdDSA).await.map(|_| ())
+        cache.find(Some(id), Algorithm::EdDSA, Instant::now() + Duration::from_secs(25)).await.map(|_| ())
+    }
+
+    fn unavailable(retry_after: u64) -> Result<(), KeyLookupError> {
+        Err(KeyLookupError::Unavailable { retry_after: Duration::from_secs(retry_after) })
     }
 
     #[tokio::test(start_paused = true)]
@@ -269,12 +299,52 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn first_fetch_is_retried_after_a_second() {
         let (issuer, cache) = Issuer::with("");
-        assert_eq!(find(&cache, "a").await, Err(KeyLookupError::Unavailable));
-        assert_eq!((find(&cache, "a").await, issuer.fetches()), (Err(KeyLookupError::Unavailable), 1));
+        assert_eq!(find(&cache, "a").await, unavailable(1));
+        assert_eq!((find(&cache, "a").await, issuer.fetches()), (unavailable(1), 1));
 
         issuer.set_key("a");
         advance(INITIAL_RETRY_INTERVAL).await;
 
         assert_eq!((find(&cache, "a").await, issuer.fetches()), (Ok(()), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_key_is_uncertain_while_refreshes_fail() {
+        let (issuer, cache) = Issuer::with("a");
+        assert_eq!(find(&cache, "a").await, Ok(()));
+        issuer.set_key("");
+        advance(MIN_REFRESH_INTERVAL).await;
+
+        for (failures, retry_after) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30)] {
+            assert_eq!((find(&cache, "b").await, issuer.fetches()), (unavailable(retry_after), 1 + failures));
+            // Invented key ids cause no further fetch, and known ones are not affected.
+            assert_eq!((find(&cache, "c").await, issuer.fetches()), (unavailable(retry_after), 1 + failures));
+            assert_eq!(find(&cache, "a").now_or_never(), Some(Ok(())));
+            advance(Duration::from_secs(retry_after)).await;
+        }
+
+        issuer.set_key("b");
+        assert_eq!(find(&cache, "b").await, Ok(()));
+        assert_eq!(find(&cache, "c").await, Err(KeyLookupError::Unknown));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deadline_bounds_the_wait_and_the_fetch_goes_on() {
+        let (issuer, cache) = Issuer::with("a");
+        let find_within = async |id: &str, millis: u64| {
+            let (begun, time) = (Instant::now(), Duration::from_millis(millis));
+            let found = cache.find(Some(id), Algorithm::EdDSA, begun + time).await.map(|_| ());
+            (found, u64::try_from(begun.elapsed().as_millis()).unwrap())
+        };
+
+        assert_eq!(find_within("a", 400).await, (unavailable(0), 400));
+        // The issuer responds after a second.
+        assert_eq!(find_within("a", 900).await, (Ok(()), 600));
+        assert_eq!(issuer.fetches(), 1);
+
+        advance(TTL + STALE_WHILE_REVALIDATE).await;
+        assert_eq!(find_within("a", 400).await, (Ok(()), 200));
+        assert_eq!(find_within("b", 400).await, (unavailable(0), 400));
+        assert_eq!(issuer.fetches(), 2);
     }
 }

@@ -240,7 +240,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn is_loopback_proxy(proxy: &Uri) -> bool {
+pub(super) fn is_loopback_proxy(proxy: &Uri) -> bool {
     Url::parse(&proxy.to_string()).is_ok_and(|url| is_loopback(&url))
 }
 

@@ -73,6 +73,11 @@ impl RequestScope {
         Arc::clone(&self.id)
     }
 
+    /// When the response is due.
+    pub(super) fn deadline(&self) -> Instant {
+        self.context.deadline()
+    }
+
     /// Records the principal for the access log.
     pub(super) fn record_principal(&self, principal: &Principal) {
         self.response.record_principal(principal.clone());

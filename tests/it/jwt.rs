@@ -1,10 +1,11 @@
 //! Authentication by JWT: the issuer's tokens are accepted, and every kind of invalid token is rejected.
 
+use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::issuer::{AUDIENCE, Issuer, jwks, keys, sign};
+use crate::support::issuer::{AUDIENCE, Issuer, jwks, keys, sign, sign_parts};
 use crate::support::log::audit_lines;
 use crate::support::{Answer, Gateway, Upstream};
 
@@ -18,14 +19,9 @@ async fn get(gateway: &Gateway, target: &str, token: &str) -> Answer {
     gateway.send(gateway.request(Method::GET, target).bearer_auth(token)).await
 }
 
-/// Unpadded base64url, the encoding of the parts of a token.
+/// The encoding of the parts of a token.
 fn base64url(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let letters = |chunk: &[u8]| {
-        let number = (0..3).fold(0_usize, |number, index| number << 8 | usize::from(chunk.get(index).copied().unwrap_or(0)));
-        (0..=chunk.len()).map(move |index| char::from(LETTERS[number >> (18 - 6 * index) & 63])).collect::<String>()
-    };
-    bytes.chunks(3).map(letters).collect()
+    BASE64URL_NOPAD.encode(bytes)
 }
 
 #[tokio::test]
@@ -39,8 +35,10 @@ async fn valid_tokens_grant_their_scopes() {
         sign("ec", Algorithm::ES256, &keys().ec, &issuer.claims(&json!({}))),
         token(json!({"aud": ["other", AUDIENCE]})),
         token(json!({"nbf": null})),
-        token(json!({"exp": "now -4", "nbf": "now 4"})),
+        token(json!({"exp": "now -3", "nbf": "now 3"})),
         token(json!({"scope": ["orders:read", "customers:read"]})),
+        token(json!({"scope": "orders:read,\tcustomers:read"})),
+        token(json!({"nbf": 1.7e9, "iat": 1.7e9, "exp": 3.2e10})),
         token(json!({"exp": 32_503_680_000.5})),
         encode(&Header::new(Algorithm::ES256), &issuer.claims(&json!({})), &keys().ec).expect("a token"),
     ] {
@@ -53,9 +51,7 @@ async fn valid_tokens_grant_their_scopes() {
     let answer = get(&gateway, "/customers/18020", &token(json!({"scope": "customers:read personal-data:read"}))).await;
     assert_eq!(answer.ok()["personalIdentityNumber"], "191212121212");
 
-    for scope in
-        [json!(null), json!(""), json!("orders:write"), json!("ORDERS:READ"), json!("orders:read,customers:read"), json!(7)]
-    {
+    for scope in [json!(null), json!(""), json!("orders:write"), json!("ORDERS:READ"), json!("x/orders:read"), json!(7)] {
         get(&gateway, "/orders/20417", &token(json!({"scope": scope}))).await.problem(403, "forbidden");
     }
 
@@ -119,6 +115,8 @@ fn forged(issuer: &Issuer) -> Vec<(&'static str, String)> {
         ("a padding that is not allowed", sign("rsa", Algorithm::PS256, &keys().rsa, &claims_json)),
         ("critical extensions", signed(Header { crit: Some(vec!["exp".to_owned()]), ..header_of("rsa") })),
         ("an embedded key", header_with("jwk", jwks()["keys"][1].clone())),
+        ("a certificate", header_with("x5c", json!(["MIIB"]))),
+        ("a URL of a certificate", header_with("x5u", json!("http://127.0.0.1:1/certificate"))),
         ("a URL of keys", header_with("jku", json!("http://127.0.0.1:1/keys"))),
         ("other claims", format!("{header}.{more_scopes}.{signature}")),
         ("no signature", format!("{header}.{claims}.")),
@@ -132,6 +130,128 @@ fn forged(issuer: &Issuer) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Tokens that are signed with the right key, but have a header or claims that no valid token has; and some that a careless
+/// verifier accepts.
+fn ill_formed(issuer: &Issuer) -> Vec<(&'static str, String)> {
+    let valid = issuer.token(&json!({}));
+    let claims = valid.split('.').nth(1).expect("claims");
+    let token = |changes: Value| issuer.token(&changes);
+    let claims_json = issuer.claims(&json!({}));
+    let text = claims_json.to_string();
+    let with_header = |members: &str| sign_parts(&format!(r#"{{"alg":"RS256","kid":"rsa"{members}}}"#), &text);
+    let with_claims = |claims: &str| sign_parts(r#"{"alg":"RS256","kid":"rsa"}"#, claims);
+    let with_kid = |kid: &str| sign(kid, Algorithm::RS256, &keys().foreign, &claims_json);
+    let no_curve_point = format!("{}.{}", signed_part("ES256", "ec", claims), base64url(&[0; 64]));
+    let other_last_bits = {
+        // 256 bytes are 342 characters, of which the last has 4 unused bits.
+        let (most, last) = valid.split_at(valid.len() - 1);
+        format!("{most}{}", char::from(last.as_bytes()[0] + 1))
+    };
+    vec![
+        ("null as critical extensions", with_header(r#","crit":null"#)),
+        ("no critical extensions", with_header(r#","crit":[]"#)),
+        ("a payload that is not encoded", with_header(r#","b64":false,"crit":["b64"]"#)),
+        ("a payload that is encoded, as an extension", with_header(r#","b64":true"#)),
+        ("compression", with_header(r#","zip":"DEF""#)),
+        ("null as compression", with_header(r#","zip":null"#)),
+        ("encryption", with_header(r#","enc":"A128GCM""#)),
+        ("a logout token", with_header(r#","typ":"logout+jwt""#)),
+        ("a logout token by its media type", with_header(r#","typ":"application/Logout+JWT""#)),
+        ("a type that is not a text", with_header(r#","typ":7"#)),
+        ("two algorithms", with_header(r#","alg":"none""#)),
+        ("two equal algorithms", with_header(r#","alg":"RS256""#)),
+        ("two key ids", with_header(r#","kid":"ec""#)),
+        ("an algorithm in lower case", sign_parts(r#"{"alg":"rs256","kid":"rsa"}"#, &text)),
+        ("an algorithm that is not a text", sign_parts(r#"{"alg":["RS256"],"kid":"rsa"}"#, &text)),
+        ("no algorithm", sign_parts(r#"{"kid":"rsa"}"#, &text)),
+        ("a key id that is not a text", sign_parts(r#"{"alg":"RS256","kid":{"rsa":1}}"#, &text)),
+        ("a header that is a list", sign_parts(r#"[{"alg":"RS256","kid":"rsa"}]"#, &text)),
+        ("more after the header", sign_parts(r#"{"alg":"RS256","kid":"rsa"}{}"#, &text)),
+        ("a key id that is a path", with_kid("../../../../dev/null")),
+        ("a key id that is a query", with_kid("rsa' OR '1'='1")),
+        ("a key id that is a URL", with_kid("http://127.0.0.1:1/keys")),
+        ("an empty key id", with_kid("")),
+        ("two scopes", with_claims(&text.replacen('{', r#"{"scope":"orders:write","#, 1))),
+        ("two expiries", with_claims(&text.replacen('{', r#"{"exp":1,"#, 1))),
+        ("claims that are a list", with_claims(&format!("[{text}]"))),
+        ("a nested token", with_claims(&valid)),
+        ("an expiry without bounds", with_claims(&text.replacen(r#""exp":"#, r#""exp":1e400,"x":"#, 1))),
+        ("expiry is true", token(json!({"exp": true}))),
+        ("expiry is a list", token(json!({"exp": [32_503_680_000_u64]}))),
+        ("an audience that is an object", token(json!({"aud": {AUDIENCE: true}}))),
+        ("a list of audiences with a number", token(json!({"aud": [AUDIENCE, 7]}))),
+        ("an issuer that is a number", token(json!({"iss": 7}))),
+        ("a subject that is a list", token(json!({"sub": ["shop"]}))),
+        ("ECDSA with zeros", no_curve_point),
+        ("another encoding of the signature", other_last_bits),
+        ("padding", format!("{valid}==")),
+        ("a blank inside", valid.replacen('.', ". ", 1)),
+    ]
+}
+
+/// Header and claims, ready to be signed.
+fn signed_part(algorithm: &str, id: &str, claims: &str) -> String {
+    format!("{}.{claims}", base64url(json!({"alg": algorithm, "kid": id}).to_string().as_bytes()))
+}
+
+#[tokio::test]
+async fn header_members_that_are_not_used_are_ignored() {
+    let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
+    let gateway = gateway(&upstream, &issuer, &[]).await;
+    let claims = issuer.claims(&json!({})).to_string();
+
+    for members in [
+        "",
+        r#","typ":"JWT""#,
+        r#","typ":"jwt""#,
+        r#","typ":"at+jwt""#,
+        r#","typ":"application/at+JWT""#,
+        r#","typ":"JOSE""#,
+        r#","typ":null"#,
+        r#","cty":"JWT""#,
+        r#","x5c":"a certificate","x5t":7,"jwk":"x","jku":[],"nonce":1,"url":{}"#,
+    ] {
+        let token = sign_parts(&format!(r#"{{"alg":"RS256","kid":"rsa"{members}}}"#), &claims);
+        let answer = get(&gateway, "/orders/20417", &token).await;
+        assert_eq!(answer.status, 200, "{members}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn refusals_name_the_claim() {
+    let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
+    let gateway = gateway(&upstream, &issuer, &[]).await;
+    let slash = format!("{}/", issuer.url());
+
+    for (changes, detail) in [
+        (json!({"exp": null}), "The token lacks the claim exp."),
+        (json!({"exp": "1.7e9"}), "The token's exp is not a number."),
+        (json!({"nbf": "soon"}), "The token's nbf is not a number."),
+        (json!({"iss": null}), "The token lacks the claim iss."),
+        (json!({"iss": slash}), "The token's iss is not the configured issuer: only one of them ends with a slash."),
+        (json!({"iss": "https://other.example"}), "The token is from another issuer."),
+        (json!({"aud": null}), "The token lacks the claim aud."),
+        (json!({"aud": 7}), "The token's aud is neither a text nor a list of texts."),
+        (json!({"aud": []}), "The token is for another audience."),
+        (json!({"sub": null}), "The token lacks the claim sub."),
+        (json!({"sub": ""}), "The token's sub is not a text, or is empty or too long."),
+    ] {
+        let problem = get(&gateway, "/orders/20417", &issuer.token(&changes)).await.problem(401, "unauthenticated");
+        assert_eq!(problem["detail"], detail, "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn leeway_is_configurable() {
+    let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
+    for (leeway, expired, premature, status) in [("0s", -2, 0, 401), ("0s", 60, 60, 401), ("2m", -60, 60, 200)] {
+        let gateway = gateway(&upstream, &issuer, &[("AUTH__JWT__LEEWAY", leeway)]).await;
+        let token = issuer.token(&json!({"exp": format!("now {expired}"), "nbf": format!("now {premature}")}));
+
+        assert_eq!(get(&gateway, "/orders/20417", &token).await.status, status, "{leeway} {expired} {premature}");
+    }
+}
+
 #[tokio::test]
 async fn forged_and_expired_tokens_are_rejected() {
     let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
@@ -139,7 +259,7 @@ async fn forged_and_expired_tokens_are_rejected() {
 
     get(&gateway, "/orders/20417", &issuer.token(&json!({}))).await.ok();
     let queries_before = upstream.queries().len();
-    for (fault, token) in forged(&issuer) {
+    for (fault, token) in forged(&issuer).into_iter().chain(ill_formed(&issuer)) {
         let answer = get(&gateway, "/orders/20417", &token).await;
 
         assert_eq!(answer.status, 401, "{fault}: {}", answer.body);
@@ -229,6 +349,10 @@ async fn personal_number_subject_is_hashed_in_logs() {
 
 #[tokio::test]
 async fn upstream_claim_selects_the_upstream() {
+    const ABSENT: &str = "The token has no claim that names an upstream of this gateway.";
+    const UNKNOWN: &str = "The token names an upstream that this gateway does not have.";
+    const SEVERAL: &str = "The token names several upstreams, and a request is for one.";
+    const NOT_TEXT: &str = "The token's claim that names an upstream is not a text.";
     let (upstream, other, issuer) = (Upstream::with_fixtures().await, Upstream::with_fixtures().await, Issuer::start().await);
     let url = other.url();
     let more = [
@@ -239,12 +363,26 @@ async fn upstream_claim_selects_the_upstream() {
     let gateway = gateway(&upstream, &issuer, &more).await;
 
     get(&gateway, "/orders/20417", &issuer.token(&json!({"tenant": "second"}))).await.ok();
-    assert_eq!((upstream.queries().len(), other.queries().len()), (0, 1));
+    get(&gateway, "/orders/20417", &issuer.token(&json!({"tenant": ["second"]}))).await.ok();
+    assert_eq!((upstream.queries().len(), other.queries().len()), (0, 2));
     assert!(other.queries()[0].contains("api_user=77"));
 
-    for tenant in [json!(null), json!("third"), json!(["second"]), json!("Second"), json!("")] {
-        get(&gateway, "/orders/20417", &issuer.token(&json!({"tenant": tenant}))).await.problem(403, "forbidden");
+    for (tenant, detail) in [
+        (json!(null), ABSENT),
+        (json!([]), ABSENT),
+        (json!("third"), UNKNOWN),
+        (json!("Second"), UNKNOWN),
+        (json!(["third"]), UNKNOWN),
+        (json!(""), UNKNOWN),
+        (json!(["second", "default"]), SEVERAL),
+        (json!(["second", "third"]), SEVERAL),
+        (json!({"second": true}), NOT_TEXT),
+        (json!([["second"]]), NOT_TEXT),
+    ] {
+        let token = issuer.token(&json!({"tenant": tenant}));
+        let problem = get(&gateway, "/orders/20417", &token).await.problem(403, "forbidden");
+        assert_eq!(problem["detail"], detail, "{tenant}");
     }
 
-    assert_eq!((upstream.queries().len(), other.queries().len()), (0, 1));
+    assert_eq!((upstream.queries().len(), other.queries().len()), (0, 2));
 }

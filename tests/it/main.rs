@@ -17,6 +17,7 @@ mod documents;
 mod drift;
 mod end_to_end_workflow;
 mod http;
+mod issuers;
 mod jwt;
 mod lists;
 mod masking;

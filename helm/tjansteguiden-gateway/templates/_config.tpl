@@ -55,7 +55,7 @@ key_sha256_file = "/etc/tjansteguiden-gateway/clients/{{ $name }}-key-sha256"
 
 [auth.jwt]
 {{- include "tjansteguiden-gateway.clientTls" (dict "section" .Values.auth.jwt "folder" "jwt") }}
-{{- include "tjansteguiden-gateway.toml" (omit .Values.auth.jwt "ca" "clientCert") }}
+{{- include "tjansteguiden-gateway.toml" (omit .Values.auth.jwt "ca" "clientCert" (ternary "scopeClaims" "" (not (empty .Values.auth.jwt.scopeClaim)))) }}
 {{- end }}
 
 [log]

@@ -8,9 +8,12 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use axum::Router;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto, encode};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tjansteguiden_gateway::model;
 use tokio::net::TcpListener;
@@ -22,7 +25,44 @@ pub(crate) const AUDIENCE: &str = "orders-api";
 pub(crate) struct Issuer {
     address: SocketAddr,
     fetches: Arc<AtomicUsize>,
+    /// Fetches that were given up before the issuer answered.
+    abandoned: Arc<AtomicUsize>,
+    reply: Arc<Mutex<KeysReply>>,
     task: JoinHandle<()>,
+}
+
+/// What an issuer answers to requests for its keys.
+#[derive(Debug, Clone)]
+pub(crate) enum KeysReply {
+    /// A set.
+    Set(Value),
+    /// A status, a header and a body.
+    Http(u16, (&'static str, &'static str), Vec<u8>),
+    /// Nothing, on a connection that stays open.
+    Silence,
+}
+
+impl KeysReply {
+    async fn respond(self, abandoned: Arc<AtomicUsize>) -> Response {
+        match self {
+            Self::Set(set) => set.to_string().into_response(),
+            Self::Http(status, header, body) => {
+                (axum::http::StatusCode::from_u16(status).expect("a status"), [header], body).into_response()
+            }
+            Self::Silence => {
+                let _guard = CountOnDrop(abandoned);
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+struct CountOnDrop(Arc<AtomicUsize>);
+
+impl Drop for CountOnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl Drop for Issuer {
@@ -75,23 +115,45 @@ pub(crate) fn jwks() -> Value {
 }
 
 impl Issuer {
+    /// An issuer with the set [`jwks`].
     pub(crate) async fn start() -> Self {
+        Self::replying(KeysReply::Set(jwks())).await
+    }
+
+    pub(crate) async fn replying(reply: KeysReply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let fetches = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&fetches);
+        let (abandoned, reply) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(reply)));
+        let (counted, given_up, current) = (Arc::clone(&fetches), Arc::clone(&abandoned), Arc::clone(&reply));
         let metadata = json!({"issuer": format!("http://{address}/realm"), "jwks_uri": format!("http://{address}/keys")});
         let router = Router::new()
             .route("/realm/.well-known/openid-configuration", get(move || async move { metadata.to_string() }))
             .route(
                 "/keys",
-                get(move || async move {
+                get(move || {
                     counted.fetch_add(1, Ordering::SeqCst);
-                    jwks().to_string()
+                    let reply = current.lock().clone();
+                    reply.respond(Arc::clone(&given_up))
                 }),
             );
         let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") });
-        Self { address, fetches, task }
+        Self { address, fetches, abandoned, reply, task }
+    }
+
+    /// Answers requests for its keys with `reply` from now on.
+    pub(crate) fn set_reply(&self, reply: KeysReply) {
+        *self.reply.lock() = reply;
+    }
+
+    /// The settings of a gateway that accepts its tokens.
+    pub(crate) fn settings(&self) -> [(&'static str, String); 3] {
+        [("AUTH__MODE", "jwt".to_owned()), ("AUTH__JWT__ISSUER", self.url()), ("AUTH__JWT__AUDIENCE", AUDIENCE.to_owned())]
+    }
+
+    /// How many fetches of its JWKS were given up before it answered.
+    pub(crate) fn abandoned(&self) -> usize {
+        self.abandoned.load(Ordering::SeqCst)
     }
 
     /// The issuer URL, the `iss` of its tokens.
@@ -126,6 +188,13 @@ impl Issuer {
     pub(crate) fn token(&self, changes: &Value) -> String {
         sign("rsa", Algorithm::RS256, &keys().rsa, &self.claims(changes))
     }
+}
+
+/// A token of these parts, which are any text, signed with the RSA key. Both are encoded as a token's parts are.
+pub(crate) fn sign_parts(header: &str, claims: &str) -> String {
+    let message = format!("{}.{}", BASE64URL_NOPAD.encode(header.as_bytes()), BASE64URL_NOPAD.encode(claims.as_bytes()));
+    let signature = crypto::sign(message.as_bytes(), &keys().rsa, Algorithm::RS256).expect("a signature");
+    format!("{message}.{signature}")
 }
 
 /// A signed token with `id` as its `kid`.
