@@ -1,6 +1,7 @@
 //! The program: arguments in, exit code out.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,14 +25,14 @@ enum Command {
     Serve {
         /// Configuration file in TOML, overridden by environment variables such as `GATEWAY__SERVER__LISTEN`
         #[arg(long, env = "GATEWAY_CONFIG")]
-        config: Option<PathBuf>,
+        config: Option<OsString>,
     },
     /// Run the gateway in front of a simulated legacy system, without configuration
     Demo(demo::Options),
     /// Run only the simulated legacy system
     Simulate(simulate::Options),
     /// Generate an API key for a client, and its hash for the configuration
-    Keygen,
+    Keygen(keygen::Options),
     /// Print the OpenAPI document
     Openapi {
         /// Output format
@@ -54,7 +55,9 @@ fn run(command: Command) -> Result<(), CommandError> {
     // A guard of the log is dropped after the runtime has ended, when no task is left that could log.
     match command {
         Command::Serve { config } => {
-            let config = Config::load(config.as_deref(), environment())?;
+            // An empty path is the same as none, like every empty variable.
+            let file = config.filter(|path| !path.is_empty());
+            let config = Config::load(file.as_deref().map(Path::new), environment())?;
             let _guard = start_log(config.log.format)?;
             block_on(serve::run(config))
         }
@@ -66,7 +69,7 @@ fn run(command: Command) -> Result<(), CommandError> {
             let _guard = start_log(None)?;
             block_on(simulate::run(options))
         }
-        Command::Keygen => keygen::run(),
+        Command::Keygen(options) => keygen::run(options),
         Command::Openapi { format } => openapi::run(format),
     }
 }

@@ -1,5 +1,8 @@
 //! The program as a process: start, signals, exit codes, log output.
 
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -246,4 +249,42 @@ async fn printed_openapi_matches_the_committed_files() {
             "run: cargo run -- openapi --format {format} > openapi/openapi.{format}"
         );
     }
+}
+
+#[tokio::test]
+async fn keygen_hashes_a_key_from_standard_input() {
+    let hash = |input: &'static str| async move {
+        let mut command = Program::command(&["keygen", "--hash"], &[]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).await.expect("it reads");
+        let output = child.wait_with_output().await.expect("it ends");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"), String::from_utf8(output.stderr).expect("text"))
+    };
+
+    for input in ["low-key\n", "low-key", "low-key\r\n"] {
+        let expected = "b6d2770771a96fb485c8386e99447df1361b0d5e416fa6817370f4e4e2cf18b7\n";
+        assert_eq!(hash(input).await, (Some(0), expected.to_owned(), String::new()));
+    }
+    let (code, output, error) = hash("two keys\n").await;
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    assert!(error.contains("standard input must have one key") && !error.contains("two keys"), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_config_variable_is_the_same_as_none() {
+    let mut command = Program::command(&["serve"], &SETTINGS);
+    let mut child = command.env("GATEWAY_CONFIG", "").stdout(Stdio::piped()).spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+
+    let listening = async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            if line.contains("listening") {
+                return true;
+            }
+        }
+        false
+    };
+
+    assert!(timeout(TEST_TIMEOUT, listening).await.expect("output"));
 }
