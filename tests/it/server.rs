@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::support::{Gateway, Reply, TEST_TIMEOUT, Upstream, eventually};
+use crate::support::{Gateway, Reply, TEST_TIMEOUT, Upstream, eventually, within_timeout};
 
 #[tokio::test]
 async fn incomplete_head_is_closed_at_its_deadline() {
@@ -33,14 +33,19 @@ async fn incomplete_head_is_closed_at_its_deadline() {
 #[tokio::test]
 async fn missing_body_is_408_and_nothing_is_sent() {
     let upstream = Upstream::with_fixtures().await;
-    let gateway = Gateway::with(&upstream, &[("SERVER__BODY_TIMEOUT", "200ms")]).await;
     let incomplete = "PATCH /orders/1/status HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n\
                       Content-Length: 30\r\n\r\n{\"status\"";
 
-    let answer = gateway.raw(incomplete.as_bytes()).await;
+    for settings in
+        [&[("SERVER__BODY_TIMEOUT", "200ms")][..], &[("SERVER__BODY_TIMEOUT", "1h"), ("SERVER__REQUEST_TIMEOUT", "200ms")]]
+    {
+        let gateway = Gateway::with(&upstream, settings).await;
 
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
-    assert!(upstream.queries().is_empty());
+        let answer = within_timeout(gateway.raw(incomplete.as_bytes())).await;
+
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
+        assert!(upstream.queries().is_empty());
+    }
 }
 
 #[tokio::test]

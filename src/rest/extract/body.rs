@@ -5,9 +5,10 @@ use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::json_object::JsonObject;
+use crate::backend::RequestContext;
 use crate::problem::{Code, Problem};
 use crate::rest::state::AppState;
 
@@ -72,6 +73,8 @@ fn means_utf_8(charset: &str) -> bool {
 }
 
 async fn read(request: Request, app: &AppState) -> Result<Bytes, Problem> {
+    let due = Instant::now() + app.timeouts().body;
+    let deadline = request.extensions().get::<RequestContext>().map_or(due, |context| context.deadline().min(due));
     let too_large = || Problem::new(Code::BodyTooLarge, format!("The body exceeds {MAX_BODY} bytes."));
     // Reject by the declared length before the client sends the body.
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -79,7 +82,7 @@ async fn read(request: Request, app: &AppState) -> Result<Bytes, Problem> {
         return Err(too_large());
     }
     let body: Limited<Body> = Limited::new(request.into_body(), MAX_BODY);
-    match timeout(app.timeouts().body, body.collect()).await {
+    match timeout_at(deadline, body.collect()).await {
         Err(_) => Err(Problem::new(Code::RequestTimeout, "The request body was not complete in time.")),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "The request body was truncated or not properly framed.")),
