@@ -6,6 +6,7 @@
 
 mod auth;
 mod error;
+mod file;
 mod log;
 mod reload;
 mod secret;
@@ -18,9 +19,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use auth::{Auth, AuthMode, Client, Jwt, KeyHash, hash_of_key};
-pub use error::{ConfigError, ConfigErrors, FileError, InvalidValue};
+pub use error::{ConfigError, ConfigErrors, InvalidValue};
+pub use file::{Contents, FileError};
 pub use log::{Log, LogFormat};
-pub use reload::{Contents, Loaded, Reload, ReloadOutcome};
+pub use reload::{Loaded, Reload, ReloadOutcome};
 pub use secret::Secret;
 pub use server::Server;
 pub(crate) use upstream::is_loopback;

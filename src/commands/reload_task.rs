@@ -1,6 +1,10 @@
 //! Background task that reloads secrets, keys and certificates when their files change.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 
 use crate::config::{Reload, ReloadOutcome};
 use crate::metrics::Metrics;
@@ -10,6 +14,7 @@ use crate::metrics::Metrics;
 pub struct ReloadTask {
     values: Vec<WatchedValue>,
     metrics: Metrics,
+    trigger: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -27,10 +32,16 @@ impl ReloadTask {
     pub(super) fn new(values: Vec<Box<dyn Reload>>, metrics: Metrics) -> Self {
         let values = values.into_iter().filter(|value| value.has_files());
         let values = values.map(|value| WatchedValue { value, last: ReloadOutcome::Unchanged }).collect();
-        Self { values, metrics }
+        Self { values, metrics, trigger: Arc::default() }
     }
 
-    /// Polls all files once, and logs what has changed since the last poll.
+    /// When it is notified, the running task reads all files at once, and uses new contents without waiting for another poll.
+    #[must_use]
+    pub fn trigger(&self) -> Arc<Notify> {
+        Arc::clone(&self.trigger)
+    }
+
+    /// Polls all files once, and logs what has changed since the last poll. Blocks while it reads.
     pub fn poll(&mut self) {
         for WatchedValue { value, last } in &mut self.values {
             let (key, outcome) = (value.key(), value.reload());
@@ -53,9 +64,20 @@ impl ReloadTask {
 
     /// Polls until the task is aborted.
     pub(super) async fn run(mut self) {
+        let trigger = self.trigger();
+        let mut polls = 1;
         loop {
-            self.poll();
-            tokio::time::sleep(POLL_INTERVAL).await;
+            let poll = move || {
+                (0..polls).for_each(|_| self.poll());
+                self
+            };
+            // Off the threads of the runtime, which must not wait for a file. It fails only when the runtime shuts down.
+            let Ok(task) = spawn_blocking(poll).await else { return };
+            self = task;
+            polls = tokio::select! {
+                () = tokio::time::sleep(POLL_INTERVAL) => 1,
+                () = trigger.notified() => 2,
+            };
         }
     }
 }

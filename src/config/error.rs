@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use super::file::FileError;
 use crate::charset::UnknownCharset;
 use crate::model::UnknownZone;
 use crate::tls::TlsError;
@@ -31,12 +30,12 @@ pub enum ConfigError {
     File {
         /// The path of the file.
         path: PathBuf,
-        /// The error of the operating system.
+        /// Why.
         #[source]
         reason: FileError,
     },
     /// The configuration file is not valid TOML.
-    #[error("{} is not valid TOML, near line {line}: {message}", path.display())]
+    #[error("{} is not valid TOML, line {line}: {message}", path.display())]
     Toml {
         /// The path of the file.
         path: PathBuf,
@@ -56,6 +55,9 @@ pub enum InvalidValue {
     /// The key does not exist in this version.
     #[error("is not a key of this version")]
     UnknownKey,
+    /// The key has capitals, which no key has.
+    #[error("is not a key of this version: keys are in lower case")]
+    UpperCaseKey,
     /// The value has the wrong form or is out of range.
     #[error("must be {0}")]
     Expected(Cow<'static, str>),
@@ -82,23 +84,6 @@ pub enum InvalidValue {
     Zone(#[from] UnknownZone),
 }
 
-/// Why a file cannot be read. Errors are equal when the operating system gives the same reason.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error(transparent)]
-pub struct FileError(Arc<io::Error>);
-
-impl From<io::Error> for FileError {
-    fn from(error: io::Error) -> Self {
-        Self(Arc::new(error))
-    }
-}
-
-impl PartialEq for FileError {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0.kind(), self.0.raw_os_error()) == (other.0.kind(), other.0.raw_os_error())
-    }
-}
-
 impl InvalidValue {
     pub(super) const fn expected(what: &'static str) -> Self {
         Self::Expected(Cow::Borrowed(what))
@@ -114,11 +99,10 @@ impl ConfigErrors {
     }
 
     pub(super) fn report(&mut self, key: &str, reason: impl Into<InvalidValue>) {
-        self.push(ConfigError::Key { key: key.to_owned(), reason: reason.into() });
-    }
-
-    pub(super) fn push(&mut self, error: ConfigError) {
-        self.0.push(error);
+        let error = ConfigError::Key { key: key.to_owned(), reason: reason.into() };
+        if !self.0.contains(&error) {
+            self.0.push(error);
+        }
     }
 
     pub(super) fn append(&mut self, other: Self) {
@@ -143,6 +127,12 @@ impl ConfigErrors {
     #[must_use]
     pub fn to_line(&self) -> String {
         self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
     }
 }
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::{Mutex, RwLock};
-use secrecy::zeroize::Zeroizing;
 
-use super::error::{ConfigErrors, FileError, InvalidValue};
+use super::error::{ConfigErrors, InvalidValue};
+use super::file::{BoundedFile, Contents};
 
 /// A value that comes from files, or a fixed one. Clones share state: a reload changes the value of all.
 pub struct Loaded<T>(Arc<Inner<T>>);
@@ -35,14 +35,11 @@ struct FileSource<T> {
 #[derive(Debug, Clone)]
 pub(super) struct WatchedFile {
     pub(super) key: String,
-    pub(super) path: PathBuf,
+    file: BoundedFile,
 }
 
 /// Makes a value of the contents of all files, in their order.
 type Parse<T> = Box<dyn Fn(&[Contents]) -> Result<T, ConfigErrors> + Send + Sync>;
-
-/// The contents of a file. They may be secret.
-pub type Contents = Zeroizing<Vec<u8>>;
 
 /// Digests of the contents of all files, to find out whether they have changed.
 struct Seen {
@@ -75,8 +72,15 @@ pub trait Reload: fmt::Debug + Send + Sync + 'static {
     /// Whether the value comes from files.
     fn has_files(&self) -> bool;
 
-    /// Polls the files. New contents are used when two consecutive polls find them; see [`ReloadOutcome`].
+    /// Polls the files. New contents are used when two consecutive polls find them; see [`ReloadOutcome`]. Blocks until the
+    /// files are read, or for a few seconds if they cannot be.
     fn reload(&self) -> ReloadOutcome;
+}
+
+impl WatchedFile {
+    pub(super) fn new(key: &str, path: PathBuf) -> Self {
+        Self { key: key.to_owned(), file: BoundedFile::new(path) }
+    }
 }
 
 impl<T> Loaded<T> {
@@ -87,7 +91,7 @@ impl<T> Loaded<T> {
         path: PathBuf,
         parse: impl Fn(&Contents) -> Result<T, InvalidValue> + Send + Sync + 'static,
     ) -> Result<Self, ConfigErrors> {
-        let file = WatchedFile { key: key.to_owned(), path };
+        let file = WatchedFile::new(key, path);
         let name = key.to_owned();
         Self::read_all(key, vec![file], move |contents| {
             parse(contents.first().expect("one file was read")).map_err(|reason| ConfigErrors::one(&name, reason))
@@ -176,12 +180,11 @@ fn read(files: &[WatchedFile]) -> Result<(Vec<Contents>, Digest), ConfigErrors> 
     let mut context = Context::new(&SHA256);
     let mut contents = Vec::with_capacity(files.len());
     let mut errors = ConfigErrors::default();
-    for WatchedFile { key, path } in files {
-        let bytes = std::fs::read(path).map_err(|error| InvalidValue::File(FileError::from(error)));
-        let Some(bytes) = errors.ok_or_report(key, bytes) else { continue };
+    for WatchedFile { key, file } in files {
+        let Some(bytes) = errors.ok_or_report(key, file.read().map_err(InvalidValue::File)) else { continue };
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(&bytes);
-        contents.push(Zeroizing::new(bytes));
+        contents.push(bytes);
     }
     let mut digest = Digest::default();
     digest.copy_from_slice(context.finish().as_ref());

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{ConfigErrors, InvalidValue};
-use super::reload::{Contents, Loaded, Reload, ReloadOutcome};
+use super::file::Contents;
+use super::reload::{Loaded, Reload, ReloadOutcome};
 
 /// A secret. Clones share state: a reload changes all. `Debug` does not show it.
 #[derive(Clone)]

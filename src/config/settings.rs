@@ -8,15 +8,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Secret;
-use super::error::{ConfigError, ConfigErrors, FileError, InvalidValue};
+use super::error::{ConfigError, ConfigErrors, InvalidValue};
+use super::file::{BoundedFile, FileError};
 
 /// The values that have not been read yet, and the errors so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Settings {
     values: BTreeMap<String, Value>,
     /// Every key that was given, including those already read.
     given: BTreeSet<String>,
     errors: ConfigErrors,
+    /// Why the file could not be read.
+    file_error: Option<ConfigError>,
 }
 
 #[derive(Debug, Clone)]
@@ -26,20 +29,43 @@ enum Value {
 }
 
 const PREFIX: &str = "GATEWAY__";
+/// The sections whose sections have names that the operator chooses.
+const NAMED_SECTIONS: [&str; 2] = ["upstreams", "auth.clients"];
 
 impl Settings {
     pub(super) fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut settings = Self { values: BTreeMap::new(), given: BTreeSet::new(), errors: ConfigErrors::default() };
+        let mut settings = Self::default();
         if let Some(path) = file {
             settings.load_file(path);
         }
         for (variable, value) in environment {
-            if let Some(key) = variable.strip_prefix(PREFIX) {
-                settings.values.insert(key.to_lowercase().replace("__", "."), Value::One(value));
+            if let Some(name) = variable.strip_prefix(PREFIX) {
+                settings.load_variable(&name.to_lowercase(), value.trim());
             }
         }
         settings.given = settings.values.keys().cloned().collect();
         settings
+    }
+
+    /// An empty variable is the same as none: tools that pass variables on cannot leave one out.
+    fn load_variable(&mut self, name: &str, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        let mut key = String::new();
+        for part in name.split("__") {
+            key = self.key_below(&key, part);
+        }
+        // Reported, and left out of the value, so that the rest of it is still checked.
+        let in_quotes = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+        if in_quotes.is_some() {
+            let reason = "is in quotes, which are part of the value here: remove them from the variable";
+            self.report(&key, InvalidValue::Conflict(reason.into()));
+        }
+        let value = in_quotes.unwrap_or(value);
+        if !value.is_empty() {
+            self.values.insert(key, Value::One(value.to_owned()));
+        }
     }
 
     /// Whether a key was given and has not been read yet.
@@ -153,32 +179,37 @@ impl Settings {
     /// The configuration, or all errors, including the keys that were not read.
     #[expect(clippy::expect_used, reason = "sections are only left out after an error of them was reported")]
     pub(super) fn finish<T>(mut self, config: Option<T>) -> Result<T, ConfigErrors> {
+        // What is missing or wrong is not known without the file.
+        if let Some(error) = self.file_error {
+            return Err(ConfigErrors::from(error));
+        }
         for key in self.values.keys() {
-            self.errors.report(key, InvalidValue::UnknownKey);
+            let is_lower_case = !key.contains(|character: char| character.is_uppercase());
+            self.errors.report(key, if is_lower_case { InvalidValue::UnknownKey } else { InvalidValue::UpperCaseKey });
         }
         if self.errors.is_empty() { Ok(config.expect("a valid configuration is complete")) } else { Err(self.errors) }
     }
 
     fn load_file(&mut self, path: &Path) {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) => {
-                return self.errors.push(ConfigError::File { path: path.to_owned(), reason: FileError::from(error) });
-            }
+        let contents = BoundedFile::new(path.to_owned()).read();
+        let text = contents.and_then(|contents| String::from_utf8(contents.to_vec()).map_err(|_| FileError::NotText));
+        let parsed = match &text {
+            Ok(text) => text.parse::<toml::Table>().map_err(|error| {
+                let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+                let line = before.matches('\n').count() + 1;
+                ConfigError::Toml { path: path.to_owned(), line, message: error.message().to_owned() }
+            }),
+            Err(reason) => Err(ConfigError::File { path: path.to_owned(), reason: reason.clone() }),
         };
-        match text.parse::<toml::Table>() {
+        match parsed {
             Ok(table) => self.flatten("", table),
-            Err(error) => {
-                let before = error.span().and_then(|span| text.get(..span.start));
-                let line = before.map_or(1, |text| text.lines().count().max(1));
-                self.errors.push(ConfigError::Toml { path: path.to_owned(), line, message: error.message().to_owned() });
-            }
+            Err(error) => self.file_error = Some(error),
         }
     }
 
     fn flatten(&mut self, prefix: &str, table: toml::Table) {
         for (name, value) in table {
-            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+            let key = self.key_below(prefix, &name);
             match value {
                 toml::Value::Table(table) => self.flatten(&key, table),
                 toml::Value::Array(values) => {
@@ -190,6 +221,26 @@ impl Settings {
             }
         }
     }
+
+    /// The key of a part of a section. A name that the operator chose and that variables could not set is reported, and
+    /// replaced by one that they could, so that the rest of its section is still checked.
+    fn key_below(&mut self, section: &str, part: &str) -> String {
+        let mut part = part.to_owned();
+        if NAMED_SECTIONS.contains(&section) && !is_name(&part) {
+            let what = "a name of lower-case letters a to z, digits, - and _, which begins and ends with a letter or digit and \
+                        has no __: environment variables could not set any other";
+            self.report(&format!("{section}.{part}"), InvalidValue::expected(what));
+            part = part.to_lowercase().replace(|character: char| !character.is_ascii_alphanumeric(), "-");
+        }
+        if section.is_empty() { part } else { format!("{section}.{part}") }
+    }
+}
+
+/// Whether environment variables can set the keys of a section with this name.
+fn is_name(name: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends_are_inner = name.bytes().next().is_some_and(is_inner) && name.bytes().next_back().is_some_and(is_inner);
+    ends_are_inner && !name.contains("__") && name.bytes().all(|byte| is_inner(byte) || matches!(byte, b'-' | b'_'))
 }
 
 fn scalar(value: toml::Value) -> String {

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use rustls::{ClientConfig, ServerConfig};
 
 use super::error::{ConfigErrors, InvalidValue};
-use super::reload::{Contents, Loaded, WatchedFile};
+use super::file::Contents;
+use super::reload::{Loaded, WatchedFile};
 use super::settings::Settings;
 use crate::tls::{self, CertChain, ClientIdentity, Key, MinVersion, TlsError, TrustStore};
 
@@ -110,7 +111,7 @@ fn pair(settings: &mut Settings, certificate: &str, key: &str) -> Option<[(Role,
 
 fn file(settings: &mut Settings, key: &str, role: Role) -> Option<(Role, WatchedFile)> {
     let path = settings.optional(key, |path| Ok(PathBuf::from(path)))?;
-    Some((role, WatchedFile { key: key.to_owned(), path }))
+    Some((role, WatchedFile::new(key, path)))
 }
 
 fn parse_min_version(text: &str) -> Result<MinVersion, InvalidValue> {

@@ -137,13 +137,39 @@ fn auth_settings_must_be_consistent() {
 
     for (name, value) in [
         ("GATEWAY__AUTH__JWT__ISSUER", "http://login.example"),
+        ("GATEWAY__AUTH__JWT__ISSUER", "login.example"),
         ("GATEWAY__AUTH__JWT__JWKS_URL", "http://login.example/keys"),
+        ("GATEWAY__AUTH__JWT__JWKS_URL", "login.example/keys"),
         ("GATEWAY__AUTH__JWT__ALGORITHMS", "HS256"),
         ("GATEWAY__AUTH__JWT__ALGORITHMS", "none"),
-        ("GATEWAY__AUTH__JWT__SCOPE_CLAIM", " "),
+        ("GATEWAY__AUTH__JWT__SCOPE_CLAIMS", "scope,"),
+        ("GATEWAY__AUTH__JWT__LEEWAY", "11m"),
+        ("GATEWAY__AUTH__JWT__LEEWAY", "5"),
     ] {
-        assert_eq!(errors(UPSTREAM, &[jwt[0], jwt[1], jwt[2], (name, value)]).len(), 1, "{name}={value}");
+        let found = errors(UPSTREAM, &[jwt[0], jwt[1], jwt[2], (name, value)]);
+        assert_eq!(found.len(), 1, "{name}={value}: {found:?}");
     }
+    let both = [("GATEWAY__AUTH__JWT__SCOPE_CLAIM", "scp"), ("GATEWAY__AUTH__JWT__SCOPE_CLAIMS", "roles")];
+    let found = errors(UPSTREAM, &[&jwt[..], &both].concat());
+    assert!(found.len() == 1 && found[0].starts_with("auth.jwt.scope_claim is the older name of"), "{found:?}");
+
+    let allow_http = ("GATEWAY__AUTH__JWT__ALLOW_HTTP", "true");
+    for (name, value) in [
+        ("GATEWAY__AUTH__JWT__ISSUER", "http://login.example"),
+        ("GATEWAY__AUTH__JWT__JWKS_URL", "http://keycloak.auth.svc/keys"),
+    ] {
+        load(UPSTREAM, &[jwt[0], jwt[1], jwt[2], (name, value), allow_http]).expect("a configuration");
+        let found = errors(UPSTREAM, &[jwt[0], jwt[1], jwt[2], (name, value)]);
+        assert!(found[0].contains("set auth.jwt.allow_http = true"), "{found:?}");
+    }
+    let loopback_by_proxy =
+        [("GATEWAY__AUTH__JWT__JWKS_URL", "http://localhost/keys"), ("GATEWAY__AUTH__JWT__PROXY", "http://proxy.example:3128")];
+    let found = errors(UPSTREAM, &[&jwt[..], &loopback_by_proxy].concat());
+    assert!(found.len() == 1 && found[0].starts_with("auth.jwt.jwks_url "), "{found:?}");
+    // Where the keys come from another URL, the issuer is only a name.
+    let named =
+        [("GATEWAY__AUTH__JWT__ISSUER", "kubernetes/serviceaccount"), ("GATEWAY__AUTH__JWT__JWKS_URL", "https://a.example")];
+    load(UPSTREAM, &[&[jwt[0], jwt[2]][..], &named].concat()).expect("a configuration");
 
     let plain_http_by_proxy = [
         ("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://127.0.0.1:1/orders"),
@@ -157,8 +183,8 @@ fn setting_values_are_validated() {
     for (variable, valid, invalid) in [
         (
             "SERVER__BASE_PATH",
-            vec!["/", "/a", "/api/v1.0/~x"],
-            vec!["", "a", "/a/", "//", "/a//b", "/{a}", "/å", "/..", "/a b"],
+            vec!["/", "/a", "/api/v1.0/~x", ""],
+            vec!["a", "/a/", "//", "/a//b", "/{a}", "/å", "/..", "/a b"],
         ),
         ("SERVER__HEADER_TIMEOUT", vec!["1ms", "10s", "1h", "24h"], vec!["0s", "10", "-1s", "25h", "soon"]),
         ("SERVER__MAX_CONNECTIONS", vec!["1", "1000000"], vec!["0", "1000001", "many"]),
@@ -203,7 +229,8 @@ fn secrets_load_from_files_and_never_appear_in_errors() {
     let found = errors("", &both);
     assert!(found[0].starts_with("upstreams.default.api_user ") && !found[0].contains("topsecret"), "{found:?}");
     assert_eq!(errors("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER_FILE", "/nowhere")]).len(), 1);
-    assert_eq!(errors("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", " ")]).len(), 1);
+    let found = errors("", &[url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", " ")]);
+    assert!(found.len() == 1 && found[0].starts_with("upstreams.default.api_user is missing"), "{found:?}");
 }
 
 #[test]
@@ -238,9 +265,182 @@ fn server_secret_must_be_long_also_on_reload() {
 }
 
 #[test]
-fn unreadable_or_invalid_file_is_an_error() {
-    let missing = Config::load(Some(std::path::Path::new("/nowhere/config.toml")), []).expect_err("an error").to_string();
+fn an_unreadable_file_is_the_only_error() {
+    let load_file = |path: &std::path::Path| {
+        let text = Config::load(Some(path), [("GATEWAY__LOG__FORMAT".to_owned(), "xml".to_owned())]).expect_err("an error");
+        text.to_string().lines().skip(1).map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("config.toml");
+    let expect_only = |reason: &str| {
+        let found = load_file(&path);
+        assert_eq!(found, [format!("{} cannot be read: {reason}", path.display())]);
+    };
 
-    assert!(missing.contains("/nowhere/config.toml cannot be read"), "{missing}");
-    assert!(errors("[server]\nlisten = \n", &[])[0].contains("near line 2"));
+    expect_only("No such file or directory (os error 2)");
+    std::fs::write(&path, b"\xff\xfe[\0s\0").expect("a writable file");
+    expect_only("it is not UTF-8 text");
+    std::fs::File::create(&path).and_then(|file| file.set_len(3_000_000_000)).expect("a sparse file");
+    expect_only("it has more than 1048576 bytes");
+    std::fs::remove_file(&path).expect("a file");
+    std::fs::create_dir(&path).expect("a folder");
+    expect_only("it is not a regular file");
+}
+
+#[test]
+fn toml_errors_have_the_right_line_and_no_followers() {
+    let valid = "# comment\r\n[upstreams.default]\r\nurl = \"https://portal.example/orders\"\r\napi_user = \"å\"\r\n";
+    for (end, line) in [
+        ("listen = \n", 5),
+        ("x = \"unclosed\ny = 1\n", 5),
+        ("[server\n", 5),
+        ("a b = 1\n", 5),
+        ("api_user = \"again\"\n", 5),
+        ("\n\n[upstreams.default]\n", 7),
+        ("x = [1,\n 2\n y = 3\n", 7),
+        ("\u{1}", 5),
+    ] {
+        let found = errors(&format!("{valid}{end}"), &[]);
+        assert!(found[0].contains(&format!(" is not valid TOML, line {line}: ")), "{end:?}: {found:?}");
+        assert_eq!(found.len(), 1, "{end:?}: {found:?}");
+    }
+    assert!(errors("= 1", &[])[0].contains("line 1:"));
+    load(&format!("\u{feff}{UPSTREAM}"), &[]).expect("a byte order mark is ignored");
+}
+
+#[test]
+fn empty_variables_are_the_same_as_none() {
+    let file = "[server]\nrequest_timeout = \"3s\"\n".to_owned() + UPSTREAM;
+    let empty = [
+        "SERVER__CORS_ORIGINS",
+        "SERVER__REQUEST_TIMEOUT",
+        "SERVER__SECRET",
+        "SERVER__TLS__CERT_FILE",
+        "SERVER__RATE_PER_CLIENT",
+        "AUTH__MODE",
+        "AUTH__CLIENTS__SHOP__SCOPES",
+        "AUTH__JWT__ISSUER",
+        "LOG__FORMAT",
+        "UPSTREAMS__DEFAULT__API_USER_FILE",
+        "UPSTREAMS__DEFAULT__PROXY",
+        "UPSTREAMS__SECOND__URL",
+        "UPSTREAMS__SECOND__API_USER",
+    ];
+    let variables: Vec<_> = empty.iter().map(|name| format!("GATEWAY__{name}")).collect();
+    for value in ["", " ", "\r", "\t\n"] {
+        let variables: Vec<_> = variables.iter().map(|name| (name.as_str(), value)).collect();
+        let config = load(&file, &variables).unwrap_or_else(|errors| panic!("{value:?}: {errors}"));
+
+        assert_eq!(config.server.request_timeout, Duration::from_secs(3));
+        assert_eq!(config.upstreams.len(), 1);
+    }
+
+    let found = errors("", &[("GATEWAY__UPSTREAMS__DEFAULT__URL", ""), ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", "")]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|error| error.contains(" is missing: ")), "{found:?}");
+}
+
+#[test]
+fn blanks_around_variables_are_ignored_and_quotes_are_refused() {
+    let config = load(
+        UPSTREAM,
+        &[
+            ("GATEWAY__LOG__FORMAT", " json\r"),
+            ("GATEWAY__SERVER__BASE_PATH", " /api "),
+            ("GATEWAY__UPSTREAMS__DEFAULT__DIALECT", "network\n"),
+            ("GATEWAY__SERVER__CORS_ORIGINS", " https://a.example , https://b.example "),
+        ],
+    );
+    assert_eq!(config.expect("a configuration").server.base_path, "/api");
+
+    for (name, value) in [
+        ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", "\"1234\""),
+        ("GATEWAY__LOG__FORMAT", "\"json\""),
+        ("GATEWAY__SERVER__CORS_ORIGINS", "'https://a.example'"),
+        ("GATEWAY__SERVER__SECRET", "\"\""),
+    ] {
+        let found = errors(UPSTREAM, &[(name, value)]);
+        assert!(found[0].contains(" is in quotes, ") && !found[0].contains("1234"), "{found:?}");
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+}
+
+#[test]
+fn names_that_variables_cannot_set_are_refused_with_the_reason() {
+    let client = |name: &str| {
+        let hash = "0123456789abcdef".repeat(4);
+        let mode = "[auth]\nmode = \"api-key\"\n";
+        format!("{UPSTREAM}{mode}[auth.clients.{name}]\nkey_sha256 = \"{hash}\"\nscopes = \"orders:read\"\n")
+    };
+    for name in ["shop", "shop-1", "my_shop", "0"] {
+        load(&client(name), &[]).expect("a configuration");
+        load(&UPSTREAM.replace("default", name), &[]).expect("a configuration");
+    }
+    for (name, shown) in [
+        ("MyNet", "MyNet"),
+        ("\"a.b\"", "a.b"),
+        ("\"å\"", "å"),
+        ("\"a b\"", "a b"),
+        ("a__b", "a__b"),
+        ("_a", "_a"),
+        ("a_", "a_"),
+        ("\"\"", ""),
+    ] {
+        for (section, file) in [("upstreams", UPSTREAM.replace("default", name)), ("auth.clients", client(name))] {
+            let found = errors(&file, &[]);
+            let expected = format!("{section}.{shown} must be a name of lower-case letters");
+            assert!(found.len() == 1 && found[0].starts_with(&expected), "{expected} in {found:?}");
+        }
+    }
+
+    // What the variables complete is not reported as missing.
+    let file = "[upstreams.MyNet]\nurl = \"https://portal.example/orders\"\n";
+    let found = errors(file, &[("GATEWAY__UPSTREAMS__MYNET__API_USER", "1234")]);
+    assert!(found.len() == 1 && found[0].starts_with("upstreams.MyNet must be a name"), "{found:?}");
+
+    let found = errors(
+        UPSTREAM,
+        &[("GATEWAY__UPSTREAMS__MY.NET__URL", "https://a.example"), ("GATEWAY__UPSTREAMS__MY.NET__API_USER", "1")],
+    );
+    assert!(found.iter().any(|error| error.starts_with("upstreams.my.net must be a name")), "{found:?}");
+    let found = errors(&format!("{UPSTREAM}[Server]\nListen = \"127.0.0.1:1\"\n"), &[]);
+    assert_eq!(found, ["Server.Listen is not a key of this version: keys are in lower case"]);
+}
+
+#[test]
+fn watched_files_that_cannot_be_read_change_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("api-user");
+    let text_path = path.display().to_string();
+    let url = ("GATEWAY__UPSTREAMS__DEFAULT__URL", "https://portal.example/orders");
+    std::fs::write(&path, "first").expect("a writable file");
+    let variables = [url, ("GATEWAY__UPSTREAMS__DEFAULT__API_USER_FILE", &text_path)];
+    let config = load("", &variables).expect("a configuration");
+    let reload = config.reloads().into_iter().find(|reload| reload.key() == "upstreams.default.api_user").expect("a secret");
+    let make_pipe = || assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    let make_link = |target: &str| std::os::unix::fs::symlink(target, &path).expect("a link");
+
+    for (kind, reason) in [
+        ("pipe", "it is not a regular file"),
+        ("folder", "it is not a regular file"),
+        ("zeros", "it is not a regular file"),
+        ("huge", "it has more than 1048576 bytes"),
+        ("loop", "Too many levels of symbolic links"),
+    ] {
+        let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+        match kind {
+            "pipe" => make_pipe(),
+            "folder" => std::fs::create_dir(&path).expect("a folder"),
+            "zeros" => make_link("/dev/zero"),
+            "loop" => make_link("api-user"),
+            _ => std::fs::File::create(&path).and_then(|file| file.set_len(3_000_000_000)).expect("a sparse file"),
+        }
+
+        let ReloadOutcome::Rejected(errors) = reload.reload() else { panic!("{kind} was read") };
+        assert!(errors.to_line().starts_with("upstreams.default.api_user names a file that cannot be read: "), "{errors}");
+        assert!(errors.to_line().contains(reason), "{kind}: {errors}");
+        assert_eq!(config.upstreams["default"].api_user.with(str::to_owned), "first");
+        // At start it is an error.
+        assert!(self::errors("", &variables)[0].contains(reason), "{kind}");
+    }
 }

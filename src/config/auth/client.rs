@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::config::error::InvalidValue;
-use crate::config::reload::{Contents, Loaded};
+use crate::config::file::Contents;
+use crate::config::reload::Loaded;
 use crate::config::server::rate;
 use crate::config::settings::Settings;
 use crate::model::{Scope, Scopes, StrEnum};
