@@ -15,7 +15,7 @@ mod time;
 
 pub use customer::Customer;
 pub use id::{CustomerId, InvalidId, MAX_ID, OrderId};
-pub use message::{Message, MessageType, NewMessage};
+pub use message::{Message, MessageType, NewMessage, compose};
 pub use open_enum::{Extensible, StrEnum};
 pub use order::{Delivery, Detail, Order, OrderStatus, OrderedBy, Provider, Service, ShortText};
 pub use pii::{Common, FreeText, IdentityNumber, Pii, PiiAccess, PiiKind, Private, UpstreamMessage, mask_personal_data};

@@ -228,7 +228,7 @@ impl Client {
     fn encode(&self, params: &QueryParams) -> Result<String> {
         let charset = self.transport.decode_settings().charset;
         params.encode(charset).map_err(|character| Error::UnencodableInput {
-            detail: format!("has a character that the upstream cannot take: {character:?} is not in {}", charset.name()),
+            detail: format!("has a character that the upstream cannot take: {character} is not in {}", charset.name()),
         })
     }
 

@@ -1,6 +1,11 @@
 //! Query strings, in the character set of the upstream.
 
+use std::fmt;
+
+use icu_normalizer::properties::CanonicalCombiningClassMapBorrowed;
+
 use crate::charset::Charset;
+use crate::model::compose;
 
 /// The parameters of a call, in the order in which they are sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,6 +15,18 @@ pub(crate) struct QueryParams(Vec<(String, String)>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct InvalidParams(pub(crate) &'static str);
+
+/// A character that is not in the character set of the upstream: a letter with its combining marks, if it has no composed form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnmappableCharacter(String);
+
+/// As people write it, and its code points: an invisible character would show nothing else.
+impl fmt::Display for UnmappableCharacter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code_points: Vec<_> = self.0.chars().map(|character| format!("U+{:04X}", u32::from(character))).collect();
+        write!(f, "\"{}\" ({})", self.0, code_points.join(" "))
+    }
+}
 
 impl QueryParams {
     /// These parameters and one more.
@@ -35,11 +52,12 @@ impl QueryParams {
     }
 
     /// The query string. Every byte with a meaning in query strings is percent-encoded, so that no value can inject another
-    /// parameter.
+    /// parameter. Letters are composed, whatever the character set: old systems have no other form of them, or show it as two
+    /// characters.
     ///
     /// # Errors
     /// The first character that is not in the character set.
-    pub(crate) fn encode(&self, charset: Charset) -> Result<String, char> {
+    pub(crate) fn encode(&self, charset: Charset) -> Result<String, UnmappableCharacter> {
         let mut query = String::new();
         for (name, value) in &self.0 {
             if !query.is_empty() {
@@ -47,7 +65,9 @@ impl QueryParams {
             }
             query.extend(form_urlencoded::byte_serialize(name.as_bytes()));
             query.push('=');
-            query.extend(form_urlencoded::byte_serialize(&charset.encode(value)?));
+            let value = compose(value);
+            let bytes = charset.encode(&value).map_err(|character| unmappable(&value, character))?;
+            query.extend(form_urlencoded::byte_serialize(&bytes));
         }
         Ok(query)
     }
@@ -66,6 +86,18 @@ impl QueryParams {
     }
 }
 
+/// The first occurrence of a character in a text, with the letter or the combining marks that it belongs to.
+fn unmappable(text: &str, character: char) -> UnmappableCharacter {
+    let classes = CanonicalCombiningClassMapBorrowed::new();
+    let is_mark = |character: &char| classes.get_u8(*character) != 0;
+    let (before, after) = text.split_once(character).unwrap_or((text, ""));
+    let marks_before: Vec<_> = before.chars().rev().take_while(is_mark).collect();
+    let letter = before.chars().rev().nth(marks_before.len()).filter(|_| is_mark(&character));
+    let marks_before = marks_before.into_iter().rev().filter(|_| is_mark(&character));
+    let marks_after = after.chars().take_while(is_mark);
+    UnmappableCharacter(letter.into_iter().chain(marks_before).chain([character]).chain(marks_after).collect())
+}
+
 fn decode_text(text: &str, charset: Charset) -> String {
     let with_spaces = text.replace('+', " ");
     let bytes: Vec<u8> = percent_encoding::percent_decode_str(&with_spaces).collect();
@@ -81,7 +113,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_encoded_as_one_parameter(name in "[a-z]{1,8}", value in any::<String>()) {
-            let params = QueryParams::default().with(&name, value.clone()).with("type", "log");
+            let params = QueryParams::default().with(&name, compose(&value)).with("type", "log");
+            prop_assert_eq!(QueryParams::default().with(&name, value).with("type", "log").encode(Charset::UTF_8), params.encode(Charset::UTF_8));
 
             let query = params.encode(Charset::UTF_8).unwrap();
 
@@ -98,6 +131,25 @@ mod tests {
 
         assert_eq!(params.encode(latin).unwrap(), "message=%C5+%26+b");
         assert_eq!(QueryParams::decode("message=%C5+%26+b", latin), params);
-        assert_eq!(QueryParams::default().with("message", "✓").encode(latin), Err('✓'));
+        // As macOS sends it.
+        assert_eq!(QueryParams::default().with("message", "A\u{30a} & b").encode(latin), params.encode(latin));
+    }
+
+    #[test]
+    fn unmappable_characters_are_named_as_people_write_them() {
+        let latin = Charset::parse("iso-8859-1").unwrap();
+        for (text, name) in [
+            ("5 ✓", "\"✓\" (U+2713)"),
+            ("Жук", "\"Ж\" (U+0416)"),
+            ("Ring A\u{30a}s\u{306}a", "\"s\u{306}\" (U+0073 U+0306)"),
+            ("s\u{323}\u{306}a", "\"ṣ\u{306}\" (U+1E63 U+0306)"),
+            ("И\u{306}", "\"Й\" (U+0419)"),
+            ("\u{301}a", "\"\u{301}\" (U+0301)"),
+            ("👩\u{200d}🔧", "\"👩\" (U+1F469)"),
+            ("a\u{200b}b", "\"\u{200b}\" (U+200B)"),
+        ] {
+            let error = QueryParams::default().with("message", text).encode(latin).unwrap_err();
+            assert_eq!(error.to_string(), name, "{text}");
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! The log of an order.
 
+use std::borrow::Cow;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use super::{Extensible, FreeText, LocalTime, Pii, StrEnum};
 
 /// Type of a log entry.
@@ -46,4 +50,10 @@ pub struct NewMessage {
     pub kind: MessageType,
     /// Text of the entry: not blank, no control characters except line feed and tab.
     pub text: Pii<FreeText>,
+}
+
+/// A text with its letters composed (NFC), the form in which equal texts are compared and sent to the upstream.
+#[must_use]
+pub fn compose(text: &str) -> Cow<'_, str> {
+    ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }

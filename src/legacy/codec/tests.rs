@@ -18,7 +18,7 @@ use crate::legacy::xml::Writer;
 use crate::metrics::Metrics;
 use crate::model::{
     Customer, CustomerId, Delivery, Detail, Extensible, LocalTime, MAX_ID, Message, MessageType, NewMessage, Order, OrderId,
-    OrderStatus, OrderedBy, Provider, Service, StrEnum, Zone,
+    OrderStatus, OrderedBy, Provider, Service, StrEnum, Zone, compose,
 };
 
 fn settings() -> Arc<DecodeSettings> {
@@ -219,7 +219,7 @@ proptest! {
             prop_assert_eq!(set_status::read_request(&sent(set_status::request(order, *status))), Ok((order, *status)));
         }
         for kind in MessageType::ALL {
-            let message = NewMessage { kind: *kind, text: text.as_str().into() };
+            let message = NewMessage { kind: *kind, text: compose(&text).into_owned().into() };
             prop_assert_eq!(add_message::read_request(&sent(add_message::request(order, &message))), Ok((order, message)));
         }
     }
