@@ -7,5 +7,5 @@ mod marker;
 mod signer;
 
 pub use key::{IdempotencyKey, InvalidKey};
-pub use marker::IdempotencyMarker;
+pub use marker::{IdempotencyMarker, fold};
 pub use signer::{KeyScope, LogMatch, MarkerSigner};

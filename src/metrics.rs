@@ -93,7 +93,7 @@ impl Default for Metrics {
                 &registry,
                 IntCounter::new(
                     "write_conflict_total",
-                    "Conditional changes with unknown outcome where the read-back showed another writer's change.",
+                    "Conditional changes after which the order showed another writer's change at the same moment.",
                 ),
             ),
             duplicates: register(

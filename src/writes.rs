@@ -6,24 +6,31 @@
 //! ```text
 //!                  ┌─ precondition fails, key found, client left ──► not sent
 //! preflight read ──┤
-//! (If-Match, key)  └──► admission ──► sent once ──┬─ confirmed ───────────────────────────► applied
-//!                            ▲                    ├─ rejected, order read ────────────────► not applied
-//!                            └── never left, ≤ 2 ─┤
+//! (If-Match, key)  └──► admission ──► sent once ──┬─ confirmed ─► applied ─► with If-Match: read-back ─► contested or not
+//!                            ▲                    ├─ rejected ──► read-back ─┬─ marker ────────────────► applied
+//!                            └── never left, ≤ 2 ─┤                          ├─ perhaps its effect ────► unknown
+//!                                                 │                          └─ no effect, unreadable ─► not applied
 //!                                                 └─ anything else ─► in doubt ─► read-back ─┬─ evidence ─► applied, conflict
 //!                                                                        ▲                   └─ none ─────► unknown
 //!                                                                        └── at fixed delays, while time is left
 //! ```
 //!
+//! Success and failure are claimed by opposite standards ([`evidence`]): *applied* only if nothing else can explain what the order
+//! shows, *not applied* only if the order does not even look like it ([`refusal_check`]).
+//!
 //! Two guarantees can be asked for. A message with an *idempotency key* is searched for in the order's log before it is sent
 //! ([`add_message`], [`crate::idempotency`]). A status change with a *precondition* is sent only if the order meets it
 //! ([`change_status`]). A write whose outcome stays unknown may still take effect: it is *in doubt* until `settle_time` is
-//! over, and until then a repetition only reads ([`in_doubt`], [`in_doubt_status`]). What none of this can promise, because
+//! over, and until then a repetition only reads ([`in_doubt`], [`in_doubt_status`]). A keyed message that was confirmed must be in
+//! the log at the next read, or its marker is useless ([`confirmed_messages`]). What none of this can promise, because
 //! others write to the legacy system too, is documented in `openapi/README.md`.
 //!
 //! A queued write whose client disconnects is dropped. Once sent it runs to completion, in a task that a shutdown waits for.
 
 mod add_message;
 mod change_status;
+mod confirmed_messages;
+mod evidence;
 mod in_doubt;
 mod in_doubt_status;
 mod refusal_check;
@@ -33,13 +40,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use add_message::MessageReceipt;
-pub use change_status::Precondition;
+pub use change_status::{Precondition, StatusReceipt};
+use confirmed_messages::ConfirmedMessages;
 use in_doubt::InDoubtWrites;
 use in_doubt_status::InDoubtStatusChanges;
 
@@ -47,7 +55,7 @@ use crate::audit::WriteAudit;
 use crate::backend::{Backend, Error, RequestContext, Sent, WriteError, WriteResult};
 use crate::idempotency::{IdempotencyKey, IdempotencyMarker, KeyScope, MarkerSigner};
 use crate::metrics::{Metrics, UpstreamMetrics};
-use crate::model::{NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{NewMessage, Order, OrderId, OrderStatus, now};
 use crate::resilience::{KeyedRwLock, RetryBudget, backoff};
 
 /// Writes to one upstream. Cheap to clone.
@@ -72,6 +80,8 @@ pub struct Settings {
     pub metrics: Metrics,
     /// Metrics of the upstream.
     pub upstream: UpstreamMetrics,
+    /// Counts, as schema drift, a message that the upstream confirmed and whose marker is not in the log.
+    pub count_lost_marker: Box<dyn Fn() + Send + Sync>,
     /// The tasks that a shutdown waits for.
     pub tasks: TaskTracker,
 }
@@ -84,6 +94,7 @@ struct Inner {
     key_locks: KeyedRwLock<KeyScope>,
     status_changes: InDoubtStatusChanges,
     messages: InDoubtWrites<KeyScope, IdempotencyMarker>,
+    confirmed_messages: ConfirmedMessages,
 }
 
 /// When a read-back was made, and by what clock.
@@ -91,14 +102,16 @@ struct Inner {
 struct ReadBack {
     /// The order that it returned is not older.
     began: Instant,
-    /// How far the upstream's clock is ahead of ours.
-    clock_skew: SignedDuration,
+    /// What our wall clock showed when it had ended.
+    ended: Timestamp,
+    /// How far the upstream's clock is ahead of ours, if an answer said.
+    clock_skew: Option<SignedDuration>,
 }
 
 /// Why a write was not done.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WriteFailure {
-    /// The call failed; [`Error::OutcomeUnknown`] leaves open whether it was applied.
+    /// The call failed; some errors leave open whether it was applied ([`Error::leaves_doubt`]).
     #[error(transparent)]
     Failed(#[from] Error),
     /// The order does not meet the precondition; this is the order. Nothing was sent.
@@ -129,7 +142,7 @@ pub enum WriteFailure {
 impl WriteFailure {
     /// Whether the write may have been applied, or may still be.
     const fn is_unknown(&self) -> bool {
-        matches!(self, Self::Failed(Error::OutcomeUnknown { .. }))
+        matches!(self, Self::Failed(error) if error.leaves_doubt())
     }
 }
 
@@ -154,6 +167,7 @@ impl WriteCoordinator {
             key_locks: KeyedRwLock::default(),
             status_changes: InDoubtStatusChanges::default(),
             messages: InDoubtWrites::default(),
+            confirmed_messages: ConfirmedMessages::default(),
         }))
     }
 
@@ -162,6 +176,11 @@ impl WriteCoordinator {
     pub fn settle_time_seconds(&self) -> u64 {
         let time = self.0.settings.settle_time;
         time.as_secs() + u64::from(time.subsec_nanos() > 0)
+    }
+
+    /// Notices messages that the upstream confirmed and does not show, by an order from a read that began at `began`.
+    pub fn compare(&self, order: &Order, began: Instant) {
+        self.0.compare_confirmed(order, began);
     }
 
     /// Sets the status of an order; with a precondition, only of an order that meets it.
@@ -175,13 +194,13 @@ impl WriteCoordinator {
         status: OrderStatus,
         precondition: Option<Precondition>,
         audit: WriteAudit,
-    ) -> Result<(), WriteFailure> {
+    ) -> Result<StatusReceipt, WriteFailure> {
         let write = |inner: Arc<Inner>, context| async move {
             let done = match precondition {
-                None => catch_panic(inner.change_status(&context, id, status)).await,
+                None => catch_panic(inner.change_status(&context, id, status)).await.map(|()| StatusReceipt::default()),
                 Some(precondition) => catch_panic(inner.change_status_if(&context, id, status, &*precondition)).await,
             };
-            inner.record_outcome("set_status", done.as_ref().map(|()| "applied"), audit);
+            inner.record_outcome("set_status", done.as_ref().map(|_| "applied"), audit);
             done
         };
         self.run_to_completion(context, write).await
@@ -243,18 +262,6 @@ impl Inner {
         &*self.settings.backend
     }
 
-    /// Sends one status change. A rejection is explained by reading the order.
-    async fn send_status(&self, context: &RequestContext, id: OrderId, status: OrderStatus) -> WriteResult {
-        let result = self.backend().set_status(context, id, status).await;
-        self.explain_rejection(context, id, None, result).await
-    }
-
-    /// Sends one message. A rejection is explained by reading the order.
-    async fn send_message(&self, context: &RequestContext, id: OrderId, message: &NewMessage) -> WriteResult {
-        let result = self.backend().add_message(context, id, message.clone()).await;
-        self.explain_rejection(context, id, Some(message), result).await
-    }
-
     /// Repeats a write as long as it never left, at most [`MAX_RETRIES`] times.
     async fn retry_unsent<F>(&self, context: &RequestContext, call: &'static str, write: impl Fn() -> F) -> WriteResult
     where
@@ -286,13 +293,23 @@ impl Inner {
 
     /// The present state of the order, for a decision about a write that was not sent yet.
     async fn preflight_read(&self, context: &RequestContext, id: OrderId) -> Result<Order, WriteFailure> {
+        let began = Instant::now();
         let order = self.backend().order_info(&context.uncached(), id).await;
         let order = order.map_err(|error| match error {
             Error::NotFound | Error::NotSent { .. } | Error::Overloaded | Error::ClientDisconnected => error,
             // The write is known not to have been applied, whatever the read ended in.
             cause => Error::NotSent { cause: Box::new(cause) },
         })?;
+        self.compare_confirmed(&order.value, began);
         if context.is_client_disconnected() { Err(Error::ClientDisconnected.into()) } else { Ok(order.value) }
+    }
+
+    /// Reads an order back once, whether or not the client is still there: the audit log and the metrics need the outcome.
+    async fn read_back(&self, context: &RequestContext, id: OrderId) -> Result<(Order, ReadBack), Error> {
+        let began = Instant::now();
+        let order = self.backend().order_info(&context.uncancellable().uncached(), id).await?;
+        self.compare_confirmed(&order.value, began);
+        Ok((order.value, ReadBack { began, ended: now(), clock_skew: order.clock_skew }))
     }
 
     /// Reads an order back, after these delays from now on, until it shows evidence of what happened to a write.
@@ -303,25 +320,35 @@ impl Inner {
         delays: &[Duration],
         mut evidence: impl FnMut(&Order, ReadBack) -> Option<T>,
     ) -> Option<T> {
-        // Verification goes on when the client disconnects: the audit log and the metrics need the outcome.
-        let (start, context) = (Instant::now(), context.uncancellable().uncached());
-        let mut clock_skew = SignedDuration::ZERO;
+        let start = Instant::now();
+        let mut clock_skew = None;
         for delay in delays {
             if start + *delay >= context.deadline() {
                 return None;
             }
             sleep_until(start + *delay).await;
-            let began = Instant::now();
             // A failed read-back is no evidence; the next one may succeed.
-            let Ok(order) = self.backend().order_info(&context, id).await else { continue };
+            let Ok((order, read_back)) = self.read_back(context, id).await else { continue };
             // An answer without a date, such as one from a cache, does not make an earlier one wrong.
-            clock_skew = order.clock_skew.unwrap_or(clock_skew);
-            let read_back = ReadBack { began, clock_skew };
-            if let Some(found) = evidence(&order.value, read_back) {
+            clock_skew = read_back.clock_skew.or(clock_skew);
+            if let Some(found) = evidence(&order, ReadBack { clock_skew, ..read_back }) {
                 return Some(found);
             }
         }
         None
+    }
+
+    /// Warns about confirmed messages that an order does not show.
+    fn compare_confirmed(&self, order: &Order, began: Instant) {
+        for _ in 0..self.confirmed_messages.compare(order, began) {
+            (self.settings.count_lost_marker)();
+            tracing::warn!(
+                upstream = self.settings.upstream.name(),
+                order = order.id.get(),
+                "the upstream confirmed a message with an idempotency key, and the order's log does not show its marker: \
+                 a repetition may add it again"
+            );
+        }
     }
 
     /// Until when a write can be sent that must be verified within the request. `None` if the request is too short for that.
@@ -353,9 +380,8 @@ impl Inner {
     /// Counts the outcome of a write, and writes it to the audit log.
     fn record_outcome(&self, call: &str, done: Result<&'static str, &WriteFailure>, audit: WriteAudit) {
         let outcome = done.unwrap_or_else(|failure| match failure {
-            WriteFailure::Failed(Error::OutcomeUnknown { .. })
-            | WriteFailure::InDoubt { is_same: true, .. }
-            | WriteFailure::Panicked => "unknown",
+            failure if failure.is_unknown() => "unknown",
+            WriteFailure::InDoubt { is_same: true, .. } | WriteFailure::Panicked => "unknown",
             WriteFailure::Failed(_) | WriteFailure::KeyInUse | WriteFailure::InDoubt { .. } => "not_applied",
             WriteFailure::PreconditionFailed(_) => "precondition_failed",
             WriteFailure::Conflict(_) => "conflict",

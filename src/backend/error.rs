@@ -7,7 +7,7 @@ use crate::model::UpstreamMessage;
 /// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failed call. After a write, only [`Error::OutcomeUnknown`] leaves open whether it was applied.
+/// A failed call. After a write, only those that [`Error::leaves_doubt`] leave open whether it was applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No order or customer has this id.
@@ -65,6 +65,12 @@ pub enum Error {
         /// How long the write may still be applied.
         retry_after: Duration,
     },
+    /// The upstream rejected a write, and the order that was read afterwards may show it all the same.
+    #[error("the upstream rejected the write, and the order may show it")]
+    Contradicted {
+        /// How long the write may still be applied.
+        retry_after: Duration,
+    },
 }
 
 impl Error {
@@ -83,7 +89,13 @@ impl Error {
             Self::Unavailable { .. } => "unavailable",
             Self::Timeout => "timeout",
             Self::InvalidResponse { .. } => "answer_invalid",
-            Self::OutcomeUnknown { .. } => "outcome_unknown",
+            Self::OutcomeUnknown { .. } | Self::Contradicted { .. } => "outcome_unknown",
         }
+    }
+
+    /// Whether a write that ended like this may have been applied, or may still be.
+    #[must_use]
+    pub const fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown { .. } | Self::Contradicted { .. })
     }
 }

@@ -147,7 +147,7 @@ fn upstream_handle(
             upstream_metrics.name()
         );
     }
-    let budget = client.budget();
+    let (budget, drift) = (client.budget(), client.drift());
     let coalescing = Coalescing::new(client, server.request_timeout, upstream_metrics.clone());
     let backend: Arc<dyn Backend> = Arc::new(coalescing);
     let writes = WriteCoordinator::new(writes::Settings {
@@ -159,6 +159,7 @@ fn upstream_handle(
         settle_time: upstream.settle_time,
         metrics: metrics.clone(),
         upstream: upstream_metrics.clone(),
+        count_lost_marker: Box::new(move || drift.count_lost_marker()),
         tasks: tasks.clone(),
     });
     UpstreamHandle { backend, writes, zone: upstream.time_zone.clone() }

@@ -4,11 +4,11 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE32_NOPAD;
-use icu_normalizer::ComposingNormalizerBorrowed;
 
+use super::marker::{MarkerMatch, fold};
 use super::{IdempotencyKey, IdempotencyMarker};
 use crate::config::Secret;
-use crate::model::{Message, NewMessage, OrderId, StrEnum};
+use crate::model::{Message, NewMessage, OrderId, StrEnum, compose};
 
 /// Signs with the current secret, and accepts the previous one as well while replicas are being rotated to it.
 pub struct MarkerSigner {
@@ -30,7 +30,7 @@ pub struct KeyScope {
 }
 
 /// What a log contains about a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogMatch<'l> {
     /// No entry with this key.
     Nothing,
@@ -38,6 +38,8 @@ pub enum LogMatch<'l> {
     Same {
         /// The first such entry.
         entry: &'l Message,
+        /// Its marker, made with the current secret or the previous one.
+        marker: IdempotencyMarker,
         /// How many entries carry the marker.
         times: usize,
     },
@@ -68,18 +70,25 @@ impl MarkerSigner {
     #[must_use]
     pub fn find<'l>(&self, log: &'l [Message], scope: &KeyScope, message: &NewMessage) -> LogMatch<'l> {
         let ours = self.all(scope, message);
-        let marked = log.iter().filter_map(|entry| Some((entry, IdempotencyMarker::split(entry.text.as_ref()?.expose())?.0)));
-        let known: Vec<_> = marked.filter(|(_, marker)| ours.iter().any(|ours| ours.key_part == marker.key_part)).collect();
-        let mut same = known.iter().filter(|(_, marker)| ours.contains(marker));
-        match same.next() {
-            Some((entry, _)) => LogMatch::Same { entry, times: 1 + same.count() },
-            None if known.is_empty() => LogMatch::Nothing,
-            None => LogMatch::Other,
+        let texts = log.iter().filter_map(|entry| Some((entry, fold(entry.text.as_ref()?.expose()))));
+        let mut found = LogMatch::Nothing;
+        for (entry, text) in texts {
+            let matches = ours.iter().map(|marker| (marker, marker.search(&text)));
+            // `Same` sorts first: the current secret and the previous one make different markers of one key.
+            let Some((marker, best)) = matches.min_by_key(|(_, found)| *found) else { continue };
+            match (best, &mut found) {
+                (MarkerMatch::Same, LogMatch::Same { times, .. }) => *times += 1,
+                (MarkerMatch::Same, _) => found = LogMatch::Same { entry, marker: marker.clone(), times: 1 },
+                (MarkerMatch::SameKey, LogMatch::Nothing) => found = LogMatch::Other,
+                (MarkerMatch::SameKey | MarkerMatch::None, _) => {}
+            }
         }
+        found
     }
 
-    /// The markers that a message may have.
-    fn all(&self, scope: &KeyScope, message: &NewMessage) -> Vec<IdempotencyMarker> {
+    /// The markers that a message may have: made with the current secret, and with the previous one.
+    #[must_use]
+    pub fn all(&self, scope: &KeyScope, message: &NewMessage) -> Vec<IdempotencyMarker> {
         let secrets = [Some(&self.current), self.previous.as_ref()];
         secrets.into_iter().flatten().map(|secret| mark(secret, scope, message)).collect()
     }
@@ -91,7 +100,7 @@ fn mark(secret: &Secret, scope: &KeyScope, message: &NewMessage) -> IdempotencyM
     // The key is made for each message, because the secret's file may have been reloaded.
     let secret = &secret.with(|text| hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()));
     // Equal texts must have equal markers, however their letters are composed.
-    let text = ComposingNormalizerBorrowed::new_nfc().normalize(message.text.expose());
+    let text = compose(message.text.expose());
     let parts = [client.as_str(), upstream, &order, key];
     let content = [&parts[..], &[message.kind.as_str(), &*text]].concat();
     IdempotencyMarker {
@@ -154,7 +163,8 @@ mod tests {
         let text = message("Kunden nås efter kl. 16");
         let marked = entry(&format!("{} Kunden n", markers.mark(&mine, &text)));
         let log = [entry("annat"), marked.clone(), Message::default()];
-        assert_eq!(markers.find(&log, &mine, &text), LogMatch::Same { entry: &marked, times: 1 });
+        let own = markers.mark(&mine, &text);
+        assert_eq!(markers.find(&log, &mine, &text), LogMatch::Same { entry: &marked, marker: own, times: 1 });
         assert_eq!(markers.find(&log, &mine, &message("annat")), LogMatch::Other);
         let other_kind = NewMessage { kind: MessageType::Alert, ..text.clone() };
         assert_eq!(markers.find(&log, &mine, &other_kind), LogMatch::Other);

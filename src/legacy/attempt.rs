@@ -69,7 +69,8 @@ impl Attempt {
         if let Self::Answered { clock_skew, .. } = self { *clock_skew } else { None }
     }
 
-    /// Whether the circuit breaker counts this as success. Rejections and not-found are healthy responses.
+    /// Whether the circuit breaker counts this as success. Rejections and not-found are healthy responses, recognised or not: a
+    /// firewall that blocks the text of one message must not close the upstream for everything else.
     pub(crate) fn is_healthy(&self) -> bool {
         match self {
             Self::Answered { status: 401 | 403 | 404, .. } => true,
@@ -113,8 +114,9 @@ impl Attempt {
         }
     }
 
-    /// The meaning for a write. Only an explicit confirmation is success, and only what cannot have been applied is failure; in
-    /// every other case the write may still be applied for `settle_time`.
+    /// The meaning for a write. Only an explicit confirmation is success, and only a recognised failure is one, whatever the HTTP
+    /// status: a page with 401 or 403 may come from a firewall behind which the write was applied. In every other case the write
+    /// may have been applied, or may still be for `settle_time`.
     pub(crate) fn write_result(self, settle_time: Duration) -> Result<(), Error> {
         let unknown = Error::OutcomeUnknown { retry_after: settle_time };
         let (status, answer) = match self {
@@ -124,9 +126,6 @@ impl Attempt {
         };
         let failure = answer.as_ref().ok().and_then(|answer| answer.failure(status));
         match (failure, status, answer) {
-            // A success body under a 401 or 403 status is contradictory.
-            (None, 401 | 403, Ok(answer)) if answer.outcome().is_confirmed() => Err(unknown),
-            (_, 401 | 403, _) => Err(Error::CredentialRejected),
             (Some(failure), _, _) => Err(failure),
             (None, 200..=299, Ok(answer)) if answer.outcome().is_confirmed() => Ok(()),
             (None, _, _) => Err(unknown),

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use prometheus::IntCounter;
 use serde::Serialize;
 
-use super::methods::MethodSpec;
+use super::methods::{MethodSpec, ORDER_INFO};
 use crate::metrics::UpstreamMetrics;
 
 /// How an answer differs from the known schema.
@@ -32,6 +32,8 @@ pub(crate) enum DriftKind {
     Attribute,
     /// An entity that XML does not define.
     Entity,
+    /// The marker of a message that was confirmed is not in the log.
+    MarkerLost,
 }
 
 impl DriftKind {
@@ -46,6 +48,7 @@ impl DriftKind {
             Self::MissingElement => "missing_element",
             Self::Attribute => "attribute",
             Self::Entity => "entity",
+            Self::MarkerLost => "marker_lost",
         }
     }
 }
@@ -108,6 +111,11 @@ impl SchemaDrift {
                 );
             }
         }
+    }
+
+    /// Counts a message that the upstream confirmed and whose marker is not in the order's log.
+    pub(crate) fn count_lost_marker(&self) {
+        self.count(&ORDER_INFO, DriftKind::MarkerLost, "log.message");
     }
 
     /// Everything counted so far, sorted by method, kind and name.

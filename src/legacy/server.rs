@@ -86,7 +86,9 @@ impl From<Error> for Failure {
         let status = match error {
             Error::NotFound => StatusCode::NOT_FOUND,
             Error::UnencodableInput { .. } => StatusCode::BAD_REQUEST,
-            Error::OutcomeUnknown { .. } => return Self { status: StatusCode::GATEWAY_TIMEOUT, message: None },
+            Error::OutcomeUnknown { .. } | Error::Contradicted { .. } => {
+                return Self { status: StatusCode::GATEWAY_TIMEOUT, message: None };
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         match error {

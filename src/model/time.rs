@@ -43,6 +43,13 @@ impl LocalTime {
     pub fn latest(self) -> Timestamp {
         instant(self.wall, self.later_offset)
     }
+
+    /// The first of its instants that is not before this one. `None` if both are.
+    #[must_use]
+    pub fn reading_since(self, since: Timestamp) -> Option<Self> {
+        let readings = [self.offset, self.later_offset].map(|offset| Self { offset, later_offset: offset, ..self });
+        readings.into_iter().find(|reading| reading.earliest() >= since)
+    }
 }
 
 /// RFC 3339 with the UTC offset, in whole seconds.
@@ -225,6 +232,15 @@ mod tests {
         let time = Zone::stockholm().resolve(datetime(2016, 10, 30, 2, 30, 0, 0));
         assert_eq!(time.to_string(), "2016-10-30T02:30:00+02:00");
         assert_eq!(time.latest().as_second() - time.earliest().as_second(), 3600);
+    }
+
+    #[test]
+    fn reading_of_an_ambiguous_time_is_not_before_an_instant() {
+        let time = Zone::stockholm().resolve(datetime(2016, 10, 30, 2, 30, 0, 0));
+        let reading = |since: &str| time.reading_since(since.parse().unwrap()).map(|time| time.to_string());
+        assert_eq!(reading("2016-10-30T00:30:00Z").as_deref(), Some("2016-10-30T02:30:00+02:00"));
+        assert_eq!(reading("2016-10-30T00:30:01Z").as_deref(), Some("2016-10-30T02:30:00+01:00"));
+        assert_eq!(reading("2016-10-30T01:30:01Z"), None);
     }
 
     #[test]

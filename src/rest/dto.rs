@@ -15,7 +15,7 @@ pub(super) use me::Me;
 pub(super) use message::MAX_TEXT;
 pub(super) use message::{AddedMessage, Message, MessageList, NewMessage};
 pub(super) use order::{Order, OrderList};
-pub(super) use order_status::{OrderStatusBody, StatusChange};
+pub(super) use order_status::{ChangedStatus, OrderStatusBody, StatusChange};
 pub(super) use timestamp::Time;
 
 use serde::Serialize;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::etag;
+use crate::auth::Principal;
 use crate::backend::Error;
-use crate::model::{Order, UpstreamMessage, mask_personal_data};
+use crate::model::{Order, Scope, UpstreamMessage, mask_personal_data};
 use crate::problem::{Code, FieldError, Outcome, Problem};
 use crate::writes::WriteFailure;
 
@@ -39,23 +40,27 @@ impl Problem {
         Self::from_read_error(error, Code::UpstreamAnswerInvalid)
     }
 
-    /// The problem of a failed write to an order of this upstream.
+    /// The problem of a failed write. What the order is like now is told only to principals that may read it. That includes the
+    /// ETag after a failed precondition: it is a hash of few possible states, and sending it back would be a blind overwrite.
     #[must_use]
-    pub fn from_write_failure(failure: &WriteFailure, upstream: &str) -> Self {
+    pub fn from_write_failure(failure: &WriteFailure, principal: &Principal) -> Self {
+        let may_read = principal.scopes().has(Scope::OrdersRead);
         match failure {
             WriteFailure::Failed(error) => from_write_error(error),
             WriteFailure::PreconditionFailed(order) => {
                 let detail = "The order's status or log has changed since the ETag in If-Match. Nothing was sent.";
-                Self::new(Code::PreconditionFailed, detail)
-                    .with_outcome(Outcome::NotApplied)
-                    .with_typed_header(etag::of_status(upstream, order))
-                    .with_current_status(displayed_status(order))
+                let problem = Self::new(Code::PreconditionFailed, detail).with_outcome(Outcome::NotApplied);
+                if !may_read {
+                    return problem;
+                }
+                let etag = etag::of_status(principal.upstream(), order);
+                problem.with_typed_header(etag).with_current_status(displayed_status(order))
             }
             WriteFailure::Conflict(order) => {
                 let detail = "The write was sent. Afterwards the order had a status that another writer set.";
                 Self::new(Code::WriteConflict, detail)
                     .with_outcome(Outcome::Unknown)
-                    .with_current_status(displayed_status(order))
+                    .with_current_status(displayed_status(order).filter(|_| may_read))
             }
             WriteFailure::InDoubt { time_left, is_same } => {
                 let detail = "An earlier write to this order is in doubt: it may still take effect. This one was not sent.";
@@ -93,9 +98,11 @@ fn from_write_error(error: &Error) -> Problem {
         | Error::Unreachable => problem.with_outcome(Outcome::NotApplied),
         // A validation error, as any other 422: it has no outcome.
         Error::UnencodableInput { .. } => problem,
-        Error::OutcomeUnknown { .. } | Error::Unavailable { .. } | Error::Timeout | Error::InvalidResponse { .. } => {
-            problem.with_outcome(Outcome::Unknown)
-        }
+        Error::OutcomeUnknown { .. }
+        | Error::Contradicted { .. }
+        | Error::Unavailable { .. }
+        | Error::Timeout
+        | Error::InvalidResponse { .. } => problem.with_outcome(Outcome::Unknown),
     }
 }
 
@@ -131,6 +138,11 @@ fn describe(error: &Error, not_found: Code) -> Problem {
         Error::OutcomeUnknown { retry_after } => {
             let detail =
                 "The write was sent, and nothing proves whether it was applied. Read the order before you send it again.";
+            Problem::new(Code::OutcomeUnknown, detail).retry_after(*retry_after)
+        }
+        Error::Contradicted { retry_after } => {
+            let detail = "The upstream refused the write, and the order read afterwards may show that it was applied all the same. \
+                          Read the order before you send it again.";
             Problem::new(Code::OutcomeUnknown, detail).retry_after(*retry_after)
         }
     }

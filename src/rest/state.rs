@@ -92,8 +92,10 @@ pub(super) struct RequestState {
 impl RequestState {
     /// Reads an order. The problem is the response to a failed read.
     pub(super) async fn read_order(&self, id: OrderId) -> Result<Order, Problem> {
+        let began = Instant::now();
         let order = self.backend.order_info(&self.context, id).await;
         let order = order.map_err(|error| Problem::from_read_error(&error, Code::OrderNotFound))?;
+        self.writes.compare(&order.value, began);
         Ok(order.value)
     }
 

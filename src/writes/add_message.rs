@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use super::evidence::{WriteTime, stamp_since};
 use super::{Inner, ReadBack, WriteFailure};
 use crate::backend::{Error, RequestContext, Sent, WriteError};
 use crate::idempotency::{IdempotencyMarker, KeyScope, LogMatch};
-use crate::model::{Extensible, LocalTime, Message, NewMessage, Order, OrderId, Pii, now};
+use crate::model::{FreeText, LocalTime, Message, NewMessage, Order, OrderId, Pii};
 
 /// A message that is in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +21,8 @@ pub struct MessageReceipt {
     pub is_replayed: bool,
     /// How many entries carry the marker, if more than one.
     pub duplicates: Option<usize>,
+    /// The text of its entry without the marker, if that was read. The upstream may have truncated it.
+    pub text: Option<Pii<FreeText>>,
 }
 
 /// When the log is read back after a message whose response proved nothing.
@@ -33,26 +35,27 @@ const VERIFY_DELAYS: [Duration; 5] = [
 ];
 /// How long a request waits for another one with the same key.
 const KEY_WAIT: Duration = Duration::from_secs(2);
-/// How far clocks with a resolution of a second may differ although they agree.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
 impl Inner {
-    /// A message without a key: sent once, and searched for only if its response proves nothing.
+    /// A message without a key: sent once, and searched for only if its response does not confirm it.
     pub(super) async fn add_once(
         &self,
         context: &RequestContext,
         id: OrderId,
         message: NewMessage,
     ) -> Result<MessageReceipt, WriteFailure> {
-        match self.retry_unsent(context, "add_message", || self.send_message(context, id, &message)).await {
+        let write = || self.backend().add_message(context, id, message.clone());
+        let result = self.retry_unsent(context, "add_message", write).await;
+        let shows = |order: &Order, sent, read_back| WriteTime::new(sent, read_back).may_show_message(&message, order);
+        match self.check_rejection(context, id, Some(&message), result, shows).await {
             Ok(receipt) => Ok(MessageReceipt { at: receipt.logged_at, ..MessageReceipt::default() }),
             Err(WriteError { source: unknown @ Error::OutcomeUnknown { .. }, sent }) => {
                 let sent = sent.unwrap_or_else(Sent::now);
-                let evidence = |order: &Order, read_back: ReadBack| {
-                    log(order).iter().find(|entry| is_like(entry, &message) && is_since(entry, sent, read_back)).cloned()
+                let evidence = |order: &Order, read_back| {
+                    let entry = WriteTime::new(sent, read_back).proof_of(&message, order)?;
+                    Some(MessageReceipt { at: stamp_since(sent, entry), ..MessageReceipt::default() })
                 };
-                let entry = self.verify_by_read_back(context, id, &VERIFY_DELAYS, evidence).await.ok_or(unknown)?;
-                Ok(MessageReceipt { at: entry.at, ..MessageReceipt::default() })
+                Ok(self.verify_by_read_back(context, id, &VERIFY_DELAYS, evidence).await.ok_or(unknown)?)
             }
             Err(error) => Err(error.into()),
         }
@@ -79,22 +82,36 @@ impl Inner {
         // Entered before it is sent, so that it is not forgotten if this task panics.
         let until = context.deadline() + self.settings.settle_time;
         let ticket = self.messages.remember(scope.clone(), marker.clone(), until);
-        let result = self.retry_unsent(context, "add_message", || self.send_message(context, scope.order, &with_marker)).await;
-        let (done, sent) = match result {
-            Ok(receipt) => {
+        let write = || self.backend().add_message(context, scope.order, with_marker.clone());
+        let result = self.retry_unsent(context, "add_message", write).await;
+        // The marker was not in the log before, so this write brought it there.
+        let added = |order: &Order, sent: Sent| match self.settings.markers.find(log(order), &scope, &message) {
+            LogMatch::Same { entry, marker, times } => {
+                Some(MessageReceipt { at: stamp_since(sent, entry), ..self.receipt_of(entry, marker, times) })
+            }
+            LogMatch::Other | LogMatch::Nothing => None,
+        };
+        let mut after_rejection = None;
+        let shows = |order: &Order, sent, read_back| {
+            after_rejection = added(order, sent);
+            after_rejection.is_some() || WriteTime::new(sent, read_back).may_show_message(&message, order)
+        };
+        let result = self.check_rejection(context, scope.order, Some(&with_marker), result, shows).await;
+        let (done, sent) = match (result, after_rejection) {
+            (Ok(receipt), _) => {
+                self.confirmed_messages.remember(scope.order, marker.clone());
                 let reference = Some(marker.key_part.clone());
                 let done = MessageReceipt { at: receipt.logged_at, reference, ..MessageReceipt::default() };
                 (Ok(done), Some(receipt.sent))
             }
-            Err(WriteError { source: unknown @ Error::OutcomeUnknown { .. }, sent }) => {
-                let evidence = |order: &Order, _: ReadBack| match self.settings.markers.find(log(order), &scope, &message) {
-                    LogMatch::Same { entry, times } => Some(self.receipt_of(entry, times)),
-                    LogMatch::Other | LogMatch::Nothing => None,
-                };
+            (Err(WriteError { sent, .. }), Some(receipt)) => (Ok(receipt), sent),
+            (Err(WriteError { source: unknown @ Error::OutcomeUnknown { .. }, sent }), None) => {
+                let sent_then = sent.unwrap_or_else(Sent::now);
+                let evidence = |order: &Order, _: ReadBack| added(order, sent_then);
                 let found = self.verify_by_read_back(context, scope.order, &VERIFY_DELAYS, evidence).await;
                 (found.ok_or(unknown.into()), sent)
             }
-            Err(error) => (Err(error.source.into()), error.sent),
+            (Err(error), None) => (Err(error.source.into()), error.sent),
         };
         if done.as_ref().is_err_and(WriteFailure::is_unknown) {
             self.messages.expire_at(&scope, ticket, self.in_doubt_until(sent));
@@ -125,17 +142,27 @@ impl Inner {
             (before, _) => before?,
         };
         match self.settings.markers.find(log(&before), scope, message) {
-            LogMatch::Same { entry, times } => {
+            LogMatch::Same { entry, marker, times } => {
                 if let Some(earlier) = &in_doubt {
                     self.messages.forget(scope, earlier.ticket);
                 }
-                Ok(Some(self.receipt_of(entry, times)))
+                Ok(Some(self.receipt_of(entry, marker, times)))
             }
             LogMatch::Other => Err(WriteFailure::KeyReused),
             LogMatch::Nothing => match in_doubt {
-                None => Ok(None),
+                None => self.find_lost(scope, message),
                 Some(earlier) => Err(WriteFailure::InDoubt { time_left: earlier.time_left(), is_same: true }),
             },
+        }
+    }
+
+    /// An earlier message with this key that the upstream confirmed and does not show.
+    fn find_lost(&self, scope: &KeyScope, message: &NewMessage) -> Result<Option<MessageReceipt>, WriteFailure> {
+        let candidates = self.settings.markers.all(scope, message);
+        match self.confirmed_messages.lost(&candidates) {
+            None => Ok(None),
+            Some(marker) if !candidates.contains(&marker) => Err(WriteFailure::KeyReused),
+            Some(marker) => Ok(Some(MessageReceipt { reference: Some(marker.key_part), ..MessageReceipt::default() })),
         }
     }
 
@@ -149,29 +176,21 @@ impl Inner {
         Err(Error::NotSent { cause }.into())
     }
 
-    fn receipt_of(&self, entry: &Message, times: usize) -> MessageReceipt {
+    fn receipt_of(&self, entry: &Message, marker: IdempotencyMarker, times: usize) -> MessageReceipt {
         let duplicates = (times > 1).then_some(times);
         if duplicates.is_some() {
             self.settings.metrics.duplicate();
         }
-        let marker = entry.text.as_ref().map(Pii::expose).and_then(IdempotencyMarker::split);
-        MessageReceipt { at: entry.at, reference: marker.map(|(marker, _)| marker.key_part), is_replayed: false, duplicates }
+        let text = entry.text.as_ref().map(Pii::expose).map(|text| match IdempotencyMarker::split(text) {
+            Some((_, text)) => text.into_owned(),
+            // Recognised in spite of its layout, which cannot be told from the text.
+            None => text.to_owned(),
+        });
+        let text = text.map(Pii::from);
+        MessageReceipt { at: entry.at, reference: Some(marker.key_part), is_replayed: false, duplicates, text }
     }
 }
 
 fn log(order: &Order) -> &[Message] {
     order.messages.as_deref().unwrap_or_default()
-}
-
-/// Whether an entry has this message's type and text.
-fn is_like(entry: &Message, message: &NewMessage) -> bool {
-    entry.kind == Some(Extensible::Known(message.kind))
-        && entry.text.as_ref().is_some_and(|text| text.expose().split_whitespace().eq(message.text.expose().split_whitespace()))
-}
-
-/// Whether an entry of a read-back was stamped after the write was sent, by the upstream's clock.
-fn is_since(entry: &Message, sent: Sent, read_back: ReadBack) -> bool {
-    let skew = read_back.clock_skew;
-    let window = sent.on + skew - CLOCK_TOLERANCE..=now() + skew + CLOCK_TOLERANCE;
-    entry.at.is_some_and(|at| window.contains(&at.earliest()) || window.contains(&at.latest()))
 }

@@ -1,16 +1,29 @@
 //! Changes of an order's status.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
 use tokio::time::Instant;
 
+use super::evidence::WriteTime;
 use super::in_doubt::{InDoubt, Ticket};
 use super::{Inner, ReadBack, WriteFailure};
-use crate::backend::{Error, RequestContext, WriteError, WriteResult};
-use crate::model::{Extensible, Order, OrderId, OrderStatus};
+use crate::backend::{Error, RequestContext, Sent, WriteError, WriteResult};
+use crate::idempotency::IdempotencyMarker;
+use crate::model::{Extensible, LocalTime, Message, MessageType, Order, OrderId, OrderStatus, Pii};
 
 /// What an order must be like for its status to be changed.
 pub type Precondition = Box<dyn Fn(&Order) -> bool + Send + Sync>;
+
+/// A status change that was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StatusReceipt {
+    /// The order as a conditional change left it. `None` if it could not be read afterwards, or is contested.
+    pub order: Option<Box<Order>>,
+    /// Whether another writer changed the status between the preflight read of a conditional change and the read after it.
+    pub is_contested: bool,
+}
 
 /// When the order is read back after a change whose response proved nothing.
 const VERIFY_DELAYS: [Duration; 4] =
@@ -29,7 +42,9 @@ impl Inner {
         let _guard = guard.ok_or(Error::Overloaded)?;
 
         let change = self.enter_in_doubt(context, id, status, None);
-        let result = self.retry_unsent(context, "set_status", || self.send_status(context, id, status)).await;
+        let result = self.retry_unsent(context, "set_status", || self.backend().set_status(context, id, status)).await;
+        let shows = |order: &Order, sent: Sent, read_back| WriteTime::new(sent, read_back).may_show_status(status, order);
+        let result = self.check_rejection(context, id, None, result, shows).await;
         self.leave_in_doubt(id, change, &result);
         match result {
             Err(WriteError { source: unknown @ Error::OutcomeUnknown { .. }, .. }) => {
@@ -52,7 +67,7 @@ impl Inner {
         id: OrderId,
         status: OrderStatus,
         precondition: &(dyn Fn(&Order) -> bool + Send + Sync),
-    ) -> Result<(), WriteFailure> {
+    ) -> Result<StatusReceipt, WriteFailure> {
         let context = &context.with_send_deadline(self.change_send_deadline(context));
         let guard = self.wait(context, context.send_deadline(), self.order_locks.write(id)).await?;
         let _guard = guard.ok_or(Error::Overloaded)?;
@@ -91,15 +106,26 @@ impl Inner {
     }
 
     /// Sends a change of an order that was like this.
-    async fn change_from(&self, context: &RequestContext, before: &Order, status: OrderStatus) -> Result<(), WriteFailure> {
+    async fn change_from(
+        &self,
+        context: &RequestContext,
+        before: &Order,
+        status: OrderStatus,
+    ) -> Result<StatusReceipt, WriteFailure> {
         let change = self.enter_in_doubt(context, before.id, status, before.status.clone());
-        let result = self.send_status(context, before.id, status).await;
+        let result = self.backend().set_status(context, before.id, status).await;
+        let shows = |after: &Order, _, _| Transition { before, after }.is_to(status);
+        let result = self.check_rejection(context, before.id, None, result, shows).await;
         self.leave_in_doubt(before.id, change, &result);
         match result {
+            Ok(_) => {
+                let after = self.read_back(context, before.id).await.ok();
+                Ok(after.map(|(after, _)| self.receipt_of_change(before, after, status)).unwrap_or_default())
+            }
             Err(WriteError { source: unknown @ Error::OutcomeUnknown { .. }, .. }) => {
                 self.verify_change(context, before, status, unknown).await
             }
-            result => Ok(result.map(|_| ())?),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -111,25 +137,30 @@ impl Inner {
         before: &Order,
         status: OrderStatus,
         unknown: Error,
-    ) -> Result<(), WriteFailure> {
-        let evidence_before = StatusEvidence::of(before);
-        let evidence = |order: &Order, read_back: ReadBack| {
-            self.status_changes.record_read_back(order, read_back.began);
-            let after = StatusEvidence::of(order);
-            if after.shows_change_to(status, &evidence_before) {
-                Some(Ok(after.entries_since(&evidence_before)))
-            } else if after.shows_other_change(status, &evidence_before) {
-                Some(Err(WriteFailure::Conflict(Box::new(order.clone()))))
+    ) -> Result<StatusReceipt, WriteFailure> {
+        let evidence = |after: &Order, read_back: ReadBack| {
+            self.status_changes.record_read_back(after, read_back.began);
+            let transition = Transition { before, after };
+            if transition.is_to(status) {
+                Some(Ok(self.receipt_of_change(before, after.clone(), status)))
+            } else if transition.is_to_other_than(status) {
+                self.settings.metrics.conflict();
+                Some(Err(WriteFailure::Conflict(Box::new(after.clone()))))
             } else {
                 None
             }
         };
-        let found = self.verify_by_read_back(context, before.id, &VERIFY_DELAYS, evidence).await;
-        // Our change made one entry. More than that means another writer between the preflight read and the change.
-        if matches!(found, Some(Err(_) | Ok(2..))) {
+        self.verify_by_read_back(context, before.id, &VERIFY_DELAYS, evidence).await.unwrap_or(Err(unknown.into()))
+    }
+
+    /// What a change of an order made of it. Another writer between the preflight read and the change is not prevented, so it is
+    /// reported: both may believe that the order is theirs.
+    fn receipt_of_change(&self, before: &Order, after: Order, status: OrderStatus) -> StatusReceipt {
+        let is_contested = Transition { before, after: &after }.is_contested(status);
+        if is_contested {
             self.settings.metrics.conflict();
         }
-        found.map_or(Err(unknown.into()), |done| done.map(|_| ()))
+        StatusReceipt { order: (!is_contested).then(|| Box::new(after)), is_contested }
     }
 
     /// Enters a change before it is sent, so that it is not forgotten if this task panics or the runtime stops.
@@ -154,40 +185,69 @@ impl Inner {
     }
 }
 
-/// What shows whether an order's status was changed.
+/// An order before a change and after it.
 #[derive(Debug)]
-struct StatusEvidence {
-    /// `None` if the answer did not contain it.
-    status: Option<Extensible<OrderStatus>>,
-    /// Length of the log; `None` if the answer did not contain it.
-    entries: Option<usize>,
+struct Transition<'o> {
+    before: &'o Order,
+    after: &'o Order,
 }
 
-impl StatusEvidence {
-    fn of(order: &Order) -> Self {
-        Self { status: order.status.clone(), entries: order.messages.as_ref().map(Vec::len) }
+impl Transition<'_> {
+    /// Whether the order got this status. If it had the same one before, the entry that every change adds is the evidence.
+    fn is_to(&self, status: OrderStatus) -> bool {
+        has_status(self.after, status) && (has_status_other_than(self.before, status) || !self.new_entries().is_empty())
     }
 
-    fn has_status(&self, status: OrderStatus) -> bool {
-        self.status == Some(Extensible::Known(status))
+    /// Whether the order got a status that is not this one.
+    fn is_to_other_than(&self, status: OrderStatus) -> bool {
+        has_status_other_than(self.after, status) && self.before.status.is_some() && self.after.status != self.before.status
     }
 
-    fn has_status_other_than(&self, status: OrderStatus) -> bool {
-        self.status.is_some() && !self.has_status(status)
+    /// Whether more changes than the one to this status were made: they left more than one entry, or another status.
+    fn is_contested(&self, status: OrderStatus) -> bool {
+        // Clients write messages of the other types.
+        let is_system = |entry: &&&Message| !matches!(entry.kind, Some(Extensible::Known(kind)) if kind != MessageType::System);
+        let entries = self.new_entries();
+        let changes = match entries.iter().filter(is_system).count() {
+            // The legacy system gives the entries of status changes another type.
+            0 => entries.len(),
+            count => count,
+        };
+        changes > 1 || has_status_other_than(self.after, status)
     }
 
-    fn entries_since(&self, before: &Self) -> usize {
-        self.entries.zip(before.entries).map_or(0, |(entries, before)| entries.saturating_sub(before))
+    /// The entries that are not in the log before, wherever they stand. None if one of the logs is not known.
+    fn new_entries(&self) -> Vec<&Message> {
+        let (Some(before), Some(after)) = (&self.before.messages, &self.after.messages) else { return Vec::new() };
+        let mut known = HashMap::new();
+        for entry in before {
+            *known.entry(content(entry)).or_insert(0_usize) += 1;
+        }
+        let mut new = Vec::new();
+        for entry in after.iter().filter(|entry| !is_marked(entry)) {
+            match known.get_mut(&content(entry)) {
+                Some(count @ 1..) => *count -= 1,
+                _ => new.push(entry),
+            }
+        }
+        new
     }
+}
 
-    /// Whether the order got this status since. If it had the same one before, the entry that every change adds is the
-    /// evidence.
-    fn shows_change_to(&self, status: OrderStatus, before: &Self) -> bool {
-        self.has_status(status) && (before.has_status_other_than(status) || self.entries_since(before) > 0)
-    }
+/// What distinguishes one entry from another.
+fn content(entry: &Message) -> (Option<DateTime>, Option<&str>, Option<&str>) {
+    (entry.at.map(LocalTime::wall), entry.kind.as_ref().map(Extensible::as_str), entry.text.as_ref().map(Pii::expose))
+}
 
-    /// Whether the order got a status since that is not this one.
-    fn shows_other_change(&self, status: OrderStatus, before: &Self) -> bool {
-        self.has_status_other_than(status) && before.status.is_some() && self.status != before.status
-    }
+/// Whether an entry is a message that the gateway added, and no status change.
+fn is_marked(entry: &Message) -> bool {
+    entry.text.as_ref().is_some_and(|text| IdempotencyMarker::split(text.expose()).is_some())
+}
+
+fn has_status(order: &Order, status: OrderStatus) -> bool {
+    order.status == Some(Extensible::Known(status))
+}
+
+fn has_status_other_than(order: &Order, status: OrderStatus) -> bool {
+    order.status.is_some() && !has_status(order, status)
 }

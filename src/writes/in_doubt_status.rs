@@ -4,7 +4,7 @@
 //!            begin                 end: confirmed or rejected
 //! (to send) ───────► sent ────────────────────────────────────────────────► resolved
 //!                      │                                                       ▲
-//!                      │ end: outcome unknown                                  │ a read-back shows a transition
+//!                      │ end: unknown, or rejected and perhaps shown           │ a read-back shows a transition
 //!                      ▼                                                       │ from another status to the wanted one
 //!                   in doubt ──────────────────────────────────────────────────┘
 //!                      │
@@ -24,7 +24,7 @@
 use tokio::time::Instant;
 
 use super::in_doubt::{InDoubt, InDoubtWrites, Ticket};
-use crate::backend::{Error, WriteError, WriteResult};
+use crate::backend::WriteResult;
 use crate::model::{Extensible, Order, OrderId, OrderStatus};
 
 /// Changes by their orders.
@@ -63,7 +63,7 @@ impl InDoubtStatusChanges {
     pub(super) fn end(&self, id: OrderId, change: Ticket, result: &WriteResult, sent: Instant, until: Instant) {
         self.0.edit(&id, |changes| {
             let Some(ended) = changes.iter_mut().find(|other| other.ticket == change) else { return };
-            if matches!(result, Err(WriteError { source: Error::OutcomeUnknown { .. }, .. })) {
+            if matches!(result, Err(error) if error.source.leaves_doubt()) {
                 ended.until = until;
                 ended.write.awaits_response = false;
                 return;
@@ -130,7 +130,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::backend::{Receipt, Sent};
+    use crate::backend::{Error, Receipt, Sent, WriteError};
 
     const SETTLE_TIME: Duration = Duration::from_secs(35);
     const UNKNOWN: WriteResult = Err(WriteError { source: Error::OutcomeUnknown { retry_after: SETTLE_TIME }, sent: None });

@@ -1,38 +1,52 @@
-//! What a rejected write was about.
+//! What became of a write that the upstream rejected.
 //!
-//! The upstream returns the same error for an unknown order and for a rejected write, and its message may contain customer
-//! data. So the order is read after a rejection: if it does not exist the error is [`Error::NotFound`], else the message
-//! without anything that is known of its customer, and without the text that was written.
+//! A legacy system may apply a write and then answer `failed`, it returns the same error for an unknown order and for a rejected
+//! write, and its message may contain customer data. So the order is read once after a rejection:
+//!
+//! | it shows | the write ends as |
+//! | --- | --- |
+//! | the effect of the write | [`Error::Contradicted`]; only a marker proves whose effect it is |
+//! | no such order | [`Error::NotFound`] |
+//! | the order, without the effect | [`Error::Refused`], its message without anything that is known of the customer, and without the text that was written |
+//! | nothing: it could not be read | the rejection as it was, without message: nothing speaks against it |
+//!
+//! A recognised refusal of the credential is not checked: it comes before anything is applied.
 
-use super::Inner;
-use crate::backend::{Error, RequestContext, WriteError, WriteResult};
-use crate::model::{Customer, NewMessage, OrderId, OrderedBy, UpstreamMessage};
+use super::{Inner, ReadBack};
+use crate::backend::{Error, RequestContext, Sent, WriteError, WriteResult};
+use crate::model::{Customer, NewMessage, Order, OrderId, OrderedBy, UpstreamMessage};
 
 impl Inner {
-    /// The result of a write with its rejection explained. If the order cannot be read, the rejection has no message.
-    pub(super) async fn explain_rejection(
+    /// The result of a write, a rejection after a look at the order. `shows` tells whether an order may show its effect.
+    pub(super) async fn check_rejection(
         &self,
         context: &RequestContext,
         id: OrderId,
         written: Option<&NewMessage>,
         result: WriteResult,
+        shows: impl FnOnce(&Order, Sent, ReadBack) -> bool,
     ) -> WriteResult {
         let (message, sent) = match result {
-            Err(WriteError { source: Error::Refused { message }, sent }) => (message, sent),
+            Err(WriteError { source: Error::Refused { message }, sent: Some(sent) }) => (Some(message), sent),
+            Err(WriteError { source: Error::NotFound, sent: Some(sent) }) => (None, sent),
             result => return result,
         };
-        let source = match self.backend().order_info(&context.uncancellable().uncached(), id).await {
-            Err(Error::NotFound) => Error::NotFound,
-            Err(_) => Error::Refused { message: None },
-            Ok(order) => {
-                let customer = order.value.customer.as_ref().and_then(OrderedBy::customer);
-                let known = customer.into_iter().flat_map(Customer::identifying_texts);
-                let message = message.map(|message| known.fold(message, UpstreamMessage::redact));
-                let written = written.map(|written| written.text.expose());
-                let message = message.map(|message| written.into_iter().fold(message, UpstreamMessage::redact_parts_of));
-                Error::Refused { message }
+        let source = match self.read_back(context, id).await {
+            Ok((order, read_back)) if shows(&order, sent, read_back) => {
+                Error::Contradicted { retry_after: self.settings.settle_time }
             }
+            Ok((order, _)) => Error::Refused { message: message.flatten().map(|message| redact(message, &order, written)) },
+            Err(Error::NotFound) => Error::NotFound,
+            Err(_) if message.is_none() => Error::NotFound,
+            Err(_) => Error::Refused { message: None },
         };
-        Err(WriteError { source, sent })
+        Err(WriteError { source, sent: Some(sent) })
     }
+}
+
+/// A message without the customer's data and without the text that was written.
+fn redact(message: UpstreamMessage, order: &Order, written: Option<&NewMessage>) -> UpstreamMessage {
+    let customer = order.customer.as_ref().and_then(OrderedBy::customer);
+    let message = customer.into_iter().flat_map(Customer::identifying_texts).fold(message, UpstreamMessage::redact);
+    written.into_iter().map(|written| written.text.expose()).fold(message, UpstreamMessage::redact_parts_of)
 }

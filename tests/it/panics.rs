@@ -78,6 +78,7 @@ async fn gateway(backend_under_test: &Arc<PanickingBackend>) -> SocketAddr {
         settle_time: Duration::from_secs(35),
         metrics: metrics.clone(),
         upstream: metrics.upstream("default"),
+        count_lost_marker: Box::new(|| ()),
         tasks: TaskTracker::new(),
     });
     let upstream = UpstreamHandle { backend, writes, zone: Zone::stockholm() };

@@ -1,9 +1,11 @@
 //! Writes: what is sent, how often, and what the client learns about the outcome.
 
+mod contested_changes;
 mod idempotency_keys;
 mod idempotency_markers;
 mod in_doubt;
 mod outcomes;
+mod rejections;
 mod send_deadline;
 mod verification;
 

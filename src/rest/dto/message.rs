@@ -1,12 +1,14 @@
 //! The log of an order.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::masked::MaskedText;
 use super::{Time, enums};
 use crate::idempotency::IdempotencyMarker;
-use crate::model::{self, Extensible, FreeText, Pii, PiiAccess, PiiKind, StrEnum};
+use crate::model::{self, Extensible, FreeText, Pii, PiiAccess, PiiKind, Scope, Scopes, StrEnum, compose};
 use crate::problem::Problem;
 use crate::rest::extract::JsonObject;
 use crate::writes::MessageReceipt;
@@ -39,15 +41,23 @@ impl<'a> Message<'a> {
         let text = entry.text.as_ref().map(Pii::expose);
         let (reference, text) = match text.and_then(IdempotencyMarker::split) {
             Some((marker, text)) => (Some(marker.key_part), Some(text).filter(|text| !text.is_empty())),
-            None => (None, text),
+            None => (None, text.map(Cow::from)),
         };
-        let text = text.and_then(|text| FreeText::view(text, pii_access));
+        let text = text.and_then(|text| view(text, pii_access));
         Self {
             at: entry.at.map(Time),
             kind: entry.kind.as_ref().map(Extensible::as_str),
             text: text.map(MaskedText::new),
             reference,
         }
+    }
+}
+
+/// A text as a principal with this access sees it.
+fn view(text: Cow<'_, str>, pii_access: PiiAccess) -> Option<Cow<'_, str>> {
+    match text {
+        Cow::Borrowed(text) => FreeText::view(text, pii_access),
+        Cow::Owned(text) => FreeText::view(&text, pii_access).map(|text| text.into_owned().into()),
     }
 }
 
@@ -71,7 +81,7 @@ impl<'a> MessageList<'a> {
 pub(in crate::rest) struct NewMessage {
     #[schema(schema_with = enums::message_type_to_write)]
     r#type: model::MessageType,
-    /// Text of the message: not blank, without control characters except line feed and tab. The gateway sends it to the
+    /// Text of the message: not blank, without control characters except line ends, which are sent as line feeds, and tabs. The gateway sends it to the
     /// upstream percent-encoded in a request line of at most 8 000 bytes: a letter, digit or space takes 1 byte, other ASCII
     /// characters 3, `å` 6, an emoji 12. A text that does not fit is rejected (422) before anything is sent.
     #[schema(min_length = 1, max_length = 7900, pattern = r"\S")]
@@ -87,7 +97,7 @@ impl NewMessage {
 
     pub(in crate::rest) fn parse(mut body: JsonObject) -> Result<Self, Problem> {
         let kind = body.take_enum("type");
-        let text = body.take_string("text");
+        let text = body.take_string("text").map(|text| text.replace("\r\n", "\n").replace('\r', "\n"));
         if let Some(Err(error)) = text.as_deref().map(check_text) {
             body.add_fault("text", error.to_string());
         }
@@ -104,7 +114,7 @@ enum InvalidText {
     ControlCharacter,
     #[error("must not contain U+FFFE or U+FFFF, which are not characters")]
     Noncharacter,
-    #[error("must not start with the idempotency marker pattern (gw: and 18 characters), even after whitespace")]
+    #[error("must not contain the idempotency marker pattern (gw: and 18 characters)")]
     Marker,
     #[error("must not be longer than {MAX_TEXT} characters")]
     TooLong,
@@ -144,9 +154,10 @@ pub(in crate::rest) struct AddedMessage<'a> {
     #[serde(rename = "type")]
     #[schema(schema_with = enums::message_type_as_read)]
     kind: &'static str,
-    /// Text of the message.
+    /// Text of the message as it was sent; where the log was read, for clients that may read orders, as it stands in the log. The
+    /// upstream may have truncated it.
     #[schema(example = "Kunden nås bäst efter kl. 16")]
-    text: &'a str,
+    text: Cow<'a, str>,
     /// Derived from the `Idempotency-Key`; the order's messages show the same value.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "MZXW6YTBOI2A")]
@@ -159,13 +170,27 @@ pub(in crate::rest) struct AddedMessage<'a> {
 }
 
 impl<'a> AddedMessage<'a> {
-    pub(in crate::rest) fn new(message: &'a model::NewMessage, receipt: &'a MessageReceipt) -> Self {
+    pub(in crate::rest) fn new(message: &'a model::NewMessage, receipt: &'a MessageReceipt, scopes: Scopes) -> Self {
+        let sent = message.text.expose();
+        let logged = receipt.text.as_ref().filter(|_| scopes.has(Scope::OrdersRead));
+        let text = match logged.map(Pii::expose) {
+            None => Some(sent.into()),
+            // What the client sent itself is not masked.
+            Some(logged) if is_part_of(logged, sent) => Some(logged.into()),
+            Some(logged) => FreeText::view(logged, scopes.pii_access()),
+        };
         Self {
             at: receipt.at.map(Time),
             kind: message.kind.as_str(),
-            text: message.text.expose(),
+            text: text.unwrap_or_default(),
             reference: receipt.reference.as_deref(),
             duplicate_count: receipt.duplicates.map(|count| count as u64),
         }
     }
+}
+
+/// Whether a text is another one or a part of it, whatever its white space and the composition of its letters.
+fn is_part_of(part: &str, whole: &str) -> bool {
+    let words = |text: &str| compose(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    words(whole).contains(&words(part))
 }

@@ -41,8 +41,25 @@ impl StatusChange {
     }
 }
 
-impl From<StatusChange> for OrderStatusBody<'_> {
-    fn from(change: StatusChange) -> Self {
-        Self { status: Some(change.status.as_str()) }
+/// A status change that was applied.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::rest) struct ChangedStatus {
+    #[schema(schema_with = enums::status_as_read)]
+    status: &'static str,
+    /// `true` if somebody else changed the status at the same moment: both may have been told that their change with the same
+    /// `If-Match` succeeded. Read the order, and settle with the others whose it is.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(required = false)]
+    contested: bool,
+}
+
+impl ChangedStatus {
+    pub(in crate::rest) fn new(change: StatusChange, contested: bool) -> Self {
+        Self { status: change.status.as_str(), contested }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }

@@ -58,8 +58,9 @@ pub(in crate::rest) async fn add_order_message(
     let principal = state.principal();
     let audit = state.audit.clone().writes("add_order_message", path.id.get());
     let added = state.writes.add_message(&state.context, principal.name(), path.id, message.clone(), key, audit).await;
-    let receipt = added.map_err(|failure| Problem::from_write_failure(&failure, principal.upstream()))?;
-    let mut response = (StatusCode::CREATED, json(&AddedMessage::new(&message, &receipt))).into_response();
+    let receipt = added.map_err(|failure| Problem::from_write_failure(&failure, principal))?;
+    let added = AddedMessage::new(&message, &receipt, principal.scopes());
+    let mut response = (StatusCode::CREATED, json(&added)).into_response();
     if receipt.is_replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }

@@ -1,10 +1,11 @@
 //! `PATCH /orders/{id}/status`
 
 use axum::response::Response;
+use headers::HeaderMapExt;
 
 use crate::problem::Problem;
 use crate::rest::conditional::json;
-use crate::rest::dto::{OrderStatusBody, StatusChange};
+use crate::rest::dto::{ChangedStatus, StatusChange};
 use crate::rest::etag;
 use crate::rest::extract::{AcceptsJson, IfMatchHeader, MergePatchBody, NoQuery, OrderPath};
 use crate::rest::openapi::problem_responses::{BodyProblems, OrderNotFound, StatusProblems, WriteProblems};
@@ -19,7 +20,9 @@ use crate::writes::Precondition;
 /// entry, are unchanged since the ETag. The write is sent to the upstream once. If the answer does not prove the outcome, the
 /// gateway reads the order back.
 ///
-/// 200 means that the upstream confirmed the change or that the order shows it. In a problem, `outcome` states whether a failed
+/// 200 means that the upstream confirmed the change or that the order shows it. After a change with `If-Match` the order is read
+/// once more, because the upstream cannot compare and write in one step: `contested` means that somebody else changed the status
+/// at the same moment. In a problem, `outcome` states whether a failed
 /// write was applied.
 #[utoipa::path(
     patch,
@@ -28,7 +31,16 @@ use crate::writes::Precondition;
     params(OrderPath, IfMatchHeader),
     request_body(content((StatusChange = "application/json"), (StatusChange = "application/merge-patch+json"))),
     responses(
-        (status = 200, description = "The status was changed", body = OrderStatusBody, example = json!({"status": "received"})),
+        (
+            status = 200,
+            description = "The status was changed",
+            body = ChangedStatus,
+            headers((
+                "ETag" = String,
+                description = "After a change with `If-Match`: entity tag of the new status, unless the change is contested."
+            )),
+            example = json!({"status": "received"}),
+        ),
         BodyProblems,
         OrderNotFound,
         WriteProblems,
@@ -50,6 +62,10 @@ pub(in crate::rest) async fn change_order_status(
     });
     let audit = state.audit.clone().writes("change_order_status", path.id.get());
     let changed = state.writes.set_status(&state.context, path.id, change.status, precondition, audit).await;
-    changed.map_err(|failure| Problem::from_write_failure(&failure, state.principal().upstream()))?;
-    Ok(json(&OrderStatusBody::from(change)))
+    let receipt = changed.map_err(|failure| Problem::from_write_failure(&failure, state.principal()))?;
+    let mut response = json(&ChangedStatus::new(change, receipt.is_contested));
+    if let Some(order) = receipt.order {
+        response.headers_mut().typed_insert(etag::of_status(state.principal().upstream(), &order));
+    }
+    Ok(response)
 }

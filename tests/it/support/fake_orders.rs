@@ -36,6 +36,12 @@ impl FakeOrders {
         Reply::xml(&self.document())
     }
 
+    /// The answer to `order_info` with a `Date` header of a clock that is `clock_offset` ahead.
+    pub(crate) fn dated_order_info(&self, clock_offset: SignedDuration) -> Reply {
+        let date = (now() + clock_offset).strftime("Date: %a, %d %b %Y %H:%M:%S GMT").to_string();
+        self.order_info().with_header(&date)
+    }
+
     pub(crate) fn document(&self) -> String {
         let order = self.0.lock();
         let status = order.status.as_ref().map_or(String::new(), |status| format!("<status>{status}</status>"));

@@ -88,6 +88,8 @@ async fn overlong_and_marker_like_texts_are_rejected() {
         (None, "å".repeat(1_400)),
         (Some(KEY), "gw:ABCDEFGHIJKLMNOPQR hej".to_owned()),
         (None, "\n gw:ABCDEFGHIJKLMNOPQR\thej".to_owned()),
+        (None, "hej gw:ABCDEFGHIJKLMNOPQR".to_owned()),
+        (Some(KEY), "Se \"gw:abcdefghijklmnopq2\" ovan".to_owned()),
     ] {
         let problem = post(&gateway, FIRST_ORDER, key, &text).await.problem(422, "invalid-value");
         assert_eq!(problem["errors"][0]["pointer"], "/text");

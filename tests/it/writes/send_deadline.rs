@@ -20,11 +20,6 @@ async fn post(gateway: &Gateway, text: &str) -> Answer {
     gateway.post_message(1, &json!({"type": "log", "text": text}).to_string()).await
 }
 
-/// A `Date` header of a clock that is `offset` ahead.
-fn date_header(offset: SignedDuration) -> String {
-    (now() + offset).strftime("Date: %a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
 /// An upstream that applies a message without confirming it. The clock of its log entries and that of its `Date` header have
 /// offsets; `age` is the `Age` header of an intermediary cache.
 async fn with_clocks(
@@ -38,7 +33,7 @@ async fn with_clocks(
             orders.add_entry("log", "Ring kunden", log_offset);
             return without_result();
         }
-        let answer = orders.order_info().with_header(&date_header(date_offset));
+        let answer = orders.dated_order_info(date_offset);
         age.map_or(answer.clone(), |age| answer.with_header(&format!("Age: {age}")))
     })
     .await;
@@ -46,23 +41,74 @@ async fn with_clocks(
     (upstream, gateway)
 }
 
+/// What the upstream's log is stamped by is known only if all clocks agree. An entry of an hour before looks the same as a new
+/// one by a clock that is an hour late.
 #[tokio::test]
-async fn read_back_uses_the_upstream_clock() {
+async fn entry_is_evidence_only_if_all_clocks_agree() {
+    const AGREEING: SignedDuration = SignedDuration::ZERO;
+    let (_upstream, gateway) = with_clocks(AGREEING, AGREEING, None).await;
+    let before = now().strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let added = post(&gateway, "Ring kunden").await.ok();
+    let at: jiff::Timestamp = added["at"].as_str().expect("a time").parse().expect("a time");
+    assert!(at.strftime("%Y-%m-%dT%H:%M:%S").to_string() >= before, "{at} is before the request at {before}");
+
     for (log_offset, date_offset, age) in [
+        (AGREEING, HOUR, None),
+        (AGREEING, -HOUR, None),
+        (HOUR, AGREEING, None),
+        (-HOUR, AGREEING, None),
         (HOUR, HOUR, None),
         (-HOUR, -HOUR, None),
-        (SignedDuration::ZERO, SignedDuration::ZERO, None),
+        (-HOUR / 60, -HOUR / 60, None),
         // The `Date` of a cached answer is the time of its creation, not the upstream's current time.
-        (SignedDuration::ZERO, -HOUR, Some("3600")),
+        (AGREEING, -HOUR, Some("3600")),
     ] {
         let (_upstream, gateway) = with_clocks(log_offset, date_offset, age).await;
-        assert_eq!(post(&gateway, "Ring kunden").await.status, 201, "{log_offset} {date_offset} {age:?}");
-    }
-    for (log_offset, date_offset) in [(SignedDuration::ZERO, HOUR), (SignedDuration::ZERO, -HOUR), (HOUR, SignedDuration::ZERO)]
-    {
-        let (_upstream, gateway) = with_clocks(log_offset, date_offset, None).await;
         post(&gateway, "Ring kunden").await.problem(504, "outcome-unknown");
     }
+}
+
+#[tokio::test]
+async fn equal_text_before_the_request_is_not_evidence() {
+    for (age, date_offset, has_date) in [
+        // Stamped by a right clock, which is an hour ahead of `Date`.
+        (HOUR, -HOUR, true),
+        (SignedDuration::from_secs(2), SignedDuration::ZERO, true),
+        // Stamped an hour ahead an hour ago, which looks like now; nothing says by what clock.
+        (SignedDuration::ZERO, SignedDuration::ZERO, false),
+    ] {
+        let orders = FakeOrders::new();
+        let upstream = Upstream::responding_to(move |query| {
+            if is_write(query) {
+                // Not this message, which is lost.
+                orders.add_entry("log", "Ring kunden", -age);
+                return without_result();
+            }
+            if has_date { orders.dated_order_info(date_offset) } else { orders.order_info() }
+        })
+        .await;
+        let gateway = Gateway::with(&upstream, &[("SERVER__REQUEST_TIMEOUT", "1800ms")]).await;
+
+        post(&gateway, "Ring kunden").await.problem(504, "outcome-unknown");
+    }
+}
+
+#[tokio::test]
+async fn log_with_stamps_from_the_future_is_not_evidence() {
+    let orders = FakeOrders::new();
+    // By a clock that is an hour ahead of `Date`: this was half an hour ago, and the lost message's equal an hour ago.
+    orders.add_entry("log", "Tekniker bokad", HOUR / 2);
+    let upstream = Upstream::responding_to(move |query| {
+        if is_write(query) {
+            orders.add_entry("log", "Ring kunden", SignedDuration::from_secs(1));
+            return without_result();
+        }
+        orders.dated_order_info(SignedDuration::ZERO)
+    })
+    .await;
+    let gateway = Gateway::with(&upstream, &[("SERVER__REQUEST_TIMEOUT", "1800ms")]).await;
+
+    post(&gateway, "Ring kunden").await.problem(504, "outcome-unknown");
 }
 
 #[tokio::test]
@@ -75,15 +121,14 @@ async fn slow_read_back_does_not_match_older_entries() {
             orders.add_entry("log", "Ring kunden", SignedDuration::from_secs(-4));
             return without_result();
         }
-        let answer = match reads.fetch_add(1, Ordering::SeqCst) {
+        match reads.fetch_add(1, Ordering::SeqCst) {
             0 => {
                 let document = orders.document();
                 let (begin, end) = document.split_at(20);
                 Reply::held(&[begin, end], &held)
             }
-            _ => orders.order_info(),
-        };
-        answer.with_header(&date_header(SignedDuration::ZERO))
+            _ => orders.dated_order_info(SignedDuration::ZERO),
+        }
     })
     .await;
     let gateway = Gateway::with(&upstream, &[("SERVER__REQUEST_TIMEOUT", "6s")]).await;
