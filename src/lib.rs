@@ -57,6 +57,7 @@
 //! | idempotency key, marker | what the client sends; what stands before the text in the log, made from the key |
 //! | log entry | one message in an order's log |
 //! | evidence | what a read-back shows that proves a write was applied |
+//! | contested | a conditional change that another writer's change met between the preflight read and the read-back |
 //! | envelope | the elements around the payload of a legacy answer: root, `response`, `status` |
 //! | recognised | an answer with the expected structure; everything else is unrecognised and never a success |
 //! | layout cache | remembered element sequences of list items, the fast path for lists |

@@ -121,7 +121,7 @@ pub struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     outcome: Option<Outcome>,
-    /// Current status of the order, when the write failed because of it.
+    /// Current status of the order, when the write failed because of it; only for clients with `orders:read`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "active")]
     current_status: Option<&'a str>,

@@ -311,8 +311,8 @@ impl Code {
                 StatusCode::PRECONDITION_FAILED,
                 "Precondition failed",
                 "The order's status, or the time or type of a log entry, has changed since the ETag in `If-Match`. Nothing \
-                 was sent to the upstream. `currentStatus` and the header `ETag` describe the current state. Decide again and \
-                 use the new ETag.",
+                 was sent to the upstream. `currentStatus` and the header `ETag` describe the current state to clients with \
+                 `orders:read`. Decide again and use the new ETag.",
             ),
             Self::WriteConflict => (
                 "write-conflict",
