@@ -7,10 +7,9 @@
 //! | | to report success | to doubt a rejection |
 //! | --- | --- | --- |
 //! | text | type and text of the message, whatever its white space and composition of letters | contains the message, or is the beginning of it, in whatever layout |
-//! | stamp | *every* reading lies between the sending of the write and the read-back | *any* reading does, or there is none |
+//! | stamp | in *no* reading is it older than the write, and by one of the clocks not younger than the read-back | *any* reading lies in between, or there is none |
 //!
-//! Without a `Date` nothing ties the stamps to our clock, and a log with entries from the future has another clock than `Date`:
-//! neither proves anything.
+//! A log with entries from the future is stamped by neither clock, and proves nothing.
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -59,14 +58,12 @@ impl WriteTime {
         has_status && order.messages.iter().flatten().filter_map(|entry| entry.at).any(|at| self.possibly_contains(at))
     }
 
-    /// Whether every reading of a stamp lies within the time of the write. A stamp has whole seconds, so the second in which the
-    /// write was sent counts, and nothing before it.
+    /// Whether a stamp is not older than the write in any reading, and of the time of the write by one of the clocks. A stamp has
+    /// whole seconds, so the second in which the write was sent counts, and nothing before it.
     fn certainly_contains(&self, at: LocalTime) -> bool {
-        let contains = |at: Timestamp, skew: SignedDuration| {
-            whole_second(self.sent + skew) <= at && at <= self.read + skew + CLOCK_TOLERANCE
-        };
-        let Some(clock_skew) = self.clock_skew else { return false };
-        [SignedDuration::ZERO, clock_skew].iter().all(|skew| contains(at.earliest(), *skew) && contains(at.latest(), *skew))
+        let is_since = |skew: &SignedDuration| whole_second(self.sent + *skew) <= at.earliest();
+        let is_until = |skew: &SignedDuration| at.latest() <= self.read + *skew + CLOCK_TOLERANCE;
+        self.clock_skews().iter().all(is_since) && self.clock_skews().iter().any(is_until)
     }
 
     /// Whether a reading of a stamp lies within the time of the write.
@@ -74,8 +71,12 @@ impl WriteTime {
         let contains = |at: Timestamp, skew: SignedDuration| {
             self.sent + skew - CLOCK_TOLERANCE <= at && at <= self.read + skew + CLOCK_TOLERANCE
         };
-        let skews = [SignedDuration::ZERO, self.clock_skew.unwrap_or_default()];
-        skews.iter().any(|skew| contains(at.earliest(), *skew) || contains(at.latest(), *skew))
+        self.clock_skews().iter().any(|skew| contains(at.earliest(), *skew) || contains(at.latest(), *skew))
+    }
+
+    /// How far the clocks that may stamp the log are ahead of ours: ours, and that of `Date` if there is one.
+    fn clock_skews(&self) -> [SignedDuration; 2] {
+        [SignedDuration::ZERO, self.clock_skew.unwrap_or_default()]
     }
 
     /// Whether no clock shows the time of a stamp yet.
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_proof_only_in_every_reading() {
+    fn a_stamp_is_proof_only_if_no_reading_is_older_than_the_write() {
         let agreeing = Some(SignedDuration::ZERO);
         for (sent, clock_skew, stamped, expected) in [
             ("2016-03-14T08:05:02.7Z", agreeing, "2016-03-14T09:05:02", (true, true)),
@@ -151,12 +152,16 @@ mod tests {
             ("2016-03-14T08:05:02.7Z", agreeing, "2016-03-14T09:05:09", (false, false)),
             // `Date` has whole seconds, so a clock that agrees looks up to a second late.
             ("2016-03-14T08:05:02.7Z", Some(-SECOND), "2016-03-14T09:05:02", (true, true)),
-            // No `Date`: nothing ties the stamp to our clock.
-            ("2016-03-14T08:05:02.7Z", None, "2016-03-14T09:05:03", (false, true)),
+            // No `Date`: there is only our clock.
+            ("2016-03-14T08:05:02.7Z", None, "2016-03-14T09:05:03", (true, true)),
+            ("2016-03-14T08:05:02.7Z", None, "2016-03-14T09:05:01", (false, true)),
             // `Date` is an hour late: an entry of an hour before, or one of now by that clock.
             ("2016-03-14T08:05:02.7Z", Some(-HOUR), "2016-03-14T08:05:03", (false, true)),
-            ("2016-03-14T08:05:02.7Z", Some(-HOUR), "2016-03-14T09:05:03", (false, true)),
-            ("2016-03-14T08:05:02.7Z", Some(HOUR), "2016-03-14T10:05:03", (false, true)),
+            ("2016-03-14T08:05:02.7Z", Some(-HOUR), "2016-03-14T09:05:03", (true, true)),
+            ("2016-03-14T08:05:02.7Z", Some(-HOUR), "2016-03-14T08:35:03", (false, false)),
+            // `Date` is an hour early, and so are the stamps: an entry of an hour before would have the present time.
+            ("2016-03-14T08:05:02.7Z", Some(HOUR), "2016-03-14T10:05:03", (true, true)),
+            ("2016-03-14T08:05:02.7Z", Some(HOUR), "2016-03-14T09:05:03", (false, true)),
             // Both passes of the hour that repeats: the entry may be an hour older or younger than the other reading says.
             ("2016-10-30T00:30:00Z", agreeing, "2016-10-30T02:30:01", (false, true)),
             ("2016-10-30T01:30:00Z", agreeing, "2016-10-30T02:30:01", (false, true)),
