@@ -125,7 +125,6 @@ async fn invalid_json_is_a_malformed_body() {
         "{\"status\":\"new\"}x",
         "{'status':'new'}",
         "{\"status\":\"new\",}",
-        "\u{feff}{\"status\":\"new\"}",
         "{\"status\":\"new\",\"status\":\"active\"}",
         "{\"status\":\"new\",\"a\":[{\"b\":1,\"b\":2}]}",
         "{\"status\":\"\\ud800\"}",
