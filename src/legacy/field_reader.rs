@@ -28,7 +28,7 @@ impl<'a> FieldReader<'a> {
 
     /// A value of an open enum.
     pub(crate) fn enum_value<E: StrEnum>(&self, element: Element<'_>) -> Option<Extensible<E>> {
-        let value = Extensible::from_wire(element.trimmed()?);
+        let value = Extensible::from_wire(&element.text()?);
         if matches!(value, Extensible::Unknown(_)) {
             self.count(DriftKind::UnknownValue, element);
         }
@@ -37,7 +37,7 @@ impl<'a> FieldReader<'a> {
 
     /// A local time: with seconds, with minutes, or a date alone. `None` for zero dates and anything else.
     pub(crate) fn time(&self, element: Element<'_>) -> Option<LocalTime> {
-        let time = parse_time(element.trimmed()?);
+        let time = parse_time(&element.text()?);
         if time.is_none() {
             self.count(DriftKind::UnreadableDate, element);
         }
@@ -61,7 +61,8 @@ impl<'a> FieldReader<'a> {
                 Anomaly::Attribute => DriftKind::Attribute,
                 Anomaly::Charset => DriftKind::Charset,
                 Anomaly::Entity => DriftKind::Entity,
-                Anomaly::MixedText => DriftKind::UnknownElement,
+                Anomaly::TextBetweenFields => DriftKind::UnknownElement,
+                Anomaly::MarkupInValue => DriftKind::MixedContent,
             };
             self.count(kind, element);
         }
@@ -72,19 +73,19 @@ impl<'a> FieldReader<'a> {
     }
 }
 
-/// The text of an element, white space included; `None` when blank.
-pub(crate) fn text<'e, T: From<&'e str>>(element: Element<'e>) -> Option<T> {
-    element.text().map(T::from)
+/// The text of an element; `None` when blank.
+pub(crate) fn text<T: for<'t> From<&'t str>>(element: Element<'_>) -> Option<T> {
+    element.text().map(|text| T::from(&text))
 }
 
 /// The id of an order; `None` when the element is blank.
 pub(crate) fn order_id(element: Element<'_>) -> Result<Option<OrderId>, DecodeError> {
-    element.trimmed().map(OrderId::parse).transpose().map_err(|_| DecodeError("its id is not a valid order id"))
+    element.text().map(|text| OrderId::parse(&text)).transpose().map_err(|_| DecodeError("its id is not a valid order id"))
 }
 
 /// The id of a customer; `None` when the element is blank.
 pub(crate) fn customer_id(element: Element<'_>) -> Result<Option<CustomerId>, DecodeError> {
-    let id = element.trimmed().map(CustomerId::parse).transpose();
+    let id = element.text().map(|text| CustomerId::parse(&text)).transpose();
     id.map_err(|_| DecodeError("its customer id is not a valid customer id"))
 }
 

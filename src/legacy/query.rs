@@ -101,7 +101,7 @@ fn unmappable(text: &str, character: char) -> UnmappableCharacter {
 fn decode_text(text: &str, charset: Charset) -> String {
     let with_spaces = text.replace('+', " ");
     let bytes: Vec<u8> = percent_encoding::percent_decode_str(&with_spaces).collect();
-    charset.decode(&bytes).0.into_owned()
+    charset.decode(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@
 mod envelope;
 mod outcome;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use envelope::Envelope;
@@ -45,9 +46,9 @@ use super::decode_settings::DecodeSettings;
 use super::field_reader::{DecodeError, FieldReader};
 use super::methods::MethodSpec;
 use super::schema_drift::DriftKind;
-use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Malformed, Token, Tokens, Tree};
+use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Malformed, Token, Tokens, Tree, carries_no_data};
 use crate::backend::{Error, Item, UndecodableItem};
-use crate::charset::Charset;
+use crate::charset::{Charset, TextDecoder};
 use crate::model::OffsetCache;
 
 /// Decodes one list item.
@@ -70,7 +71,7 @@ struct State {
     /// The charset label in the HTTP header.
     http_charset: Option<String>,
     /// Determined at the first text.
-    charset: Option<Charset>,
+    decoder: Option<TextDecoder>,
     level: Level,
     envelope: Envelope,
     tree: Tree,
@@ -103,7 +104,7 @@ impl ResponseParser {
             method,
             settings,
             http_charset,
-            charset: None,
+            decoder: None,
             level: Level::Envelope,
             envelope: Envelope::default(),
             tree: Tree::default(),
@@ -141,8 +142,8 @@ impl ResponseParser {
             if let (Level::AfterItem, Some(layouts)) = (state.level, &mut self.layouts)
                 && let Some(item) = tokens.match_item(layouts)
             {
-                let charset = state.charset(&tokens);
-                state.tree.push_matched_item(&item, charset);
+                let decoder = state.decoder(&tokens);
+                state.tree.push_matched_item(&item, decoder);
                 state.check_element(item.element_length() as u64)?;
                 return Ok(true);
             }
@@ -190,6 +191,9 @@ impl ResponseParser {
     /// Checks, after the last byte, that the document is complete and has a method element.
     pub(crate) fn finish(&mut self) -> Result<(), Malformed> {
         self.document.finish()?;
+        if self.document.has_stray_bytes() {
+            self.state.settings.drift.count(self.state.method, DriftKind::Charset, "envelope");
+        }
         if self.state.envelope.is_complete() { Ok(()) } else { Err(Malformed("it does not contain the expected element")) }
     }
 
@@ -238,8 +242,8 @@ impl ResponseParser {
     pub(crate) fn into_entity<T>(mut self, decode: impl FnOnce(&Self) -> Result<Option<T>, DecodeError>) -> Result<T, Error> {
         let entity = decode(&self).map_err(|DecodeError(reason)| Error::InvalidResponse { reason })?;
         // Text among the data may be an error message of the server, so it does not prove that the entity does not exist.
-        let has_text = self.elements().any(|element| element.text().is_some())
-            || self.state.tree.anomalies().any(|(anomaly, _)| anomaly == Anomaly::MixedText);
+        let has_text = self.elements().any(|element| element.own_text().is_some())
+            || self.state.tree.anomalies().any(|(anomaly, _)| anomaly == Anomaly::TextBetweenFields);
         if entity.is_none() && has_text {
             return Err(Error::InvalidResponse { reason: "it has text where only elements are allowed" });
         }
@@ -273,7 +277,12 @@ impl State {
                 }
             }
             Token::Text(text) | Token::Data(text) => {
-                if !text.iter().all(u8::is_ascii_whitespace) {
+                if text.iter().all(u8::is_ascii_whitespace) {
+                    return Ok(());
+                }
+                if carries_no_data(text, &[]) {
+                    self.settings.drift.count(self.method, DriftKind::Charset, "envelope");
+                } else {
                     self.settings.drift.count(self.method, DriftKind::UnknownElement, "envelope");
                     self.envelope.on_text(&mut self.outcome);
                 }
@@ -285,18 +294,21 @@ impl State {
 
     /// Handles a token inside a payload element. Returns whether it ends the element.
     fn on_payload_token(&mut self, token: Token<'_>, tokens: &Tokens<'_>) -> Result<bool, Malformed> {
+        if tokens.follows_white_space() {
+            self.tree.white_space();
+        }
         match token {
             Token::Start { name, attributes } => {
                 self.tree.start(&name, attributes);
                 self.check_count()?;
             }
             Token::Text(text) => {
-                let charset = self.charset(tokens);
-                self.tree.text(text, charset);
+                let decoder = self.decoder(tokens);
+                self.tree.text(text, decoder);
             }
             Token::Data(text) => {
-                let charset = self.charset(tokens);
-                self.tree.data(text, charset);
+                let decoder = self.decoder(tokens);
+                self.tree.data(text, decoder);
             }
             Token::End => self.tree.end(),
         }
@@ -313,16 +325,16 @@ impl State {
                 if element.children().next().is_some() {
                     self.outcome.mark_ambiguous();
                 }
-                self.outcome.record_status(element.trimmed());
+                self.outcome.record_status(element.text().as_deref());
                 self.envelope.on_status(depth, &mut self.outcome);
             }
             // Inside `response` a status means nothing, but a failure must not be taken for a success.
-            "status" if element.trimmed().is_some_and(|text| text.eq_ignore_ascii_case("failed")) => {
+            "status" if element.text().is_some_and(|text| text.eq_ignore_ascii_case("failed")) => {
                 self.outcome.mark_ambiguous();
             }
             name if self.method.data_elements.contains(&name) => return true,
-            "message" => element.text().into_iter().for_each(|text| self.outcome.append_message(text)),
-            "code" => self.outcome.code = element.trimmed().map(str::to_owned),
+            "message" => element.text().into_iter().for_each(|text| self.outcome.append_message(&text)),
+            "code" => self.outcome.code = element.text().map(Cow::into_owned),
             "log" => {
                 self.outcome.has_other_content = true;
                 element.texts().for_each(|text| self.outcome.append_message(text));
@@ -336,24 +348,25 @@ impl State {
         false
     }
 
-    /// The character set of texts. A byte order mark wins over the HTTP header, then come the XML declaration and the
-    /// configured default. Called at the first text, when the XML declaration has been read.
-    fn charset(&mut self, tokens: &Tokens<'_>) -> Charset {
-        if let Some(charset) = self.charset {
-            return charset;
-        }
-        if tokens.has_bom() {
-            return *self.charset.insert(Charset::UTF_8);
+    /// The decoder of texts. A byte order mark wins over the HTTP header, then come the XML declaration and the configured
+    /// default. Called at the first text, when the XML declaration has been read.
+    fn decoder(&mut self, tokens: &Tokens<'_>) -> TextDecoder {
+        if let Some(decoder) = self.decoder {
+            return decoder;
         }
         let labels = [self.http_charset.as_deref(), tokens.declared_encoding()];
-        let declared = labels.into_iter().flatten().find_map(|label| {
+        let declared = labels.into_iter().flatten().filter(|_| !tokens.has_bom()).find_map(|label| {
             let charset = Charset::parse(label);
             if charset.is_err() {
                 self.settings.drift.count(self.method, DriftKind::Charset, "envelope");
             }
             charset.ok()
         });
-        *self.charset.insert(declared.unwrap_or(self.settings.charset))
+        let label = declared.or_else(|| tokens.has_bom().then_some(Charset::UTF_8));
+        let configured = self.settings.charset;
+        let decoder =
+            label.map_or_else(|| TextDecoder::configured(configured), |label| TextDecoder::labelled(label, configured));
+        *self.decoder.insert(decoder)
     }
 
     fn check_count(&self) -> Result<(), Malformed> {

@@ -26,6 +26,8 @@ pub(crate) enum DriftKind {
     UndecodableItem,
     /// Bytes that are not in the declared character set, or control characters.
     Charset,
+    /// Elements in a value, such as `<br>`; their tags are removed.
+    MixedContent,
     /// An element that every known answer has is missing.
     MissingElement,
     /// An attribute; no decoder reads any.
@@ -45,6 +47,7 @@ impl DriftKind {
             Self::UnreadableDate => "unreadable_date",
             Self::UndecodableItem => "unreadable_item",
             Self::Charset => "charset",
+            Self::MixedContent => "mixed_content",
             Self::MissingElement => "missing_element",
             Self::Attribute => "attribute",
             Self::Entity => "entity",

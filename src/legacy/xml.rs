@@ -17,6 +17,7 @@ mod entities;
 mod input;
 mod layout_cache;
 mod open_elements;
+mod plain_text;
 mod reader;
 mod tag;
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod tree;
 mod writer;
 
 pub(crate) use layout_cache::LayoutCache;
-pub(crate) use reader::{DocumentReader, Tokens};
+pub(crate) use reader::{DocumentReader, Tokens, carries_no_data};
 pub(crate) use token::{Malformed, Token};
 pub(crate) use tree::{Anomaly, Element, Tree};
 pub(crate) use writer::Writer;

@@ -59,3 +59,35 @@ async fn expected_answers_count_no_drift() {
 
     assert_eq!(gateway.drift_counts().await, []);
 }
+
+#[tokio::test]
+async fn drift_in_texts_is_counted_once_for_each_value() {
+    let order =
+        b"\xef\xbb\xbf\xef\xbb\xbf<order_info><orderinfo><status>new</status><citynet><b>Aa</b> <i x='1'>&#11;</i></citynet>\
+                  <provider>p\xc3\xa5 \xd6vre</provider><category>p\xc3\xa5 5 \xe2\x82</category></orderinfo>\
+                  <customer><id>5</id><email><a href='x'>x@example.com</a></email></customer>\
+                  <logs><log><message>Rad ett<br/>rad <b>tv\xc3\xa5</b></message></log></logs></order_info>\0";
+    let list = "<customers>".to_owned()
+        + &"<customer><id>1</id><email>a@example.com</email></customer>".repeat(3)
+        + "<customer><id>1</id><email><b>a@example.com</b></email></customer></customers>";
+    let upstream = Upstream::responding_to(move |query| {
+        if query.contains("order_info") { Reply::new(200, "text/xml", order) } else { Reply::xml(&list) }
+    })
+    .await;
+    let gateway = Gateway::in_front_of(&upstream).await;
+
+    gateway.get("/orders/1").await.ok();
+    gateway.get("/customers?since=2016-03-14").await.ok();
+
+    let expected = [
+        ("customers mixed_content customer.email", 1),
+        ("order_info charset envelope", 1),
+        ("order_info charset orderinfo.category", 1),
+        ("order_info charset orderinfo.citynet", 1),
+        ("order_info charset orderinfo.provider", 1),
+        ("order_info mixed_content customer.email", 1),
+        ("order_info mixed_content log.message", 1),
+        ("order_info mixed_content orderinfo.citynet", 1),
+    ];
+    assert_eq!(gateway.drift_counts().await, expected.map(|(name, count)| (name.to_owned(), count)));
+}

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{ALL_SCOPES, Answer, ApiClient, Gateway, Upstream, borrowed};
+use crate::support::{ALL_SCOPES, Answer, ApiClient, Gateway, Reply, Upstream, borrowed};
 
 const SCOPES_WITHOUT_PII: &str = "orders:read,orders:write,customers:read";
 
@@ -77,6 +77,34 @@ async fn pii_and_etags_depend_on_the_scope() {
     let lines = get(&gateway, "masked", "/customers?since=2016-03-14", "application/x-ndjson").await;
 
     assert!(!lines.body.contains("email") && lines.body.ends_with("{\"complete\":true,\"count\":2}\n"), "{}", lines.body);
+}
+
+/// PII is masked in the text that clients read, not in the bytes that spell it.
+#[tokio::test]
+async fn pii_is_masked_however_it_is_spelled_in_the_document() {
+    for (message, masked) in [
+        (
+            &b"Ring 070\xe2\x80\x93174 06 05 p\xc3\xa5 \xc3\x96vre \xc3\x85sgatan, \xc3\xa5tg\xc3"[..],
+            "Ring **** på Övre Åsgatan, åtg",
+        ),
+        (b"Ring 070\x96174 06 05 p\xc3\xa5 \xd6vre", "Ring **** på Övre"),
+        (b"Ring 070&#150;174 06 05 p\xe5", "Ring **** på"),
+        (b"Kund <b>19121212</b>-1212<br/>p\xc3\xa5", "Kund ****\npå"),
+        (b"Kund 191212&#49;21212", "Kund ****"),
+        (b"Skriv till <a href='x'>tolvan<i>@</i>example.com</a>", "Skriv till ****"),
+    ] {
+        let document = [
+            b"<order_info><orderinfo><status>new</status></orderinfo><logs><log><message>",
+            message,
+            b"</message></log></logs></order_info>",
+        ];
+        let upstream = Upstream::responding_with(Reply::new(200, "text/xml", &document.concat())).await;
+        let gateway = gateway(&upstream).await;
+
+        let answer = get(&gateway, "masked", "/orders/1/messages", "*/*").await;
+
+        assert_eq!(answer.ok()["items"][0]["text"], masked, "{}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -97,13 +97,17 @@ fn decoding_does_not_depend_on_chunk_boundaries() {
         };
         let in_one_piece = decode(usize::MAX);
 
-        for chunk in [1, 2, 5, 16] {
+        for chunk in 1..=16 {
             assert_eq!(decode(chunk), in_one_piece, "{} in chunks of {chunk}", case.name);
         }
     }
 }
 
 fn check(name: &str, answer: &Value, expected: &str) {
+    if let Some(pointer) = expected.strip_prefix('!') {
+        assert_eq!(answer.pointer(pointer), None, "{name}");
+        return;
+    }
     if let Some((pointer, value)) = expected.split_once('=').filter(|(pointer, _)| pointer.starts_with('/')) {
         let found = answer.pointer(pointer).unwrap_or_else(|| panic!("{name}: no {pointer} in {answer}"));
         let found = found.as_str().map_or_else(|| found.to_string(), |text| text.replace('\n', "\\n"));

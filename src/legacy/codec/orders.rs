@@ -66,7 +66,7 @@ pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
 
 /// Decodes `asap`, in any case, or a time.
 pub(super) fn decode_delivery(element: Element<'_>, fields: FieldReader<'_>) -> Option<Delivery> {
-    if element.trimmed().is_some_and(|text| text.eq_ignore_ascii_case("asap")) {
+    if element.text().is_some_and(|text| text.eq_ignore_ascii_case("asap")) {
         return Some(Delivery::Asap);
     }
     fields.time(element).map(Delivery::At)

@@ -14,7 +14,7 @@ use crate::legacy::methods::{CUSTOMER_INFO, CUSTOMERS, METHODS, MethodSpec, ORDE
 use crate::legacy::query::QueryParams;
 use crate::legacy::response_parser::ResponseParser;
 use crate::legacy::schema_drift::SchemaDrift;
-use crate::legacy::xml::Writer;
+use crate::legacy::xml::{Element, Writer};
 use crate::metrics::Metrics;
 use crate::model::{
     Customer, CustomerId, Delivery, Detail, Extensible, LocalTime, MAX_ID, Message, MessageType, NewMessage, Order, OrderId,
@@ -43,9 +43,10 @@ fn answer(method: &'static MethodSpec, write: impl FnOnce(&mut Writer)) -> Respo
     answer
 }
 
-/// A text that is not blank, of characters that XML allows.
+/// A value as it is read: not blank, trimmed, without control characters and carriage returns.
 fn text() -> impl Strategy<Value = String> {
-    "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}]{0,12}".prop_map(|text| format!("{text}x"))
+    "x?[^\u{0}-\u{8}\u{b}-\u{1f}\u{7f}-\u{9f}\u{fffe}\u{ffff}]{0,12}"
+        .prop_map(|text| format!("{text}x").trim_start_matches([' ', '\t', '\n']).to_owned())
 }
 
 /// Strings of digits that must not be parsed as numbers, and other text.
@@ -157,7 +158,54 @@ fn detailed_order() -> impl Strategy<Value = Order> {
     )
 }
 
+/// A character and how it stands in a document: the bytes, and the text that they are read as.
+fn spelling() -> impl Strategy<Value = (Vec<u8>, String)> {
+    let letter = prop::sample::select("aZ7-.åäöÅÄÖé".chars().collect::<Vec<_>>());
+    let reference = |character: char, number: String| (format!("&#{number};").into_bytes(), character.to_string());
+    let text = |character: char| character.to_string();
+    prop_oneof![
+        letter.clone().prop_map(move |letter| (text(letter).into_bytes(), text(letter))),
+        letter.clone().prop_map(move |letter| (vec![u8::try_from(letter).expect("a Latin letter")], text(letter))),
+        any::<char>()
+            .prop_filter("visible", |character| !character.is_control()
+                && !character.is_whitespace()
+                && *character < '\u{fffe}')
+            .prop_map(move |character| reference(character, u32::from(character).to_string())),
+        prop::char::range('\u{10000}', char::MAX).prop_map(move |character| {
+            let mut halves = [0; 2];
+            character.encode_utf16(&mut halves);
+            let [first, second] = halves;
+            (format!("&#x{first:X};&#{second};").into_bytes(), text(character))
+        }),
+        Just((b"&Ouml;&scaron;".to_vec(), "Öš".to_owned())),
+        letter.clone().prop_map(move |letter| (format!("<![CDATA[{letter}]]><!-- å -->").into_bytes(), text(letter))),
+        letter.prop_map(move |letter| (format!("<b>{letter}</b>").into_bytes(), text(letter))),
+        Just((b"<br/>\r\n".to_vec(), "\n".to_owned())),
+        Just((b"<br>x".to_vec(), "\nx".to_owned())),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn texts_are_read_however_they_are_spelled(spellings in prop::collection::vec(spelling(), 0..12), chunk in 1_usize..60) {
+        // `x` on both sides: nothing is trimmed, and no letter at the end looks like the beginning of a UTF-8 sequence.
+        let inside: Vec<u8> = spellings.iter().flat_map(|(bytes, _)| bytes).copied().collect();
+        let expected: String = spellings.iter().map(|(_, text)| text.as_str()).collect();
+        let document = [b"<order_info><logs><log><message>x", &*inside, b"x</message></log></logs></order_info>"].concat();
+
+        let mut answer = ResponseParser::new(&ORDER_INFO, settings(), None, u64::MAX);
+        for piece in document.chunks(chunk) {
+            answer.push(piece);
+            while answer.advance().expect("a document") {}
+        }
+        answer.finish().expect("a whole document");
+        let log = answer.elements().next().expect("a log");
+        let message = log.children().flat_map(Element::children).next().expect("a message");
+        let text = message.text().map(std::borrow::Cow::into_owned);
+
+        prop_assert_eq!(text, Some(format!("x{expected}x")), "{:?}", String::from_utf8_lossy(&document));
+    }
+
     #[test]
     fn listed_orders_round_trip(order in listed_order()) {
         let answer = answer(&ORDERS, |xml| orders::encode(&order, xml));

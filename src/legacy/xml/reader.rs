@@ -1,9 +1,10 @@
 //! Reads a document that arrives in chunks of any size, token by token.
 //!
 //! Accepted is a safe subset of XML. Document type declarations, processing instructions, more than [`MAX_DEPTH`] levels,
-//! invalid names and attributes, end tags that do not match, and anything but white space and comments around the root element
-//! are rejected. Bytes that are not ASCII may occur in names and texts; the character set is decided for each text, by the
-//! tree.
+//! invalid names and attributes, end tags that do not match, and data around the root element are rejected. What carries no
+//! data there is skipped and reported ([`DocumentReader::has_stray_bytes`]): byte order marks, and after the root element
+//! NULs, the end-of-file character of DOS and processing instructions. A `<br>` without end tag ends before the next tag. Bytes
+//! that are not ASCII may occur in names and texts; the character set is decided for each value, by the tree.
 //!
 //! | stage | token | next stage |
 //! | --- | --- | --- |
@@ -11,7 +12,8 @@
 //! | `Start`, `Prolog` | start tag | `Root` |
 //! | `Root` | start tag, end tag of another element, text, CDATA section | `Root` |
 //! | `Root` | end tag of the root element | `Epilog` |
-//! | any | comment; white space outside the root element | unchanged |
+//! | `Epilog` | processing instruction, but no XML declaration | `Epilog` |
+//! | any | comment; what carries no data outside the root element | unchanged |
 //!
 //! Everything else is [`Malformed`].
 //!
@@ -30,6 +32,10 @@ use super::token::{Malformed, Token, TokenKind, TokenSearch};
 
 const INVALID_NAME: Malformed = Malformed("a tag has an invalid name");
 const PROCESSING_INSTRUCTION: Malformed = Malformed("it has a processing instruction");
+/// What fills up a document after its end: NULs, and the end-of-file character of DOS.
+const PADDING: &[u8] = b"\0\x1a";
+/// The element that may have no end tag.
+const LINE_BREAK: &[u8] = b"br";
 const TRAILING_CONTENT: Malformed = Malformed("it has content after its root element");
 
 /// A document that arrives in chunks.
@@ -41,6 +47,7 @@ pub(crate) struct DocumentReader {
 
 /// How far a document was read.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent")]
 struct Progress {
     stage: Stage,
     /// Where in the input the next token begins.
@@ -52,6 +59,14 @@ struct Progress {
     pending_end: bool,
     /// Whether the last token was a tag.
     follows_tag: bool,
+    /// Whether white space was skipped before the next token, and whether it was before the last one.
+    skipped_white_space: bool,
+    follows_white_space: bool,
+    /// Whether the innermost open element is a `<br>`, which may have no end tag.
+    in_line_break: bool,
+    /// Whether there was a UTF-8 byte order mark before the root element.
+    has_bom: bool,
+    has_stray_bytes: bool,
     /// The search for the end of the next token, if only a part of the token has arrived.
     search: Option<TokenSearch>,
     declared_encoding: Option<String>,
@@ -100,7 +115,12 @@ impl DocumentReader {
             return Err(Malformed("it is truncated"));
         }
         let rest = self.input.bytes().split_at(self.progress.next).1;
-        if rest.iter().all(u8::is_ascii_whitespace) { Ok(()) } else { Err(TRAILING_CONTENT) }
+        self.progress.check_text_outside(rest)
+    }
+
+    /// Whether there was something beside the root element that XML does not allow there and that carries no data.
+    pub(crate) const fn has_stray_bytes(&self) -> bool {
+        self.progress.has_stray_bytes
     }
 
     /// Where the next token begins, in bytes from the start of the document.
@@ -125,38 +145,71 @@ pub(crate) struct Tokens<'d> {
     progress: &'d mut Progress,
 }
 
+impl Progress {
+    /// Checks text outside the root element.
+    fn check_text_outside(&mut self, text: &[u8]) -> Result<(), Malformed> {
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        self.has_stray_bytes = true;
+        match self.stage {
+            Stage::Epilog if carries_no_data(text, PADDING) => Ok(()),
+            Stage::Epilog => Err(TRAILING_CONTENT),
+            Stage::Start | Stage::Prolog | Stage::Root if carries_no_data(text, &[]) => {
+                self.has_bom = true;
+                Ok(())
+            }
+            Stage::Start | Stage::Prolog | Stage::Root => Err(Malformed("it has text before its root element")),
+        }
+    }
+}
+
 impl<'d> Tokens<'d> {
     /// The next token; `None` if it has not arrived completely.
     pub(crate) fn next(&mut self) -> Result<Option<Token<'d>>, Malformed> {
         if std::mem::take(&mut self.progress.pending_end) {
+            self.progress.follows_white_space = false;
             self.close();
             return Ok(Some(Token::End));
         }
-        if self.progress.search.is_none() {
-            if self.progress.follows_tag {
-                self.skip_indentation();
-            }
-            if let Some(token) = self.plain_tag()? {
-                return Ok(Some(token));
-            }
-        }
-        while let Some((kind, content)) = self.take()? {
-            match kind {
-                TokenKind::StartTag => return self.start_tag(content).map(Some),
-                TokenKind::EndTag => {
-                    self.check_end_tag(content)?;
+        loop {
+            if self.progress.search.is_none() {
+                if self.progress.follows_tag {
+                    self.skip_indentation();
+                }
+                if self.progress.in_line_break && self.is_at_start_tag() {
                     self.close();
                     return Ok(Some(Token::End));
                 }
+                if let Some(token) = self.plain_tag()? {
+                    return Ok(Some(token));
+                }
+            }
+            let Some((kind, content)) = self.take()? else { return Ok(None) };
+            match kind {
+                TokenKind::StartTag => return self.start_tag(content).map(Some),
+                TokenKind::EndTag => {
+                    // Whether it ends a `<br>` and the element around it.
+                    let ends_two = self.progress.in_line_break && !self.is_innermost(content);
+                    if ends_two {
+                        self.close();
+                    }
+                    self.check_end_tag(content)?;
+                    if ends_two {
+                        self.progress.pending_end = true;
+                    } else {
+                        self.close();
+                    }
+                    return Ok(Some(Token::End));
+                }
                 TokenKind::Text if self.progress.stage == Stage::Root => return Ok(Some(Token::Text(content))),
-                TokenKind::Text => self.check_text_outside(content)?,
+                TokenKind::Text => self.progress.check_text_outside(content)?,
                 TokenKind::Data if self.progress.stage == Stage::Root => return Ok(Some(Token::Data(content))),
                 TokenKind::Data => return Err(Malformed("it has text outside its root element")),
                 TokenKind::Declaration => self.read_declaration(content)?,
                 TokenKind::Comment => {}
             }
         }
-        Ok(None)
     }
 
     /// Takes the next list item in one step, if it has the layout of an earlier one and has arrived completely. To be called
@@ -193,7 +246,12 @@ impl<'d> Tokens<'d> {
 
     /// Whether a byte order mark determines the character set; the bytes are UTF-8 then.
     pub(crate) const fn has_bom(&self) -> bool {
-        self.has_bom
+        self.has_bom || self.progress.has_bom
+    }
+
+    /// Whether white space was skipped before the last token.
+    pub(crate) const fn follows_white_space(&self) -> bool {
+        self.progress.follows_white_space
     }
 
     /// Number of open elements.
@@ -238,19 +296,20 @@ impl<'d> Tokens<'d> {
             && blank > 0
         {
             self.progress.next += blank;
+            self.progress.skipped_white_space = true;
         }
     }
 
-    fn check_text_outside(&self, text: &[u8]) -> Result<(), Malformed> {
-        match self.progress.stage {
-            _ if text.iter().all(u8::is_ascii_whitespace) => Ok(()),
-            Stage::Epilog => Err(TRAILING_CONTENT),
-            Stage::Start | Stage::Prolog | Stage::Root => Err(Malformed("it has text before its root element")),
-        }
+    fn is_at_start_tag(&self) -> bool {
+        matches!(self.pending(), [b'<', next, ..] if !matches!(next, b'/' | b'!' | b'?'))
     }
 
     fn read_declaration(&mut self, content: &[u8]) -> Result<(), Malformed> {
         let attributes = content.strip_prefix(b"xml").filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace));
+        if self.progress.stage == Stage::Epilog && attributes.is_none() {
+            self.progress.has_stray_bytes = true;
+            return Ok(());
+        }
         let (Some(attributes), Stage::Start) = (attributes, self.progress.stage) else { return Err(PROCESSING_INSTRUCTION) };
         let mut encoding = None;
         each_attribute(attributes, |name, value| {
@@ -288,6 +347,7 @@ impl<'d> Tokens<'d> {
         self.progress.token_start = self.position();
         self.progress.next += length;
         self.progress.follows_tag = is_tag;
+        self.progress.follows_white_space = std::mem::replace(&mut self.progress.skipped_white_space, false);
     }
 
     /// Opens the element whose start tag has this content.
@@ -317,6 +377,7 @@ impl<'d> Tokens<'d> {
             return Err(INVALID_NAME);
         }
         self.progress.open.push(name);
+        self.progress.in_line_break = name.eq_ignore_ascii_case(LINE_BREAK);
         self.progress.stage = Stage::Root;
         let local = name.split_at(prefix).1;
         let name = std::str::from_utf8(local).map_or_else(|_| String::from_utf8_lossy(local), Cow::Borrowed);
@@ -324,17 +385,32 @@ impl<'d> Tokens<'d> {
     }
 
     fn check_end_tag(&self, name: &[u8]) -> Result<(), Malformed> {
-        if self.progress.open.innermost() == Some(name.trim_ascii_end()) {
-            return Ok(());
-        }
-        Err(Malformed("its start and end tags do not match"))
+        if self.is_innermost(name) { Ok(()) } else { Err(Malformed("its start and end tags do not match")) }
+    }
+
+    fn is_innermost(&self, name: &[u8]) -> bool {
+        self.progress.open.innermost() == Some(name.trim_ascii_end())
     }
 
     /// Closes the innermost element.
     fn close(&mut self) {
+        self.progress.in_line_break = false;
         self.progress.open.pop();
         if self.depth() == 0 {
             self.progress.stage = Stage::Epilog;
         }
     }
+}
+
+/// Whether bytes are only white space, byte order marks and these.
+pub(crate) fn carries_no_data(mut bytes: &[u8], others: &[u8]) -> bool {
+    const BOM: &[u8] = "\u{feff}".as_bytes();
+    while let Some((first, rest)) = bytes.split_first() {
+        bytes = match bytes.strip_prefix(BOM) {
+            Some(rest) => rest,
+            None if first.is_ascii_whitespace() || others.contains(first) => rest,
+            None => return false,
+        };
+    }
+    true
 }

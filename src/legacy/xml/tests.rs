@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use quick_xml::events::Event;
 
 use super::{DocumentReader, Element, Malformed, Token, Tokens, Tree, Writer};
-use crate::charset::Charset;
+use crate::charset::TextDecoder;
 
 /// The tokens of a document that arrives in chunks of this size, as strings.
 fn tokens(document: &[u8], chunk_size: usize) -> Result<Vec<String>, Malformed> {
@@ -92,7 +92,7 @@ fn normalised(tokens: Vec<String>) -> Vec<String> {
 /// Every element of a tree with its text, and the anomalies.
 fn contents(tree: &Tree) -> (Vec<(String, Option<String>)>, Vec<String>) {
     fn add(element: Element<'_>, elements: &mut Vec<(String, Option<String>)>) {
-        elements.push((element.path(), element.text().map(str::to_owned)));
+        elements.push((element.path(), element.own_text().map(str::to_owned)));
         element.children().for_each(|child| add(child, elements));
     }
     let mut elements = Vec::new();
@@ -151,25 +151,31 @@ proptest! {
     }
 
     #[test]
-    fn written_texts_round_trip(text in "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}]{0,40}") {
+    fn written_texts_round_trip(text in "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}\u{7f}-\u{9f}\u{fffe}\u{ffff}]{0,40}x[ \t\r\n]{0,2}") {
         let mut xml = Writer::default();
         xml.text("a", &text);
 
         let tree = tree(xml.into_string().as_bytes(), usize::MAX).expect("a document");
         let element = tree.last().expect("an element");
 
-        let expected = (!text.chars().all(|character| " \t\r\n".contains(character))).then_some(text.as_str());
-        prop_assert_eq!(element.text(), expected);
+        let expected = text.replace("\r\n", "\n").replace('\r', "\n");
+        let text = element.text();
+        prop_assert_eq!(text.as_deref(), Some(expected.trim_matches([' ', '\t', '\n'])));
     }
 }
 
 fn tree(document: &[u8], chunk_size: usize) -> Result<Tree, Malformed> {
     let mut tree = Tree::default();
-    each_token(document, chunk_size, |token, _| match token {
-        Token::Start { name, attributes } => tree.start(&name, attributes),
-        Token::Text(text) => tree.text(text, Charset::UTF_8),
-        Token::Data(text) => tree.data(text, Charset::UTF_8),
-        Token::End => tree.end(),
+    each_token(document, chunk_size, |token, tokens| {
+        if tokens.follows_white_space() {
+            tree.white_space();
+        }
+        match token {
+            Token::Start { name, attributes } => tree.start(&name, attributes),
+            Token::Text(text) => tree.text(text, TextDecoder::default()),
+            Token::Data(text) => tree.data(text, TextDecoder::default()),
+            Token::End => tree.end(),
+        }
     })?;
     Ok(tree)
 }
@@ -192,11 +198,11 @@ fn no_byte_is_searched_twice() {
 
 #[test]
 fn names_and_texts_need_not_be_utf_8() {
-    let document = b"<r\xe4><\xe4x>\xe5 &amp; \xf6</\xe4x><b>\xc3\xa5</b><c><![CDATA[\xc5]]></c></r\xe4>";
+    let document = b"<r\xe4><\xe4x>\xe5 &amp; \xf6</\xe4x><b>\xc3\xa5</b><c><![CDATA[\xc5s]]></c></r\xe4>";
     for chunk_size in [1, 3, usize::MAX] {
         let (elements, anomalies) = contents(&tree(document, chunk_size).expect("a document"));
         let texts: Vec<_> = elements.iter().filter_map(|(_, text)| text.as_deref()).collect();
-        assert_eq!(texts, ["\u{e5} & \u{f6}", "\u{e5}", "\u{c5}"]);
+        assert_eq!(texts, ["\u{e5} & \u{f6}", "\u{e5}", "\u{c5}s"]);
         assert_eq!(anomalies.len(), 2, "{anomalies:?}");
     }
 }
@@ -204,20 +210,151 @@ fn names_and_texts_need_not_be_utf_8() {
 #[test]
 fn form_feed_is_a_control_character() {
     for chunk_size in [1, 3, usize::MAX] {
-        let (_, anomalies) = contents(&tree(b"<a>\x0c<b>\x0c</b></a>", chunk_size).expect("a document"));
+        let (_, anomalies) = contents(&tree(b"<order>\x0c<b>\x0c</b></order>", chunk_size).expect("a document"));
 
-        assert_eq!(anomalies, ["Charset a", "Charset a.b"]);
+        assert_eq!(anomalies, ["Charset order", "Charset order.b"]);
     }
 }
 
 #[test]
-fn byte_order_mark_inside_a_document_is_text() {
-    let document = "\u{feff}<a><b>\u{feff}1</b>\u{feff}</a>".as_bytes();
+fn byte_order_marks_between_fields_are_no_text() {
+    let document = "\u{feff}<order><b>\u{feff}1</b>\u{feff}</order>".as_bytes();
     for chunk_size in 1..document.len() {
         let (elements, anomalies) = contents(&tree(document, chunk_size).expect("a document"));
 
-        assert_eq!(elements.last().expect("an element"), &("a.b".to_owned(), Some("\u{feff}1".to_owned())), "{chunk_size}");
-        assert_eq!(anomalies, ["MixedText a"], "{chunk_size}");
+        assert_eq!(elements.last().expect("an element"), &("order.b".to_owned(), Some("\u{feff}1".to_owned())), "{chunk_size}");
+        assert_eq!(anomalies, ["Charset order"], "{chunk_size}");
+    }
+}
+
+#[test]
+fn what_carries_no_data_around_the_root_element_is_skipped_and_reported() {
+    let bom = "\u{feff}";
+    let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (document, is_stray) in [
+        (b"\n <?xml version='1.0'?>\r\n<!-- --><a/>\t\n<!-- -->".to_vec(), false),
+        (format!("{bom}<a/>").into_bytes(), false),
+        (utf_16(&format!("{bom}<a/>")), false),
+        (format!("{bom}{bom}<a/>").into_bytes(), true),
+        (format!("{bom} {bom}\n<?xml version='1.0'?>{bom}<!-- -->{bom}<a/>").into_bytes(), true),
+        (format!("\n{bom}<a/>").into_bytes(), true),
+        (utf_16(&format!("{bom}{bom}<a/>{bom}\0")), true),
+        (format!("<a/>{bom}").into_bytes(), true),
+        (b"<a/>\n\0\0".to_vec(), true),
+        (b"<a/>\x1a".to_vec(), true),
+        (b"<a/>\0<!-- -->\0".to_vec(), true),
+        (b"<a/><?xml-stylesheet href='a'?><?php exit; ?>\n".to_vec(), true),
+    ] {
+        for chunk_size in [1, 2, 3, usize::MAX] {
+            let mut reader = DocumentReader::new();
+            for chunk in document.chunks(chunk_size.min(document.len())) {
+                reader.push(chunk);
+                while reader.tokens().next().expect("a document").is_some() {}
+            }
+            assert_eq!(reader.finish(), Ok(()), "{document:?}");
+            assert_eq!(reader.has_stray_bytes(), is_stray, "{document:?}");
+        }
+    }
+}
+
+/// The value `inside`, and the anomalies.
+fn value(inside: &[u8], chunk_size: usize) -> (Option<String>, Vec<String>) {
+    let document = [b"<order><v>", inside, b"</v></order>"].concat();
+    let tree = tree(&document, chunk_size).expect("a document");
+    let value = tree.last().expect("an order").children().next().expect("a value");
+    let anomalies = tree.anomalies().map(|(anomaly, element)| format!("{anomaly:?} {}", element.path())).collect();
+    (value.text().map(std::borrow::Cow::into_owned), anomalies)
+}
+
+#[test]
+fn tags_in_values_are_removed() {
+    for (inside, text) in [
+        ("Rad ett<br/>rad två", "Rad ett\nrad två"),
+        ("Rad ett<BR />rad två", "Rad ett\nrad två"),
+        ("Rad ett<br></br>rad två", "Rad ett\nrad två"),
+        ("Rad ett<br>rad två", "Rad ett\nrad två"),
+        ("a<br>b<br>c<br>", "a\nb\nc"),
+        ("a<br><b>b</b><br/>c", "a\nb\nc"),
+        ("<b>a<br></b>c", "a\nc"),
+        ("a<br class='x'>b<!-- -->c<![CDATA[d]]>", "a\nbcd"),
+        ("a<br />\r\nb<br />\r\n<br />\r\nc", "a\nb\n\nc"),
+        ("a <br/>b", "a \nb"),
+        ("a<br/> \n  b<br/> c", "a\n  b\n c"),
+        ("<p>a</p><p>b</p>", "a\nb"),
+        ("<p>a</p>\n  <p>b <i>c</i></p> d", "a\nb c\n d"),
+        ("a<div>b</div>c", "a\nb\nc"),
+        ("<ul><li>a</li><li>b</li></ul>", "a\nb"),
+        ("<b><i>a</i></b>", "a"),
+        ("<b>1912</b>1212", "19121212"),
+        ("<b>a</b> <i>b</i>", "a b"),
+        ("<i><b>a</b> </i>b", "a b"),
+        ("<b>a</b>\n<!-- --><i>b</i>", "a b"),
+        ("<a href='mailto:x'>x@example.com</a>", "x@example.com"),
+        ("<x:b>a</x:b>", "a"),
+        ("<street>Storgatan 1</street><city>Åsele</city>", "Storgatan 1 Åsele"),
+        ("Rad <x>ett</x> två<y>!</y>", "Rad ett två!"),
+        ("<tr><td>a</td><td>b</td></tr>", "a b"),
+        ("<script>alert(1)</script>", "alert(1)"),
+        ("a<img src='x'/>b", "ab"),
+        (" <b> a </b> ", "a"),
+        ("a&lt;br&gt;b<b>&amp;</b>", "a<br>b&"),
+        ("<![CDATA[<b>]]><b>a</b>", "<b>a"),
+    ] {
+        for chunk_size in [1, 2, 3, usize::MAX] {
+            let (value, anomalies) = value(inside.as_bytes(), chunk_size);
+
+            assert_eq!(value.as_deref(), Some(text), "{inside}");
+            assert_eq!(anomalies, ["MarkupInValue order.v"], "{inside}");
+        }
+    }
+    for inside in ["<x/>", "<br/>", "<br>", "<p> </p>", "<b>\u{a0}</b>", "<x><y/></x>"] {
+        let (value, anomalies) = value(inside.as_bytes(), 1);
+
+        assert_eq!((value, anomalies), (None, vec!["MarkupInValue order.v".to_owned()]), "{inside}");
+    }
+}
+
+#[test]
+fn white_space_is_trimmed_and_invisible_values_are_absent() {
+    for (inside, text) in [
+        (" a b\t", Some("a b")),
+        ("\r\n a&#10;", Some("a")),
+        ("<![CDATA[ a ]]> ", Some("a")),
+        ("\u{a0}a", Some("\u{a0}a")),
+        ("a\u{200d}", Some("a\u{200d}")),
+        ("Å ", Some("Å")),
+        ("å", Some("å")),
+        ("-", Some("-")),
+        ("\u{1f600}", Some("\u{1f600}")),
+        ("", None),
+        (" \t\r\n", None),
+        ("&nbsp;", None),
+        ("\u{a0} \u{a0}", None),
+        ("&#160;&#xA0;&zwnj;&shy;&ZeroWidthSpace;", None),
+        ("\u{feff}", None),
+        ("\u{200b}\u{2060}\u{ad}\u{3000}\u{e0020}\u{fe0f}", None),
+        ("\0\u{b}&#11;", None),
+    ] {
+        assert_eq!(value(inside.as_bytes(), 1).0.as_deref(), text, "{inside:?}");
+    }
+}
+
+#[test]
+fn cut_sequences_belong_to_the_end_of_a_value() {
+    let charset = ["Charset order.v".to_owned()];
+    let both = ["Charset order.v".to_owned(), "MarkupInValue order.v".to_owned()];
+    for (inside, text, anomalies) in [
+        (&b"p\xc3\xa5, \xc3"[..], "på,", &charset[..]),
+        (b"p\xe5", "på", &charset),
+        (b"p\xc3<!-- -->\xa5", "på", &[]),
+        (b"p\xc3<![CDATA[\xa5]]>", "på", &[]),
+        (b"<![CDATA[\xc3\xa5]]>p\xe5<!-- -->r", "åpår", &charset),
+        (b"\xc3\xa5<![CDATA[tg\xc3]]>", "åtg", &charset),
+        (b"\xc3\xa5<br/>tg\xc3", "å\ntg", &both),
+        (b"\xc3\xa5 p\xe5<br/>p\xe5 <i>\xe5</i>", "å på\npå å", &both),
+        (b"\xc3&#229;", "Ãå", &charset),
+    ] {
+        assert_eq!(value(inside, usize::MAX), (Some(text.to_owned()), anomalies.to_vec()), "{inside:?}");
     }
 }
 
@@ -241,6 +378,17 @@ fn documents_outside_the_subset_are_rejected() {
         ("", "it is empty"),
         ("<a>", "it is truncated"),
         ("<a/>x", "it has content after its root element"),
+        ("<a/>\u{feff}x", "it has content after its root element"),
+        ("<a/>\u{b}", "it has content after its root element"),
+        ("<a/><?x", "it has content after its root element"),
+        ("<a/><?xml version='1.0'?>", "it has a processing instruction"),
+        ("\u{feff}\u{feff}x<a/>", "it has text before its root element"),
+        ("\0<a/>", "it has text before its root element"),
+        ("\u{feff}<?php ?><a/>", "it has a processing instruction"),
+        ("<a><br></b></a>", "its start and end tags do not match"),
+        ("<br></a>", "its start and end tags do not match"),
+        ("<a><br></a></br>", "its start and end tags do not match"),
+        ("<a><br>", "it is truncated"),
         ("<a/>x<!-- -->", "it has content after its root element"),
         ("<a/><b/>", "it has a second root element"),
         ("x<a/>", "it has text before its root element"),
@@ -276,10 +424,10 @@ fn documents_outside_the_subset_are_rejected() {
 #[test]
 fn white_space_beside_comments_and_cdata_is_text() {
     for (document, text) in [
-        ("<a> <!-- x -->b</a>", " b"),
-        ("<a>\n<![CDATA[b]]></a>", "\nb"),
-        ("<a>b<!-- x --> </a>", "b "),
-        ("<a><!-- x --> b</a>", " b"),
+        ("<a>x <!-- x -->b</a>", "x b"),
+        ("<a>x\n<![CDATA[b]]></a>", "x\nb"),
+        ("<a>b<!-- x --> c</a>", "b c"),
+        ("<a><![CDATA[b]]> <!-- x --> c</a>", "b  c"),
     ] {
         let document = format!("<r>{document}</r>");
 
@@ -297,10 +445,11 @@ fn elements_have_names_texts_and_anomalies() {
     let tree = tree(document.as_bytes(), usize::MAX).expect("a document");
 
     let order = tree.last().expect("an element");
-    let children: Vec<_> = order.children().map(|child| (child.name(), child.text())).collect();
+    let children: Vec<_> = order.children().map(|child| (child.name(), child.own_text())).collect();
     assert_eq!(children, [("id", Some("7")), ("a", None), ("email", None)]);
-    let inner: Vec<_> = order.children().flat_map(super::Element::children).map(|child| (child.path(), child.text())).collect();
+    let inner: Vec<_> =
+        order.children().flat_map(super::Element::children).map(|child| (child.path(), child.own_text())).collect();
     assert_eq!(inner, [("a.b".to_owned(), Some("1")), ("a.b".to_owned(), Some("ä"))]);
     let anomalies: Vec<_> = tree.anomalies().map(|(anomaly, element)| format!("{anomaly:?} {}", element.path())).collect();
-    assert_eq!(anomalies, ["MixedText order", "Attribute order.id", "Entity a.b"]);
+    assert_eq!(anomalies, ["TextBetweenFields order", "Attribute order.id", "Entity order.a", "MarkupInValue order.a"]);
 }

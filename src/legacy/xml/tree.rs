@@ -1,25 +1,35 @@
 //! A tree of elements with their decoded texts, in two flat buffers that are reused for every list item.
+//!
+//! An element has either fields or a *value*, a text, which its position determines ([`has_fields`]). Text between fields is
+//! removed. People write markup into values (`Rad ett<br/>rad två`); there the text between the tags is kept in nodes without
+//! name, so that [`Element::text`] can return the whole text without the tags.
 
-use crate::charset::Charset;
+use std::borrow::Cow;
+
+use crate::charset::{TextDecoder, ValueCharset};
 
 use super::entities;
 use super::layout_cache::{MatchedItem, Span};
+use super::plain_text;
 
 /// How an element differs from the format although it can be read. Reported as schema drift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anomaly {
     /// It has attributes, which no decoder reads.
     Attribute,
-    /// Its text is not in the declared character set, or had control characters, which were removed.
+    /// Its text is not in the declared character set, was cut inside a character, or had control characters, which were
+    /// replaced.
     Charset,
     /// Its text has an entity that XML does not define.
     Entity,
-    /// It has both text and child elements; the text was removed.
-    MixedText,
+    /// It has text between its fields, which was removed.
+    TextBetweenFields,
+    /// Its value has elements in it, whose tags were removed.
+    MarkupInValue,
 }
 
 impl Anomaly {
-    const ALL: [Self; 4] = [Self::Attribute, Self::Charset, Self::Entity, Self::MixedText];
+    const ALL: [Self; 5] = [Self::Attribute, Self::Charset, Self::Entity, Self::TextBetweenFields, Self::MarkupInValue];
 
     const fn bit(self) -> u8 {
         1 << self as u8
@@ -41,10 +51,18 @@ pub(crate) struct Tree {
     last: Option<usize>,
     /// Whether any element has an anomaly.
     has_anomalies: bool,
+    /// Whether any node is a text, which spares nearly all trees the search for them.
+    has_texts: bool,
+    /// The decoder of the last text that was not plain.
+    decoder: TextDecoder,
+    /// The state of the value that is being read.
+    charset: ValueCharset,
 }
 
+/// An element, or a text between the tags in a value.
 #[derive(Debug)]
 struct Node {
+    /// Empty for a text.
     name: Span,
     /// Empty if the element has children.
     text: Span,
@@ -59,6 +77,18 @@ struct OpenElement {
     node: usize,
     /// Where the text since the last tag begins in the characters.
     text: usize,
+    /// The node of the value that it is or is in; `None` if it has fields.
+    value: Option<usize>,
+}
+
+/// Whether an element at this depth below the envelope has fields. All others are values: the fields, and `message`, `code` and
+/// `status` beside the data.
+fn has_fields(depth: usize, name: &str) -> bool {
+    match depth {
+        0 => matches!(name, "order" | "orderinfo" | "customer" | "logs" | "serviceinfo" | "data"),
+        1 => matches!(name, "log" | "data"),
+        _ => false,
+    }
 }
 
 impl Tree {
@@ -69,6 +99,7 @@ impl Tree {
         self.open.clear();
         self.last = None;
         self.has_anomalies = false;
+        self.has_texts = false;
     }
 
     /// Reserves memory for the elements in this many bytes of a document.
@@ -91,26 +122,35 @@ impl Tree {
 
     /// Opens an element.
     pub(crate) fn start(&mut self, name: &str, attributes: bool) {
-        self.end_text();
+        self.end_text(false);
         let start = self.characters.len();
         self.characters.push_str(name);
-        let name = Span { start, end: self.characters.len() };
-        let (index, parent) = (self.nodes.len(), self.open.last().map(|open| open.node));
+        let span = Span { start, end: self.characters.len() };
+        let (index, parent) = (self.nodes.len(), self.open.last().copied());
+        let value = match parent {
+            Some(OpenElement { value: Some(value), .. }) => Some(value),
+            _ if has_fields(self.open.len(), name) => None,
+            _ => Some(index),
+        };
+        if value == Some(index) {
+            self.charset = ValueCharset::default();
+        } else if value.is_some() {
+            self.record_anomaly(Anomaly::MarkupInValue);
+        }
         if parent.is_none() {
             self.last = Some(index);
         }
-        self.open.push(OpenElement { node: index, text: name.end });
-        self.nodes.push(Node { name, text: Span::default(), parent, end: 0, anomalies: 0 });
-        if attributes {
+        self.open.push(OpenElement { node: index, text: span.end, value });
+        self.nodes.push(Node { name: span, text: Span::default(), parent: parent.map(|open| open.node), end: 0, anomalies: 0 });
+        if attributes && value.is_none_or(|value| value == index) {
             self.record_anomaly(Anomaly::Attribute);
         }
     }
 
     /// Adds a complete outermost element that matched a layout.
-    pub(crate) fn push_matched_item(&mut self, item: &MatchedItem<'_, '_>, charset: Charset) {
+    pub(crate) fn push_matched_item(&mut self, item: &MatchedItem<'_, '_>, decoder: TextDecoder) {
         let bytes = item.bytes();
-        let plain = if entities::is_plain(bytes) { std::str::from_utf8(bytes).ok() } else { None };
-        if let Some(plain) = plain {
+        if let Some(plain) = self.as_plain(bytes, decoder) {
             // The common case. The markup is copied too: one long copy is cheaper than many short ones.
             let base = self.characters.len();
             self.characters.push_str(plain);
@@ -131,7 +171,7 @@ impl Tree {
             self.start(&String::from_utf8_lossy(bytes(item.name())), false);
             for (name, text) in item.leaves() {
                 self.start(&String::from_utf8_lossy(bytes(name)), false);
-                self.text(bytes(text), charset);
+                self.text(bytes(text), decoder);
                 self.end();
             }
             self.end();
@@ -139,43 +179,50 @@ impl Tree {
     }
 
     /// Adds text, with entities to resolve, to the innermost open element.
-    pub(crate) fn text(&mut self, bytes: &[u8], charset: Charset) {
+    pub(crate) fn text(&mut self, bytes: &[u8], decoder: TextDecoder) {
         // The common case: nothing to decode or resolve.
-        if let (true, Ok(plain)) = (entities::is_plain(bytes), std::str::from_utf8(bytes)) {
+        if let Some(plain) = self.as_plain(bytes, decoder) {
             self.characters.push_str(plain);
             return;
         }
-        let (decoded, is_other_charset) = charset.decode(bytes);
-        let anomalies = entities::append(&decoded, &mut self.characters);
+        let text = self.decode(bytes, decoder);
+        let anomalies = entities::append(&text, &mut self.characters);
         if anomalies.entity {
             self.record_anomaly(Anomaly::Entity);
         }
-        if is_other_charset || anomalies.control {
+        if anomalies.control {
             self.record_anomaly(Anomaly::Charset);
         }
     }
 
     /// Adds the content of a CDATA section to the innermost open element.
-    pub(crate) fn data(&mut self, bytes: &[u8], charset: Charset) {
-        let (decoded, is_other_charset) = charset.decode(bytes);
-        if entities::append_characters(&decoded, &mut self.characters) || is_other_charset {
+    pub(crate) fn data(&mut self, bytes: &[u8], decoder: TextDecoder) {
+        let text = self.decode(bytes, decoder);
+        if entities::append_characters(&text, &mut self.characters) {
             self.record_anomaly(Anomaly::Charset);
+        }
+    }
+
+    /// Adds the white space between two tags, which matters only beside markup in a value.
+    pub(crate) fn white_space(&mut self) {
+        if self.open.last().is_some_and(|open| open.value.is_some()) {
+            self.characters.push(' ');
         }
     }
 
     /// Closes the innermost open element.
     #[expect(clippy::expect_used, reason = "the reader has matched every end tag with a start tag")]
     pub(crate) fn end(&mut self) {
-        let last = self.nodes.len();
-        let OpenElement { node, text } = *self.open.last().expect("an end tag has a start tag");
+        let OpenElement { node, text, value } = *self.open.last().expect("an end tag has a start tag");
         // An element without children has a text.
-        if node + 1 == last {
+        if node + 1 == self.nodes.len() {
+            self.end_sequence(value == Some(node));
             self.node_mut(node).text = Span { start: text, end: self.characters.len() };
         } else {
-            self.end_text();
+            self.end_text(value == Some(node));
         }
         self.open.pop();
-        self.node_mut(node).end = last;
+        self.node_mut(node).end = self.nodes.len();
         let end = self.characters.len();
         if let Some(parent) = self.open.last_mut() {
             parent.text = end;
@@ -210,23 +257,72 @@ impl Tree {
         })
     }
 
-    /// Removes the text since the last tag: what follows shows that its element has children and not a text.
-    fn end_text(&mut self) {
-        let Some(OpenElement { text, .. }) = self.open.last().copied() else { return };
-        if text == self.characters.len() {
+    /// Ends the text since the last tag: what follows shows that its element has children. In a value it is kept, between fields
+    /// removed.
+    fn end_text(&mut self, is_whole: bool) {
+        self.end_sequence(is_whole);
+        let Some(OpenElement { node, text, value }) = self.open.last().copied() else { return };
+        let span = Span { start: text, end: self.characters.len() };
+        if span.start == span.end {
             return;
         }
-        let is_blank = is_blank(self.characters(Span { start: text, end: self.characters.len() }));
+        let is_blank = self.characters(span).chars().all(is_white_space);
+        if value.is_some() {
+            if is_blank {
+                // As if the reader had skipped it.
+                self.characters.truncate(text);
+                self.characters.push(' ');
+            }
+            let (span, end) = (Span { end: self.characters.len(), ..span }, self.nodes.len() + 1);
+            self.nodes.push(Node { name: Span::default(), text: span, parent: Some(node), end, anomalies: 0 });
+            self.has_texts = true;
+            return;
+        }
+        let is_visible = is_visible(self.characters(span));
         self.characters.truncate(text);
         if !is_blank {
-            self.record_anomaly(Anomaly::MixedText);
+            self.record_anomaly(if is_visible { Anomaly::TextBetweenFields } else { Anomaly::Charset });
         }
     }
 
+    /// The next piece of the innermost open element's text if it can be taken as it stands.
+    fn as_plain<'b>(&mut self, bytes: &'b [u8], decoder: TextDecoder) -> Option<&'b str> {
+        if entities::is_plain_ascii(bytes) && !self.charset.is_incomplete() {
+            std::str::from_utf8(bytes).ok()
+        } else if entities::is_plain(bytes) {
+            decoder.as_expected(bytes, &mut self.charset)
+        } else {
+            None
+        }
+    }
+
+    /// Decodes the next piece of the innermost open element's text.
+    fn decode<'b>(&mut self, bytes: &'b [u8], decoder: TextDecoder) -> Cow<'b, str> {
+        self.decoder = decoder;
+        let (text, is_unexpected) = decoder.decode(bytes, &mut self.charset);
+        if is_unexpected {
+            self.record_anomaly(Anomaly::Charset);
+        }
+        text
+    }
+
+    /// Decides what an incomplete UTF-8 sequence before a tag stands for.
+    fn end_sequence(&mut self, is_whole: bool) {
+        if !self.charset.is_incomplete() {
+            return;
+        }
+        let (text, is_unexpected) = self.decoder.end_text(&mut self.charset, is_whole);
+        entities::append_characters(&text, &mut self.characters);
+        if is_unexpected {
+            self.record_anomaly(Anomaly::Charset);
+        }
+    }
+
+    /// Records an anomaly of the innermost open element, or of the value that it is in.
     fn record_anomaly(&mut self, anomaly: Anomaly) {
         self.has_anomalies = true;
-        if let Some(innermost) = self.open.last().map(|open| open.node) {
-            self.node_mut(innermost).anomalies |= anomaly.bit();
+        if let Some(OpenElement { node, value, .. }) = self.open.last().copied() {
+            self.node_mut(value.unwrap_or(node)).anomalies |= anomaly.bit();
         }
     }
 
@@ -259,19 +355,39 @@ impl<'t> Element<'t> {
         self.tree.characters(self.tree.node(self.index).name)
     }
 
-    /// Its text, white space included; `None` when blank, which means the same as a missing element.
-    pub(crate) fn text(self) -> Option<&'t str> {
-        let text = self.tree.characters(self.tree.node(self.index).text);
-        (is_trimmed(text) || !is_blank(text)).then_some(text)
+    /// Its value: its text and that of the elements in it, without their tags, and without white space at both ends. `None` when
+    /// nothing in it is visible, which means the same as a missing element.
+    pub(crate) fn text(self) -> Option<Cow<'t, str>> {
+        let node = self.tree.node(self.index);
+        if node.end <= self.index + 1 {
+            return visible(self.tree.characters(node.text)).map(Cow::Borrowed);
+        }
+        let text = plain_text::of(self);
+        visible(&text).map(|text| Cow::Owned(text.to_owned()))
     }
 
-    /// Its text without leading and trailing white space; `None` when blank.
-    pub(crate) fn trimmed(self) -> Option<&'t str> {
-        self.text().map(|text| if is_trimmed(text) { text } else { text.trim_matches(is_white_space) })
+    /// Its text without white space at both ends, if it has no elements in it; `None` when nothing in it is visible.
+    pub(crate) fn own_text(self) -> Option<&'t str> {
+        visible(self.raw_text())
+    }
+
+    /// Its text as it stands, white space included; empty if it has elements in it.
+    pub(super) fn raw_text(self) -> &'t str {
+        self.tree.characters(self.tree.node(self.index).text)
+    }
+
+    /// Whether it is a text between the tags in a value.
+    pub(super) fn is_text(self) -> bool {
+        self.tree.has_texts && self.tree.node(self.index).name == Span::default()
     }
 
     /// Its child elements.
     pub(crate) fn children(self) -> impl Iterator<Item = Self> {
+        self.content().filter(|node| !node.is_text())
+    }
+
+    /// Its child elements and the texts between them.
+    pub(super) fn content(self) -> impl Iterator<Item = Self> {
         let end = self.tree.node(self.index).end;
         Children { tree: self.tree, next: self.index + 1, end }
     }
@@ -281,9 +397,9 @@ impl<'t> Element<'t> {
         self.texts().next().is_some()
     }
 
-    /// Its text and those of its descendants, without blank ones.
+    /// Its text and those in it, without blank ones.
     pub(crate) fn texts(self) -> impl Iterator<Item = &'t str> {
-        (self.index..self.tree.node(self.index).end).filter_map(move |index| Element { tree: self.tree, index }.text())
+        (self.index..self.tree.node(self.index).end).filter_map(move |index| Element { tree: self.tree, index }.own_text())
     }
 
     /// The names of its parent and itself, such as `order.status`.
@@ -315,14 +431,28 @@ impl<'t> Iterator for Children<'t> {
     }
 }
 
-fn is_blank(text: &str) -> bool {
-    text.chars().all(is_white_space)
+/// Whether any character of a text is visible: not white space, a no-break space, or a character that only affects others.
+fn is_visible(text: &str) -> bool {
+    let is_invisible = |character: char| {
+        let is_format = matches!(
+            character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}'
+        );
+        is_format || character.is_whitespace() || character.is_control()
+    };
+    text.bytes().any(|byte| byte.is_ascii_graphic()) || !text.chars().all(is_invisible)
 }
 
-/// Whether neither end is white space or a control character, which spares nearly all texts the trimming.
-fn is_trimmed(text: &str) -> bool {
-    let is_visible = |byte: Option<&u8>| byte.is_some_and(|byte| *byte > b' ');
-    is_visible(text.as_bytes().first()) && is_visible(text.as_bytes().last())
+/// A text without white space at both ends; `None` when nothing in it is visible.
+fn visible(text: &str) -> Option<&str> {
+    // Nearly all texts, which need neither be trimmed nor searched.
+    let is_visible_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    if is_visible_end(text.as_bytes().first()) && is_visible_end(text.as_bytes().last()) {
+        return Some(text);
+    }
+    is_visible(text).then(|| text.trim_matches(is_white_space))
 }
 
 const fn is_white_space(character: char) -> bool {

@@ -2,6 +2,8 @@
 
 use quick_xml::escape::partial_escape;
 
+use super::entities::writable;
+
 /// A buffer for a document or a part of one.
 #[derive(Debug, Default)]
 pub(crate) struct Writer(String);
@@ -19,9 +21,9 @@ impl Writer {
         self.end(name);
     }
 
-    /// Writes an element with a text.
+    /// Writes an element with a text. A space stands for a character that XML does not allow.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
-        self.element(name, |writer| writer.0.push_str(&partial_escape(text)));
+        self.element(name, |writer| writer.0.push_str(&partial_escape(writable(text))));
     }
 
     /// Writes an element with a text, or nothing for `None`.
