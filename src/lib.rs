@@ -31,12 +31,13 @@
 //! | [`audit`] | the audit log: who wrote, who was shown PII | `auth`, `model` |
 //! | [`writes`] | the outcome of writes: verification, preconditions, idempotency, what is in doubt | `audit`, `backend`, `idempotency`, `metrics`, `model`, `resilience` |
 //! | [`quality_values`] | weighted lists in request headers: `Accept`, `Accept-Encoding` |  |
+//! | [`content_coding`] | content codings of responses: `zstd`, `br`, `gzip` | `quality_values` |
 //! | [`problem`] | RFC 9457 problems: codes, bodies, pages |  |
-//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `idempotency`, `model`, `problem`, `quality_values`, `writes` |
-//! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `metrics`, `problem`, `quality_values`, `resilience` |
+//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `writes` |
+//! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `content_coding`, `metrics`, `problem`, `resilience` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config` |
-//! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `telemetry` |
+//! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `server`, `telemetry` |
 //! | [`commands`] | composition: one file per command | `auth`, `backend`, `config`, `http_client`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
 //!
 //! # Glossary
@@ -91,6 +92,7 @@ pub mod backend;
 pub mod charset;
 pub mod commands;
 pub mod config;
+pub mod content_coding;
 pub mod http_client;
 pub mod idempotency;
 pub mod legacy;

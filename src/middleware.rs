@@ -26,12 +26,12 @@ use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 use tower::util::MapResponse;
 
-use compression::Coding;
 use cors::CorsRequest;
 use request_scope::RequestScope;
 
 use crate::audit::AuditContext;
 use crate::auth::Authentication;
+use crate::content_coding::Coding;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::resilience::RateLimit;

@@ -29,7 +29,7 @@ pub(super) fn status_with_etag(headers: &HeaderMap, upstream: &str, order: &Orde
 }
 
 /// Responds with a body and its ETag, or with 304.
-pub(super) fn respond(headers: &HeaderMap, etag: ETag, content_type: &'static str, body: Bytes) -> Response {
+fn respond(headers: &HeaderMap, etag: ETag, content_type: &'static str, body: Bytes) -> Response {
     let mut response = if etag::is_not_modified(headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

@@ -1,26 +1,29 @@
 //! The documentation routes: the OpenAPI document, Swagger UI, problem pages.
 
+mod document;
+mod swagger_ui;
+
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::{RawPathParams, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use axum::routing::get;
-use http::HeaderMap;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use utoipa::openapi::extensions::Extensions;
-use utoipa_swagger_ui::Config;
+
+use document::Document;
+use swagger_ui::SwaggerUi;
 
 use super::extract::ProblemPath;
-use super::{conditional, etag, openapi};
+use super::openapi;
 use crate::problem::{Code, Problem, page};
 
 #[derive(Clone)]
 struct Documents {
-    json: Bytes,
-    yaml: Bytes,
-    swagger_ui: Arc<Config<'static>>,
+    json: Arc<Document>,
+    yaml: Arc<Document>,
+    swagger_ui: Arc<SwaggerUi>,
 }
 
 /// The documentation routes of a gateway whose public base path is `base_path`. The document states how long a write may be in
@@ -29,17 +32,12 @@ pub(super) fn routes(base_path: &str, settle_time_seconds: Option<u64>) -> Route
     // Without a base path the gateway does not know what a proxy strips, so the server is where the document is.
     let mut document = openapi::document(if base_path == "/" { "." } else { base_path });
     document.extensions = settle_time_seconds.map(|seconds| Extensions::from_iter([("x-settle-time-seconds", seconds)]));
+    let spec =
+        |content_type, text: String| Arc::new(Document::new(HeaderValue::from_static(content_type), SPEC_CACHING, text.into()));
     let documents = Documents {
-        json: openapi::to_json(&document).into(),
-        yaml: openapi::to_yaml(&document).into(),
-        // A relative URL works below every base path and behind every proxy.
-        swagger_ui: Arc::new(
-            Config::from("../openapi.json")
-                .validator_url("none")
-                .use_base_layout()
-                .default_model_expand_depth(3)
-                .default_models_expand_depth(0),
-        ),
+        json: spec("application/json", openapi::to_json(&document)),
+        yaml: spec("application/yaml", openapi::to_yaml(&document)),
+        swagger_ui: Arc::default(),
     };
     let [json_path, yaml_path, ui_redirect, ui, ui_file, problem_page] = ROUTES;
     Router::new()
@@ -55,6 +53,10 @@ pub(super) fn routes(base_path: &str, settle_time_seconds: Option<u64>) -> Route
 const ROUTES: [&str; 6] =
     ["/openapi.json", "/openapi.yaml", "/swagger-ui", "/swagger-ui/", "/swagger-ui/{*file}", "/problems/{code}"];
 
+/// Clients have to check each time: a new version of the gateway may have another document.
+const SPEC_CACHING: &str = "private, no-cache";
+/// For an hour, and not longer: the paths are the same in all versions of the gateway.
+const ASSET_CACHING: &str = "public, max-age=3600";
 /// Swagger UI loads its own files and calls this server only. Its images are `data:` URLs in its style sheet.
 const UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -73,26 +75,21 @@ pub(super) fn redirect(path: &str) -> Redirect {
 }
 
 async fn json(State(documents): State<Documents>, headers: HeaderMap) -> Response {
-    conditional::respond(&headers, etag::of_body(&documents.json), "application/json", documents.json)
+    documents.json.respond(&headers).await
 }
 
 async fn yaml(State(documents): State<Documents>, headers: HeaderMap) -> Response {
-    conditional::respond(&headers, etag::of_body(&documents.yaml), "application/yaml", documents.yaml)
+    documents.yaml.respond(&headers).await
 }
 
-async fn swagger_ui(State(documents): State<Documents>, path: RawPathParams) -> Result<Response, Problem> {
+async fn swagger_ui(State(documents): State<Documents>, path: RawPathParams, headers: HeaderMap) -> Result<Response, Problem> {
     let file = path.iter().next().map_or("", |(_, file)| file);
-    match utoipa_swagger_ui::serve(file, documents.swagger_ui) {
-        Ok(Some(file)) => {
-            let headers = [(CONTENT_TYPE, file.content_type.as_str()), (CONTENT_SECURITY_POLICY, UI_POLICY)];
-            Ok((headers, file.bytes.into_owned()).into_response())
-        }
-        Ok(None) => Err(Problem::new(Code::RouteNotFound, "Swagger UI has no file with this name.")),
-        Err(_) => Err(Problem::new(Code::InternalError, "The configuration of Swagger UI cannot be serialized.")),
-    }
+    Ok(documents.swagger_ui.file(file)?.respond(&headers).await)
 }
 
-async fn problem(path: ProblemPath) -> Result<Response, Problem> {
+async fn problem(path: ProblemPath, headers: HeaderMap) -> Result<Response, Problem> {
     let code = Code::parse(&path.code).ok_or_else(|| Problem::new(Code::ProblemNotFound, "No problem has this code."))?;
-    Ok(([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, PAGE_POLICY)], page(code)).into_response())
+    let content_type = HeaderValue::from_static("text/html; charset=utf-8");
+    let page = Document::new(content_type, ASSET_CACHING, page(code).into()).with_policy(PAGE_POLICY);
+    Ok(Arc::new(page).respond(&headers).await)
 }
