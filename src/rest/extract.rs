@@ -10,7 +10,7 @@ mod preconditions;
 mod query;
 
 pub(super) use accept::{AcceptsJson, AcceptsList};
-pub(super) use body::{JsonBody, MergePatchBody};
+pub(super) use body::{JsonBody, LARGE_BODIES, MergePatchBody};
 pub(super) use json_object::JsonObject;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};
 pub(super) use preconditions::{IdempotencyKeyHeader, IfMatchHeader};

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::extract::LARGE_BODIES;
 use crate::audit::AuditContext;
 use crate::auth::Principal;
 use crate::backend::{Backend, RequestContext};
@@ -22,6 +24,7 @@ pub struct AppState {
     upstreams: Arc<BTreeMap<String, UpstreamHandle>>,
     timeouts: Timeouts,
     base_path: Arc<str>,
+    large_bodies: Arc<Semaphore>,
 }
 
 /// One upstream as handlers use it. Cheap to clone; clones share state.
@@ -50,7 +53,8 @@ impl AppState {
     /// State of a gateway to these upstreams, by name, with all routes below `base_path`.
     #[must_use]
     pub fn new(upstreams: BTreeMap<String, UpstreamHandle>, timeouts: Timeouts, base_path: &str) -> Self {
-        Self { upstreams: Arc::new(upstreams), timeouts, base_path: base_path.into() }
+        let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
+        Self { upstreams: Arc::new(upstreams), timeouts, base_path: base_path.into(), large_bodies }
     }
 
     /// The principal's audit context and upstream. Fails closed: without authentication there is neither.
@@ -70,6 +74,11 @@ impl AppState {
 
     pub(super) const fn base_path(&self) -> &Arc<str> {
         &self.base_path
+    }
+
+    /// Places for request bodies that are larger than most.
+    pub(super) fn large_bodies(&self) -> &Semaphore {
+        &self.large_bodies
     }
 
     pub(super) const fn timeouts(&self) -> &Timeouts {

@@ -1,10 +1,12 @@
 //! Request bodies.
 
-use axum::body::{Body, Bytes};
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::json_object::JsonObject;
@@ -14,6 +16,11 @@ use crate::rest::state::AppState;
 
 /// Maximum length of a request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
+/// Bodies up to this length, in bytes, may be received on all connections at once: hardly any request needs a longer one. Slow
+/// clients could otherwise make the gateway hold the longest body for each connection.
+const SMALL_BODY: usize = 8 * 1024;
+/// The number of larger bodies that are received at the same time.
+pub(in crate::rest) const LARGE_BODIES: usize = 64;
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -72,20 +79,42 @@ fn means_utf_8(charset: &str) -> bool {
     matches!(letters.collect::<Vec<_>>().as_slice(), b"" | b"utf8")
 }
 
-async fn read(request: Request, app: &AppState) -> Result<Bytes, Problem> {
+async fn read(request: Request, app: &AppState) -> Result<Vec<u8>, Problem> {
     let due = Instant::now() + app.timeouts().body;
     let deadline = request.extensions().get::<RequestContext>().map_or(due, |context| context.deadline().min(due));
-    let too_large = || Problem::new(Code::BodyTooLarge, format!("The body exceeds {MAX_BODY} bytes."));
     // Reject by the declared length before the client sends the body.
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > MAX_BODY) {
         return Err(too_large());
     }
-    let body: Limited<Body> = Limited::new(request.into_body(), MAX_BODY);
-    match timeout_at(deadline, body.collect()).await {
-        Err(_) => Err(Problem::new(Code::RequestTimeout, "The request body was not complete in time.")),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "The request body was truncated or not properly framed.")),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+    let body = timeout_at(deadline, collect(request.into_body(), app)).await;
+    body.unwrap_or_else(|_| Err(Problem::new(Code::RequestTimeout, "The request body was not complete in time.")))
+}
+
+/// Collects the body. Frames are copied, because each holds on to hyper's whole read buffer, however little of it the client
+/// has filled.
+async fn collect(mut body: Body, app: &AppState) -> Result<Vec<u8>, Problem> {
+    let malformed = |_| Problem::new(Code::MalformedBody, "The request body was truncated or not properly framed.");
+    let (mut bytes, mut permit) = (Vec::new(), None);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(malformed)?.into_data() else { continue };
+        let length = bytes.len() + data.len();
+        if length > MAX_BODY {
+            return Err(too_large());
+        }
+        if length > SMALL_BODY && permit.is_none() {
+            permit = Some(app.large_bodies().try_acquire().map_err(|_| overloaded())?);
+        }
+        bytes.extend_from_slice(&data);
     }
+    Ok(bytes)
+}
+
+fn too_large() -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("The body exceeds {MAX_BODY} bytes."))
+}
+
+fn overloaded() -> Problem {
+    let detail = "The gateway is receiving too many large request bodies; repeat the request later.";
+    Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(1))
 }
