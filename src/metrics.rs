@@ -4,6 +4,8 @@
 //! Label values come from the configuration or from tables in the code, or their number is bounded; they are never values of a
 //! request.
 
+mod process;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +16,8 @@ use prometheus::{
 };
 use tokio::runtime::Handle;
 
+use process::ProcessCollector;
+
 /// All metrics of a gateway. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -21,6 +25,8 @@ pub struct Metrics {
     requests: HistogramVec,
     active: IntGauge,
     tasks: IntGauge,
+    connections: IntGaugeVec,
+    max_connections: IntGauge,
     writes: IntCounterVec,
     conflicts: IntCounter,
     duplicates: IntCounter,
@@ -64,10 +70,12 @@ const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
+        register_process_info(&registry);
         let counter =
             |name: &str, help: &str, labels: &[&str]| register(&registry, IntCounterVec::new(Opts::new(name, help), labels));
         let gauge =
             |name: &str, help: &str, label: &str| register(&registry, IntGaugeVec::new(Opts::new(name, help), &[label]));
+        let number = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, labels: &[&str]| {
             register(&registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()), labels))
         };
@@ -77,17 +85,17 @@ impl Default for Metrics {
                 "Duration of a request from its head to the end of its response; status is aborted if there was no response.",
                 &["route", "method", "status"],
             ),
-            active: register(
-                &registry,
-                IntGauge::new("http_server_active_requests", "Requests in flight: their response has not ended."),
+            active: number("http_server_active_requests", "Requests in flight: their response has not ended."),
+            tasks: number(
+                "runtime_alive_tasks",
+                "Tasks of the runtime that have not ended, including one for each connection.",
             ),
-            tasks: register(
-                &registry,
-                IntGauge::new(
-                    "runtime_alive_tasks",
-                    "Tasks of the runtime that have not ended, including one for each connection.",
-                ),
+            connections: gauge(
+                "http_server_open_connections",
+                "Open connections of the API by state: active, or idle between two requests.",
+                "state",
             ),
+            max_connections: number("http_server_max_connections", "Connections of the API that are served at the same time."),
             writes: counter("write_outcome_total", "Write requests by outcome.", &["call", "outcome"]),
             conflicts: register(
                 &registry,
@@ -187,6 +195,20 @@ impl Metrics {
         self.lines_dropped.inc_by(total.saturating_sub(counted));
     }
 
+    /// Sets the number of open connections, and how many there may be.
+    pub fn open_connections(&self, active: usize, idle: usize, max: usize) {
+        let value = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.connections.with_label_values(&["active"]).set(value(active));
+        self.connections.with_label_values(&["idle"]).set(value(idle));
+        self.max_connections.set(value(max));
+    }
+
+    /// The number of requests in flight.
+    #[must_use]
+    pub fn active_requests(&self) -> i64 {
+        self.active.get()
+    }
+
     /// Counts a request as in flight until [`Self::request`].
     pub fn request_begun(&self) {
         self.active.inc();
@@ -278,6 +300,14 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: prometh
     metric
 }
 
+#[expect(clippy::expect_used, reason = "names and labels are constants, and a test registers all of them")]
+fn register_process_info(registry: &Registry) {
+    let process = ProcessCollector::try_new().expect("the names are valid");
+    registry.register(Box::new(process)).expect("the names are unique");
+    let build = IntGaugeVec::new(Opts::new("build_info", "1, with the version of the gateway."), &["version"]);
+    register(registry, build).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,6 +329,7 @@ mod tests {
         upstream.coalesced("order_info");
         upstream.drift("orders", "entity", "order.status").inc();
         upstream.breaker.set(2);
+        metrics.open_connections(3, 2, 1024);
 
         let text = String::from_utf8(metrics.render()).unwrap();
 
@@ -316,6 +347,15 @@ mod tests {
             r#"upstream_drift_total{call="orders",kind="entity",name="order.status",upstream="default"} 1"#,
             r#"upstream_in_flight{upstream="default"} 0"#,
             r#"upstream_breaker_state{upstream="default"} 2"#,
+            r#"http_server_open_connections{state="active"} 3"#,
+            r#"http_server_open_connections{state="idle"} 2"#,
+            "http_server_max_connections 1024",
+            concat!(r#"build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
+            "process_cpu_seconds_total ",
+            "process_resident_memory_bytes ",
+            "process_open_fds ",
+            "process_max_fds ",
+            "process_start_time_seconds 1",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

@@ -15,7 +15,11 @@ use serde_json::json;
 
 use crate::legacy::schema_drift::{DriftEntry, SchemaDrift};
 use crate::metrics::{self, Metrics};
+use crate::server::Connections;
 use crate::telemetry;
+
+/// The number of connections that the operations port has at the same time.
+pub const MAX_CONNECTIONS: usize = 64;
 
 /// Whether the gateway is ready. Clones share state.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +37,14 @@ impl Readiness {
 }
 
 /// The routes `/livez`, `/readyz`, `/metrics`, and `/diagnostics/drift` with the schema drift of all upstreams.
-pub fn router(readiness: Readiness, metrics: Metrics, drift: Vec<Arc<SchemaDrift>>) -> Router {
+/// `connections` are those of the API, of which there may be `max_connections`.
+pub fn router(
+    readiness: Readiness,
+    metrics: Metrics,
+    drift: Vec<Arc<SchemaDrift>>,
+    connections: Connections,
+    max_connections: usize,
+) -> Router {
     let drift = move || {
         let items: Vec<DriftEntry> = drift.iter().flat_map(|drift| drift.entries()).collect();
         async move { ([(CONTENT_TYPE, "application/json")], json!({ "items": items }).to_string()) }
@@ -42,6 +53,8 @@ pub fn router(readiness: Readiness, metrics: Metrics, drift: Vec<Arc<SchemaDrift
         if readiness.get() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
     };
     let metrics = move || async move {
+        let (active, idle) = connections.active_and_idle();
+        metrics.open_connections(active, idle, max_connections);
         metrics.lines_dropped(telemetry::lines_dropped());
         ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics.render())
     };

@@ -5,6 +5,10 @@
 //! request head would hold a connection indefinitely. [`connection_timeouts`] limits the time for the head of a request (with
 //! the TLS handshake before it), for the pause between two requests, and for a response that the client does not read.
 //!
+//! What a client can make the server hold is bounded too, whether it reads responses and completes requests or not: the socket
+//! buffers ([`accept`]) and the buffers of hyper ([`connection`]). At the limit of connections, the one that has waited longest
+//! for its client makes room for a newcomer ([`connections`]).
+//!
 //! A drain has three steps:
 //!
 //! 1. Every response gets `Connection: close` ([`DrainSignal`]), so that clients reconnect elsewhere by themselves.
@@ -15,6 +19,7 @@
 mod accept;
 mod connection;
 mod connection_timeouts;
+mod connections;
 mod monitored_io;
 
 use std::convert::Infallible;
@@ -31,7 +36,7 @@ use http::Request;
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,6 +44,9 @@ use tower::Service;
 
 use crate::config::{self, Loaded};
 
+pub use connections::Connections;
+
+use accept::Acceptor;
 use connection::Connection;
 
 /// A server that is bound to an address. It accepts connections once it [runs](Self::run).
@@ -49,6 +57,7 @@ pub struct Server<S = Router> {
     service: S,
     tls: Option<Loaded<ServerConfig>>,
     limits: Limits,
+    connections: Connections,
     drain_signal: DrainSignal,
 }
 
@@ -63,8 +72,12 @@ pub struct Limits {
     pub write_stall_timeout: Duration,
     /// How long a response may take, from the end of the request's head to its last byte, even if the client keeps reading.
     pub response_timeout: Duration,
-    /// The number of connections that are served at the same time. Further ones wait in the kernel's backlog.
+    /// The number of connections that are served at the same time. For a further one, the connection closes that has waited
+    /// longest for its client to send a request; while all serve one, it waits.
     pub max_connections: usize,
+    /// How long a connection whose head is not complete makes no room: a client that has just connected needs some time to
+    /// send it.
+    pub head_grace: Duration,
     /// How long connections may stay open after the server has stopped listening.
     pub drain_timeout: Duration,
 }
@@ -82,6 +95,7 @@ impl From<&config::Server> for Limits {
             // First the request's body may be late, then the upstream.
             response_timeout: config.body_timeout + config.list_timeout.max(config.request_timeout) + RESPONSE_SLACK,
             max_connections: config.max_connections,
+            head_grace: Duration::from_secs(1),
             drain_timeout: config.drain_timeout,
         }
     }
@@ -120,11 +134,13 @@ where
     ///
     /// # Errors
     /// When the address cannot be bound; the message contains it.
+    #[expect(clippy::unused_async, reason = "binding needs a runtime, and a future is polled by one")]
     pub async fn bind(address: SocketAddr, service: S, limits: Limits) -> io::Result<Self> {
         let with_address = |source: io::Error| io::Error::new(source.kind(), BindError { address, source });
-        let listener = TcpListener::bind(address).await.map_err(with_address)?;
+        let listener = accept::listen(address).map_err(with_address)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, service, tls: None, limits, drain_signal: DrainSignal::default() })
+        let (connections, drain_signal) = (Connections::default(), DrainSignal::default());
+        Ok(Self { listener, address, service, tls: None, limits, connections, drain_signal })
     }
 
     /// Serves over TLS if `tls` is given. Each connection uses the configuration that is current when it is accepted.
@@ -139,6 +155,12 @@ where
         self.address
     }
 
+    /// The open connections.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.connections.clone()
+    }
+
     /// The signal that makes responses close their connections, for use before the server stops listening.
     #[must_use]
     pub fn drain_signal(&self) -> DrainSignal {
@@ -148,13 +170,15 @@ where
     /// Serves until `stop` resolves, then drains. Returns when all connections are closed, with the deadline that they had:
     /// work that outlives its connection must end by it too.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
-        let permits = Arc::new(Semaphore::new(self.limits.max_connections));
+        let mut acceptor = Acceptor::new(self.listener, &self.limits, self.connections.clone());
+        let permits = acceptor.permits();
         let (tasks, stopping, force_close) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let spawn = |stream: TcpStream, peer: SocketAddr, permit: Option<OwnedSemaphorePermit>| {
             let connection = Connection {
                 service: self.service.clone(),
                 tls: self.tls.as_ref().map(Loaded::get),
                 limits: self.limits,
+                connections: self.connections.clone(),
                 drain_signal: self.drain_signal.clone(),
                 stopping: stopping.clone(),
                 force_close: force_close.clone(),
@@ -172,11 +196,11 @@ where
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                (stream, peer, permit) = accept::next_connection(&self.listener, &permits) => spawn(stream, peer, Some(permit)),
+                (stream, peer, permit) = acceptor.next() => spawn(stream, peer, Some(permit)),
             }
         }
         // There may be more of these than permits, so they wait for theirs after they are accepted.
-        for (stream, peer) in accept::backlog(self.listener) {
+        for (stream, peer) in acceptor.into_backlog() {
             spawn(stream, peer, None);
         }
         self.drain_signal.begin();
@@ -184,7 +208,8 @@ where
         tasks.close();
         let deadline = Instant::now() + self.limits.drain_timeout;
         if tokio::time::timeout_at(deadline, tasks.wait()).await.is_err() {
-            tracing::warn!("server.drain_timeout has passed; closing the connections that are still open");
+            let open = tasks.len();
+            tracing::warn!(open, "server.drain_timeout has passed; closing the connections that are still open");
             force_close.cancel();
             tasks.wait().await;
         }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::CommandError;
+use super::limits::{self, SystemLimits, Warning};
 use super::reload_task::ReloadTask;
 use super::shutdown_signal::StopSignals;
 use crate::auth::{ApiKeys, Authentication, JwtVerifier, Principal};
@@ -86,11 +87,18 @@ impl App {
         };
         let router = middleware::apply(rest::router(state), settings);
 
-        let limits = Limits::from(server);
+        let system = SystemLimits::raise();
+        for Warning { key, message } in limits::check(config, &system) {
+            tracing::warn!(key, "{key} {message}");
+        }
+        let limits = Limits { max_connections: limits::max_connections(config, &system), ..Limits::from(server) };
+        let api = Server::bind(server.listen, router, limits).await?.with_tls(server.tls.clone());
         let readiness = Readiness::default();
+        let ops =
+            ops::router(readiness.clone(), metrics.clone(), drift, api.connections(), limits.max_connections);
         Ok(Self {
-            api: Server::bind(server.listen, router, limits).await?.with_tls(server.tls.clone()),
-            ops: Server::bind(server.ops_listen, ops::router(readiness.clone(), metrics.clone(), drift), limits).await?,
+            api,
+            ops: Server::bind(server.ops_listen, ops, ops_limits(limits)).await?,
             readiness,
             tasks,
             drain_delay: server.drain_delay,
@@ -127,6 +135,21 @@ impl App {
         ops.abort();
         reload_task.abort();
         Ok(())
+    }
+}
+
+/// The operations port must answer whatever its clients do. Its responses are small and take no time, so no client needs more
+/// than these few seconds, and any connection may make room for a probe.
+fn ops_limits(api: Limits) -> Limits {
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    Limits {
+        header_timeout: TIMEOUT,
+        idle_timeout: TIMEOUT,
+        write_stall_timeout: TIMEOUT,
+        response_timeout: TIMEOUT,
+        max_connections: ops::MAX_CONNECTIONS,
+        head_grace: Duration::ZERO,
+        ..api
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Server {
     /// The previous `secret` while it is rotated: its markers are still recognised. Default: the one derived without a
     /// secret; `GATEWAY__SERVER__PREVIOUS_SECRET` or `…_PREVIOUS_SECRET_FILE`.
     pub previous_secret: Option<Secret>,
-    /// Maximum number of concurrent connections; further ones wait to be accepted. Default 1024;
+    /// Maximum number of concurrent connections; for a further one the longest idle one is closed. Default 1024;
     /// `GATEWAY__SERVER__MAX_CONNECTIONS`.
     pub max_connections: usize,
 }

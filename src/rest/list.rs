@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{self, Stream, StreamExt};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
 pub use encoder::{Encoder, ListFormat, ListItem};
 
@@ -28,6 +28,8 @@ use crate::backend::{Item, Items};
 use crate::model::PiiAccess;
 use crate::problem::Problem;
 
+/// Makes nginx pass each item on at once, and an error too.
+const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 /// Bytes that are gathered into one chunk while more items are ready.
 const CHUNK_SIZE: usize = 32 * 1024;
 /// Maximum number of undecodable items in one list, because they are held in memory until its end.
@@ -47,12 +49,15 @@ pub(super) async fn respond<T: ListItem>(
     let items = stream::iter(first.map(Ok)).chain(items).boxed();
     let mut list = ListBody { items, includes, encoder: Encoder::new(format, pii_access), stage: Stage::Items };
     let chunk = list.next().now_or_never().flatten();
-    let body = match (chunk, &list.stage) {
+    let content_type = [(CONTENT_TYPE, format.media_type())];
+    match (chunk, &list.stage) {
         // The whole list is one chunk, so its length is known. HEAD has no length, because on other lists it is not known.
-        (Some(Ok(chunk)), Stage::Done) if !is_head => Body::from(chunk),
-        (chunk, _) => Body::from_stream(stream::iter(chunk).chain(list)),
-    };
-    Ok(([(CONTENT_TYPE, format.media_type())], body).into_response())
+        (Some(Ok(chunk)), Stage::Done) if !is_head => Ok((content_type, chunk).into_response()),
+        (chunk, _) => {
+            let body = Body::from_stream(stream::iter(chunk).chain(list));
+            Ok((content_type, [UNBUFFERED], body).into_response())
+        }
+    }
 }
 
 /// The body of a streamed list.

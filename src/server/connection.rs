@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
-use http::Request;
 use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 use super::connection_timeouts::ConnectionTimeouts;
+use super::connections::Connections;
 use super::{DrainSignal, Limits, monitored_io};
 
 /// What one connection is served with.
@@ -32,6 +33,7 @@ pub(super) struct Connection<S> {
     /// `None` for plain HTTP.
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) limits: Limits,
+    pub(super) connections: Connections,
     pub(super) drain_signal: DrainSignal,
     /// Cancelled when the connection must close after the request that it is serving.
     pub(super) stopping: CancellationToken,
@@ -39,6 +41,9 @@ pub(super) struct Connection<S> {
     pub(super) force_close: CancellationToken,
 }
 
+/// What hyper buffers of a request that is not parsed yet, and of a response that is not written yet. The longest target and
+/// header section that have an answer of the gateway's own (`middleware/request_limits.rs`) fit with some room.
+const BUFFER: usize = 48 * 1024;
 /// How long, once the drain has begun, the head of a request may still take, or the first request of a new connection.
 const DRAIN_HEAD_GRACE: Duration = Duration::from_secs(1);
 
@@ -50,19 +55,19 @@ where
     /// Serves requests until the client or the drain closes the connection, or a timeout expires.
     pub(super) async fn serve(self, socket: TcpStream, peer: SocketAddr) {
         let timeouts = ConnectionTimeouts::new(self.limits);
+        let registration = self.connections.register(timeouts.clone());
         let force_close = self.force_close.clone();
         tokio::select! {
             // In this order, so that the timeout is evaluated after the I/O that may have moved it.
             biased;
             () = self.run(socket, peer, &timeouts) => {}
             () = timeouts.timed_out() => {}
+            () = registration.must_make_room() => {}
             () = force_close.cancelled() => {}
         }
     }
 
     async fn run(self, socket: TcpStream, peer: SocketAddr, timeouts: &ConnectionTimeouts) {
-        // A small response must not wait for the client's acknowledgement of the one before it (Nagle's algorithm).
-        let _ = socket.set_nodelay(true);
         let stream = match monitored_io::open(socket, self.tls, timeouts.clone()).await {
             Ok(stream) => stream,
             // Port scanners and clients without a trusted certificate cause this; it is no fault of the server.
@@ -74,21 +79,30 @@ where
             request.extensions_mut().insert(ConnectInfo(peer));
             let (service, drain_signal) = (service.clone(), drain_signal.clone());
             async move {
+                let version = request.version();
                 let mut response = service.oneshot(request).await?;
+                if response.body().size_hint().exact().is_none() {
+                    timeouts.stream_begun();
+                    // The end of the connection is the end of such a body in HTTP/1.0. With a response in this version hyper
+                    // does not promise to keep the connection, whatever the client asked for.
+                    if version == Version::HTTP_10 {
+                        *response.version_mut() = version;
+                    }
+                }
                 if drain_signal.has_begun() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 // hyper drops the body when the response has ended or failed, and the guard with it.
                 let guarded = |body: Body| {
                     body.map_err(move |error| {
-                        let _ = &guard;
+                        guard.0.stream_failed();
                         error
                     })
                 };
                 Ok::<_, Infallible>(response.map(guarded))
             }
         });
-        let mut http = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let mut http = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(TokioIo::new(stream), service));
         // `graceful_shutdown` closes a connection whose next head is not complete, and would reset a request that is just
         // arriving. So a head that is awaited or has begun gets some time before it.
         let drain = async {

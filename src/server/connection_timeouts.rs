@@ -30,6 +30,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -55,6 +56,7 @@ struct State {
     next_head_begun: bool,
     /// Whether the current response has ended, although its last bytes may not be written yet.
     response_ended: bool,
+    body: ResponseBody,
     /// The last bytes that were read, to recognise the end of a head that arrives in pieces.
     tail: [u8; 3],
 }
@@ -64,6 +66,16 @@ enum Phase {
     Idle,
     Head,
     Busy { has_body: bool },
+}
+
+/// How clients recognise the end of the current response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ResponseBody {
+    KnownLength,
+    /// By the last chunk, or in HTTP/1.0 by the end of the connection.
+    Stream,
+    /// Not at all: the connection must close without it.
+    Failed,
 }
 
 impl ConnectionTimeouts {
@@ -77,6 +89,7 @@ impl ConnectionTimeouts {
             has_received_request: false,
             next_head_begun: false,
             response_ended: false,
+            body: ResponseBody::KnownLength,
             tail: [0; 3],
         })))
     }
@@ -90,6 +103,7 @@ impl ConnectionTimeouts {
         let ends_with_head = state.tail == *b"\n\r\n" || state.tail.ends_with(b"\n\n");
         state.next_head_begun = !has_body && !ends_with_head;
         state.response_ended = false;
+        state.body = ResponseBody::KnownLength;
         state.has_received_request = true;
     }
 
@@ -102,6 +116,44 @@ impl ConnectionTimeouts {
     /// has written what came before.
     pub(super) fn response_ended(&self) {
         self.0.lock().response_ended = true;
+    }
+
+    /// Records that a response with a body of unknown length begins.
+    pub(super) fn stream_begun(&self) {
+        self.0.lock().body = ResponseBody::Stream;
+    }
+
+    /// Records that the body has failed, so that the connection will close without its end.
+    pub(super) fn stream_failed(&self) {
+        self.0.lock().body = ResponseBody::Failed;
+    }
+
+    /// Whether a connection that closes now has to be reset: to an HTTP/1.0 client, the regular end of a connection is the
+    /// regular end of a body of unknown length.
+    pub(super) fn must_reset(&self) -> bool {
+        let state = self.0.lock();
+        match state.body {
+            ResponseBody::KnownLength => false,
+            ResponseBody::Stream => !state.response_ended,
+            ResponseBody::Failed => true,
+        }
+    }
+
+    /// Whether the connection is between two requests.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.lock().phase == Phase::Idle
+    }
+
+    /// Since when the connection has waited for its client to send a request: since the last response, or, more than
+    /// `head_grace` ago, since the head began. `None` while it serves a request.
+    pub(super) fn waiting_since(&self, now: Instant, head_grace: Duration) -> Option<Instant> {
+        let state = self.0.lock();
+        let is_waiting = match state.phase {
+            Phase::Idle => true,
+            Phase::Head => state.phase_began + head_grace <= now,
+            Phase::Busy { .. } => false,
+        };
+        is_waiting.then_some(state.phase_began)
     }
 
     /// Whether the connection is waiting for the rest of a head, or for its first one.

@@ -2,20 +2,33 @@
 //!
 //! Reads are observed after decryption, because that is where heads begin and end. Writes are observed at the socket: the TLS
 //! layer has a buffer of its own, and accepts bytes that the client has not read.
+//!
+//! While a body of unknown length is sent, the socket is set to be reset when it is closed. So whatever breaks the response
+//! off, the end of the process included, the client sees an error and not the end of a body. After the end of the response the
+//! socket closes regularly again.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustls::{ServerConfig, ServerConnection};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use super::connection_timeouts::ConnectionTimeouts;
+
+/// Bytes that are read at once. hyper offers all of its buffer, and reads the next request while it serves one: a client that
+/// sends ahead shall not fill that buffer.
+const MAX_READ: u64 = 8 * 1024;
+
+/// What rustls buffers of a response that the client does not read: one TLS record.
+const TLS_BUFFER: usize = 16 * 1024;
 
 /// Plain or TLS. The TLS state is boxed: it is large, and plain connections need not pay for it.
 pub(super) type Stream = MonitoredReader<Either<MonitoredWriter, Box<TlsStream<MonitoredWriter>>>>;
@@ -26,10 +39,13 @@ pub(super) async fn open(
     tls: Option<Arc<ServerConfig>>,
     timeouts: ConnectionTimeouts,
 ) -> io::Result<Stream> {
-    let writer = MonitoredWriter { socket, timeouts: timeouts.clone() };
+    let writer = MonitoredWriter { socket, timeouts: timeouts.clone(), resets_on_close: false };
     let stream = match tls {
         None => Either::Left(writer),
-        Some(tls) => Either::Right(Box::new(Box::pin(TlsAcceptor::from(tls).accept(writer)).await?)),
+        Some(tls) => {
+            let limit_buffer = |connection: &mut ServerConnection| connection.set_buffer_limit(Some(TLS_BUFFER));
+            Either::Right(Box::new(Box::pin(TlsAcceptor::from(tls).accept_with(writer, limit_buffer)).await?))
+        }
     };
     Ok(MonitoredReader { stream, timeouts })
 }
@@ -43,7 +59,7 @@ pub(super) struct MonitoredReader<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for MonitoredReader<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        ready!(Pin::new(&mut (&mut self.stream).take(MAX_READ)).poll_read(context, buffer))?;
         let (_, bytes) = buffer.filled().split_at(before);
         if !bytes.is_empty() {
             self.timeouts.bytes_read(bytes);
@@ -84,6 +100,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MonitoredReader<S> {
 pub(super) struct MonitoredWriter {
     socket: TcpStream,
     timeouts: ConnectionTimeouts,
+    resets_on_close: bool,
+}
+
+impl MonitoredWriter {
+    /// Makes the kernel reset the connection when it is closed from now on, or close it regularly.
+    fn reset_on_close(&mut self, resets: bool) {
+        if self.resets_on_close != resets {
+            // Fails only if the connection has been reset already.
+            let _ = SockRef::from(&self.socket).set_linger(resets.then_some(Duration::ZERO));
+            self.resets_on_close = resets;
+        }
+    }
+
+    fn before_write(&mut self) {
+        if self.timeouts.must_reset() {
+            self.reset_on_close(true);
+        }
+    }
+
+    /// Everything is handed to the kernel, which delivers it before the regular end of the connection.
+    fn before_flush(&mut self) {
+        if !self.timeouts.must_reset() {
+            self.reset_on_close(false);
+        }
+    }
 }
 
 impl AsyncRead for MonitoredWriter {
@@ -94,6 +135,7 @@ impl AsyncRead for MonitoredWriter {
 
 impl AsyncWrite for MonitoredWriter {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.before_write();
         let outcome = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.timeouts.write_polled(&outcome);
         outcome
@@ -104,6 +146,7 @@ impl AsyncWrite for MonitoredWriter {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.before_write();
         let outcome = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
         self.timeouts.write_polled(&outcome);
         outcome
@@ -114,10 +157,12 @@ impl AsyncWrite for MonitoredWriter {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.before_flush();
         Pin::new(&mut self.socket).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.before_flush();
         Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }

@@ -12,6 +12,7 @@ mod coalescing;
 mod compression;
 mod conditional_requests;
 mod config;
+mod connections;
 mod cors_and_security_headers;
 mod documents;
 mod drift;

@@ -12,7 +12,7 @@ pub(crate) struct Answer {
 }
 
 /// Headers that a response may have: upstream headers must never pass through.
-const KNOWN_HEADERS: [&str; 25] = [
+const KNOWN_HEADERS: [&str; 26] = [
     "accept-patch",
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -34,6 +34,7 @@ const KNOWN_HEADERS: [&str; 25] = [
     "retry-after",
     "transfer-encoding",
     "www-authenticate",
+    "x-accel-buffering",
     "x-content-type-options",
     "x-frame-options",
     "x-request-id",

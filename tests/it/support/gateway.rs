@@ -18,7 +18,7 @@ use super::{Answer, Upstream, eventually};
 
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
-    ops: SocketAddr,
+    pub(crate) ops: SocketAddr,
     client: Client,
     reload_task: Mutex<ReloadTask>,
     stop: CancellationToken,

@@ -1,6 +1,7 @@
 //! The compiled program as a child process.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -76,9 +77,34 @@ impl Program {
 
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// Sends a signal.
+    pub(crate) async fn signal(&self, name: &str) {
         let id = self.process_id().to_string();
-        let status = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill");
+        let status = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill");
         assert!(status.success());
+    }
+
+    /// Sends SIGTERM until the program exits, and returns its exit code: one that follows another within a second belongs to it.
+    pub(crate) async fn terminate_at_once(&mut self) -> Option<i32> {
+        let repeat = async {
+            loop {
+                self.terminate().await;
+                if let Ok(status) = timeout(Duration::from_millis(100), self.child.wait()).await {
+                    return status.expect("a status").code();
+                }
+            }
+        };
+        timeout(TEST_TIMEOUT, repeat).await.expect("the program ends")
+    }
+
+    /// Resident memory in MiB, from `/proc`.
+    pub(crate) fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id())).expect("a running program");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        resident.trim().trim_end_matches(" kB").parse::<u64>().expect("a number").div_ceil(1024)
     }
 
     /// Waits until the program exits, and returns its exit code.
