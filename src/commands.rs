@@ -10,6 +10,7 @@ pub mod simulate;
 
 mod shutdown_signal;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Why a command failed.
@@ -24,6 +25,14 @@ pub enum CommandError {
     /// The keys of the token issuer cannot be fetched.
     #[error(transparent)]
     HttpClient(#[from] crate::http_client::HttpClientError),
+    /// A second signal, or the end of the drain, cut something off.
+    #[error("{open_requests} open requests and {writes} unfinished writes were cut off")]
+    CutOff {
+        /// Requests whose response had not ended.
+        open_requests: i64,
+        /// Writes that were sent, or about to be, and whose outcome is not known.
+        writes: usize,
+    },
     /// A socket or a stream failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -35,7 +44,16 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(2),
-            Self::Transport(_) | Self::HttpClient(_) | Self::Io(_) => ExitCode::FAILURE,
+            Self::Transport(_) | Self::HttpClient(_) | Self::CutOff { .. } | Self::Io(_) => ExitCode::FAILURE,
         }
+    }
+}
+
+/// Prints the output of a command. Standard output may be closed, as with `| head`: then no one is left to read it.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }

@@ -45,9 +45,10 @@ pub async fn run(options: Options) -> Result<(), CommandError> {
     let legacy = legacy.bind().await?;
     let legacy_url = format!("http://{}{LEGACY_PATH}", legacy.address());
     let app = App::build(&configuration(&options, &legacy_url)?).await?;
-    println!("{}", welcome(app.api.address(), app.ops.address(), &legacy_url));
+    super::print(&welcome(app.api.address(), app.ops.address(), &legacy_url))?;
     let legacy = tokio::spawn(legacy.run(std::future::pending()));
-    let result = app.run().await;
+    // It has no files; SIGHUP ends it together with its terminal.
+    let result = app.run(None).await;
     legacy.abort();
     result
 }

@@ -1,6 +1,6 @@
 //! `keygen`: generates an API key for a client, and its hash for the configuration.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use aws_lc_rs::rand;
 
@@ -28,8 +28,7 @@ const MAX_KEY_LENGTH: u64 = 8_192;
 /// When the system provides no random numbers, standard input has no key, or standard output cannot be written.
 pub fn run(options: Options) -> Result<(), CommandError> {
     let text = if options.hash { hash_of_input(io::stdin().lock())? } else { new_key()? };
-    io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    Ok(super::print(&text)?)
 }
 
 fn new_key() -> io::Result<String> {

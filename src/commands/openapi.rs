@@ -1,7 +1,5 @@
 //! `openapi`: prints the OpenAPI document.
 
-use std::io::{self, Write};
-
 use clap::ValueEnum;
 
 use super::CommandError;
@@ -26,9 +24,5 @@ pub fn run(format: Format) -> Result<(), CommandError> {
         Format::Json => to_json(&document),
         Format::Yaml => to_yaml(&document),
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // As with `| head`, which closes the pipe when it has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    Ok(super::print(&text)?)
 }

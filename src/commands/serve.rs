@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +35,7 @@ pub struct App {
     /// The operations port.
     pub ops: Server,
     readiness: Readiness,
+    metrics: Metrics,
     /// Writes that are being completed, and access-log lines that wait for them.
     tasks: TaskTracker,
     drain_delay: Duration,
@@ -43,13 +46,14 @@ pub struct App {
 /// Minimum time for writing the access-log lines of requests that were aborted at the end of the drain.
 const FINAL_LOG_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves until a signal stops it; a second signal aborts the drain.
+/// Serves until a signal stops it; a second signal aborts the drain. SIGHUP reloads files.
 ///
 /// # Errors
-/// When it cannot start.
+/// When it cannot start, or stopped without finishing what had begun.
 pub async fn run(config: Config) -> Result<(), CommandError> {
+    let hangup = signal(SignalKind::hangup())?;
     let app = App::build(&config).await?;
-    app.run().await
+    app.run(Some(hangup)).await
 }
 
 impl App {
@@ -94,28 +98,29 @@ impl App {
         let limits = Limits { max_connections: limits::max_connections(config, &system), ..Limits::from(server) };
         let api = Server::bind(server.listen, router, limits).await?.with_tls(server.tls.clone());
         let readiness = Readiness::default();
-        let ops =
-            ops::router(readiness.clone(), metrics.clone(), drift, api.connections(), limits.max_connections);
+        let ops = ops::router(readiness.clone(), metrics.clone(), drift, api.connections(), limits.max_connections);
         Ok(Self {
             api,
             ops: Server::bind(server.ops_listen, ops, ops_limits(limits)).await?,
             readiness,
+            metrics: metrics.clone(),
             tasks,
             drain_delay: server.drain_delay,
             reload_task: ReloadTask::new(config.reloads(), metrics),
         })
     }
 
-    /// Serves until a signal stops it.
+    /// Serves until a signal stops it. `hangup` makes it reload files.
     ///
     /// # Errors
-    /// When signals cannot be handled.
-    pub async fn run(self) -> Result<(), CommandError> {
+    /// When signals cannot be handled, or something was cut off.
+    pub async fn run(self, hangup: Option<Signal>) -> Result<(), CommandError> {
         let signals = StopSignals::try_new()?;
         self.readiness.set(true);
         // Logged only now: a supervisor that reads this line may send a signal or a request at once.
         tracing::info!(listen = %self.api.address(), ops_listen = %self.ops.address(), "listening");
         let stop = CancellationToken::new();
+        let hangups = tokio::spawn(reload_at_hangup(hangup, self.reload_task.trigger()));
         let reload_task = tokio::spawn(self.reload_task.run());
         let drain_signal = self.api.drain_signal();
         // Probes and metrics are served during the drain too.
@@ -128,13 +133,24 @@ impl App {
             let _ = tokio::time::timeout_at(deadline, self.tasks.wait()).await;
         };
         let shutdown = run_shutdown_sequence(signals, self.drain_delay, &self.readiness, &drain_signal, &stop);
-        tokio::select! {
-            () = serve_and_drain => tracing::info!("stopped"),
-            () = shutdown => tracing::warn!("stopped at once by a second signal"),
+        let is_drained = tokio::select! {
+            () = serve_and_drain => true,
+            () = shutdown => false,
+        };
+        // What the drain breaks off has been aborted by now, and its requests have ended.
+        let (open_requests, writes) = (self.metrics.active_requests(), self.tasks.len());
+        let was_cut_off = if is_drained { writes > 0 } else { writes > 0 || open_requests > 0 };
+        if was_cut_off {
+            tracing::error!(open_requests, writes, "stopped before open requests and writes had ended");
+        } else if is_drained {
+            tracing::info!("stopped");
+        } else {
+            tracing::warn!("stopped at once by a second signal");
         }
         ops.abort();
+        hangups.abort();
         reload_task.abort();
-        Ok(())
+        if was_cut_off { Err(CommandError::CutOff { open_requests, writes }) } else { Ok(()) }
     }
 }
 
@@ -217,6 +233,15 @@ fn marker_signer(server: &config::Server, upstream: &config::Upstream) -> Marker
     }
 }
 
+/// Makes the reload task read all files whenever the process receives SIGHUP.
+async fn reload_at_hangup(hangup: Option<Signal>, trigger: Arc<Notify>) {
+    let Some(mut hangup) = hangup else { return };
+    while hangup.recv().await.is_some() {
+        tracing::info!("SIGHUP: reading all files again");
+        trigger.notify_one();
+    }
+}
+
 /// Graceful shutdown. The first signal makes the gateway not ready and begins the drain: from then on responses close their
 /// connections, so that no client sends a request on a connection that is being closed. Requests are still accepted for
 /// `delay`, because load balancers need time to notice; then the server stops. Returns at the second signal.
@@ -228,13 +253,14 @@ async fn run_shutdown_sequence(
     stop: &CancellationToken,
 ) {
     signals.next().await;
+    let began = Instant::now();
     readiness.set(false);
     drain_signal.begin();
     tracing::info!("shutting down");
     tokio::select! {
         () = tokio::time::sleep(delay) => {}
-        () = signals.next() => return,
+        () = signals.second(began) => return,
     }
     stop.cancel();
-    signals.next().await;
+    signals.second(began).await;
 }

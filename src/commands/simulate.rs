@@ -94,7 +94,7 @@ pub async fn run(options: Options) -> Result<(), CommandError> {
     let mut signals = StopSignals::try_new()?;
     let stop = async move { signals.next().await };
     let url = format!("http://{}{}", server.address(), options.path);
-    println!("{}", options.welcome(&url));
+    super::print(&options.welcome(&url))?;
     server.run(stop).await;
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! The program as a process: start, signals, exit codes, log output.
 
 use std::process::Stdio;
+use std::sync::Arc;
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::support::{Program, Reply, TEST_TIMEOUT, Upstream};
+use crate::support::{Files, Program, Reply, TEST_TIMEOUT, Upstream, eventually};
 
 const SETTINGS: [(&str, &str); 5] = [
     ("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://127.0.0.1:9/orders"),
@@ -69,10 +72,139 @@ async fn second_signal_stops_immediately() {
 
     program.terminate().await;
     program.line_with("shutting down").await;
-    program.terminate().await;
-    program.line_with("stopped at once").await;
 
+    // Nothing was open, so nothing was cut off.
+    assert_eq!(program.terminate_at_once().await, Some(0));
+    program.line_with("stopped at once").await;
+}
+
+/// An upstream that holds its answers to writes until `latch` is notified, and ends its lists never.
+async fn holding(latch: &Arc<Notify>) -> Upstream {
+    let latch = Arc::clone(latch);
+    Upstream::responding_to(move |query| {
+        if query.contains("method=set_status") {
+            Reply::held(&["<set_status>", "<status>success</status></set_status>"], &latch)
+        } else {
+            Reply::raw(b"HTTP/1.1 200 OK\r\n\r\n<orders><order><id>1</id></order>").then_hang()
+        }
+    })
+    .await
+}
+
+fn patch(api: &str) -> impl Future<Output = Option<u16>> + Send + 'static {
+    let client = crate::support::http_client().build().expect("a client");
+    let request = client.patch(format!("{api}/orders/1/status")).header("content-type", "application/json");
+    let request = request.body("{\"status\":\"received\"}");
+    async move { Some(request.send().await.ok()?.status().as_u16()) }
+}
+
+#[tokio::test]
+async fn signals_in_quick_succession_are_one_and_finish_writes() {
+    let latch = Arc::new(Notify::new());
+    let upstream = holding(&latch).await;
+    let url = upstream.url();
+    let settings =
+        [&SETTINGS[1..4], &[("GATEWAY__UPSTREAMS__DEFAULT__URL", url.as_str()), ("GATEWAY__SERVER__DRAIN_DELAY", "0s")]]
+            .concat();
+    let mut program = Program::start(&["serve"], &settings);
+    let line = program.line_with("listening").await;
+    let write = tokio::spawn(patch(&format!("http://{}", member(&line, "listen").as_str().expect("an address"))));
+    upstream.wait_for_requests(1).await;
+
+    program.signal("INT").await;
+    program.signal("TERM").await;
+    program.signal("INT").await;
+    program.line_with("shutting down").await;
+    latch.notify_one();
+
+    assert_eq!(write.await.expect("an answer"), Some(200));
     assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn second_signal_that_cuts_off_a_write_or_a_list_exits_with_1() {
+    for (target, writes) in [("write", 1), ("list", 0)] {
+        let latch = Arc::new(Notify::new());
+        let upstream = holding(&latch).await;
+        let url = upstream.url();
+        let settings = [&SETTINGS[1..4], &[("GATEWAY__UPSTREAMS__DEFAULT__URL", url.as_str())]].concat();
+        let mut program = Program::start(&["serve"], &settings);
+        let line = program.line_with("listening").await;
+        let api = format!("http://{}", member(&line, "listen").as_str().expect("an address"));
+        let request = if target == "write" {
+            tokio::spawn(patch(&api))
+        } else {
+            let list = crate::support::http_client().build().expect("a client").get(format!("{api}/orders?since=2016-03-14"));
+            tokio::spawn(async move { list.send().await.ok()?.text().await.ok().map(|_| 200) })
+        };
+        upstream.wait_for_requests(1).await;
+
+        assert_eq!(program.terminate_at_once().await, Some(1), "{target}");
+
+        let line = program.line_with("stopped before").await;
+        assert_eq!((member(&line, "open_requests"), member(&line, "writes")), (1.into(), writes.into()), "{line}");
+        assert_eq!(request.await.expect("a result"), None, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn hangup_reads_files_again_and_user_signals_are_ignored() {
+    let files = Files::new();
+    let secret = files.write("secret", "0123456789abcdef");
+    let settings = [&SETTINGS[..], &[("GATEWAY__SERVER__SECRET_FILE", secret.as_str())]].concat();
+    let mut program = Program::start(&["serve"], &settings);
+    program.line_with("listening").await;
+
+    program.signal("USR1").await;
+    program.signal("USR2").await;
+    files.write("secret", "fedcba9876543210");
+    program.signal("HUP").await;
+    program.line_with("a file was reloaded").await;
+    program.signal("HUP").await;
+    program.line_with("SIGHUP").await;
+
+    program.terminate().await;
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn closed_standard_output_is_no_panic() {
+    for command in [
+        "keygen",
+        "openapi",
+        "--version",
+        "simulate --listen 127.0.0.1:0",
+        "demo --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0",
+    ] {
+        let arguments: Vec<_> = command.split(' ').collect();
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut program = Program::command(&arguments, &[]);
+        let child = program.stdout(writer).stderr(std::process::Stdio::piped()).spawn().expect("the program starts");
+        // Otherwise this process would keep the pipe open.
+        drop(program);
+        let id = child.id().expect("a running program");
+
+        if arguments.len() > 1 {
+            // A server goes on serving. It has passed the banner when it accepts connections.
+            eventually("the server listens", async || is_listening(id)).await;
+            let stopped = tokio::process::Command::new("kill").args(["-s", "TERM", &id.to_string()]).status().await;
+            assert!(stopped.expect("kill").success());
+        }
+
+        let output = timeout(TEST_TIMEOUT, child.wait_with_output()).await.expect("the program ends").expect("a status");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("panicked"), "{command}: {stderr}");
+        // The signal may arrive before the server handles it.
+        assert!(matches!(output.status.code(), Some(0) | None), "{command}: {:?} {stderr}", output.status);
+    }
+}
+
+/// Whether the process has an open socket.
+fn is_listening(id: u32) -> bool {
+    let descriptors = std::fs::read_dir(format!("/proc/{id}/fd")).expect("a running process").flatten();
+    let mut targets = descriptors.filter_map(|descriptor| std::fs::read_link(descriptor.path()).ok());
+    targets.any(|target| target.to_string_lossy().starts_with("socket:"))
 }
 
 #[tokio::test]
@@ -140,10 +272,44 @@ async fn lists_aborted_by_shutdown_are_logged() {
 }
 
 #[tokio::test]
-async fn descriptor_exhaustion_and_recovery_are_logged() {
-    let mut program = Program::start_after_shell("ulimit -n 40", &SETTINGS);
+async fn connections_leave_descriptors_for_probes_and_calls() {
+    let upstream = Upstream::with_fixtures().await;
+    let url = upstream.url();
+    let settings = [&SETTINGS[1..], &[("GATEWAY__UPSTREAMS__DEFAULT__URL", url.as_str())]].concat();
+    for (limits, is_warned) in [("ulimit -S -n 400", false), ("ulimit -n 400", true)] {
+        let mut program = Program::start_after_shell(limits, &settings);
+        let mut line = program.line_with("").await;
+        while !line.contains("listening") {
+            assert!(!line.contains("max_connections") || is_warned && line.contains("nofile"), "{line}");
+            line = program.line_with("").await;
+        }
+        let url = |name| format!("http://{}", member(&line, name).as_str().expect("an address"));
+        let address = member(&line, "listen").as_str().expect("an address").to_owned();
+        let mut clients = Vec::new();
+        for _ in 0..450 {
+            clients.push(TcpStream::connect(&address).await.expect("a connection"));
+        }
+
+        for _ in 0..3 {
+            assert_eq!(get(&format!("{}/livez", url("ops_listen"))).await.expect("an answer").0, 200, "{limits}");
+            assert_eq!(get(&format!("{}/orders/20417", url("listen"))).await.expect("an answer").0, 200, "{limits}");
+        }
+
+        let metrics = get(&format!("{}/metrics", url("ops_listen"))).await.expect("an answer").1;
+        let metric = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)).expect("a metric").trim().to_owned();
+        assert_eq!(metric("http_server_max_connections") == "1024", !is_warned);
+        assert!(metric("process_open_fds").parse::<u32>().expect("a number") < 600);
+    }
+}
+
+#[tokio::test]
+async fn descriptor_exhaustion_and_recovery_are_logged_once() {
+    let mut program = Program::start(&["serve"], &SETTINGS);
     let line = program.line_with("listening").await;
     let address = member(&line, "listen").as_str().expect("an address").to_owned();
+    let id = i32::try_from(program.process_id()).ok().and_then(Pid::from_raw);
+    let few = Rlimit { current: Some(30), ..getrlimit(Resource::Nofile) };
+    let previous = prlimit(id, Resource::Nofile, few).expect("a limit of an own process");
     let mut clients = Vec::new();
     for _ in 0..60 {
         clients.push(TcpStream::connect(&address).await.expect("a connection"));
@@ -151,8 +317,15 @@ async fn descriptor_exhaustion_and_recovery_are_logged() {
 
     assert!(program.next_line().await.contains("cannot accept connections; retrying"));
 
-    drop(clients);
-    assert!(program.next_line().await.contains("connections are accepted again"));
+    // Free descriptors that are used up again at once are no recovery.
+    for _ in 0..20 {
+        clients.remove(0);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    prlimit(id, Resource::Nofile, previous).expect("the old limit");
+
+    let line = program.next_line().await;
+    assert!(line.contains("connections are accepted again") && member(&line, "failures").as_u64() > Some(0), "{line}");
 }
 
 #[tokio::test]

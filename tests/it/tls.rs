@@ -201,8 +201,7 @@ async fn shutdown_closes_tls_connections_cleanly() {
     client.read_to_string(&mut answer).await.expect("a clean close");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
 
-    program.terminate().await;
-    assert_eq!(program.exit_code().await, Some(0));
+    assert_eq!(program.terminate_at_once().await, Some(0));
 }
 
 #[test]
