@@ -1,4 +1,5 @@
-//! Compares two HTTP clients for the calls to the legacy system: hyper-util, which `src/legacy/transport.rs` uses, and reqwest.
+//! Compares two libraries of HTTP clients for the calls to the legacy system, hyper-util and reqwest. The gateway's own pool
+//! (`src/http_client/pool.rs`) replaced the former.
 //!
 //! `cargo bench --bench http_client`
 //!
@@ -7,7 +8,6 @@
 //! in another process on another core. So allocations, CPU time and peak memory are those of the client alone.
 
 #![expect(clippy::expect_used, reason = "a measuring tool; a failure ends it")]
-#![expect(clippy::disallowed_methods, reason = "the clients are what is measured; there are no credentials in these URLs")]
 
 #[path = "load/stub_server.rs"]
 mod stub_server;
@@ -27,7 +27,6 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -37,7 +36,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::timeout::TimeoutLayer;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower::{BoxError, ServiceBuilder};
 use url::Url;
 
 #[global_allocator]
@@ -295,8 +294,7 @@ trait Client: Clone + Send + Sync + 'static {
     fn next_chunk(body: &mut Self::Body) -> impl Future<Output = Option<Bytes>> + Send;
 }
 
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
-type Connector = BoxCloneSyncService<Uri, Stream, BoxError>;
+type Connector = BoxCloneSyncService<Uri, TokioIo<TcpStream>, BoxError>;
 
 #[derive(Clone)]
 struct HyperUtil {
@@ -313,8 +311,7 @@ impl Client for HyperUtil {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
-        let connector =
-            ServiceBuilder::new().layer(TimeoutLayer::new(CONNECT_TIMEOUT)).service(tcp.map_response(MaybeHttpsStream::Http));
+        let connector = ServiceBuilder::new().layer(TimeoutLayer::new(CONNECT_TIMEOUT)).service(tcp);
         let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(POOL_IDLE_TIMEOUT).http1_max_buf_size(MAX_READ_BUFFER);
         let parts = base.as_str().parse::<Uri>().expect("a URI").into_parts();

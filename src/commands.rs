@@ -19,12 +19,9 @@ pub enum CommandError {
     /// The configuration is not valid.
     #[error(transparent)]
     Configuration(#[from] crate::config::ConfigErrors),
-    /// No upstream can be called.
+    /// Neither an upstream nor the token issuer could ever be connected to.
     #[error(transparent)]
-    Transport(#[from] crate::legacy::client::TransportError),
-    /// The keys of the token issuer cannot be fetched.
-    #[error(transparent)]
-    HttpClient(#[from] crate::http_client::HttpClientError),
+    Connector(#[from] crate::http_client::ConnectorError),
     /// A second signal, or the end of the drain, cut something off.
     #[error("{open_requests} open requests and {writes} unfinished writes were cut off")]
     CutOff {
@@ -44,7 +41,7 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(2),
-            Self::Transport(_) | Self::HttpClient(_) | Self::CutOff { .. } | Self::Io(_) => ExitCode::FAILURE,
+            Self::Connector(_) | Self::CutOff { .. } | Self::Io(_) => ExitCode::FAILURE,
         }
     }
 }

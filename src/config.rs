@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod log;
 mod reload;
+mod resolver;
 mod secret;
 mod server;
 mod settings;
@@ -23,6 +24,7 @@ pub use error::{ConfigError, ConfigErrors, InvalidValue};
 pub use file::{Contents, FileError};
 pub use log::{Log, LogFormat};
 pub use reload::{Loaded, Reload, ReloadOutcome};
+pub use resolver::Resolver;
 pub use secret::Secret;
 pub use server::Server;
 pub(crate) use upstream::is_loopback;
@@ -41,6 +43,8 @@ pub struct Config {
     pub log: Log,
     /// Sections `upstreams.<name>`: at least one.
     pub upstreams: BTreeMap<String, Upstream>,
+    /// What is valid and hardly intended.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
@@ -62,7 +66,8 @@ impl Config {
         }
         check_across_sections(&mut settings, &server, auth.as_ref(), names.len());
 
-        settings.finish(auth.map(|auth| Self { server, auth, log, upstreams }))
+        let warnings = settings.take_warnings();
+        settings.finish(auth.map(|auth| Self { server, auth, log, upstreams, warnings }))
     }
 
     /// All values that come from files and are reloaded when these change.

@@ -1,43 +1,65 @@
-//! How outgoing connections are made.
+//! Outgoing connections: one model for upstreams, their proxies and the issuer's keys.
 //!
 //! Only the configuration decides where a connection goes and which certificates it trusts: no proxy is taken from the
-//! environment. A [`Connector`] returns connections that are ready for requests: TCP connection, proxy tunnel and TLS handshake
-//! are complete, within one timeout. So when it fails, no request was sent, and [`is_unsent`] reports that.
+//! environment, and redirects are not followed.
+//!
+//! **Making a connection** ([`connector`]). The name is looked up for every connection. Its addresses are tried one after
+//! another, each with a head start of 250 ms or its share of the timeout, families in turn (RFC 8305); the first that completes
+//! everything, the TLS handshake and the proxy's tunnel included, is used and the others are closed. An address that failed or
+//! was overtaken is tried last for 30 s. A request is written to one connection only, after all of this, so that a failure up
+//! to here proves that nothing was sent.
+//!
+//! **Which address.** An answer is evidence about a write only if it comes from the machine that the write went to. So the reads
+//! that belong to a write, before and after it, are bound to its address: the first of them chooses, the others dial that
+//! address and no other ([`crate::backend::RequestContext::pinned`]). If it has died, they fail, and prove nothing. Behind a
+//! proxy this is not possible: there, the proxy chooses.
+//!
+//! **Using a connection again** ([`pool`]). Only requests that may arrive twice share connections: on a reused one, a failure
+//! cannot tell whether the server has received the request, which is also why each write gets a connection of its own. A
+//! connection is idle for at most 3 s, less if the server announces less (`Keep-Alive: timeout`), and it is not used beyond
+//! `max_connection_age`, so that reads follow when a name moves to another address. A server may close an idle connection at
+//! the moment of a request. A read that ends so before a byte of an answer is repeated once on a new connection, at once and
+//! without a charge to the retry budget, because the failure says nothing about the server's health.
+//!
+//! **Reading an answer** ([`connection`], [`framing`]). Header lines that are not used may be wrong. Those that delimit the body
+//! are read strictly: an answer whose length is in doubt is never a success.
+//!
+//! **Failing** ([`cause`], [`connect_log`]). Every failure has one of a closed set of causes, each with what to do about it, in
+//! the log and as a label of a metric. Causes of the gateway's own, such as missing file descriptors, are not blamed on the
+//! server: clients get 503, and the circuit breaker does not count them.
 //!
 //! For HTTPS the proxy opens a tunnel (CONNECT) and sees nothing of the requests. For plain HTTP it forwards them, so proxy
-//! errors are indistinguishable from upstream responses.
+//! errors are indistinguishable from responses.
 
+mod addresses;
+mod cause;
 mod client;
-mod error;
+mod connect_log;
+mod connection;
+mod connector;
+mod framing;
+mod pool;
 mod stream;
 
+use std::error::Error as StdError;
 use std::net::IpAddr;
-use std::time::Duration;
 
-use http::Uri;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::rt::TokioIo;
+use http::{HeaderValue, Uri};
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
-use tower::timeout::TimeoutLayer;
-use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
-use url::Url;
+use rustls::pki_types::ServerName;
+use url::{Host, Url};
 
-use crate::config::Loaded;
+use crate::config::{Loaded, Resolver};
 use crate::tls::{self, MinVersion};
 
-pub use client::HttpClientError;
-pub(crate) use client::{HttpClient, error_chain};
-pub(crate) use error::is_unsent;
-pub(crate) use stream::Stream;
+pub(crate) use cause::Cause;
+pub(crate) use client::{HttpClient, HttpError};
+pub(crate) use connect_log::ConnectLog;
+pub(crate) use connection::{Connection, SendError};
+pub use connector::ConnectorError;
+pub(crate) use pool::{Body, Pool};
 
-/// Makes connections to the address in a URI.
-pub(crate) type Connector = BoxCloneSyncService<Uri, Stream, BoxError>;
-
-/// How a server is connected to.
+/// How servers are connected to.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectConfig {
     pub(crate) tls: TlsMode,
@@ -45,6 +67,7 @@ pub(crate) struct ConnectConfig {
     pub(crate) proxy: Option<Uri>,
     /// The source address of connections.
     pub(crate) local_address: Option<IpAddr>,
+    pub(crate) resolver: Resolver,
 }
 
 /// Whether connections use TLS, and which certificate authorities they trust.
@@ -63,11 +86,27 @@ pub(crate) enum TlsMode {
 #[error("there are no usable certificate authorities on this machine")]
 pub struct TrustStoreError;
 
+/// A URL has no host that can be connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the URL has no host that can be connected to")]
+pub struct AddressError;
+
+/// What the gateway calls itself.
+pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION")));
+
+/// A server by its name.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    host: String,
+    port: u16,
+    tls_name: ServerName<'static>,
+}
+
 impl ConnectConfig {
     /// Without a proxy, for HTTPS with the trust store of the operating system.
     pub(crate) fn direct(url: &Url) -> Self {
         let tls = if url.scheme() == "http" { TlsMode::Off } else { TlsMode::Platform };
-        Self { tls, proxy: None, local_address: None }
+        Self { tls, proxy: None, local_address: None, resolver: Resolver::default() }
     }
 
     /// With the configured TLS settings, if there are any.
@@ -93,41 +132,36 @@ impl TlsMode {
     }
 }
 
-/// A connector that fails after `timeout`, which includes the proxy tunnel and the TLS handshake.
-pub(crate) fn connector(config: &ConnectConfig, timeout: Duration) -> Result<Connector, TrustStoreError> {
-    let mut tcp = HttpConnector::new();
-    tcp.set_nodelay(true);
-    // It makes the TCP connections of HTTPS as well.
-    tcp.enforce_http(false);
-    tcp.set_local_address(config.local_address);
-    Ok(match (config.tls.config()?, config.proxy.clone()) {
-        (None, None) => with_timeout(timeout, tcp.map_response(Stream::plain)),
-        (None, Some(proxy)) => {
-            with_timeout(timeout, tcp.map_request(move |_| proxy.clone()).map_response(Stream::plain_to_proxy))
-        }
-        (Some(tls), None) => with_timeout(timeout, with_tls(tcp, tls)),
-        (Some(tls), Some(proxy)) => with_timeout(timeout, with_tls(Tunnel::new(proxy, tcp), tls)),
-    })
+impl Origin {
+    pub(crate) fn of(url: &Url) -> Result<Self, AddressError> {
+        let host = match url.host().ok_or(AddressError)? {
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        let port = url.port_or_known_default().ok_or(AddressError)?;
+        let tls_name = ServerName::try_from(host.clone()).map_err(|_| AddressError)?;
+        Ok(Self { host, port, tls_name })
+    }
+
+    fn of_uri(uri: &Uri) -> Result<Self, AddressError> {
+        Self::of(&Url::parse(&uri.to_string()).map_err(|_| AddressError)?)
+    }
+
+    /// Host and port, as in a CONNECT request.
+    fn authority(&self) -> String {
+        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+    }
 }
 
-/// Adds TLS to the connections of another connector.
-fn with_tls<S>(
-    tcp: S,
-    tls: Loaded<ClientConfig>,
-) -> impl Service<Uri, Response = Stream, Error = BoxError, Future: Send> + Clone + Send + Sync
-where
-    S: Service<Uri, Response = TokioIo<TcpStream>, Future: Send, Error: Into<BoxError>> + Clone + Send + Sync + 'static,
-{
-    service_fn(move |uri: Uri| {
-        let mut https = HttpsConnector::from((tcp.clone(), tls.get()));
-        https.enforce_https();
-        https.map_response(Stream::tls).oneshot(uri)
-    })
+/// The value of the `Host` header for a URL.
+pub(crate) fn host_header(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn with_timeout<S>(timeout: Duration, connector: S) -> Connector
-where
-    S: Service<Uri, Response = Stream, Future: Send, Error: Into<BoxError> + Send + Sync> + Clone + Send + Sync + 'static,
-{
-    BoxCloneSyncService::new(ServiceBuilder::new().layer(TimeoutLayer::new(timeout)).service(connector))
+/// An error with everything that caused it, as one line for the log.
+pub(crate) fn error_chain(error: &(dyn StdError + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

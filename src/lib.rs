@@ -22,7 +22,7 @@
 //! | [`tls`] | certificates, keys and rustls configurations |  |
 //! | [`metrics`] | Prometheus metrics |  |
 //! | [`config`] | settings from file and environment; files that are reloaded | `charset`, `model`, `resilience`, `tls` |
-//! | [`http_client`] | outgoing connections: proxy, TLS, when nothing was sent | `config`, `tls` |
+//! | [`http_client`] | outgoing connections: addresses, proxy, TLS, pool, when nothing was sent, causes of failure | `config`, `metrics`, `tls` |
 //! | [`backend`] | the port: one method per legacy method; coalescing, records of calls | `metrics`, `model` |
 //! | [`idempotency`] | idempotency keys and the markers that stand for them in a log | `config`, `model` |
 //! | [`legacy`] | the legacy protocol, client and server | `backend`, `charset`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `resilience` |

@@ -45,6 +45,7 @@ pub struct Metrics {
 struct UpstreamVectors {
     calls: HistogramVec,
     retries: IntCounterVec,
+    connect_failures: IntCounterVec,
     coalesced: IntCounterVec,
     drift: IntCounterVec,
     in_flight: IntGaugeVec,
@@ -146,6 +147,11 @@ impl Default for Metrics {
                     &["upstream", "call", "outcome"],
                 ),
                 retries: counter("upstream_retries_total", "Retries of upstream calls.", &["upstream", "call"]),
+                connect_failures: counter(
+                    "upstream_connect_failures_total",
+                    "Connections to an address of the upstream that could not be made, by cause.",
+                    &["upstream", "cause"],
+                ),
                 coalesced: counter(
                     "upstream_coalesced_total",
                     "Reads that shared an upstream call already in flight.",
@@ -276,6 +282,11 @@ impl UpstreamMetrics {
         self.vectors.calls.with_label_values(&[&self.name, call, outcome]).observe(time.as_secs_f64());
     }
 
+    /// Counts a connection that could not be made.
+    pub fn connect_failure(&self, cause: &str) {
+        self.vectors.connect_failures.with_label_values(&[&self.name, cause]).inc();
+    }
+
     /// Counts a retry.
     pub fn retry(&self, call: &str) {
         self.vectors.retries.with_label_values(&[&self.name, call]).inc();
@@ -326,6 +337,7 @@ mod tests {
         let upstream = metrics.upstream("default");
         upstream.call("orders", "success", Duration::from_secs(1));
         upstream.retry("orders");
+        upstream.connect_failure("refused");
         upstream.coalesced("order_info");
         upstream.drift("orders", "entity", "order.status").inc();
         upstream.breaker.set(2);
@@ -342,6 +354,7 @@ mod tests {
             "write_duplicate_total 1",
             "log_lines_dropped_total 5",
             r#"upstream_request_duration_seconds_count{call="orders",outcome="success",upstream="default"} 1"#,
+            r#"upstream_connect_failures_total{cause="refused",upstream="default"} 1"#,
             r#"upstream_retries_total{call="orders",upstream="default"} 1"#,
             r#"upstream_coalesced_total{call="order_info",upstream="default"} 1"#,
             r#"upstream_drift_total{call="orders",kind="entity",name="order.status",upstream="default"} 1"#,

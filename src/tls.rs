@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use hyper_rustls::ConfigBuilderExt;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls_platform_verifier::BuilderVerifierExt;
 
 /// What is wrong with a file: a phrase that follows the configuration key. It contains nothing of the file.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -33,6 +34,24 @@ pub enum TlsError {
     /// Key and certificate are valid but do not belong together.
     #[error("names a file with the key of another certificate")]
     OtherKey,
+    /// The file has the certificate of the very server, which calls itself a CA. A server's certificate must not.
+    #[error(
+        "names a file whose certificate {position} is the server's own and calls itself a CA (CA:TRUE), which is not accepted \
+         from a server: issue it with CA:FALSE, or name the file of the CA that issued it"
+    )]
+    ServerCa {
+        /// Which certificate of the file, counted from 1.
+        position: usize,
+    },
+    /// The file has a server's certificate without that of its issuer.
+    #[error(
+        "names a file whose certificate {position} is that of a server and has been issued by another: name the file of the \
+         issuer's certificate"
+    )]
+    NoIssuer {
+        /// Which certificate of the file, counted from 1.
+        position: usize,
+    },
     /// rustls rejects the combination, or the system trust store is needed and has no certificates.
     #[error("cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
@@ -120,6 +139,77 @@ impl TrustStore {
         }
         Ok(Self(Arc::new(store)))
     }
+
+    /// The same, for connections to this host.
+    ///
+    /// # Errors
+    /// Also when no certificate of the file could ever make a connection to it succeed.
+    pub fn parse_for_host(bytes: &[u8], host: &str) -> Result<Self, TlsError> {
+        let store = Self::parse(bytes)?;
+        let mut useless = None;
+        for (position, certificate) in (1..).zip(certificates(bytes)?) {
+            match store.use_of(&certificate)? {
+                CaUse::Authority if is_for(&certificate, host)? => useless = useless.or(Some(TlsError::ServerCa { position })),
+                CaUse::None => useless = useless.or(Some(TlsError::NoIssuer { position })),
+                CaUse::Authority | CaUse::Itself | CaUse::Unknown => return Ok(store),
+            }
+        }
+        useless.map_or(Ok(store), Err)
+    }
+
+    /// The positions of the certificates in a PEM file, counted from 1, that have expired. Connections succeed with them, but
+    /// those of other programs may not.
+    #[must_use]
+    pub fn expired(bytes: &[u8]) -> Vec<usize> {
+        let certificates = certificates(bytes).unwrap_or_default();
+        let positions = (1..).zip(&certificates);
+        positions.filter(|(_, certificate)| Self::has_expired(certificate)).map(|(position, _)| position).collect()
+    }
+
+    fn has_expired(certificate: &CertificateDer<'static>) -> bool {
+        let verified = Self(Arc::new(RootCertStore::empty())).verify(certificate);
+        matches!(verified, Ok(Err(CertificateError::Expired | CertificateError::ExpiredContext { .. })))
+    }
+
+    /// What a certificate of this store is good for, judged by what would happen if a server presented it.
+    fn use_of(&self, certificate: &CertificateDer<'static>) -> Result<CaUse, TlsError> {
+        Ok(match self.verify(certificate)? {
+            Ok(()) => CaUse::Itself,
+            Err(error) if is_ca_as_server(&error) => CaUse::Authority,
+            Err(CertificateError::UnknownIssuer) => CaUse::None,
+            Err(_) => CaUse::Unknown,
+        })
+    }
+
+    /// Verifies a certificate as if a server presented it, without its name.
+    fn verify(&self, certificate: &CertificateDer<'static>) -> Result<Result<(), CertificateError>, TlsError> {
+        let parsed = ParsedCertificate::try_from(certificate).map_err(|_| TlsError::BadCertificate)?;
+        let algorithms = provider().signature_verification_algorithms.all;
+        match verify_server_cert_signed_by_trust_anchor(&parsed, &self.0, &[], UnixTime::now(), algorithms) {
+            Ok(()) => Ok(Ok(())),
+            Err(rustls::Error::InvalidCertificate(error)) => Ok(Err(error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What a certificate of a trust store is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CaUse {
+    /// It is that of a CA, whose certificates are accepted.
+    Authority,
+    /// A server that presents it is accepted.
+    Itself,
+    /// It is neither that of a CA nor self-signed.
+    None,
+    /// It is out of date, or has another fault for which the handshake will say more.
+    Unknown,
+}
+
+/// Whether a server certificate is for this host.
+fn is_for(certificate: &CertificateDer<'static>, host: &str) -> Result<bool, TlsError> {
+    let parsed = ParsedCertificate::try_from(certificate).map_err(|_| TlsError::BadCertificate)?;
+    Ok(ServerName::try_from(host).is_ok_and(|name| verify_server_name(&parsed, &name).is_ok()))
 }
 
 impl MinVersion {
@@ -164,7 +254,7 @@ pub fn client(
     let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(min_version.versions())?;
     let builder = match cas {
         Some(TrustStore(store)) => builder.with_root_certificates(store),
-        None => builder.try_with_platform_verifier()?,
+        None => builder.with_platform_verifier()?,
     };
     Ok(match identity {
         Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
@@ -172,15 +262,10 @@ pub fn client(
     })
 }
 
-/// The configuration of a client that makes no TLS connections, for a library that requires one. It trusts no certificate, so
-/// it needs no trust store and any handshake with it fails.
-#[expect(clippy::expect_used, reason = "the provider supports the versions of TLS that rustls does")]
-pub(crate) fn client_trusting_nothing() -> ClientConfig {
-    ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(MinVersion::default().versions())
-        .expect("TLS 1.2 and 1.3 are supported")
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth()
+/// Whether a server's certificate is not accepted because it is that of a CA.
+pub(crate) fn is_ca_as_server(error: &CertificateError) -> bool {
+    // The error's type belongs to the verifier's library; its text is the variant's name.
+    matches!(error, CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity")
 }
 
 fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

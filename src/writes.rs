@@ -246,7 +246,7 @@ impl WriteCoordinator {
         F: Future<Output = Result<T, WriteFailure>> + Send + 'static,
     {
         let disconnect = CancellationToken::new();
-        let write = write(Arc::clone(&self.0), context.with_cancellation(disconnect.clone()));
+        let write = write(Arc::clone(&self.0), context.with_cancellation(disconnect.clone()).pinned());
         // Dropped together with this future when the client disconnects, which cancels a write that is still queued.
         let _cancel_on_disconnect = disconnect.drop_guard();
         match self.0.settings.tasks.spawn(write).await {

@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING};
-use http::{HeaderValue, Method, StatusCode};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap};
+use http::{HeaderValue, StatusCode};
 use parking_lot::Mutex;
-use reqwest::Request;
 use serde::Deserialize;
 use url::Url;
 
 use super::jwks::{Jwks, RejectedKey};
 use crate::config::{Jwt, is_loopback};
-use crate::http_client::{ConnectConfig, HttpClient, HttpClientError, error_chain};
+use crate::http_client::{ConnectConfig, ConnectorError, HttpClient, HttpError, error_chain};
 use crate::metrics::Metrics;
 
 /// Fetches the JWKS of one issuer. Clones share connections.
@@ -47,7 +46,7 @@ enum Location {
 enum JwksError {
     /// No connection, no response within the timeout, or a response that ended early.
     #[error("the issuer cannot be reached")]
-    Transport(#[source] reqwest::Error),
+    Transport(#[source] HttpError),
     #[error("the issuer answered with a redirect (HTTP status {0}), which is not followed: configure the URL that it leads to")]
     Redirect(StatusCode),
     #[error("the issuer answered with HTTP status {0}")]
@@ -91,14 +90,22 @@ struct Metadata {
     jwks_uri: String,
 }
 
+impl JwksError {
+    /// The cause of a connection that could not be made, by its label.
+    fn connect_cause(&self) -> Option<&'static str> {
+        if let Self::Transport(error) = self { error.connect_cause() } else { None }
+    }
+}
+
 impl JwksClient {
-    pub(super) fn try_new(jwt: &Jwt, metrics: Metrics) -> Result<Self, HttpClientError> {
+    pub(super) fn try_new(jwt: &Jwt, metrics: Metrics) -> Result<Self, ConnectorError> {
         let location = match &jwt.jwks_url {
             Some(url) => Location::Jwks(url.clone()),
             None => Location::Discovery(discovery_url(&jwt.keys_from)),
         };
         let direct = ConnectConfig::direct(&jwt.keys_from).with_roots(jwt.tls.as_ref());
-        let http = HttpClient::try_new(&ConnectConfig { proxy: jwt.proxy.clone(), ..direct }, TIMEOUT)?;
+        let connect = ConnectConfig { proxy: jwt.proxy.clone(), resolver: jwt.resolver.clone(), ..direct };
+        let http = HttpClient::try_new(&connect, TIMEOUT)?;
         let (issuer, allow_http) = (jwt.issuer.clone(), jwt.allow_http);
         Ok(Self { issuer, allow_http, location, http, metrics, reported: Arc::default() })
     }
@@ -110,6 +117,7 @@ impl JwksClient {
         if let Err(error) = &keys {
             tracing::error!(
                 reason = error_chain(error),
+                cause = error.connect_cause(),
                 "the keys of the token issuer cannot be fetched; cached keys stay in use"
             );
         }
@@ -162,12 +170,11 @@ impl JwksClient {
     }
 
     async fn get(&self, url: Url) -> Result<Vec<u8>, JwksError> {
-        let mut request = Request::new(Method::GET, url);
-        let headers = request.headers_mut();
+        let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
-        let mut response = self.http.send(request).await.map_err(JwksError::Transport)?;
+        let mut response = self.http.get(&url, headers).await.map_err(JwksError::Transport)?;
         match response.status() {
             status if status.is_success() => {}
             status if status.is_redirection() => return Err(JwksError::Redirect(status)),
@@ -179,7 +186,7 @@ impl JwksClient {
             return Err(JwksError::UnknownCoding);
         }
         let mut document = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| JwksError::Transport(error.without_url()))? {
+        while let Some(chunk) = response.chunk().await.map_err(JwksError::Transport)? {
             if document.len() + chunk.len() > MAX_DOCUMENT_BYTES {
                 return Err(JwksError::TooLarge);
             }

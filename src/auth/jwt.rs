@@ -16,7 +16,7 @@ use super::jwks_client::JwksClient;
 use super::token::Token;
 use super::{AuthError, Principal};
 use crate::config::{Jwt, Secret};
-use crate::http_client::HttpClientError;
+use crate::http_client::ConnectorError;
 use crate::metrics::Metrics;
 use crate::model::{self, mask_personal_data};
 
@@ -57,7 +57,7 @@ impl JwtVerifier {
     /// of principals equal in all replicas.
     ///
     /// # Errors
-    /// [`HttpClientError`] when keys could never be fetched.
+    /// [`ConnectorError`] when keys could never be fetched.
     ///
     /// # Panics
     /// When there are several upstreams and no claim to choose one; the configuration does not permit that.
@@ -67,7 +67,7 @@ impl JwtVerifier {
         secret: Option<&Secret>,
         upstreams: Vec<String>,
         metrics: Metrics,
-    ) -> Result<Self, HttpClientError> {
+    ) -> Result<Self, ConnectorError> {
         let client = JwksClient::try_new(jwt, metrics)?;
         let keys = JwksCache::new(Box::new(move || {
             let client = client.clone();

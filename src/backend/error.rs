@@ -38,6 +38,9 @@ pub enum Error {
     /// No connection could be made; nothing was sent.
     #[error("the upstream cannot be reached")]
     Unreachable,
+    /// The gateway has no file descriptor, port or memory left for a connection; nothing was sent.
+    #[error("the gateway has nothing left to make a connection with")]
+    NoResources,
     /// No permit was available in time; nothing was sent.
     #[error("too many calls wait for the upstream")]
     Overloaded,
@@ -84,6 +87,7 @@ impl Error {
             Self::CredentialRejected => "credential_rejected",
             Self::UnencodableInput { .. } => "unsendable",
             Self::Unreachable => "unreachable",
+            Self::NoResources => "no_resources",
             Self::Overloaded => "overloaded",
             Self::ClientDisconnected => "abandoned",
             Self::Unavailable { .. } => "unavailable",

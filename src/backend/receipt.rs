@@ -1,7 +1,5 @@
 //! What calls return besides their value: when a write was sent, and what the upstream's clock said.
 
-use std::net::SocketAddr;
-
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
@@ -17,23 +15,20 @@ pub struct Snapshot<T> {
     pub clock_skew: Option<SignedDuration>,
 }
 
-/// When and over which connection a write was sent.
+/// When a write was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
     /// For measuring elapsed time.
     pub at: Instant,
     /// What our wall clock showed.
     pub on: Timestamp,
-    /// The other end of the connection: the upstream's address, or the proxy's. `None` if no connection was seen. Not used yet:
-    /// it is what verification over the same address needs.
-    pub peer: Option<SocketAddr>,
 }
 
 impl Sent {
     /// A write that is being sent now.
     #[must_use]
     pub fn now() -> Self {
-        Self { at: Instant::now(), on: now(), peer: None }
+        Self { at: Instant::now(), on: now() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The inputs that a call takes from the request it serves.
 
 use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The deadline of a request, whether its client is still there, and how its reads are made. Cheap to clone.
 ///
-/// Clones share one thing that is written: the [`CallLog`], for the access log alone.
+/// Clones share two things that are written: the [`CallLog`], for the access log alone, and the address that the calls of one
+/// write go to.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
     deadline: Instant,
@@ -18,6 +20,8 @@ pub struct RequestContext {
     is_uncached: bool,
     /// Cancelled when the client disconnects; `None` once the call runs to completion regardless.
     cancellation: Option<CancellationToken>,
+    /// The address that the first call went to; `None` if each call may go to another.
+    pin: Option<Arc<OnceLock<SocketAddr>>>,
     call_log: Arc<SharedCallLog>,
 }
 
@@ -67,7 +71,14 @@ impl RequestContext {
 
     fn new(time: Duration, on_completion: Option<Box<dyn FnOnce(CallLog) + Send + Sync>>) -> Self {
         let call_log = Arc::new(SharedCallLog { log: Mutex::default(), on_completion });
-        Self { deadline: Instant::now() + time, send_deadline: None, is_uncached: false, cancellation: None, call_log }
+        Self {
+            deadline: Instant::now() + time,
+            send_deadline: None,
+            is_uncached: false,
+            cancellation: None,
+            pin: None,
+            call_log,
+        }
     }
 
     /// This context with another deadline.
@@ -86,6 +97,13 @@ impl RequestContext {
     #[must_use]
     pub fn uncached(&self) -> Self {
         Self { is_uncached: true, ..self.clone() }
+    }
+
+    /// This context for the calls of one write: all of them go to the address that the first of them goes to, because what
+    /// another machine shows is no evidence about it. Behind a proxy, which chooses the address, this has no effect.
+    #[must_use]
+    pub fn pinned(&self) -> Self {
+        Self { pin: Some(Arc::default()), ..self.clone() }
     }
 
     /// This context, cancelled with `token` when the client disconnects.
@@ -110,6 +128,18 @@ impl RequestContext {
     #[must_use]
     pub fn send_deadline(&self) -> Instant {
         self.send_deadline.unwrap_or(self.deadline)
+    }
+
+    /// The address that calls must go to, once one has gone to it.
+    pub(crate) fn pinned_address(&self) -> Option<SocketAddr> {
+        self.pin.as_ref().and_then(|pin| pin.get()).copied()
+    }
+
+    /// Records the address that a call went to. Only the first counts.
+    pub(crate) fn pin_to(&self, address: SocketAddr) {
+        if let Some(pin) = &self.pin {
+            let _ = pin.set(address);
+        }
     }
 
     /// Whether reads must see the present state.

@@ -63,7 +63,7 @@ fn configuration(options: &Options, legacy_url: &str) -> Result<Config, CommandE
         ..Server::default()
     };
     let upstreams = [("default".to_owned(), Upstream::new(url, API_USER.into()))].into();
-    Ok(Config { server, auth: Auth::default(), log: Log::default(), upstreams })
+    Ok(Config { server, auth: Auth::default(), log: Log::default(), upstreams, warnings: Vec::new() })
 }
 
 fn welcome(api: SocketAddr, ops: SocketAddr, legacy_url: &str) -> String {

@@ -62,6 +62,9 @@ impl App {
     /// # Errors
     /// When a port cannot be bound, or certificates could not be verified.
     pub async fn build(config: &Config) -> Result<Self, CommandError> {
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
         let server = &config.server;
         let metrics = Metrics::default();
         let tasks = TaskTracker::new();

@@ -35,7 +35,7 @@ struct FileSource<T> {
 #[derive(Debug, Clone)]
 pub(super) struct WatchedFile {
     pub(super) key: String,
-    file: BoundedFile,
+    pub(super) file: BoundedFile,
 }
 
 /// Makes a value of the contents of all files, in their order.

@@ -20,6 +20,7 @@ pub(super) struct Settings {
     errors: ConfigErrors,
     /// Why the file could not be read.
     file_error: Option<ConfigError>,
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +76,16 @@ impl Settings {
 
     pub(super) fn report(&mut self, key: &str, reason: InvalidValue) {
         self.errors.report(key, reason);
+    }
+
+    /// Notes something that is valid and hardly intended. It is logged at start: while the configuration is read there is no
+    /// log yet.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// The value, or `None` after its error is reported.

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use rustls::{ClientConfig, ServerConfig};
+use url::Url;
 
 use super::error::{ConfigErrors, InvalidValue};
 use super::file::Contents;
@@ -24,12 +25,14 @@ pub(super) fn server(settings: &mut Settings) -> Option<Loaded<ServerConfig>> {
         settings.report(CLIENT_CAS, InvalidValue::Conflict(reason.into()));
     }
     let files = pair?.into_iter().chain(client_cas).collect();
-    read(settings, CERTIFICATE, files, |TlsFiles { cas, identity }| tls::server(identity.ok_or(TlsError::NoCertificate)?, cas))
+    read(settings, CERTIFICATE, files, None, |TlsFiles { cas, identity }| {
+        tls::server(identity.ok_or(TlsError::NoCertificate)?, cas)
+    })
 }
 
-/// TLS of connections to a server: whom they trust and how they identify themselves. `None` when it is not configured; then
-/// they trust the system trust store.
-pub(super) fn client(settings: &mut Settings, section: &str, is_plain_http: bool) -> Option<Loaded<ClientConfig>> {
+/// TLS of connections to the server of a URL: whom they trust and how they identify themselves. `None` when it is not
+/// configured; then they trust the system trust store.
+pub(super) fn client(settings: &mut Settings, section: &str, url: Option<&Url>) -> Option<Loaded<ClientConfig>> {
     let keys = ["ca_file", "client_cert_file", "client_key_file", "min_tls_version"];
     let keys = keys.map(|name| format!("{section}.{name}"));
     let [cas, certificate, private_key, min_version] = &keys;
@@ -37,14 +40,22 @@ pub(super) fn client(settings: &mut Settings, section: &str, is_plain_http: bool
     let pair = pair(settings, certificate, private_key);
     let min_version = settings.or_default(min_version, MinVersion::default(), parse_min_version);
     let given: Vec<_> = keys.iter().filter(|key| settings.is_given(key)).collect();
-    if is_plain_http {
+    if url.is_some_and(|url| url.scheme() == "http") {
         for key in given {
             settings.report(key, InvalidValue::Conflict("has no effect: the URL is plain http".into()));
         }
         return None;
     }
+    let ca_file = cas.as_ref().map(|(_, watched)| watched.file.clone());
+    let host = url.and_then(Url::host_str).map(|host| host.trim_matches(['[', ']']).to_owned());
     let files = cas.into_iter().chain(pair.into_iter().flatten()).collect();
-    read(settings, given.first()?, files, move |TlsFiles { cas, identity }| tls::client(cas, identity, min_version))
+    let make = move |TlsFiles { cas, identity }| tls::client(cas, identity, min_version);
+    let loaded = read(settings, given.first()?, files, host, make)?;
+    let bytes = ca_file.and_then(|file| file.read().ok());
+    for position in bytes.map(|bytes| TrustStore::expired(&bytes)).unwrap_or_default() {
+        settings.warn(format!("{section}.ca_file names a file whose certificate {position} has expired"));
+    }
+    Some(loaded)
 }
 
 /// What a file contains.
@@ -63,14 +74,24 @@ struct TlsFiles {
 }
 
 impl TlsFiles {
-    fn parse<'a>(files: impl Iterator<Item = (&'a (Role, WatchedFile), &'a Contents)>) -> Result<Self, ConfigErrors> {
+    /// CA certificates are those for connections to `host`; without one, for connections from clients.
+    fn parse<'a>(
+        files: impl Iterator<Item = (&'a (Role, WatchedFile), &'a Contents)>,
+        host: Option<&str>,
+    ) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let (mut cas, mut chain, mut key) = (None, None, None);
         for ((role, file), contents) in files {
             match role {
                 Role::Certificate => chain = errors.ok_or_report(&file.key, CertChain::parse(contents)),
                 Role::Key => key = errors.ok_or_report(&file.key, Key::parse(contents)).map(|key| (key, &file.key)),
-                Role::Cas => cas = errors.ok_or_report(&file.key, TrustStore::parse(contents)),
+                Role::Cas => {
+                    let parsed = match host {
+                        Some(host) => TrustStore::parse_for_host(contents, host),
+                        None => TrustStore::parse(contents),
+                    };
+                    cas = errors.ok_or_report(&file.key, parsed);
+                }
             }
         }
         let pair = chain.zip(key);
@@ -84,12 +105,13 @@ fn read<T>(
     settings: &mut Settings,
     key: &str,
     files: Vec<(Role, WatchedFile)>,
+    host: Option<String>,
     make: impl Fn(TlsFiles) -> Result<T, TlsError> + Send + Sync + 'static,
 ) -> Option<Loaded<T>> {
     let watched = files.iter().map(|(_, file)| file.clone()).collect();
     let name = key.to_owned();
     let loaded = Loaded::read_all(key, watched, move |contents| {
-        make(TlsFiles::parse(files.iter().zip(contents))?).map_err(|error| ConfigErrors::one(&name, error))
+        make(TlsFiles::parse(files.iter().zip(contents), host.as_deref())?).map_err(|error| ConfigErrors::one(&name, error))
     });
     settings.ok_or_report_all(loaded)
 }

@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 use super::error::InvalidValue;
 use super::settings::{Settings, boolean, duration, parsed, size, whole};
-use super::{Loaded, Secret, tls};
+use super::{Loaded, Resolver, Secret, tls};
 use crate::charset::Charset;
 use crate::model::Zone;
 use crate::resilience::BreakerSettings;
@@ -33,8 +33,12 @@ pub struct Upstream {
     pub charset: Charset,
     /// Time zone of its timestamps. Default `Europe/Stockholm`; `GATEWAY__UPSTREAMS__DEFAULT__TIME_ZONE`.
     pub time_zone: Zone,
-    /// Connect timeout, at most half of `timeout` in effect. Default 2s; `GATEWAY__UPSTREAMS__DEFAULT__CONNECT_TIMEOUT`.
+    /// Connect timeout, which all addresses of the upstream share; at most half of `timeout` in effect. Default 2s;
+    /// `GATEWAY__UPSTREAMS__DEFAULT__CONNECT_TIMEOUT`.
     pub connect_timeout: Duration,
+    /// How long a connection is reused after it was made, so that reads follow when the upstream's name moves to another
+    /// address. Default 30s; `GATEWAY__UPSTREAMS__DEFAULT__MAX_CONNECTION_AGE`.
+    pub max_connection_age: Duration,
     /// Response timeout; for lists: time to the first item and between chunks. Default 10s;
     /// `GATEWAY__UPSTREAMS__DEFAULT__TIMEOUT`.
     pub timeout: Duration,
@@ -64,6 +68,8 @@ pub struct Upstream {
     /// Source address of outgoing connections, which is part of the credential. Default: chosen by the system;
     /// `GATEWAY__UPSTREAMS__DEFAULT__LOCAL_ADDRESS`.
     pub local_address: Option<IpAddr>,
+    /// How its name and that of its proxy are looked up.
+    pub resolver: Resolver,
     /// Additional substrings that identify an authentication failure, ignoring case, besides a short list in Swedish and
     /// English; `GATEWAY__UPSTREAMS__DEFAULT__CREDENTIAL_REFUSAL_WORDS`.
     pub credential_refusal_words: Vec<String>,
@@ -98,6 +104,7 @@ const CREDENTIAL_REFUSAL_WORDS: [&str; 10] = [
 /// A request line has at most 8 000 bytes, and most of it must be left for the query.
 const MAX_URL_LENGTH: usize = 2_000;
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const DEFAULT_MAX_CONNECTION_AGE: Duration = Duration::from_secs(30);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_SETTLE_TIME: Duration = Duration::from_secs(35);
 const DEFAULT_MAX_IN_FLIGHT: usize = 64;
@@ -116,6 +123,7 @@ impl Upstream {
             charset: Charset::UTF_8,
             time_zone: Zone::stockholm(),
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            max_connection_age: DEFAULT_MAX_CONNECTION_AGE,
             timeout: DEFAULT_TIMEOUT,
             settle_time: DEFAULT_SETTLE_TIME,
             max_in_flight: DEFAULT_MAX_IN_FLIGHT,
@@ -126,6 +134,7 @@ impl Upstream {
             tls: None,
             proxy: None,
             local_address: None,
+            resolver: Resolver::default(),
             credential_refusal_words: CREDENTIAL_REFUSAL_WORDS.map(str::to_owned).to_vec(),
         }
     }
@@ -145,6 +154,7 @@ impl Upstream {
         let charset = settings.or_default(&key("charset"), Charset::UTF_8, charset);
         let time_zone = settings.or_default(&key("time_zone"), Zone::stockholm(), zone);
         let connect_timeout = settings.or_default(&key("connect_timeout"), DEFAULT_CONNECT_TIMEOUT, duration);
+        let max_connection_age = settings.or_default(&key("max_connection_age"), DEFAULT_MAX_CONNECTION_AGE, duration);
         let timeout = settings.or_default(&key("timeout"), DEFAULT_TIMEOUT, duration);
         let settle_time = settings.or_default(&key("settle_time"), DEFAULT_SETTLE_TIME, duration);
         let max_in_flight = settings.or_default(&key("max_in_flight"), DEFAULT_MAX_IN_FLIGHT, whole(1..=100_000));
@@ -153,7 +163,7 @@ impl Upstream {
         let max_item_bytes = settings.or_default(&key("max_item_bytes"), DEFAULT_MAX_ITEM_BYTES, size);
         let allow_http = settings.or_default(&key("allow_http"), false, boolean);
         let is_plain_http = url.as_ref().is_some_and(|url| url.scheme() == "http");
-        let tls = tls::client(settings, &format!("upstreams.{name}"), is_plain_http);
+        let tls = tls::client(settings, &format!("upstreams.{name}"), url.as_ref());
         let proxy = settings.optional(&key("proxy"), proxy);
         let local_address = settings.optional(&key("local_address"), local_address);
         let mut credential_refusal_words = settings.list(&key("credential_refusal_words"), &[]);
@@ -176,6 +186,7 @@ impl Upstream {
             charset,
             time_zone,
             connect_timeout,
+            max_connection_age,
             timeout,
             settle_time,
             max_in_flight,
@@ -186,6 +197,7 @@ impl Upstream {
             tls,
             proxy,
             local_address,
+            resolver: Resolver::default(),
             credential_refusal_words,
         })
     }

@@ -1,124 +1,138 @@
-//! A `reqwest` client that does only what the configuration says.
-//!
-//! The defaults of `reqwest` would take a proxy from the environment, follow redirects, retry requests that the server has not
-//! processed, and put the URL into every error. None of that is wanted here: a redirect leads away from the server that was
-//! configured as trusted, and a URL may contain credentials.
+//! Fetches documents, each over a connection of its own: there are few, and none is worth keeping a connection for.
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use reqwest::{Client, Proxy, Request, Response, redirect, retry};
-use rustls::ClientConfig;
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
 
-use super::{ConnectConfig, TrustStoreError};
-use crate::config::Loaded;
-use crate::tls;
+use super::cause::ConnectError;
+use super::connection::{Connection, SendError};
+use super::connector::{Connector, ConnectorError};
+use super::{AddressError, ConnectConfig, Origin, host_header};
 
-/// Sends requests of any method. Clones share connections.
+/// Fetches documents over http or https, whichever it was made for. Clones share what is known of addresses.
 #[derive(Debug, Clone)]
-pub(crate) struct HttpClient(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    connect: ConnectConfig,
-    /// Limit for a whole exchange, from connecting to the last byte of the response.
+pub(crate) struct HttpClient {
+    connector: Arc<Connector>,
+    /// Limit for a whole exchange, from the name lookup to the last byte of the response.
     timeout: Duration,
-    /// `None` for plain HTTP.
-    tls: Option<Loaded<ClientConfig>>,
-    current: Mutex<Current>,
 }
 
-/// The client in use, and the TLS configuration it was built with.
+/// A response whose head has arrived.
 #[derive(Debug)]
-struct Current {
-    client: Client,
-    tls: Option<Arc<ClientConfig>>,
+pub(crate) struct HttpResponse {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Incoming,
+    deadline: Instant,
+    /// Ends with the response.
+    _connection: Connection,
 }
 
-/// Why there is no HTTP client.
+/// Why there is no response. It contains nothing of the URL, which may be secret.
 #[derive(Debug, thiserror::Error)]
-pub enum HttpClientError {
-    /// Certificates could not be verified.
+pub(crate) enum HttpError {
     #[error(transparent)]
-    TrustStore(#[from] TrustStoreError),
-    /// `reqwest` rejects the settings.
-    #[error("the HTTP client cannot be built")]
-    Build(#[source] reqwest::Error),
+    Address(#[from] AddressError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Send(#[from] SendError),
+    #[error("the response was not complete in time")]
+    Timeout,
 }
 
 impl HttpClient {
-    /// A client whose exchanges take no longer than `timeout`.
-    pub(crate) fn try_new(connect: &ConnectConfig, timeout: Duration) -> Result<Self, HttpClientError> {
-        let tls = connect.tls.config()?;
-        let current = Current::build(connect, timeout, tls.as_ref().map(Loaded::get)).map_err(HttpClientError::Build)?;
-        Ok(Self(Arc::new(Inner { connect: connect.clone(), timeout, tls, current: Mutex::new(current) })))
+    /// A client whose exchanges take no longer than `timeout`, and their connections half of it.
+    pub(crate) fn try_new(connect: &ConnectConfig, timeout: Duration) -> Result<Self, ConnectorError> {
+        Ok(Self { connector: Arc::new(Connector::try_new(connect, timeout / 2, None)?), timeout })
     }
 
-    /// Sends a request and returns when the head of the response has arrived. Errors do not contain the URL; errors of
-    /// reading the body do, unless the caller removes it with `without_url`.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that sends, and it removes URLs from errors")]
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, reqwest::Error> {
-        let client = self.client()?;
-        client.execute(request).await.map_err(reqwest::Error::without_url)
+    /// Sends a request and returns when the head of the response has arrived.
+    pub(crate) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<HttpResponse, HttpError> {
+        let deadline = Instant::now() + self.timeout;
+        let server = Origin::of(url)?;
+        let request = self.request(url, headers)?;
+        let exchange = async {
+            let mut connection = Connection::start(self.connector.connect(&server, None).await?).await?;
+            let (head, body) = connection.send(request).await?.into_parts();
+            Ok(HttpResponse { status: head.status, headers: head.headers, body, deadline, _connection: connection })
+        };
+        timeout_at(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout))
     }
 
-    /// The client for the TLS configuration as it is now. A `reqwest` client keeps the one it was built with, so a reloaded
-    /// configuration needs another client; the connections of the old one end with it.
-    fn client(&self) -> Result<Client, reqwest::Error> {
-        let Inner { connect, timeout, tls, current } = &*self.0;
-        let tls = tls.as_ref().map(Loaded::get);
-        let mut current = current.lock();
-        if current.tls.as_ref().map(Arc::as_ptr) != tls.as_ref().map(Arc::as_ptr) {
-            *current = Current::build(connect, *timeout, tls)?;
-        }
-        Ok(current.client.clone())
-    }
-}
-
-impl Current {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that builds clients")]
-    fn build(connect: &ConnectConfig, timeout: Duration, tls: Option<Arc<ClientConfig>>) -> Result<Self, reqwest::Error> {
-        let mut builder = Client::builder()
-            // First, because it removes every proxy: none is taken from the environment.
-            .no_proxy()
-            .https_only(tls.is_some())
-            // Always our own configuration: without one, `reqwest` looks for a process-wide crypto provider and panics,
-            // because this process installs none.
-            .tls_backend_preconfigured(tls.as_deref().map_or_else(tls::client_trusting_nothing, Clone::clone))
-            .local_address(connect.local_address)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(retry::never())
-            .http1_only()
-            .timeout(timeout);
-        if let Some(proxy) = &connect.proxy {
-            builder = builder.proxy(Proxy::all(proxy.to_string())?);
-        }
-        Ok(Self { client: builder.build().map_err(reqwest::Error::without_url)?, tls })
+    fn request(&self, url: &Url, headers: HeaderMap) -> Result<Request<Empty<Bytes>>, AddressError> {
+        let target = if self.connector.is_forwarding() {
+            let mut absolute = url.clone();
+            absolute.set_fragment(None);
+            absolute.to_string()
+        } else {
+            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+        };
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = Uri::try_from(target).map_err(|_| AddressError)?;
+        *request.headers_mut() = headers;
+        let host = HeaderValue::try_from(host_header(url)).map_err(|_| AddressError)?;
+        request.headers_mut().extend([
+            (HOST, host),
+            (USER_AGENT, super::AGENT),
+            (CONNECTION, HeaderValue::from_static("close")),
+        ]);
+        Ok(request)
     }
 }
 
-/// An error with everything that caused it, as one line for the log.
-pub(crate) fn error_chain(error: &(dyn StdError + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+impl HttpResponse {
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The next part of the body, `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+        loop {
+            let frame = timeout_at(self.deadline, self.body.frame()).await.map_err(|_| HttpError::Timeout)?;
+            let Some(frame) = frame else { return Ok(None) };
+            let lost = SendError::ConnectionLost { is_unanswered: false };
+            if let Ok(bytes) = frame.map_err(|_| lost)?.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+    }
+}
+
+impl HttpError {
+    /// The cause of a connection that could not be made, by its label.
+    pub(crate) const fn connect_cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Connect(error) => Some(error.cause.label()),
+            Self::Send(SendError::NotSent(cause)) => Some(cause.label()),
+            Self::Address(_) | Self::Send(_) | Self::Timeout => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
-    use reqwest::Method;
     use rustls::crypto::CryptoProvider;
     use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
-    use url::Url;
 
     use super::*;
     use crate::config::{Config, Reload};
-    use crate::tls::{CertChain, ClientIdentity, Key};
+    use crate::http_client::error_chain;
+    use crate::tls::{self, CertChain, ClientIdentity, Key};
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -144,7 +158,7 @@ mod tests {
             let (stream, _) = listener.accept().await.unwrap();
             respond(stream, "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").await;
         };
-        let (response, ()) = tokio::join!(client.send(Request::new(Method::GET, url)), server);
+        let (response, ()) = tokio::join!(client.get(&url, HeaderMap::new()), server);
 
         assert_eq!(response.unwrap().status(), 302);
     }
@@ -155,15 +169,16 @@ mod tests {
         drop(listener);
         let client = HttpClient::try_new(&ConnectConfig::direct(&url), TIMEOUT).unwrap();
 
-        let error = client.send(Request::new(Method::GET, url)).await.unwrap_err();
+        let error = client.get(&url, HeaderMap::new()).await.unwrap_err();
 
         let text = error_chain(&error);
-        assert!(error.is_connect() && !text.contains("path-of-the-url") && text.contains("refused"), "{text}");
+        assert!(!text.contains("path-of-the-url") && text.contains("refused"), "{text}");
+        assert_eq!(error.connect_cause(), Some("refused"));
     }
 
     #[test]
     fn no_process_wide_crypto_provider_is_installed() {
-        let url = "http://localhost".parse().unwrap();
+        let url = "https://localhost".parse().unwrap();
 
         HttpClient::try_new(&ConnectConfig::direct(&url), TIMEOUT).unwrap();
 
@@ -196,8 +211,8 @@ mod tests {
                 }
             }
         });
-        let get = async || client.send(Request::new(Method::GET, url.clone())).await;
-        assert!(get().await.unwrap_err().is_connect());
+        let get = async || client.get(&url, HeaderMap::new()).await;
+        assert_eq!(get().await.unwrap_err().connect_cause(), Some("certificate_issuer"));
 
         std::fs::write(ca_file.path(), pem).unwrap();
         tls.reload();

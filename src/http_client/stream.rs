@@ -1,76 +1,92 @@
 //! An established connection.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_rustls::MaybeHttpsStream;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-/// A connection to a server or to a proxy.
-pub(crate) struct Stream {
+use super::framing::HeadFilter;
+
+/// A connection to a server or to a proxy, after the TLS handshake.
+#[derive(Debug)]
+pub(super) struct Stream {
     inner: Inner,
-    /// Whether a proxy forwards the requests.
-    is_forwarded: bool,
+    peer: SocketAddr,
+    has_received: Arc<AtomicBool>,
+    heads: HeadFilter,
 }
 
-type Inner = MaybeHttpsStream<TokioIo<TcpStream>>;
+#[derive(Debug)]
+enum Inner {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
 
 impl Stream {
-    /// A plain connection to a server.
-    pub(super) const fn plain(tcp: TokioIo<TcpStream>) -> Self {
-        Self { inner: Inner::Http(tcp), is_forwarded: false }
+    pub(super) fn plain(tcp: TcpStream, peer: SocketAddr) -> Self {
+        Self::new(Inner::Plain(tcp), peer)
     }
 
-    /// A plain connection to a proxy, which forwards the requests.
-    pub(super) const fn plain_to_proxy(tcp: TokioIo<TcpStream>) -> Self {
-        Self { inner: Inner::Http(tcp), is_forwarded: true }
+    pub(super) fn tls(tls: TlsStream<TcpStream>, peer: SocketAddr) -> Self {
+        Self::new(Inner::Tls(Box::new(tls)), peer)
     }
 
-    /// A TLS connection to a server, possibly through a proxy's tunnel.
-    pub(super) const fn tls(inner: Inner) -> Self {
-        Self { inner, is_forwarded: false }
+    fn new(inner: Inner, peer: SocketAddr) -> Self {
+        Self { inner, peer, has_received: Arc::default(), heads: HeadFilter::default() }
     }
-}
 
-/// hyper writes the request line in absolute form (`GET http://host/path`) for forwarded requests.
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        self.inner.connected().proxy(self.is_forwarded)
+    /// The other end: the server, or the proxy.
+    pub(super) const fn peer(&self) -> SocketAddr {
+        self.peer
     }
-}
 
-impl Read for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+    /// Set whenever bytes arrive.
+    pub(super) fn has_received(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.has_received)
     }
 }
 
-impl Write for Stream {
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(match &mut self.inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Inner::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+        })?;
+        let received = buffer.filled().get(before..).unwrap_or_default();
+        if !received.is_empty() {
+            self.has_received.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(self.heads.check(received).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)))
+    }
+}
+
+impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, buffers)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        self.heads.expect_head();
+        match &mut self.inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Inner::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        match &mut self.inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Inner::Tls(tls) => Pin::new(tls).poll_flush(context),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        match &mut self.inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Inner::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+        }
     }
 }

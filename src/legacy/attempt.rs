@@ -18,10 +18,14 @@ use crate::backend::Error;
 pub(crate) enum Attempt {
     /// No connection could be made.
     NotSent,
+    /// No connection could be made, because the gateway itself lacks what one needs.
+    NoResources,
     /// The response was not complete in time.
     TimedOut,
     /// The connection was lost before the response was complete.
     ConnectionLost,
+    /// The head of the response is not valid HTTP.
+    InvalidHttp,
     /// A complete HTTP response; its document may be malformed.
     Answered {
         status: u16,
@@ -41,8 +45,10 @@ pub(crate) struct Transient {
 impl From<SendError> for Attempt {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::NotSent => Self::NotSent,
-            SendError::ConnectionLost => Self::ConnectionLost,
+            SendError::NotSent(cause) if cause.is_own() => Self::NoResources,
+            SendError::NotSent(_) => Self::NotSent,
+            SendError::ConnectionLost { .. } => Self::ConnectionLost,
+            SendError::InvalidHttp => Self::InvalidHttp,
         }
     }
 }
@@ -77,7 +83,12 @@ impl Attempt {
             Self::Answered { status, answer: Ok(answer), .. } => {
                 answer.failure(*status).is_some() || (200..300).contains(status)
             }
-            Self::NotSent | Self::TimedOut | Self::ConnectionLost | Self::Answered { answer: Err(_), .. } => false,
+            Self::NotSent
+            | Self::NoResources
+            | Self::TimedOut
+            | Self::ConnectionLost
+            | Self::InvalidHttp
+            | Self::Answered { answer: Err(_), .. } => false,
         }
     }
 
@@ -88,7 +99,7 @@ impl Attempt {
             Self::Answered { status: 429 | 500..=599, retry_after, .. } if !self.is_healthy() => {
                 Some(Transient { retry_after: *retry_after })
             }
-            Self::TimedOut | Self::Answered { .. } => None,
+            Self::NoResources | Self::TimedOut | Self::InvalidHttp | Self::Answered { .. } => None,
         }
     }
 
@@ -96,7 +107,11 @@ impl Attempt {
     pub(crate) fn read_result(self) -> Result<Box<ResponseParser>, Error> {
         let (status, retry_after, answer) = match self {
             Self::NotSent => return Err(Error::Unreachable),
+            Self::NoResources => return Err(Error::NoResources),
             Self::TimedOut => return Err(Error::Timeout),
+            Self::InvalidHttp => {
+                return Err(Error::InvalidResponse { reason: "its head is not valid HTTP, or its length is in doubt" });
+            }
             Self::ConnectionLost => {
                 return Err(Error::InvalidResponse { reason: "the connection was lost before it was complete" });
             }
@@ -121,7 +136,8 @@ impl Attempt {
         let unknown = Error::OutcomeUnknown { retry_after: settle_time };
         let (status, answer) = match self {
             Self::NotSent => return Err(Error::Unreachable),
-            Self::TimedOut | Self::ConnectionLost => return Err(unknown),
+            Self::NoResources => return Err(Error::NoResources),
+            Self::TimedOut | Self::ConnectionLost | Self::InvalidHttp => return Err(unknown),
             Self::Answered { status, answer, .. } => (status, answer),
         };
         let failure = answer.as_ref().ok().and_then(|answer| answer.failure(status));

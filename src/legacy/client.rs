@@ -20,11 +20,11 @@ use super::response_parser::{DecodeItem, ResponseParser};
 use super::schema_drift::SchemaDrift;
 use super::session::SessionHash;
 use super::transport::Transport;
-pub use super::transport::TransportError;
 use crate::backend::{
     Backend, CallTimer, Error, Items, Receipt, RequestContext, Result, Sent, Snapshot, WriteError, WriteResult,
 };
 use crate::config::Upstream;
+use crate::http_client::ConnectorError;
 use crate::idempotency::IdempotencyMarker;
 use crate::metrics::UpstreamMetrics;
 use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus};
@@ -48,9 +48,9 @@ impl Client {
     ///
     /// # Errors
     /// If no connection could ever be made.
-    pub fn try_new(upstream: &Upstream, metrics: UpstreamMetrics) -> std::result::Result<Self, TransportError> {
+    pub fn try_new(upstream: &Upstream, metrics: UpstreamMetrics) -> std::result::Result<Self, ConnectorError> {
         let settings = DecodeSettings::new(upstream, metrics.clone());
-        let transport = Arc::new(Transport::try_new(upstream)?);
+        let transport = Arc::new(Transport::try_new(upstream, metrics.clone())?);
         let Upstream { max_in_flight, breaker, timeout, settle_time, .. } = *upstream;
         let transport = ResilientTransport::new(transport, Arc::new(settings), max_in_flight, breaker, timeout, metrics);
         Ok(Self { transport: Arc::new(transport), credential: Arc::new(UpstreamCredential::new(upstream)), settle_time })
@@ -241,7 +241,7 @@ impl Client {
 fn write_result(result: Result<()>, sent: Sent) -> WriteResult {
     match result {
         Ok(()) => Ok(Receipt { sent, logged_at: None }),
-        Err(source @ Error::Unreachable) => Err(WriteError { source, sent: None }),
+        Err(source @ (Error::Unreachable | Error::NoResources)) => Err(WriteError { source, sent: None }),
         Err(source) => Err(WriteError { source, sent: Some(sent) }),
     }
 }

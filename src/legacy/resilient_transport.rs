@@ -97,12 +97,12 @@ impl ResilientTransport {
         let mut retries = 0;
         loop {
             let mut call = self.admit(context, method, retries, deadline).await?;
-            let attempt = match timeout_at(deadline, self.transport.read(query)).await {
+            let attempt = match timeout_at(deadline, self.transport.read(context, query)).await {
                 Err(_) => Attempt::TimedOut,
                 Ok(Err(error)) => Attempt::from(error),
                 Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
             };
-            call.permit.record_completed(outcome_of(&attempt));
+            call.record_completed(&attempt);
             drop(call);
             if !self.wait_for_retry(attempt.transient_failure(), &mut retries, deadline).await {
                 return Ok(attempt);
@@ -111,7 +111,7 @@ impl ResilientTransport {
     }
 
     /// Makes a write, once, and receives its whole response. It may be queued until `deadline`, and must be sent before the
-    /// context's send deadline. Returns when and over which connection it was sent.
+    /// context's send deadline. Returns when it was sent.
     ///
     /// # Errors
     /// If it was not sent at all.
@@ -129,23 +129,23 @@ impl ResilientTransport {
         if Instant::now() >= latest {
             return Err(Error::Overloaded);
         }
-        let mut sent = Sent::now();
         // A write always gets its full response timeout, whatever it spent queueing: an early timeout would only turn a known
         // outcome into an unknown one.
         let deadline = context.deadline().min(Instant::now() + self.timeout);
-        let attempt = match self.transport.write(query) {
-            Err(error) => Attempt::from(error),
-            Ok((connection, response)) => {
-                let response = timeout_at(deadline, response).await;
-                sent.peer = connection.peer();
-                match response {
-                    Err(_) => Attempt::TimedOut,
-                    Ok(Err(error)) => Attempt::from(error),
-                    Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
-                }
-            }
+        let connected = match timeout_at(deadline, self.transport.connect(context, query)).await {
+            Ok(connected) => connected.map_err(Attempt::from),
+            Err(_) => Err(Attempt::NotSent),
         };
-        call.permit.record_completed(outcome_of(&attempt));
+        let sent = Sent::now();
+        let attempt = match connected {
+            Err(attempt) => attempt,
+            Ok(write) => match timeout_at(deadline, write.send()).await {
+                Err(_) => Attempt::TimedOut,
+                Ok(Err(error)) => Attempt::from(error),
+                Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
+            },
+        };
+        call.record_completed(&attempt);
         Ok((attempt, sent))
     }
 
@@ -163,13 +163,13 @@ impl ResilientTransport {
         let mut retries = 0;
         loop {
             let mut call = self.admit(context, method, retries, deadline).await?;
-            let attempt = match timeout_at(deadline, self.transport.read(query)).await {
+            let attempt = match timeout_at(deadline, self.transport.read(context, query)).await {
                 Ok(Ok(response)) if matches!(response.status, 200..=299) => return Ok((response, call)),
                 Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
                 Ok(Err(error)) => Attempt::from(error),
                 Err(_) => Attempt::TimedOut,
             };
-            call.permit.record_completed(outcome_of(&attempt));
+            call.record_completed(&attempt);
             drop(call);
             if !self.wait_for_retry(attempt.transient_failure(), &mut retries, deadline).await {
                 let reason = "its HTTP status is not a success";
@@ -234,6 +234,13 @@ impl ResilientTransport {
 }
 
 impl InFlightCall {
+    /// Records how a call ended. What the gateway itself lacks says nothing about the upstream.
+    fn record_completed(&mut self, attempt: &Attempt) {
+        if !matches!(attempt, Attempt::NoResources) {
+            self.permit.record_completed(outcome_of(attempt));
+        }
+    }
+
     /// Records how a list began. Its duration depends on its reader and is not recorded.
     pub(crate) fn record_first_item<T>(&mut self, first: &Result<T>) {
         self.permit.record_outcome(match first {

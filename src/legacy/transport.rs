@@ -2,60 +2,34 @@
 //!
 //! Reads share connections from a pool. Each write gets a connection of its own: on a pooled connection, a failure cannot tell
 //! whether the upstream had received the request, and nothing below this may send it again. [`SendError`] carries no text,
-//! because the client library prints the whole URL, credential included.
-//!
-//! It stands on hyper-util, the layer that reqwest is built on, and not on reqwest: that costs more allocations and CPU for an
-//! order and holds lists in buffers that cannot be bounded (`cargo bench --bench http_client` measures both in one run), and it
-//! does not expose the connection that a request went over, which [`WriteConnection`] needs.
+//! because a URL contains the credential.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AGE, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Extensions, Request, Uri};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::connect::{CaptureConnection, HttpInfo, capture_connection};
-use hyper_util::client::legacy::{Client, Error};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::header::{AGE, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{Request, Uri};
+use http_body_util::Empty;
 use jiff::SignedDuration;
+use url::Position;
 
+use crate::backend::RequestContext;
 use crate::config::Upstream;
-use crate::http_client::{self, ConnectConfig, Connector, TrustStoreError};
+use crate::http_client::{self, AddressError, Cause, ConnectConfig, ConnectLog, Connection, ConnectorError, Origin, Pool};
+use crate::metrics::UpstreamMetrics;
 use crate::model::now;
+
+pub(crate) use crate::http_client::{Body, SendError};
 
 /// Sends calls to one upstream.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    scheme: Scheme,
-    authority: Authority,
     path: String,
-    reads: Client<Connector, Empty<Bytes>>,
-    writes: Client<Connector, Empty<Bytes>>,
-}
-
-/// Why there is no response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SendError {
-    /// No connection could be made, so nothing was sent.
-    #[error("no connection could be made")]
-    NotSent,
-    /// The request may have arrived.
-    #[error("the connection was lost")]
-    ConnectionLost,
-}
-
-/// Why there is no transport.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TransportError {
-    /// The URL has no host that can be connected to.
-    #[error("the URL of the upstream has no host that can be connected to")]
-    Address,
-    /// The upstream's certificate could not be verified.
-    #[error(transparent)]
-    TrustStore(#[from] TrustStoreError),
+    /// What stands before the path in a request that a proxy forwards, for example `http://portal.example`; else empty.
+    absolute: String,
+    host: HeaderValue,
+    pool: Pool,
 }
 
 /// A response whose head has arrived.
@@ -70,38 +44,30 @@ pub(crate) struct Response {
     pub(crate) body: Body,
 }
 
-/// The body of a response as it arrives.
+/// A write whose connection has been made, and which has not been sent yet.
 #[derive(Debug)]
-pub(crate) struct Body(Incoming);
+pub(crate) struct ConnectedWrite {
+    pool: Pool,
+    connection: Connection,
+    request: Request<Empty<Bytes>>,
+}
 
-/// The connection of a write. It is known from the moment the connection is made, also when no response follows.
-pub(crate) struct WriteConnection(CaptureConnection);
-
-/// How long a connection is pooled: less than any server keeps it open.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest `Retry-After` that is respected.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
-/// Read buffer of a connection, in bytes: more makes lists no faster and each of them larger.
-const READ_BUFFER_BYTES: usize = 64 * 1024;
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION")));
 
 impl Transport {
     /// A transport to an upstream. Connects at the first call.
-    #[expect(clippy::disallowed_methods, reason = "this is a transport")]
-    pub(crate) fn try_new(upstream: &Upstream) -> Result<Self, TransportError> {
+    pub(crate) fn try_new(upstream: &Upstream, metrics: UpstreamMetrics) -> Result<Self, ConnectorError> {
+        let Upstream { url, max_connection_age, .. } = upstream;
         // A write that still has no connection when its whole time is over would count as perhaps sent.
         let connect_timeout = upstream.connect_timeout.min(upstream.timeout / 2);
-        let connector = http_client::connector(&connect_config(upstream), connect_timeout)?;
-        let uri: Uri = upstream.url.as_str().parse().map_err(|_| TransportError::Address)?;
-        let parts = uri.into_parts();
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).http1_max_buf_size(READ_BUFFER_BYTES);
+        let log = ConnectLog::new(metrics);
+        let pool = Pool::try_new(Origin::of(url)?, &connect_config(upstream), connect_timeout, *max_connection_age, Some(log))?;
         Ok(Self {
-            scheme: parts.scheme.ok_or(TransportError::Address)?,
-            authority: parts.authority.ok_or(TransportError::Address)?,
-            path: upstream.url.path().to_owned(),
-            reads: builder.pool_idle_timeout(POOL_IDLE_TIMEOUT).build(connector.clone()),
-            writes: builder.pool_max_idle_per_host(0).retry_canceled_requests(false).build(connector),
+            path: url.path().to_owned(),
+            absolute: if pool.is_forwarding() { url[..Position::BeforePath].to_owned() } else { String::new() },
+            host: HeaderValue::try_from(http_client::host_header(url)).map_err(|_| AddressError)?,
+            pool,
         })
     }
 
@@ -110,72 +76,72 @@ impl Transport {
         "GET ? HTTP/1.1".len() + self.path.len() + query.len()
     }
 
-    /// Sends a read once and waits for the head of its response.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that sends")]
-    pub(crate) async fn read(&self, query: &str) -> Result<Response, SendError> {
-        response_of(self.reads.request(self.request(query)?).await)
+    /// Sends a read and waits for the head of its response.
+    pub(crate) async fn read(&self, context: &RequestContext, query: &str) -> Result<Response, SendError> {
+        let target = self.target(query)?;
+        let (response, address) = self.pool.send(context.pinned_address(), || self.request(target.clone())).await?;
+        if self.pool.is_direct() {
+            context.pin_to(address);
+        }
+        Ok(response_of(response))
     }
 
-    /// Sends a write once, over a new connection, when the returned future is polled.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that sends")]
-    pub(crate) fn write(
-        &self,
-        query: &str,
-    ) -> Result<(WriteConnection, impl Future<Output = Result<Response, SendError>>), SendError> {
-        let mut request = self.request(query)?;
-        let connection = WriteConnection(capture_connection(&mut request));
-        let response = self.writes.request(request);
-        Ok((connection, async move { response_of(response.await) }))
+    /// Makes the connection for a write.
+    pub(crate) async fn connect(&self, context: &RequestContext, query: &str) -> Result<ConnectedWrite, SendError> {
+        let request = self.request(self.target(query)?);
+        let connection = self.pool.connect(context.pinned_address()).await?;
+        if self.pool.is_direct() {
+            context.pin_to(connection.peer());
+        }
+        Ok(ConnectedWrite { pool: self.pool.clone(), connection, request })
     }
 
-    fn request(&self, query: &str) -> Result<Request<Empty<Bytes>>, SendError> {
-        // A URL that cannot be built was certainly not sent.
-        let target = PathAndQuery::from_maybe_shared(format!("{}?{query}", self.path)).map_err(|_| SendError::NotSent)?;
-        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(target);
-        let request = uri.build().and_then(|uri| Request::get(uri).header(USER_AGENT, AGENT).body(Empty::new()));
-        request.map_err(|_| SendError::NotSent)
+    /// The target of a request. What cannot be written as one was certainly not sent.
+    fn target(&self, query: &str) -> Result<Uri, SendError> {
+        let Self { absolute, path, .. } = self;
+        let target = format!("{absolute}{path}?{query}");
+        let uri = if absolute.is_empty() {
+            PathAndQuery::from_maybe_shared(target).map(Uri::from)
+        } else {
+            Uri::from_maybe_shared(target)
+        };
+        uri.map_err(|_| SendError::NotSent(Cause::Other))
+    }
+
+    fn request(&self, target: Uri) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = target;
+        let headers = request.headers_mut();
+        headers.reserve(2);
+        headers.insert(HOST, self.host.clone());
+        headers.insert(USER_AGENT, http_client::AGENT);
+        request
     }
 }
 
-fn response_of(response: Result<http::Response<Incoming>, Error>) -> Result<Response, SendError> {
-    let response = response
-        .map_err(|error| if http_client::is_unsent(&error) { SendError::NotSent } else { SendError::ConnectionLost })?;
+impl ConnectedWrite {
+    /// Sends the write, once.
+    pub(crate) async fn send(self) -> Result<Response, SendError> {
+        self.pool.send_once(self.connection, self.request).await.map(response_of)
+    }
+}
+
+fn response_of(response: http::Response<Body>) -> Response {
     let (head, body) = response.into_parts();
     let text_of = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    Ok(Response {
+    Response {
         status: head.status.as_u16(),
         charset: text_of(CONTENT_TYPE).and_then(charset_label).map(str::to_owned),
         retry_after: text_of(RETRY_AFTER).and_then(|text| retry_after(text, text_of(DATE))),
         clock_skew: clock_skew(&head.headers),
-        body: Body(body),
-    })
-}
-
-impl WriteConnection {
-    /// The other end of the connection, once it was made.
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        let mut extras = Extensions::new();
-        self.0.connection_metadata().as_ref()?.get_extras(&mut extras);
-        extras.get::<HttpInfo>().map(HttpInfo::remote_addr)
-    }
-}
-
-impl Body {
-    /// The next chunk, `None` at the end.
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
-        loop {
-            let Ok(frame) = self.0.frame().await? else { return Some(Err(SendError::ConnectionLost)) };
-            // Frames without data are trailers, which are not used.
-            if let Ok(bytes) = frame.into_data() {
-                return Some(Ok(bytes));
-            }
-        }
+        body,
     }
 }
 
 fn connect_config(upstream: &Upstream) -> ConnectConfig {
-    let direct = ConnectConfig::direct(&upstream.url).with_roots(upstream.tls.as_ref());
-    ConnectConfig { proxy: upstream.proxy.clone(), local_address: upstream.local_address, ..direct }
+    let Upstream { url, tls, proxy, local_address, resolver, .. } = upstream;
+    let direct = ConnectConfig::direct(url).with_roots(tls.as_ref());
+    ConnectConfig { proxy: proxy.clone(), local_address: *local_address, resolver: resolver.clone(), ..direct }
 }
 
 /// How far the clock of a server is ahead of ours, whose response has just begun. A cached response is older than it looks.

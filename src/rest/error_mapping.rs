@@ -94,6 +94,7 @@ fn from_write_error(error: &Error) -> Problem {
         | Error::Refused { .. }
         | Error::CredentialRejected
         | Error::Overloaded
+        | Error::NoResources
         | Error::ClientDisconnected
         | Error::Unreachable => problem.with_outcome(Outcome::NotApplied),
         // A validation error, as any other 422: it has no outcome.
@@ -121,6 +122,10 @@ fn describe(error: &Error, not_found: Code) -> Problem {
         Error::UnencodableInput { detail } => Problem::values(vec![FieldError::pointer("/text", detail.clone())]),
         Error::Unreachable => {
             Problem::new(Code::UpstreamUnreachable, "The gateway could not connect to the upstream. Nothing was sent.")
+        }
+        Error::NoResources => {
+            let detail = "The gateway has no file descriptor, port or memory left for a connection. Nothing was sent.";
+            Problem::new(Code::Overloaded, detail).retry_after(RETRY_WHEN_OVERLOADED)
         }
         Error::Overloaded | Error::ClientDisconnected => {
             let detail = "Too many calls are waiting for the upstream. Nothing was sent.";

@@ -74,6 +74,8 @@ impl Inner {
 
         let mut retry = 0;
         loop {
+            // The address may have died, and what another one shows must begin with the read.
+            let context = &context.pinned();
             // Listed before the read begins: a change may take effect during it, and be expired when it ends.
             let (mut in_doubt, began) = (self.status_changes.in_doubt(id), Instant::now());
             let before = self.preflight_read(context, id).await?;

@@ -135,7 +135,7 @@ mod tests {
         let sent: Timestamp = sent.parse().unwrap();
         let at = Zone::stockholm().resolve(stamped.parse().unwrap());
         let read_back = ReadBack { began: Instant::now(), ended: sent + 4 * SECOND, clock_skew };
-        let time = WriteTime::new(Sent { at: Instant::now(), on: sent, peer: None }, read_back);
+        let time = WriteTime::new(Sent { at: Instant::now(), on: sent }, read_back);
         let order = Order { messages: Some(vec![entry("hej", Some(at))]), ..Order::new(OrderId::try_new(1).unwrap()) };
         (time.proof_of(&message("hej"), &order).is_some(), time.may_show_message(&message("hej"), &order))
     }
@@ -178,7 +178,7 @@ mod tests {
     fn a_log_with_entries_from_the_future_proves_nothing() {
         let sent: Timestamp = "2016-03-14T08:05:02Z".parse().unwrap();
         let read_back = ReadBack { began: Instant::now(), ended: sent, clock_skew: Some(SignedDuration::ZERO) };
-        let time = WriteTime::new(Sent { at: Instant::now(), on: sent, peer: None }, read_back);
+        let time = WriteTime::new(Sent { at: Instant::now(), on: sent }, read_back);
         let at = |time: Timestamp| Some(Zone::stockholm().at(time));
         let with = |others: &[Message]| Order {
             messages: Some([&[entry("hej", at(sent))], others].concat()),

@@ -3,6 +3,7 @@
 mod answer;
 mod api_clients;
 mod authority;
+mod blackhole;
 mod fake_legacy;
 mod fake_orders;
 mod files;
@@ -22,6 +23,7 @@ use tjansteguiden_gateway::config::Config;
 pub(crate) use answer::Answer;
 pub(crate) use api_clients::{ALL_SCOPES, ApiClient, api_key_hash, borrowed};
 pub(crate) use authority::{Authority, Identity};
+pub(crate) use blackhole::Blackhole;
 pub(crate) use fake_legacy::{FIRST_ORDER, FakeLegacy, Fault, is_write};
 pub(crate) use fake_orders::FakeOrders;
 pub(crate) use files::Files;

@@ -116,7 +116,7 @@ fn all_config_errors_are_reported_together() {
     assert_eq!(keys(&[certificate.clone(), other_key, ca_file.clone()]), ["client_key_file"]);
     assert_eq!(keys(&[set("UPSTREAMS__DEFAULT__CA_FILE", "/nowhere")]), ["ca_file"]);
 
-    for version in ["1.1", "1", "TLS 1.3", ""] {
+    for version in ["1.1", "1", "TLS 1.3"] {
         assert_eq!(keys(&[set("UPSTREAMS__DEFAULT__MIN_TLS_VERSION", version)]), ["min_tls_version"]);
     }
 
@@ -131,15 +131,18 @@ fn all_config_errors_are_reported_together() {
         "http://proxy.example/a",
         "http://proxy.example/?a",
         "http://proxy.example/#a",
-        "",
     ] {
         assert_eq!(keys(&[set("UPSTREAMS__DEFAULT__PROXY", proxy)]), ["proxy"], "{proxy}");
     }
 
-    for address in ["eth0", "127.0.0.1:80", "0.0.0.0", "::", ""] {
+    for address in ["eth0", "127.0.0.1:80", "0.0.0.0", "::"] {
         assert_eq!(keys(&[set("UPSTREAMS__DEFAULT__LOCAL_ADDRESS", address)]), ["local_address"], "{address}");
     }
 
+    for name in ["MIN_TLS_VERSION", "PROXY", "LOCAL_ADDRESS"] {
+        let name = format!("UPSTREAMS__DEFAULT__{name}");
+        assert_eq!(config_errors(&[(&*name, String::new())]), [""; 0], "an empty variable is the same as none");
+    }
     assert_eq!(keys(&[set("UPSTREAMS__DEFAULT__PROXY", "http://[::1]:3128")]), [""; 0]);
     assert_eq!(keys(&[set("UPSTREAMS__DEFAULT__LOCAL_ADDRESS", "192.0.2.1")]), [""; 0]);
 }

@@ -11,7 +11,7 @@ use url::Url;
 use crate::config::error::InvalidValue;
 use crate::config::settings::{Settings, any_duration, boolean};
 use crate::config::upstream::{is_loopback, is_loopback_proxy, proxy};
-use crate::config::{Loaded, tls};
+use crate::config::{Loaded, Resolver, tls};
 
 /// Tokens that authenticate clients.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Jwt {
     pub tls: Option<Loaded<ClientConfig>>,
     /// HTTP proxy for fetching the keys. Default: none; `GATEWAY__AUTH__JWT__PROXY`.
     pub proxy: Option<Uri>,
+    /// How the issuer's name and that of the proxy are looked up.
+    pub resolver: Resolver,
 }
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
@@ -80,7 +82,7 @@ pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Opt
 
     let keys_from = jwks_url.clone().or(issuer_url);
     let is_plain_http = keys_from.as_ref().is_some_and(|url| url.scheme() == "http");
-    let tls = tls::client(settings, "auth.jwt", is_plain_http);
+    let tls = tls::client(settings, "auth.jwt", keys_from.as_ref());
     let proxy = settings.optional("auth.jwt.proxy", proxy);
     let allow_http = settings.or_default("auth.jwt.allow_http", false, boolean);
     let leaves_the_machine = keys_from.as_ref().is_some_and(|url| !is_loopback(url))
@@ -104,6 +106,7 @@ pub(super) fn read(settings: &mut Settings, upstreams: &BTreeSet<String>) -> Opt
         keys_from: keys_from?,
         tls,
         proxy,
+        resolver: Resolver::default(),
     })
 }
 

@@ -33,6 +33,23 @@ impl Authority {
         self.0.pem()
     }
 
+    /// The certificate of an intermediate authority, without its root.
+    pub(crate) fn intermediate_pem() -> String {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "intermediate");
+        params.signed_by(&KeyPair::generate().expect("a key"), &Self::new().0).expect("a certificate").pem()
+    }
+
+    /// The certificate of an authority that has expired.
+    pub(crate) fn expired_pem() -> String {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(2001, 1, 1);
+        params.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate").pem()
+    }
+
     /// A certificate for 127.0.0.1 that has not expired.
     pub(crate) fn identity(&self) -> Identity {
         self.certificate_for("127.0.0.1", 4096)
@@ -40,8 +57,13 @@ impl Authority {
 
     /// A certificate for `name` that is valid to the end of `last_year`.
     pub(crate) fn certificate_for(&self, name: &str, last_year: i32) -> Identity {
+        self.certificate_between(name, 2000, last_year)
+    }
+
+    /// A certificate for `name` that is valid from the beginning of `first_year` to the end of `last_year`.
+    pub(crate) fn certificate_between(&self, name: &str, first_year: i32, last_year: i32) -> Identity {
         let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_before = date_time_ymd(first_year, 1, 1);
         params.not_after = date_time_ymd(last_year, 12, 31);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate").pem();
@@ -72,6 +94,24 @@ impl Authority {
 }
 
 impl Identity {
+    /// A certificate for `name` that its own key has signed.
+    pub(crate) fn self_signed(name: &str) -> Self {
+        Self::self_signed_as(name, IsCa::ExplicitNoCa)
+    }
+
+    /// The same, which calls itself a CA.
+    pub(crate) fn self_signed_ca(name: &str) -> Self {
+        Self::self_signed_as(name, IsCa::Ca(BasicConstraints::Unconstrained))
+    }
+
+    fn self_signed_as(name: &str, is_ca: IsCa) -> Self {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        params.is_ca = is_ca;
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate").pem();
+        Self { certificate, key: key.serialize_pem() }
+    }
+
     /// A server with this certificate that requests none from clients.
     pub(crate) fn server_config(&self) -> ServerConfig {
         self.server_config_with(rustls::ALL_VERSIONS, None)

@@ -7,7 +7,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use tjansteguiden_gateway::commands::reload_task::ReloadTask;
 use tjansteguiden_gateway::commands::serve::App;
-use tjansteguiden_gateway::config::Config;
+use tjansteguiden_gateway::config::{AuthMode, Config, Resolver};
 use tjansteguiden_gateway::server::Drained;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -50,6 +50,22 @@ impl Gateway {
 
     /// A gateway in front of the upstream at `url`.
     pub(crate) async fn in_front_of_url(url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start(&Self::config(url, settings)).await
+    }
+
+    /// A gateway in front of the upstream at `url` that looks up all names with `resolver`.
+    pub(crate) async fn with_resolver(url: &str, settings: &[(&str, &str)], resolver: Resolver) -> Self {
+        let mut config = Self::config(url, settings);
+        for upstream in config.upstreams.values_mut() {
+            upstream.resolver = resolver.clone();
+        }
+        if let AuthMode::Jwt(jwt) = &mut config.auth.mode {
+            jwt.resolver = resolver;
+        }
+        Self::start(&config).await
+    }
+
+    fn config(url: &str, settings: &[(&str, &str)]) -> Config {
         let defaults = [
             ("UPSTREAMS__DEFAULT__URL", url),
             ("UPSTREAMS__DEFAULT__API_USER", "1234"),
@@ -60,9 +76,12 @@ impl Gateway {
         let login = if super::is_provider() { &login[..] } else { &[] };
         let variables =
             defaults.iter().chain(login).chain(settings).map(|(name, value)| (format!("GATEWAY__{name}"), (*value).to_owned()));
+        Config::load(None, variables).expect("a valid configuration")
+    }
+
+    async fn start(config: &Config) -> Self {
         super::log::capture();
-        let config = Config::load(None, variables).expect("a valid configuration");
-        let app = App::build(&config).await.expect("free ports");
+        let app = App::build(config).await.expect("free ports");
         let (address, ops) = (app.api.address(), app.ops.address());
         let stop = CancellationToken::new();
         let api = tokio::spawn(app.api.run(stop.clone().cancelled_owned()));

@@ -161,6 +161,10 @@ impl Issuer {
         format!("http://{}/realm", self.address)
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How often its JWKS was fetched.
     pub(crate) fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)

@@ -1,6 +1,7 @@
 //! Captures the TRACE log of everything that runs in the test process, and aborts the run when it contains PII or a credential.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Once;
 
 use parking_lot::Mutex;
@@ -42,6 +43,7 @@ pub(crate) fn find_canary(text: &str) -> Option<&'static str> {
 }
 
 static AUDIT: Mutex<Vec<Value>> = Mutex::new(Vec::new());
+static CONNECT: Mutex<Vec<Value>> = Mutex::new(Vec::new());
 
 /// Captures the log of this process from now on.
 pub(crate) fn capture() {
@@ -60,6 +62,11 @@ pub(crate) async fn audit_lines(request_id: &str, count: usize) -> Vec<Value> {
     };
     eventually("the audit lines are logged", async || lines().len() >= count).await;
     lines()
+}
+
+/// The lines so far about connections to this address that could not be made.
+pub(crate) fn connect_lines(address: SocketAddr) -> Vec<Value> {
+    CONNECT.lock().iter().filter(|line| line["address"] == address.to_string()).cloned().collect()
 }
 
 struct MakeCapturedLine;
@@ -97,6 +104,9 @@ impl Drop for CapturedLine {
         }
         if line.contains("\"message\":\"audit\"") {
             AUDIT.lock().push(serde_json::from_str(&line).expect("JSON"));
+        }
+        if line.contains("no connection to the upstream") {
+            CONNECT.lock().push(serde_json::from_str(&line).expect("JSON"));
         }
     }
 }

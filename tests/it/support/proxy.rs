@@ -21,6 +21,8 @@ pub(crate) enum ProxyBehavior {
     Forwards,
     /// Responds with 403.
     Refuses,
+    /// Responds with 407.
+    WantsCredentials,
     /// Never responds.
     Hangs,
     /// Closes the connection without a response.
@@ -53,6 +55,10 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The request lines of all requests so far.
     pub(crate) fn request_lines(&self) -> Vec<String> {
         self.heads.lock().iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
@@ -74,6 +80,11 @@ async fn serve(mut stream: TcpStream, behavior: ProxyBehavior, log: Arc<Mutex<Ve
         ProxyBehavior::Refuses => {
             let forbidden = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(forbidden).await.expect("the gateway waits");
+        }
+        ProxyBehavior::WantsCredentials => {
+            let wanted =
+                b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(wanted).await.expect("the gateway waits");
         }
         ProxyBehavior::Hangs => wait_for_disconnect(stream).await,
         ProxyBehavior::DeadTunnel => {

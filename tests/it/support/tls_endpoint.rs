@@ -48,6 +48,10 @@ impl TlsEndpoint {
         format!("https://{}{path}", self.address)
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Uses `config` for new connections.
     pub(crate) fn set_config(&self, config: ServerConfig) {
         *self.config.lock() = Arc::new(config);

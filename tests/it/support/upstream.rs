@@ -44,6 +44,10 @@ pub(crate) struct Reply {
 enum End {
     Close,
     KeepAlive,
+    /// Stays open, and is closed without an answer when the next request has arrived.
+    CloseAtNextRequest,
+    /// The same, with a reset.
+    ResetAtNextRequest,
     /// Sends a space every few milliseconds, indefinitely.
     Drip,
     Reset,
@@ -181,6 +185,16 @@ impl Reply {
         Self { end: End::KeepAlive, ..Self::raw(&[head.as_bytes(), document.as_bytes()].concat()) }
     }
 
+    /// Keeps the connection open, and closes it without an answer when the next request has arrived.
+    pub(crate) fn closing_next_request(self) -> Self {
+        Self { end: End::CloseAtNextRequest, ..self }
+    }
+
+    /// Like [`Self::closing_next_request`], with a reset.
+    pub(crate) fn resetting_next_request(self) -> Self {
+        Self { end: End::ResetAtNextRequest, ..self }
+    }
+
     /// Sends the bytes in writes of `length`.
     pub(crate) fn in_pieces(mut self, length: usize) -> Self {
         self.pieces = self.pieces.concat().chunks(length).map(<[u8]>::to_vec).collect();
@@ -232,14 +246,7 @@ async fn serve(
     counters: Arc<Counters>,
 ) {
     loop {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            match stream.read_u8().await {
-                Ok(byte) => head.push(byte),
-                Err(_) => return,
-            }
-        }
-        let head = String::from_utf8_lossy(&head).into_owned();
+        let Some(head) = read_head(&mut stream).await else { return };
         if super::is_provider() && head.contains("method=api_login") {
             let login = Reply::keep_alive(&super::fixture("provider/api_login.xml"));
             stream.write_all(&login.pieces.concat()).await.expect("the gateway is connected");
@@ -269,6 +276,15 @@ async fn serve(
         counters.answers.fetch_add(1, Ordering::SeqCst);
         match end {
             End::KeepAlive => {}
+            End::CloseAtNextRequest => {
+                read_head(&mut stream).await;
+                return;
+            }
+            End::ResetAtNextRequest => {
+                read_head(&mut stream).await;
+                stream.set_zero_linger().expect("an open socket");
+                return;
+            }
             End::Drip => {
                 let mut pause = tokio::time::interval(Duration::from_millis(20));
                 while stream.write_all(b" ").await.is_ok() {
@@ -291,6 +307,15 @@ async fn serve(
             }
         }
     }
+}
+
+/// The head of the next request; `None` when the connection is closed.
+async fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    Some(String::from_utf8_lossy(&head).into_owned())
 }
 
 fn query(head: &str) -> &str {

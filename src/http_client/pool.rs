@@ -1,0 +1,238 @@
+//! Connections to one server, which requests that may be repeated share.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HeaderMap;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body as _, Incoming};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+use super::cause::{Cause, ConnectError};
+use super::connection::{Connection, SendError};
+use super::connector::Connector;
+use super::{ConnectConfig, ConnectLog, ConnectorError, Origin};
+
+/// Connections to one server. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    server: Origin,
+    connector: Connector,
+    /// How long a connection is reused after it was made.
+    max_age: Duration,
+    idle: Mutex<Idle>,
+}
+
+/// The connections without a request. There are never more than there were requests at the same time.
+#[derive(Debug, Default)]
+struct Idle {
+    /// The one used last is at the end.
+    connections: Vec<(Connection, Instant)>,
+    /// Whether a task closes those that expire.
+    is_watched: bool,
+}
+
+/// The body of an answer. Read to its end, it makes its connection available for another request; dropped before, it closes
+/// the connection.
+#[derive(Debug)]
+pub(crate) struct Body {
+    incoming: Incoming,
+    is_complete: bool,
+    /// The connection, its pool, and how long it may be idle there. `None` if it is for one request only.
+    returned_to: Option<(Connection, Arc<Inner>, Duration)>,
+}
+
+/// How long a connection is idle at most: less than servers keep it open.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A connection is no longer used this time before its server closes it.
+const IDLE_MARGIN: Duration = Duration::from_secs(1);
+
+impl Pool {
+    pub(crate) fn try_new(
+        server: Origin,
+        config: &ConnectConfig,
+        connect_timeout: Duration,
+        max_age: Duration,
+        log: Option<ConnectLog>,
+    ) -> Result<Self, ConnectorError> {
+        let connector = Connector::try_new(config, connect_timeout, log)?;
+        Ok(Self(Arc::new(Inner { server, connector, max_age, idle: Mutex::default() })))
+    }
+
+    /// Whether a proxy reads the requests, which then need their target in absolute form.
+    pub(crate) fn is_forwarding(&self) -> bool {
+        self.0.connector.is_forwarding()
+    }
+
+    /// Whether connections lead to the server itself, so that requests can be sent to the address that others went to.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.0.connector.is_direct()
+    }
+
+    /// Sends a request that may arrive twice, at this address if one is given, and waits for the head of the answer. Returns
+    /// which address answered.
+    ///
+    /// A reused connection may be closed by the server at the moment of the request, and nothing can tell beforehand. A request
+    /// that ends so, without a byte of an answer, is repeated once on a new connection.
+    pub(crate) async fn send(
+        &self,
+        address: Option<SocketAddr>,
+        request: impl Fn() -> Request<Empty<Bytes>>,
+    ) -> Result<(Response<Body>, SocketAddr), SendError> {
+        if let Some(mut connection) = self.take(address).await {
+            match connection.send(request()).await {
+                // Some servers say that they closed an idle connection.
+                Ok(response) if response.status() == StatusCode::REQUEST_TIMEOUT => {}
+                Ok(response) => return Ok(self.keep(connection, response)),
+                Err(SendError::NotSent(Cause::Reset) | SendError::ConnectionLost { is_unanswered: true }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut connection = self.connect(address).await?;
+        let response = self.send_on(&mut connection, request()).await?;
+        if address.is_some() {
+            // It was made without a lookup, so it must not lead others to an address that the name has left.
+            return Ok((response.map(Body::of_one), connection.peer()));
+        }
+        Ok(self.keep(connection, response))
+    }
+
+    /// A new connection for one request that must not arrive twice, at this address if one is given.
+    pub(crate) async fn connect(&self, address: Option<SocketAddr>) -> Result<Connection, SendError> {
+        let Inner { connector, server, .. } = &*self.0;
+        let stream = connector.connect(server, address).await.map_err(|error| SendError::NotSent(error.cause))?;
+        Connection::start(stream).await
+    }
+
+    /// Sends the one request of a connection, which is closed afterwards.
+    pub(crate) async fn send_once(
+        &self,
+        mut connection: Connection,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<Response<Body>, SendError> {
+        let response = self.send_on(&mut connection, request).await?;
+        Ok(response.map(Body::of_one))
+    }
+
+    async fn send_on(
+        &self,
+        connection: &mut Connection,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<Response<Incoming>, SendError> {
+        let result = connection.send(request).await;
+        if let Err(SendError::NotSent(cause)) = result {
+            let error = std::io::Error::other("the server rejected the connection before it read the request");
+            self.0.connector.report(&ConnectError::new(cause, Some(connection.peer()), error));
+        }
+        result
+    }
+
+    /// The idle connection that was used last, to this address if one is given.
+    async fn take(&self, address: Option<SocketAddr>) -> Option<Connection> {
+        loop {
+            let mut connection = {
+                let connections = &mut self.0.idle.lock().connections;
+                let now = Instant::now();
+                let is_right = |(connection, expires): &(Connection, Instant)| {
+                    *expires > now && address.is_none_or(|address| address == connection.peer())
+                };
+                let position = connections.iter().rposition(is_right)?;
+                connections.remove(position).0
+            };
+            if connection.is_usable().await {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Attaches the connection to the answer that it brings.
+    fn keep(&self, connection: Connection, response: Response<Incoming>) -> (Response<Body>, SocketAddr) {
+        let (peer, idle) = (connection.peer(), idle_timeout(response.headers()));
+        let returned_to = Some((connection, Arc::clone(&self.0), idle));
+        (response.map(|incoming| Body { incoming, is_complete: false, returned_to }), peer)
+    }
+}
+
+impl Inner {
+    fn put_back(self: &Arc<Self>, connection: Connection, idle_timeout: Duration) {
+        let now = Instant::now();
+        let expires = (now + idle_timeout).min(connection.made_at() + self.max_age);
+        if expires <= now {
+            return;
+        }
+        let mut idle = self.idle.lock();
+        idle.connections.push((connection, expires));
+        if !idle.is_watched {
+            idle.is_watched = true;
+            tokio::spawn(close_expired(Arc::downgrade(self)));
+        }
+    }
+}
+
+/// Closes connections when they expire, until there are none.
+async fn close_expired(pool: Weak<Inner>) {
+    loop {
+        let next = {
+            let Some(pool) = pool.upgrade() else { return };
+            let mut idle = pool.idle.lock();
+            let now = Instant::now();
+            idle.connections.retain(|(_, expires)| *expires > now);
+            let next = idle.connections.iter().map(|(_, expires)| *expires).min();
+            idle.is_watched = next.is_some();
+            next
+        };
+        let Some(next) = next else { return };
+        sleep_until(next).await;
+    }
+}
+
+impl Body {
+    /// The body of an answer whose connection is not used again.
+    const fn of_one(incoming: Incoming) -> Self {
+        Self { incoming, is_complete: false, returned_to: None }
+    }
+
+    /// The next chunk, `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
+        loop {
+            let Some(frame) = self.incoming.frame().await else {
+                self.is_complete = true;
+                return None;
+            };
+            let Ok(frame) = frame else { return Some(Err(SendError::ConnectionLost { is_unanswered: false })) };
+            // Frames without data are trailers, which are not used.
+            if let Ok(bytes) = frame.into_data() {
+                return Some(Ok(bytes));
+            }
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some((connection, pool, idle_timeout)) = self.returned_to.take()
+            && (self.is_complete || self.incoming.is_end_stream())
+        {
+            pool.put_back(connection, idle_timeout);
+        }
+    }
+}
+
+/// How long the connection of an answer may be idle: less than its server announces (`Keep-Alive: timeout=5`).
+fn idle_timeout(headers: &HeaderMap) -> Duration {
+    let announced = headers.get("keep-alive").and_then(|value| value.to_str().ok()).and_then(|value| {
+        value.split(',').find_map(|parameter| {
+            let (name, seconds) = parameter.split_once('=')?;
+            let seconds = seconds.trim().trim_matches('"').parse().ok()?;
+            name.trim().eq_ignore_ascii_case("timeout").then(|| Duration::from_secs(seconds))
+        })
+    });
+    announced.map_or(IDLE_TIMEOUT, |announced| announced.saturating_sub(IDLE_MARGIN).min(IDLE_TIMEOUT))
+}
