@@ -8,6 +8,7 @@
 //! in another process on another core. So allocations, CPU time and peak memory are those of the client alone.
 
 #![expect(clippy::expect_used, reason = "a measuring tool; a failure ends it")]
+#![expect(clippy::disallowed_methods, reason = "the clients are what is measured; there are no credentials in these URLs")]
 
 #[path = "load/stub_server.rs"]
 mod stub_server;

@@ -34,6 +34,7 @@ pub struct Metrics {
     denials: IntCounterVec,
     keys: IntCounterVec,
     rejected_keys: IntCounterVec,
+    issuer_connect_failures: IntCounterVec,
     lines_dropped: IntCounter,
     /// The total that `lines_dropped` has reached, to increase the counter by the difference.
     lines_counted: Arc<AtomicU64>,
@@ -72,6 +73,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
         register_process_info(&registry);
+        let total = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
         let counter =
             |name: &str, help: &str, labels: &[&str]| register(&registry, IntCounterVec::new(Opts::new(name, help), labels));
         let gauge =
@@ -98,19 +100,13 @@ impl Default for Metrics {
             ),
             max_connections: number("http_server_max_connections", "Connections of the API that are served at the same time."),
             writes: counter("write_outcome_total", "Write requests by outcome.", &["call", "outcome"]),
-            conflicts: register(
-                &registry,
-                IntCounter::new(
-                    "write_conflict_total",
-                    "Conditional changes after which the order showed another writer's change at the same moment.",
-                ),
+            conflicts: total(
+                "write_conflict_total",
+                "Conditional changes after which the order showed another writer's change at the same moment.",
             ),
-            duplicates: register(
-                &registry,
-                IntCounter::new(
-                    "write_duplicate_total",
-                    "Reads that found a message with an idempotency key more than once in the log.",
-                ),
+            duplicates: total(
+                "write_duplicate_total",
+                "Reads that found a message with an idempotency key more than once in the log.",
             ),
             files: gauge(
                 "config_file_usable",
@@ -132,12 +128,14 @@ impl Default for Metrics {
                 "Keys left out of the token issuer's JWKS, by reason; counted when the keys that are left out change.",
                 &["reason"],
             ),
-            lines_dropped: register(
-                &registry,
-                IntCounter::new(
-                    "log_lines_dropped_total",
-                    "Log lines dropped because standard output was not drained or could not be written.",
-                ),
+            issuer_connect_failures: counter(
+                "jwks_connect_failures_total",
+                "Connections to an address of the token issuer that could not be made, by cause.",
+                &["cause"],
+            ),
+            lines_dropped: total(
+                "log_lines_dropped_total",
+                "Log lines dropped because standard output was not drained or could not be written.",
             ),
             lines_counted: Arc::default(),
             upstreams: UpstreamVectors {
@@ -193,6 +191,11 @@ impl Metrics {
     /// Counts a key that was left out of the issuer's JWKS.
     pub fn key_rejected(&self, reason: &str) {
         self.rejected_keys.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a connection to the token issuer that could not be made.
+    pub fn issuer_connect_failure(&self, cause: &str) {
+        self.issuer_connect_failures.with_label_values(&[cause]).inc();
     }
 
     /// Sets the number of log lines dropped since the start of the process.

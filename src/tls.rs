@@ -262,6 +262,17 @@ pub fn client(
     })
 }
 
+/// The configuration of a client that makes no TLS connections, for a library that requires one. It trusts no certificate, so
+/// it needs no trust store and any handshake with it fails.
+#[expect(clippy::expect_used, reason = "the provider supports the versions of TLS that rustls does")]
+pub(crate) fn client_trusting_nothing() -> ClientConfig {
+    ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(MinVersion::default().versions())
+        .expect("TLS 1.2 and 1.3 are supported")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth()
+}
+
 /// Whether a server's certificate is not accepted because it is that of a CA.
 pub(crate) fn is_ca_as_server(error: &CertificateError) -> bool {
     // The error's type belongs to the verifier's library; its text is the variant's name.

@@ -17,7 +17,7 @@ use url::Url;
 
 use super::jwks::{Jwks, RejectedKey};
 use crate::config::{Jwt, is_loopback};
-use crate::http_client::{ConnectConfig, ConnectorError, HttpClient, HttpError, error_chain};
+use crate::http_client::{ConnectConfig, ConnectLog, ConnectorError, HttpClient, HttpError, error_chain};
 use crate::metrics::Metrics;
 
 /// Fetches the JWKS of one issuer. Clones share connections.
@@ -105,7 +105,7 @@ impl JwksClient {
         };
         let direct = ConnectConfig::direct(&jwt.keys_from).with_roots(jwt.tls.as_ref());
         let connect = ConnectConfig { proxy: jwt.proxy.clone(), resolver: jwt.resolver.clone(), ..direct };
-        let http = HttpClient::try_new(&connect, TIMEOUT)?;
+        let http = HttpClient::try_new(&connect, TIMEOUT, ConnectLog::of_issuer(metrics.clone()))?;
         let (issuer, allow_http) = (jwt.issuer.clone(), jwt.allow_http);
         Ok(Self { issuer, allow_http, location, http, metrics, reported: Arc::default() })
     }
@@ -186,7 +186,7 @@ impl JwksClient {
             return Err(JwksError::UnknownCoding);
         }
         let mut document = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(JwksError::Transport)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| JwksError::Transport(error.into()))? {
             if document.len() + chunk.len() > MAX_DOCUMENT_BYTES {
                 return Err(JwksError::TooLarge);
             }

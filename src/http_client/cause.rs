@@ -143,6 +143,33 @@ impl Cause {
         }
     }
 
+    /// The cause of an error of a library that connects, opens the proxy's tunnel and completes the TLS handshake in one step.
+    pub(super) fn of_connect(error: &reqwest::Error) -> Self {
+        if let Some(error) = tls_error(error) {
+            return Self::of_tls(error);
+        }
+        if let Some(cause) = causes(error).find_map(|error| Self::of_tunnel(&error.to_string())) {
+            return cause;
+        }
+        match causes(error).filter_map(|error| error.downcast_ref::<io::Error>()).last() {
+            Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::TlsHandshake,
+            Some(error) => Self::of_io(error),
+            None if error.is_timeout() => Self::Timeout,
+            None => Self::Other,
+        }
+    }
+
+    /// The cause of an error of hyper-util's tunnels. Their type is not public; the texts are those of its variants, and a
+    /// test compares them.
+    fn of_tunnel(text: &str) -> Option<Self> {
+        match text.strip_prefix("tunnel error: ")? {
+            "failed to create underlying connection" => None,
+            "proxy authorization required" => Some(Self::ProxyAuthentication),
+            "unsuccessful" => Some(Self::ProxyRefused),
+            _ => Some(Self::ProxyFailed),
+        }
+    }
+
     fn of_tls(error: &TlsError) -> Self {
         match error {
             TlsError::InvalidCertificate(error) => Self::of_certificate(error),
@@ -188,9 +215,15 @@ impl ConnectError {
         Self { cause, address, source }
     }
 
-    /// How much this error says, compared with those of other addresses of the same server: what the gateway itself lacks
-    /// first, and silence last.
-    pub(super) const fn precedence(&self) -> u8 {
+    /// Keeps the error that says most of those of a server's addresses.
+    pub(super) fn keep(self, kept: &mut Option<Self>) {
+        if kept.as_ref().is_none_or(|kept| self.precedence() < kept.precedence()) {
+            *kept = Some(self);
+        }
+    }
+
+    /// What the gateway itself lacks says most, and silence least.
+    const fn precedence(&self) -> u8 {
         match self.cause {
             cause if cause.is_own() => 0,
             Cause::Timeout | Cause::TlsTimeout | Cause::Unreachable => 2,
@@ -212,7 +245,12 @@ fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
 
 /// The first error of this type among an error and what caused it.
 pub(super) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |&error| source(error)).find_map(|error| error.downcast_ref())
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// An error and what caused it.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| source(error))
 }
 
 /// Like `source`, but also enters I/O errors: the `source` of an I/O error skips the error that it wraps.

@@ -1,4 +1,4 @@
-//! Counts connections to an upstream that could not be made, and logs when the reason changes.
+//! Counts connections that could not be made, and logs when the reason changes.
 
 use std::time::Duration;
 
@@ -7,13 +7,19 @@ use tokio::time::Instant;
 
 use super::cause::{Cause, ConnectError};
 use super::error_chain;
-use crate::metrics::UpstreamMetrics;
+use crate::metrics::{Metrics, UpstreamMetrics};
 
-/// The failures of one upstream.
+/// The failures of one server.
 #[derive(Debug)]
 pub(crate) struct ConnectLog {
-    metrics: UpstreamMetrics,
+    server: Server,
     state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum Server {
+    Upstream(UpstreamMetrics),
+    Issuer(Metrics),
 }
 
 #[derive(Debug, Default)]
@@ -27,36 +33,36 @@ struct State {
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 impl ConnectLog {
-    pub(crate) fn new(metrics: UpstreamMetrics) -> Self {
-        Self { metrics, state: Mutex::default() }
+    pub(crate) fn of_upstream(metrics: UpstreamMetrics) -> Self {
+        Self { server: Server::Upstream(metrics), state: Mutex::default() }
+    }
+
+    pub(crate) fn of_issuer(metrics: Metrics) -> Self {
+        Self { server: Server::Issuer(metrics), state: Mutex::default() }
     }
 
     /// Counts a failure, and logs it unless the last line said the same.
     pub(super) fn failed(&self, error: &ConnectError) {
-        self.metrics.connect_failure(error.cause.label());
+        let (cause, advice) = (error.cause.label(), error.cause.advice());
+        self.server.count(cause);
         if !self.is_news(Some(error.cause)) {
             return;
         }
-        let (upstream, cause, reason) = (self.metrics.name(), error.cause.label(), error_chain(&error.source));
+        let (server, upstream) = (self.server.description(), self.server.upstream());
         let address = error.address.map(|address| address.to_string()).unwrap_or_default();
+        let reason = error_chain(&error.source);
         if error.cause.is_own() {
-            tracing::error!(
-                upstream,
-                cause,
-                address,
-                error = reason,
-                "no connection to the upstream: {}",
-                error.cause.advice()
-            );
+            tracing::error!(upstream, cause, address, error = reason, "no connection to {server}: {advice}");
         } else {
-            tracing::warn!(upstream, cause, address, error = reason, "no connection to the upstream: {}", error.cause.advice());
+            tracing::warn!(upstream, cause, address, error = reason, "no connection to {server}: {advice}");
         }
     }
 
     /// Logs that connections succeed again.
     pub(super) fn succeeded(&self) {
         if self.is_news(None) {
-            tracing::info!(upstream = self.metrics.name(), "connections to the upstream succeed again");
+            let (server, upstream) = (self.server.description(), self.server.upstream());
+            tracing::info!(upstream, "connections to {server} succeed again");
         }
     }
 
@@ -72,16 +78,39 @@ impl ConnectLog {
     }
 }
 
+impl Server {
+    fn count(&self, cause: &str) {
+        match self {
+            Self::Upstream(metrics) => metrics.connect_failure(cause),
+            Self::Issuer(metrics) => metrics.issuer_connect_failure(cause),
+        }
+    }
+
+    const fn description(&self) -> &'static str {
+        match self {
+            Self::Upstream(_) => "the upstream",
+            Self::Issuer(_) => "the token issuer",
+        }
+    }
+
+    /// The name of the upstream.
+    fn upstream(&self) -> Option<&str> {
+        match self {
+            Self::Upstream(metrics) => Some(metrics.name()),
+            Self::Issuer(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::metrics::Metrics;
 
     #[tokio::test(start_paused = true)]
     async fn only_changes_are_logged_and_at_most_once_a_second() {
-        let log = ConnectLog::new(Metrics::default().upstream("default"));
+        let log = ConnectLog::of_upstream(Metrics::default().upstream("default"));
         assert!(!log.is_news(None), "connections succeed at first");
         assert!(log.is_news(Some(Cause::Refused)));
         assert!(!log.is_news(Some(Cause::Refused)));

@@ -12,12 +12,12 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::addresses::AddressBook;
 use super::cause::{Cause, ConnectError};
 use super::connect_log::ConnectLog;
+use super::next_hop::NextHop;
 use super::stream::Stream;
 use super::{AddressError, ConnectConfig, Origin, TrustStoreError};
-use crate::config::{Loaded, Resolver};
+use crate::config::Loaded;
 
 /// How long an address is tried alone (RFC 8305, section 5), unless there are so many that each gets less of the timeout.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -27,13 +27,10 @@ const MAX_TUNNEL_HEAD: usize = 8 * 1024;
 /// Makes connections to the servers that share its settings.
 #[derive(Debug)]
 pub(super) struct Connector {
+    hop: NextHop,
     tls: Option<Loaded<ClientConfig>>,
-    proxy: Option<Origin>,
     local_address: Option<IpAddr>,
-    resolver: Resolver,
     timeout: Duration,
-    addresses: AddressBook,
-    log: Option<ConnectLog>,
 }
 
 type Result<T> = std::result::Result<T, ConnectError>;
@@ -43,27 +40,20 @@ impl Connector {
     pub(super) fn try_new(
         config: &ConnectConfig,
         timeout: Duration,
-        log: Option<ConnectLog>,
+        log: ConnectLog,
     ) -> std::result::Result<Self, ConnectorError> {
-        Ok(Self {
-            tls: config.tls.config()?,
-            proxy: config.proxy.as_ref().map(Origin::of_uri).transpose()?,
-            local_address: config.local_address,
-            resolver: config.resolver.clone(),
-            timeout,
-            addresses: AddressBook::default(),
-            log,
-        })
+        let local_address = config.local_address;
+        Ok(Self { hop: NextHop::try_new(config, log)?, tls: config.tls.config()?, local_address, timeout })
     }
 
     /// Whether requests are forwarded by a proxy that reads them.
     pub(super) const fn is_forwarding(&self) -> bool {
-        self.proxy.is_some() && self.tls.is_none()
+        self.hop.is_proxy() && self.tls.is_none()
     }
 
     /// Whether the other end of a connection is the server itself, so that its address can be chosen.
     pub(super) const fn is_direct(&self) -> bool {
-        self.proxy.is_none()
+        !self.hop.is_proxy()
     }
 
     /// A connection to a server, at this address if one is given.
@@ -71,45 +61,16 @@ impl Connector {
         let deadline = Instant::now() + self.timeout;
         let addresses = match address {
             Some(address) => vec![address],
-            None => self.look_up(self.proxy.as_ref().unwrap_or(server), deadline).await.inspect_err(|e| self.report(e))?,
+            None => self.hop.look_up(server, deadline).await?,
         };
         let stream = self.race(server, &addresses, deadline).await?;
-        self.addresses.record_success(stream.peer());
-        if let Some(log) = &self.log
-            && !self.addresses.has_failed(&addresses)
-        {
-            log.succeeded();
-        }
+        self.hop.record_success(stream.peer(), &addresses);
         Ok(stream)
     }
 
     /// Records a connection that was of no use after it had been made.
     pub(super) fn report(&self, error: &ConnectError) {
-        if let Some(log) = &self.log {
-            log.failed(error);
-        }
-    }
-
-    /// The addresses in the order in which to try them.
-    async fn look_up(&self, host: &Origin, deadline: Instant) -> Result<Vec<SocketAddr>> {
-        let failed = |error: io::Error| {
-            // Without descriptors the resolver cannot ask, and its error does not say so.
-            let cause = TcpSocket::new_v4().err().map(|error| Cause::of_io(&error)).filter(|cause| cause.is_own());
-            ConnectError::new(cause.unwrap_or_else(|| self.at_proxy(Cause::Dns)), None, error)
-        };
-        let found = timeout_at(deadline, self.resolver.lookup(&host.host, host.port)).await;
-        let found = found.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
-        if found.is_empty() {
-            return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
-        }
-        let is_usable = |address: &SocketAddr| self.local_address.is_none_or(|local| local.is_ipv4() == address.is_ipv4());
-        let usable: Vec<_> = found.into_iter().filter(is_usable).collect();
-        if usable.is_empty() {
-            let error =
-                io::Error::new(io::ErrorKind::AddrNotAvailable, "the server has no address of the family of local_address");
-            return Err(ConnectError::new(Cause::LocalAddress, None, error));
-        }
-        Ok(self.addresses.order(usable))
+        self.hop.report(error);
     }
 
     /// Tries the addresses one after another, each with a head start before the next, and returns the first connection. Only
@@ -120,7 +81,7 @@ impl Connector {
         let mut waiting = addresses.iter().copied();
         let mut running = FuturesUnordered::new();
         let mut unanswered: Vec<SocketAddr> = Vec::new();
-        let mut worst: Option<ConnectError> = None;
+        let mut failure: Option<ConnectError> = None;
         let mut next_start = Instant::now();
         loop {
             if (running.is_empty() || Instant::now() >= next_start)
@@ -134,34 +95,25 @@ impl Connector {
                 biased;
                 Some(ended) = running.next() => ended,
                 () = sleep_until(next_start), if waiting.len() > 0 => continue,
-                else => return Err(worst.unwrap_or_else(|| ConnectError::new(Cause::Other, None, io::ErrorKind::NotFound.into()))),
+                else => return Err(failure.unwrap_or_else(|| ConnectError::new(Cause::Other, None, io::ErrorKind::NotFound.into()))),
             };
             match ended {
                 (address, Ok(stream)) => {
                     // Those before it had longer and have not answered.
                     for slow in unanswered.into_iter().take_while(|slow| *slow != address) {
                         let error = io::Error::new(io::ErrorKind::TimedOut, "another address was faster");
-                        self.record_failure(&ConnectError::new(self.at_proxy(Cause::Timeout), Some(slow), error));
+                        self.hop.record_failure(&ConnectError::new(self.hop.cause_at(Cause::Timeout), Some(slow), error));
                     }
                     return Ok(stream);
                 }
                 (address, Err(error)) => {
-                    self.record_failure(&error);
+                    self.hop.record_failure(&error);
                     unanswered.retain(|known| *known != address);
-                    if worst.as_ref().is_none_or(|worst| error.precedence() < worst.precedence()) {
-                        worst = Some(error);
-                    }
+                    error.keep(&mut failure);
                     next_start = Instant::now();
                 }
             }
         }
-    }
-
-    fn record_failure(&self, error: &ConnectError) {
-        if let (Some(address), false) = (error.address, error.cause.is_own()) {
-            self.addresses.record_failure(address);
-        }
-        self.report(error);
     }
 
     /// One attempt at one address, which is the proxy's if there is one.
@@ -170,11 +122,11 @@ impl Connector {
         let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
 
         let mut tcp = match timeout_at(deadline, self.open(address)).await {
-            Ok(opened) => opened.map_err(|(cause, error)| at(self.at_proxy(cause), error))?,
-            Err(elapsed) => return Err(at(self.at_proxy(Cause::Timeout), timed_out(elapsed))),
+            Ok(opened) => opened.map_err(|(cause, error)| at(self.hop.cause_at(cause), error))?,
+            Err(elapsed) => return Err(at(self.hop.cause_at(Cause::Timeout), timed_out(elapsed))),
         };
         let Some(tls) = &self.tls else { return Ok(Stream::plain(tcp, address)) };
-        if self.proxy.is_some() {
+        if self.hop.is_proxy() {
             match timeout_at(deadline, open_tunnel(&mut tcp, server)).await {
                 Ok(opened) => opened.map_err(|(cause, error)| at(cause, error))?,
                 Err(elapsed) => return Err(at(Cause::ProxyFailed, timed_out(elapsed))),
@@ -202,18 +154,6 @@ impl Connector {
         // Requests are written at once; a socket that refuses the option works too.
         let _ = stream.set_nodelay(true);
         Ok(stream)
-    }
-
-    /// The cause of a failure on the way to the next hop: with a proxy, it is the proxy that cannot be reached.
-    const fn at_proxy(&self, cause: Cause) -> Cause {
-        match cause {
-            Cause::Dns | Cause::Refused | Cause::Timeout | Cause::Unreachable | Cause::Reset | Cause::Other
-                if self.proxy.is_some() =>
-            {
-                Cause::ProxyUnreachable
-            }
-            cause => cause,
-        }
     }
 }
 

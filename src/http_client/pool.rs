@@ -60,7 +60,7 @@ impl Pool {
         config: &ConnectConfig,
         connect_timeout: Duration,
         max_age: Duration,
-        log: Option<ConnectLog>,
+        log: ConnectLog,
     ) -> Result<Self, ConnectorError> {
         let connector = Connector::try_new(config, connect_timeout, log)?;
         Ok(Self(Arc::new(Inner { server, connector, max_age, idle: Mutex::default() })))

@@ -61,8 +61,8 @@ impl Transport {
         let Upstream { url, max_connection_age, .. } = upstream;
         // A write that still has no connection when its whole time is over would count as perhaps sent.
         let connect_timeout = upstream.connect_timeout.min(upstream.timeout / 2);
-        let log = ConnectLog::new(metrics);
-        let pool = Pool::try_new(Origin::of(url)?, &connect_config(upstream), connect_timeout, *max_connection_age, Some(log))?;
+        let log = ConnectLog::of_upstream(metrics);
+        let pool = Pool::try_new(Origin::of(url)?, &connect_config(upstream), connect_timeout, *max_connection_age, log)?;
         Ok(Self {
             path: url.path().to_owned(),
             absolute: if pool.is_forwarding() { url[..Position::BeforePath].to_owned() } else { String::new() },

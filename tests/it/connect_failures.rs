@@ -3,12 +3,15 @@
 
 use std::net::SocketAddr;
 
+use reqwest::Method;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use rustls::version::TLS12;
+use serde_json::json;
 use tjansteguiden_gateway::config::Resolver;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::support::issuer::Issuer;
 use crate::support::log::connect_lines;
 use crate::support::{
     Authority, Blackhole, Files, Gateway, Identity, Program, Proxy, ProxyBehavior, TlsEndpoint, Upstream, config_errors,
@@ -160,6 +163,57 @@ async fn causes_of_proxies() {
     }
     let no_proxy = format!("http://{}", server(b"220 mail.example ESMTP\r\n\r\n", false).await);
     assert_cause(&Gateway::configured("https://portal.example/orders", &through(&no_proxy)).await, "proxy_failed").await;
+}
+
+#[tokio::test]
+async fn causes_for_the_issuer() {
+    let (authority, files, issuer) = (Authority::new(), Files::new(), Issuer::start().await);
+    let tls = |config| TlsEndpoint::in_front_of_issuer(&issuer, config);
+    let wants_certificate = |version| authority.identity().server_config_with(&[version], Some(&authority));
+    let endpoints = [
+        (tls(authority.certificate_for("127.0.0.1", 2001).server_config()).await, "certificate_expired"),
+        (tls(authority.certificate_for("issuer.example", 4096).server_config()).await, "certificate_name"),
+        (tls(Authority::new().identity().server_config()).await, "certificate_issuer"),
+        (tls(Identity::self_signed_ca("127.0.0.1").server_config()).await, "certificate_is_ca"),
+        (tls(wants_certificate(&TLS12)).await, "client_certificate"),
+        (tls(wants_certificate(&rustls::version::TLS13)).await, "client_certificate"),
+    ];
+    let mut cases: Vec<(SocketAddr, Option<String>, &str)> =
+        endpoints.iter().map(|(endpoint, cause)| (endpoint.address(), None, *cause)).collect();
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+    cases.push((server(b"", true).await, None, "tls_handshake"));
+    cases.push((server(b"HTTP/1.1 400 Bad Request\r\n\r\n", true).await, None, "not_tls"));
+    cases.push((nowhere, None, "refused"));
+    let mut proxies = Vec::new();
+    for (behavior, cause) in [
+        (ProxyBehavior::Refuses, "proxy_refused"),
+        (ProxyBehavior::WantsCredentials, "proxy_authentication"),
+        (ProxyBehavior::Closes, "proxy_failed"),
+    ] {
+        let proxy = Proxy::with(behavior).await;
+        cases.push((proxy.address(), Some(proxy.url()), cause));
+        proxies.push(proxy);
+    }
+    cases.push((nowhere, Some("http://127.0.0.1:9".to_owned()), "proxy_unreachable"));
+
+    let ca_file = files.authority(&authority).1;
+    for (address, proxy, cause) in cases {
+        let mut settings = issuer.settings().to_vec();
+        settings.push(("AUTH__JWT__JWKS_URL", format!("https://{address}/keys")));
+        settings.push(("AUTH__JWT__CA_FILE", ca_file.clone()));
+        settings.extend(proxy.map(|url| ("AUTH__JWT__PROXY", url)));
+        let gateway = Gateway::configured(NOWHERE, &settings).await;
+
+        let request = gateway.request(Method::GET, ORDER).bearer_auth(issuer.token(&json!({})));
+        gateway.send(request).await.problem(503, "authentication-unavailable");
+
+        assert_eq!(gateway.metric(&format!(r#"jwks_connect_failures_total{{cause="{cause}"}}"#)).await, 1, "{cause}");
+        let is_logged = |line: &serde_json::Value| {
+            line["cause"] == cause && line["message"].as_str().is_some_and(|text| text.contains("the token issuer: "))
+        };
+        assert_eq!(connect_lines(address).into_iter().filter(is_logged).count(), 1, "{cause}");
+    }
+    assert_eq!(issuer.fetches(), 0);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tjansteguiden_gateway::config::Resolver;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::issuer::{AUDIENCE, Issuer};
+use crate::support::issuer::Issuer;
 use crate::support::{
     Authority, Blackhole, Files, Gateway, Proxy, ProxyBehavior, Reply, TlsEndpoint, Upstream, fixture, is_write,
 };
@@ -162,19 +162,59 @@ async fn addresses_of_a_proxy_are_tried_like_those_of_an_upstream() {
     assert_eq!((gateway.metric(unreachable).await, live.request_lines().len()), (1, 2));
 }
 
-#[tokio::test]
-async fn addresses_of_the_issuer_are_tried_like_those_of_an_upstream() {
-    let (dead, issuer, upstream) = (Blackhole::new().await, Issuer::start().await, confirming().await);
-    let issuer_url = issuer.url();
-    let settings = [("AUTH__MODE", "jwt"), ("AUTH__JWT__ISSUER", &*issuer_url), ("AUTH__JWT__AUDIENCE", AUDIENCE)];
-    let (dead_address, issuer_address, upstream_address) = (dead.address(), issuer.address(), upstream.address());
-    let resolver = Resolver::with(move |_, port| {
-        Ok(if port == issuer_address.port() { vec![dead_address, issuer_address] } else { vec![upstream_address] })
-    });
+/// Reads an order with a token of `issuer`, whose keys are at a URL, and returns the number of connections for the keys that
+/// failed with `cause`. `name` has these addresses.
+async fn keys_fetched(
+    issuer: &Issuer,
+    keys: &[(&str, &str)],
+    name: &'static str,
+    addresses: [SocketAddr; 2],
+    cause: &str,
+) -> u64 {
+    let upstream = confirming().await;
+    let upstream_address = upstream.address();
+    let resolver = Resolver::with(move |host, _| Ok(if host == name { addresses.to_vec() } else { vec![upstream_address] }));
+    let settings = issuer.settings();
+    let settings: Vec<_> = settings.iter().map(|(key, value)| (*key, &**value)).chain(keys.iter().copied()).collect();
     let gateway = Gateway::with_resolver(&upstream.url(), &settings, resolver).await;
 
-    let token = issuer.token(&json!({}));
-    gateway.send(gateway.request(Method::GET, "/orders/20417").bearer_auth(token)).await.ok();
+    gateway.send(gateway.request(Method::GET, "/orders/20417").bearer_auth(issuer.token(&json!({})))).await.ok();
+
+    gateway.metric(&format!(r#"jwks_connect_failures_total{{cause="{cause}"}}"#)).await
+}
+
+#[tokio::test]
+async fn addresses_of_the_issuer_are_tried_like_those_of_an_upstream() {
+    let (dead, issuer) = (Blackhole::new().await, Issuer::start().await);
+    let keys = [("AUTH__JWT__JWKS_URL", "http://issuer.example/keys"), ("AUTH__JWT__ALLOW_HTTP", "true")];
+
+    assert_eq!(keys_fetched(&issuer, &keys, "issuer.example", [dead.address(), issuer.address()], "timeout").await, 1);
+}
+
+#[tokio::test]
+async fn hanging_tls_handshake_of_an_issuer_counts_against_its_address() {
+    let (authority, files, issuer) = (Authority::new(), Files::new(), Issuer::start().await);
+    let certificate = authority.certificate_for("issuer.example", 4096);
+    let live = TlsEndpoint::in_front_of_issuer(&issuer, certificate.server_config()).await;
+    let hanging = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addresses = [hanging.local_addr().expect("an address"), live.address()];
+    let (_, ca_file) = files.authority(&authority);
+    let keys = [("AUTH__JWT__JWKS_URL", "https://issuer.example/keys"), ("AUTH__JWT__CA_FILE", &*ca_file)];
+
+    assert_eq!(keys_fetched(&issuer, &keys, "issuer.example", addresses, "timeout").await, 1);
+}
+
+#[tokio::test]
+async fn hanging_tunnel_of_a_proxy_counts_against_the_address_of_the_proxy() {
+    let (authority, files, issuer) = (Authority::new(), Files::new(), Issuer::start().await);
+    let endpoint = TlsEndpoint::in_front_of_issuer(&issuer, authority.identity().server_config()).await;
+    let (hanging, live) = (Proxy::with(ProxyBehavior::Hangs).await, Proxy::with(ProxyBehavior::Forwards).await);
+    let (url, (_, ca_file)) = (format!("https://{}/keys", endpoint.address()), files.authority(&authority));
+    let keys =
+        [("AUTH__JWT__JWKS_URL", &*url), ("AUTH__JWT__CA_FILE", &*ca_file), ("AUTH__JWT__PROXY", "http://proxy.example")];
+
+    assert_eq!(keys_fetched(&issuer, &keys, "proxy.example", [hanging.address(), live.address()], "proxy_failed").await, 1);
+    assert_eq!((hanging.request_lines().len(), live.request_lines().len()), (1, 1));
 }
 
 /// A name that is moved from address to address.

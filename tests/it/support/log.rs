@@ -105,7 +105,7 @@ impl Drop for CapturedLine {
         if line.contains("\"message\":\"audit\"") {
             AUDIT.lock().push(serde_json::from_str(&line).expect("JSON"));
         }
-        if line.contains("no connection to the upstream") {
+        if line.contains("\"message\":\"no connection to ") {
             CONNECT.lock().push(serde_json::from_str(&line).expect("JSON"));
         }
     }

@@ -1,4 +1,4 @@
-//! A TLS-terminating endpoint in front of an upstream.
+//! A TLS-terminating endpoint in front of an upstream or an issuer.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::Upstream;
+use super::issuer::Issuer;
 
 pub(crate) struct TlsEndpoint {
     address: SocketAddr,
-    /// The plain-HTTP URL behind this endpoint.
+    /// The plain-HTTP URL of the upstream behind this endpoint.
     upstream_url: String,
     config: Arc<Mutex<Arc<ServerConfig>>>,
     client_addresses: Arc<Mutex<Vec<IpAddr>>>,
@@ -29,10 +30,18 @@ impl Drop for TlsEndpoint {
 
 impl TlsEndpoint {
     pub(crate) async fn in_front_of(upstream: &Upstream, config: ServerConfig) -> Self {
+        Self::start(upstream.address(), upstream.url(), config).await
+    }
+
+    pub(crate) async fn in_front_of_issuer(issuer: &Issuer, config: ServerConfig) -> Self {
+        Self::start(issuer.address(), String::new(), config).await
+    }
+
+    async fn start(target: SocketAddr, upstream_url: String, config: ServerConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (config, client_addresses) = (Arc::new(Mutex::new(Arc::new(config))), Arc::new(Mutex::new(Vec::new())));
-        let (current, accepted, target) = (Arc::clone(&config), Arc::clone(&client_addresses), upstream.address());
+        let (current, accepted) = (Arc::clone(&config), Arc::clone(&client_addresses));
         let task = tokio::spawn(async move {
             while let Ok((stream, client)) = listener.accept().await {
                 accepted.lock().push(client.ip());
@@ -40,7 +49,7 @@ impl TlsEndpoint {
                 tokio::spawn(terminate_tls(stream, config, target));
             }
         });
-        Self { address, upstream_url: upstream.url(), config, client_addresses, task }
+        Self { address, upstream_url, config, client_addresses, task }
     }
 
     pub(crate) fn url(&self) -> String {
