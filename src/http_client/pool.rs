@@ -236,3 +236,41 @@ fn idle_timeout(headers: &HeaderMap) -> Duration {
     });
     announced.map_or(IDLE_TIMEOUT, |announced| announced.saturating_sub(IDLE_MARGIN).min(IDLE_TIMEOUT))
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn idle_timeout_is_less_than_the_server_announces() {
+        for (announced, seconds) in [
+            ("timeout=2", 1),
+            ("timeout=2, max=100", 1),
+            ("max=100, timeout=3", 2),
+            ("Timeout = 2", 1),
+            ("timeout=\"2\"", 1),
+            ("timeout=60", 3),
+            ("timeout=4", 3),
+            // A connection that the server closes at once is not used again.
+            ("timeout=1", 0),
+            ("timeout=0", 0),
+            // What is not understood announces nothing.
+            ("", 3),
+            ("timeout", 3),
+            ("timeout=", 3),
+            ("timeout=soon", 3),
+            ("timeout=-1", 3),
+            ("timeout=1.5", 3),
+            ("timeout=99999999999999999999", 3),
+            ("max=1", 3),
+            ("idle-timeout=1", 3),
+            ("timeout;2", 3),
+        ] {
+            let headers = HeaderMap::from_iter([("keep-alive".parse().unwrap(), HeaderValue::from_static(announced))]);
+            assert_eq!(idle_timeout(&headers), Duration::from_secs(seconds), "{announced:?}");
+        }
+        assert_eq!(idle_timeout(&HeaderMap::new()), IDLE_TIMEOUT);
+    }
+}

@@ -345,3 +345,20 @@ fn ca_files_that_cannot_work_are_config_errors() {
     // A CA whose certificate has the name of another server.
     assert_eq!(errors("https://other.example/orders", &own_ca), [""; 0]);
 }
+
+#[tokio::test]
+async fn expired_authority_is_named_at_the_start() {
+    let files = Files::new();
+    let ca_file = files.write("ca.pem", &format!("{}{}", Authority::new().pem(), Authority::expired_pem()));
+    let settings = [
+        ("GATEWAY__UPSTREAMS__DEFAULT__URL", URL),
+        ("GATEWAY__UPSTREAMS__DEFAULT__API_USER", "1234"),
+        ("GATEWAY__UPSTREAMS__DEFAULT__CA_FILE", &ca_file),
+        ("GATEWAY__SERVER__LISTEN", "127.0.0.1:0"),
+        ("GATEWAY__SERVER__OPS_LISTEN", "127.0.0.1:0"),
+    ];
+
+    let line = Program::start(&["serve"], &settings).line_with("has expired").await;
+
+    assert!(line.contains("WARN") && line.contains("upstreams.default.ca_file names a file whose certificate 2"), "{line}");
+}
