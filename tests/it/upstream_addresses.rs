@@ -268,8 +268,22 @@ fn alternating(addresses: [SocketAddr; 2]) -> Resolver {
 
 #[tokio::test]
 async fn all_calls_of_one_write_go_to_one_address() {
-    // Neither confirms a write, so that each is read back.
-    let answer = |query: &str| if is_write(query) { Reply::raw(b"") } else { Reply::xml(&fixture("network/order_info.xml")) };
+    join_all([
+        // Nothing confirms the write, so it is read back.
+        writes_keep_their_address(|_| Reply::raw(b"")),
+        writes_keep_their_address(|_| Reply::status(403, "<html><body>Forbidden</body></html>")),
+        // What the order shows decides about a refusal.
+        writes_keep_their_address(|method| Reply::xml(&format!("<{method}><status>failed</status></{method}>"))),
+    ])
+    .await;
+}
+
+/// Asserts that each write, answered so that the order is read afterwards, goes to one address with all its reads.
+async fn writes_keep_their_address(reply: fn(&str) -> Reply) {
+    let answer = move |query: &str| match ["set_status", "add_message"].into_iter().find(|method| query.contains(method)) {
+        Some(method) => reply(method),
+        None => Reply::xml(&fixture("network/order_info.xml")),
+    };
     let upstreams = [Upstream::responding_to(answer).await, Upstream::responding_to(answer).await];
     let resolver = alternating([upstreams[0].address(), upstreams[1].address()]);
     let gateway = &Gateway::with_resolver(URL, &[PLAIN], resolver).await;
