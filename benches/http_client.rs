@@ -1,9 +1,9 @@
-//! Compares two libraries of HTTP clients for the calls to the legacy system, hyper-util and reqwest. The gateway's own pool
-//! (`src/http_client/pool.rs`) replaced the former.
+//! Compares HTTP clients for the calls to the legacy system: the gateway's own pool (`src/http_client/pool.rs`), hyper-util's
+//! client, and reqwest.
 //!
 //! `cargo bench --bench http_client`
 //!
-//! Both are configured as the transport configures its client for reads, and both build the request from a query string and
+//! The libraries are configured like the gateway's pool as far as they can be, and all build the request from a query string and
 //! read the body chunk by chunk. Every measurement runs in a process of its own on one core, with the stub of the load harness
 //! in another process on another core. So allocations, CPU time and peak memory are those of the client alone.
 
@@ -33,6 +33,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tjansteguiden_gateway::config::Upstream;
+use tjansteguiden_gateway::legacy::raw_reads::{RawBody, RawReads};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::timeout::TimeoutLayer;
@@ -43,7 +45,7 @@ use url::Url;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-// The values of `src/legacy/transport.rs` and of the configuration's defaults.
+// The values of `src/http_client/` and of the configuration's defaults.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_READ_BUFFER: usize = 64 * 1024;
@@ -61,9 +63,9 @@ const SERVER_CORE: usize = 1;
 const CLIENT_CORE: usize = 0;
 
 #[derive(Parser)]
-#[command(about = "Compares hyper-util and reqwest as the HTTP client of the legacy transport")]
+#[command(about = "Compares the gateway's pool, hyper-util and reqwest for calls to the legacy system")]
 struct Arguments {
-    /// Rounds; each measures both clients once, every fifth also with lists
+    /// Rounds; each measures all clients once, every fifth also with lists
     #[arg(long, default_value_t = 25)]
     rounds: usize,
     /// Set by `cargo bench`; without it one short round only shows that the bench works
@@ -84,6 +86,7 @@ enum Process {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Implementation {
+    Gateway,
     HyperUtil,
     Reqwest,
 }
@@ -94,8 +97,10 @@ fn main() {
         None if arguments.bench => compare(arguments.rounds.max(1), 10_000),
         None => compare(1, 500),
         Some(Process::Serve) => serve(),
+        Some(Process::Orders { client: Implementation::Gateway, base, requests }) => orders::<RawReads>(&base, requests),
         Some(Process::Orders { client: Implementation::HyperUtil, base, requests }) => orders::<HyperUtil>(&base, requests),
         Some(Process::Orders { client: Implementation::Reqwest, base, requests }) => orders::<Reqwest>(&base, requests),
+        Some(Process::Lists { client: Implementation::Gateway, base }) => lists::<RawReads>(&base),
         Some(Process::Lists { client: Implementation::HyperUtil, base }) => lists::<HyperUtil>(&base),
         Some(Process::Lists { client: Implementation::Reqwest, base }) => lists::<Reqwest>(&base),
     }
@@ -123,32 +128,39 @@ const ROWS: [Row; 7] = [
     Row { title: "… above the memory before", unit: " MiB", decimals: 1 },
 ];
 
-/// Measures both clients in every round, alternating which is first, and prints the medians.
+/// What is compared, by the name of its [`Implementation`] on the command line. The others are compared with the first.
+const CLIENTS: [&str; 3] = ["gateway", "hyper-util", "reqwest"];
+
+/// Measures all clients in every round, alternating which is first, and prints the medians.
 fn compare(rounds: usize, requests: usize) {
     let (_server, base) = start_server();
     let requests = requests.to_string();
-    let (mut hyper_util, mut reqwest) = (Vec::new(), Vec::new());
+    let mut measured = CLIENTS.map(|client| (client, Vec::new()));
     for round in 0..rounds {
-        let mut order = [("hyper-util", &mut hyper_util), ("reqwest", &mut reqwest)];
-        if round % 2 == 1 {
-            order.reverse();
-        }
-        for (client, rounds) in order {
-            let mut values = child(&["orders", client, &base, &requests]);
+        measured.rotate_left(1);
+        for (client, rounds) in &mut measured {
+            let mut values = child(&["orders", *client, &base, &requests]);
             if round % ROUNDS_PER_LISTS == 0 {
-                values.extend(child(&["lists", client, &base]));
+                values.extend(child(&["lists", *client, &base]));
             }
             rounds.push(values);
         }
         eprintln!("round {} of {rounds}", round + 1);
     }
-    println!("| | hyper-util | reqwest | reqwest ÷ hyper-util |\n| --- | --- | --- | --- |");
+    println!("| | {} | hyper-util ÷ gateway | reqwest ÷ gateway |", CLIENTS.join(" | "));
+    println!("| --- | --- | --- | --- | --- | --- |");
     for (index, Row { title, unit, decimals }) in ROWS.iter().enumerate() {
-        let series = |rounds: &[Vec<f64>]| rounds.iter().filter_map(|values| values.get(index).copied()).collect::<Vec<_>>();
-        let (ours, theirs) = (series(&hyper_util), series(&reqwest));
-        let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| theirs / ours).collect();
-        let ((ours, ..), (theirs, ..), (ratio, least, most)) = (summary(ours), summary(theirs), summary(ratios));
-        println!("| {title} | {ours:.decimals$}{unit} | {theirs:.decimals$}{unit} | {ratio:.2} ({least:.2}–{most:.2}) |");
+        let series = CLIENTS.map(|name| {
+            let rounds = measured.iter().find(|(client, _)| *client == name).map(|(_, rounds)| rounds).expect("a client");
+            rounds.iter().filter_map(|values| values.get(index).copied()).collect::<Vec<_>>()
+        });
+        let values = series.each_ref().map(|series| format!("{:.decimals$}{unit}", summary(series.clone()).0));
+        let [ours, others @ ..] = series;
+        let ratios = others.map(|theirs| {
+            let (ratio, least, most) = summary(ours.iter().zip(&theirs).map(|(ours, theirs)| theirs / ours).collect());
+            format!("{ratio:.2} ({least:.2}–{most:.2})")
+        });
+        println!("| {title} | {} | {} |", values.join(" | "), ratios.join(" | "));
     }
 }
 
@@ -293,6 +305,22 @@ trait Client: Clone + Send + Sync + 'static {
 
     /// Returns `None` at the end of the body.
     fn next_chunk(body: &mut Self::Body) -> impl Future<Output = Option<Bytes>> + Send;
+}
+
+impl Client for RawReads {
+    type Body = RawBody;
+
+    fn new(base: &Url) -> Self {
+        Self::try_new(&Upstream::new(base.clone(), "1234".into())).expect("a client")
+    }
+
+    async fn get(&self, query: &str) -> RawBody {
+        Self::get(self, query).await.expect("a response")
+    }
+
+    async fn next_chunk(body: &mut RawBody) -> Option<Bytes> {
+        body.next_chunk().await.transpose().expect("a whole body")
+    }
 }
 
 type Connector = BoxCloneSyncService<Uri, TokioIo<TcpStream>, BoxError>;

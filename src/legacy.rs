@@ -28,5 +28,6 @@ mod xml;
 
 pub mod client;
 pub mod offline_decoder;
+pub mod raw_reads;
 pub mod schema_drift;
 pub mod server;
