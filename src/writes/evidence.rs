@@ -9,8 +9,10 @@
 //! | text | type and text of the message, whatever its white space and composition of letters | contains the message, or is the beginning of it, in whatever layout |
 //! | stamp | in *no* reading is it older than the write, and by one of the clocks not younger than the read-back | *any* reading lies in between, or there is none |
 //!
-//! A log with entries from the future is stamped by neither clock, and proves nothing.
+//! A log with entries from the future is stamped by neither clock, and proves nothing. A stamp without seconds, or with a date
+//! alone, may be of any moment of its minute or day.
 
+use jiff::civil::Time;
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::ReadBack;
@@ -47,15 +49,19 @@ impl WriteTime {
 
     /// Whether an order may show that a message was added.
     pub(super) fn may_show_message(&self, message: &NewMessage, order: &Order) -> bool {
-        let is_possible =
-            |entry: &Message| entry.at.is_none_or(|at| self.possibly_contains(at)) && may_be_equal(entry, message);
-        order.messages.iter().flatten().any(is_possible)
+        order.messages.iter().flatten().any(|entry| self.may_have_added(entry) && may_be_equal(entry, message))
     }
 
-    /// Whether an order may show that it got this status: by the status, and by a log entry from the time of the change.
+    /// Whether an order may show that it got this status: by the status, and by a log entry from the time of the change. A log
+    /// that is not known may have one.
     pub(super) fn may_show_status(&self, status: OrderStatus, order: &Order) -> bool {
         let has_status = order.status == Some(Extensible::Known(status));
-        has_status && order.messages.iter().flatten().filter_map(|entry| entry.at).any(|at| self.possibly_contains(at))
+        has_status && order.messages.as_ref().is_none_or(|log| log.iter().any(|entry| self.may_have_added(entry)))
+    }
+
+    /// Whether an entry may be from the time of the write, as far as its stamp says.
+    fn may_have_added(&self, entry: &Message) -> bool {
+        entry.at.is_none_or(|at| self.possibly_contains(at))
     }
 
     /// Whether a stamp is not older than the write in any reading, and of the time of the write by one of the clocks. A stamp has
@@ -68,8 +74,9 @@ impl WriteTime {
 
     /// Whether a reading of a stamp lies within the time of the write.
     fn possibly_contains(&self, at: LocalTime) -> bool {
+        let imprecision = imprecision(at);
         let contains = |at: Timestamp, skew: SignedDuration| {
-            self.sent + skew - CLOCK_TOLERANCE <= at && at <= self.read + skew + CLOCK_TOLERANCE
+            self.sent + skew - CLOCK_TOLERANCE <= at + imprecision && at <= self.read + skew + CLOCK_TOLERANCE
         };
         self.clock_skews().iter().any(|skew| contains(at.earliest(), *skew) || contains(at.latest(), *skew))
     }
@@ -105,6 +112,15 @@ fn may_be_equal(entry: &Message, message: &NewMessage) -> bool {
     let (ours, theirs) = (fold(message.text.expose()), fold(text));
     let is_beginning = theirs.chars().count() >= MIN_BEGINNING && ours.starts_with(&theirs);
     if ours.is_empty() { is_equal(entry, message) } else { theirs.contains(&ours) || is_beginning }
+}
+
+/// How much later than its stamp an entry may be, if the stamp has no seconds or is a date alone.
+fn imprecision(at: LocalTime) -> SignedDuration {
+    match at.wall().time() {
+        time if time == Time::midnight() => SignedDuration::from_hours(24),
+        time if time.second() == 0 => SignedDuration::from_mins(1),
+        _ => SignedDuration::ZERO,
+    }
 }
 
 fn whole_second(time: Timestamp) -> Timestamp {
@@ -162,6 +178,11 @@ mod tests {
             // `Date` is an hour early, and so are the stamps: an entry of an hour before would have the present time.
             ("2016-03-14T08:05:02.7Z", Some(HOUR), "2016-03-14T10:05:03", (true, true)),
             ("2016-03-14T08:05:02.7Z", Some(HOUR), "2016-03-14T09:05:03", (false, true)),
+            // A stamp without seconds, a date alone.
+            ("2016-03-14T08:05:42.7Z", agreeing, "2016-03-14T09:05:00", (false, true)),
+            ("2016-03-14T08:06:12.7Z", agreeing, "2016-03-14T09:05:00", (false, false)),
+            ("2016-03-14T08:05:02.7Z", agreeing, "2016-03-14T00:00:00", (false, true)),
+            ("2016-03-14T08:05:02.7Z", agreeing, "2016-03-13T00:00:00", (false, false)),
             // Both passes of the hour that repeats: the entry may be an hour older or younger than the other reading says.
             ("2016-10-30T00:30:00Z", agreeing, "2016-10-30T02:30:01", (false, true)),
             ("2016-10-30T01:30:00Z", agreeing, "2016-10-30T02:30:01", (false, true)),

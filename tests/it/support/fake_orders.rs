@@ -88,6 +88,11 @@ impl FakeOrders {
     /// Adds a log entry with this time.
     pub(crate) fn add_entry_at(&self, kind: &str, text: &str, at: Timestamp) {
         let at = Zone::stockholm().at(at).wall().strftime("%Y-%m-%d %H:%M:%S");
+        self.add_entry_stamped(kind, text, &at.to_string());
+    }
+
+    /// Adds a log entry with this text as its date.
+    pub(crate) fn add_entry_stamped(&self, kind: &str, text: &str, at: &str) {
         let text = text.replace('&', "&amp;").replace('<', "&lt;");
         let entry = format!("<log><date>{at}</date><type>{kind}</type><message>{text}</message></log>");
         self.0.lock().log.get_or_insert_default().push(entry);
