@@ -28,8 +28,9 @@ impl<'a> FieldReader<'a> {
 
     /// A value of an open enum.
     pub(crate) fn enum_value<E: StrEnum>(&self, element: Element<'_>) -> Option<Extensible<E>> {
-        let value = Extensible::from_wire(&element.text()?);
-        if matches!(value, Extensible::Unknown(_)) {
+        let text = element.text()?;
+        let value: Extensible<E> = Extensible::from_wire(&text);
+        if matches!(value, Extensible::Unknown(_)) || value.as_str() != text {
             self.count(DriftKind::UnknownValue, element);
         }
         Some(value)

@@ -25,10 +25,11 @@ pub enum Extensible<T> {
 }
 
 impl<T: StrEnum> Extensible<T> {
-    /// The value with this spelling; never fails.
+    /// The value with this spelling, in whatever case; never fails.
     #[must_use]
     pub fn from_wire(text: &str) -> Self {
-        T::parse(text).map_or_else(|| Self::Unknown(text.to_owned()), Self::Known)
+        let known = T::ALL.iter().find(|value| value.as_str().eq_ignore_ascii_case(text));
+        known.map_or_else(|| Self::Unknown(text.to_owned()), |value| Self::Known(*value))
     }
 
     /// The spelling of the value.

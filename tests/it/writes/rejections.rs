@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
+use tjansteguiden_gateway::model::{Zone, now};
 
 use super::{KEY, patch_if_match};
 use crate::support::{Answer, FakeOrders, Gateway, Reply, Upstream, is_write};
@@ -104,6 +105,71 @@ async fn rejected_write_that_the_order_does_not_show_is_not_applied() {
         assert_eq!(write_count(&upstream), 1);
     }))
     .await;
+}
+
+#[tokio::test]
+async fn rejection_is_doubted_whatever_the_form_of_the_stamp() {
+    let forms = ["", "igår", "0000-00-00 00:00:00", "%Y-%m-%d %H:%M", "%Y-%m-%d"];
+    let writes = [Write::Message, Write::Change];
+    join_all(forms.into_iter().flat_map(|form| writes.map(|write| (form, write))).map(|(form, write)| async move {
+        let orders = FakeOrders::new();
+        let written = orders.clone();
+        let upstream = upstream(&orders, false, move |query| {
+            let stamp = Zone::stockholm().at(now()).wall().strftime(form).to_string();
+            if query.contains("set_status") {
+                written.set_status("received");
+                written.add_entry_stamped("system", "received", &stamp);
+            } else {
+                written.add_entry_stamped("log", "Ring kunden", &stamp);
+            }
+            failed(query, 200)
+        })
+        .await;
+        let gateway = Gateway::with(&upstream, &VERIFIED).await;
+
+        let answer = write.send(&gateway).await;
+
+        assert_eq!(answer.problem(504, "outcome-unknown")["outcome"], "unknown", "{form} {write:?}");
+        assert_eq!(write_count(&upstream), 1);
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn rejected_change_is_doubted_without_a_log() {
+    let orders = FakeOrders::new();
+    orders.remove_log();
+    let written = orders.clone();
+    let upstream = upstream(&orders, false, move |query| {
+        written.set_status("received");
+        failed(query, 200)
+    })
+    .await;
+    let gateway = Gateway::with(&upstream, &VERIFIED).await;
+
+    assert_eq!(Write::Change.send(&gateway).await.problem(504, "outcome-unknown")["outcome"], "unknown");
+}
+
+#[tokio::test]
+async fn status_in_capitals_is_evidence() {
+    for (reply, status) in [(failed("set_status", 200), 504), (Reply::status(500, "<html/>"), 200)] {
+        let orders = FakeOrders::new();
+        orders.set_status("NEW");
+        let (written, answer) = (orders.clone(), reply.clone());
+        let upstream = upstream(&orders, false, move |_| {
+            written.change_status("RECEIVED");
+            answer.clone()
+        })
+        .await;
+        let gateway = Gateway::with(&upstream, &VERIFIED).await;
+        assert_eq!(gateway.get("/orders/1/status").await.ok()["status"], "new");
+        assert!(gateway.drift_counts().await.iter().any(|(name, _)| name.contains("unknown_word")));
+
+        let answer = Write::Change.send(&gateway).await;
+
+        assert_eq!(answer.status, status, "{}", answer.body);
+        assert_eq!(gateway.get("/orders/1/status").await.ok()["status"], "received");
+    }
 }
 
 #[tokio::test]
