@@ -63,9 +63,12 @@ pub(super) enum NoKey {
     Unknown,
     #[error("the set has such a key, but it was left out")]
     Rejected,
-    #[error("the token names no key, and the set has several of its algorithm")]
+    #[error("too many keys of the set may have signed the token")]
     Ambiguous,
 }
+
+/// How many keys a signature is verified with at most, since each costs time.
+const MAX_CANDIDATES: usize = 8;
 
 #[derive(Deserialize)]
 struct Document {
@@ -109,14 +112,17 @@ impl Jwks {
         self.usable.is_empty()
     }
 
-    /// The key with this id. A token without a key id is verified with the only key of its algorithm, if there is only one.
-    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<&DecodingKey, NoKey> {
-        let mut matching = self.usable.iter().filter(|key| key.accepts(algorithm) && (id.is_none() || key.id.as_deref() == id));
-        match (matching.next(), matching.next()) {
-            (Some(_), Some(_)) if id.is_none() => Err(NoKey::Ambiguous),
-            (Some(key), _) => Ok(&key.decoding),
-            (None, _) if id.is_some() && self.rejected.iter().any(|key| key.id.as_deref() == id) => Err(NoKey::Rejected),
-            (None, _) => Err(NoKey::Unknown),
+    /// The keys that may have signed a token: those with its key id, or if it has none, all of its algorithm. There may be
+    /// several, because issuers give a new key the id of the old one and publish both for a while.
+    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<DecodingKey>, NoKey> {
+        let has_id = |own: &Option<String>| id.is_none() || own.as_deref() == id;
+        let candidates = self.usable.iter().filter(|key| key.accepts(algorithm) && has_id(&key.id));
+        let candidates: Vec<_> = candidates.map(|key| key.decoding.clone()).take(MAX_CANDIDATES + 1).collect();
+        match candidates.len() {
+            0 if id.is_some() && self.rejected.iter().any(|key| has_id(&key.id)) => Err(NoKey::Rejected),
+            0 => Err(NoKey::Unknown),
+            1..=MAX_CANDIDATES => Ok(candidates),
+            _ => Err(NoKey::Ambiguous),
         }
     }
 }
@@ -129,10 +135,10 @@ impl JwksKey {
     }
 }
 
-/// A key id as text. Some issuers write numbers.
+/// A key id as text. Some issuers write numbers. An empty one says as little as none.
 pub(super) fn key_id(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }

@@ -60,7 +60,7 @@ pub(super) enum KeyLookupError {
     Unknown,
     #[error("the issuer publishes this key, but it cannot be used")]
     Rejected,
-    #[error("the token names no key, and the issuer publishes several")]
+    #[error("too many keys of the issuer may have signed the token")]
     Ambiguous,
     #[error("the keys of the issuer cannot be fetched")]
     Unavailable { retry_after: Duration },
@@ -71,24 +71,24 @@ impl JwksCache {
         Self(Arc::new(Inner { fetch, state: Mutex::default(), fetching: AsyncMutex::default() }))
     }
 
-    /// The key for a token with this header, after a refresh if it is not cached. The refresh may outlast `deadline`: its
+    /// The keys for a token with this header, after a refresh if none is cached. The refresh may outlast `deadline`: its
     /// result serves other requests.
     pub(super) async fn find(
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
         deadline: Instant,
-    ) -> Result<DecodingKey, KeyLookupError> {
-        if let Some(key) = self.cached_key(id, algorithm) {
-            return Ok(key);
+    ) -> Result<Vec<DecodingKey>, KeyLookupError> {
+        if let Some(keys) = self.cached_keys(id, algorithm) {
+            return Ok(keys);
         }
         // A request whose key is only stale needs the rest of its time for what comes after.
-        let is_known = self.0.state.lock().key(id, algorithm).is_ok();
+        let is_known = self.0.state.lock().keys(id, algorithm).is_ok();
         let wait = deadline.saturating_duration_since(Instant::now()) / if is_known { 2 } else { 1 };
         let is_complete = timeout_at(Instant::now() + wait, self.refresh()).await.is_ok();
 
         let state = self.0.state.lock();
-        state.key(id, algorithm).map_err(|missing| match missing {
+        state.keys(id, algorithm).map_err(|missing| match missing {
             NoKey::Ambiguous => KeyLookupError::Ambiguous,
             _ if !is_complete || state.failures > 0 || state.keys.is_none() => {
                 KeyLookupError::Unavailable { retry_after: state.until_next_refresh() }
@@ -103,22 +103,22 @@ impl JwksCache {
         tokio::spawn(async move { cache.refresh().await });
     }
 
-    /// The key, if it is cached and may still be used. Starts a refresh in the background when it has expired.
-    fn cached_key(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
-        let (key, needs_refresh) = {
+    /// The keys, if they are cached and may still be used. Starts a refresh in the background when they have expired.
+    fn cached_keys(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Vec<DecodingKey>> {
+        let (keys, needs_refresh) = {
             let state = self.0.state.lock();
-            let key = state.key(id, algorithm).ok()?;
+            let keys = state.keys(id, algorithm).ok()?;
             let age = state.fetched?.elapsed();
             // Failures mean that the issuer cannot be reached; then stale keys are better than none.
             if age >= TTL + STALE_WHILE_REVALIDATE && state.failures == 0 {
                 return None;
             }
-            (key, age >= TTL && state.until_next_refresh().is_zero())
+            (keys, age >= TTL && state.until_next_refresh().is_zero())
         };
         if needs_refresh {
             self.refresh_in_background();
         }
-        Some(key)
+        Some(keys)
     }
 
     /// Fetches the keys, unless the last fetch was too recent. Runs in a task of its own, because other requests wait for the
@@ -139,8 +139,8 @@ impl JwksCache {
 }
 
 impl State {
-    fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey, NoKey> {
-        self.keys.as_ref().ok_or(NoKey::Unknown)?.find(id, algorithm).cloned()
+    fn keys(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<DecodingKey>, NoKey> {
+        self.keys.as_ref().ok_or(NoKey::Unknown)?.find(id, algorithm)
     }
 
     /// How long no refresh is permitted.

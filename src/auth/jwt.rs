@@ -49,7 +49,8 @@ const UNKNOWN_KEY: AuthError = AuthError::Invalid("The token is signed with a ke
 const UNUSABLE_KEY: AuthError = AuthError::Invalid(
     "The token is signed with a key of its issuer that cannot be used here. The operator of the gateway finds the reason in its log.",
 );
-const UNNAMED_KEY: AuthError = AuthError::Invalid("The token names no key (kid), and its issuer publishes several.");
+const UNNAMED_KEY: AuthError =
+    AuthError::Invalid("The token's kid does not say which of many keys of its issuer it is signed with.");
 const UNKNOWN_UPSTREAM: AuthError = AuthError::Unbound("The token names an upstream that this gateway does not have.");
 
 impl JwtVerifier {
@@ -92,13 +93,13 @@ impl JwtVerifier {
     /// Verifies a token and returns the principal in its claims. Waits for the issuer's keys until `deadline`.
     pub(super) async fn authenticate(&self, token: &str, deadline: Instant) -> Result<Principal, AuthError> {
         let token = Token::parse(token, &self.algorithms)?;
-        let key = self.keys.find(token.key_id.as_deref(), token.algorithm, deadline).await.map_err(|error| match error {
+        let keys = self.keys.find(token.key_id.as_deref(), token.algorithm, deadline).await.map_err(|error| match error {
             KeyLookupError::Unknown => UNKNOWN_KEY,
             KeyLookupError::Rejected => UNUSABLE_KEY,
             KeyLookupError::Ambiguous => UNNAMED_KEY,
             KeyLookupError::Unavailable { retry_after } => AuthError::Unavailable { retry_after },
         })?;
-        self.principal(&token.verify(&key)?)
+        self.principal(&token.verify(&keys)?)
     }
 
     fn principal(&self, claims: &Claims) -> Result<Principal, AuthError> {

@@ -55,17 +55,17 @@ impl<'t> Token<'t> {
         check_type(header.get("typ"))?;
         let key_id = match header.get("kid") {
             None | Some(Value::Null) => None,
+            Some(Value::String(text)) if text.is_empty() => None,
             Some(id) => Some(key_id(id).ok_or(MALFORMED)?),
         };
         Ok(Self { algorithm, key_id, message, payload, signature })
     }
 
-    /// The claims, if the token is signed with this key.
-    pub(super) fn verify(&self, key: &DecodingKey) -> Result<Map<String, Value>, AuthError> {
-        match crypto::verify(self.signature, self.message.as_bytes(), key, self.algorithm) {
-            Ok(true) => members(self.payload),
-            Ok(false) | Err(_) => Err(INVALID_SIGNATURE),
-        }
+    /// The claims, if the token is signed with one of these keys.
+    pub(super) fn verify(&self, keys: &[DecodingKey]) -> Result<Map<String, Value>, AuthError> {
+        let is_signed_with =
+            |key| crypto::verify(self.signature, self.message.as_bytes(), key, self.algorithm).unwrap_or_default();
+        if keys.iter().any(is_signed_with) { members(self.payload) } else { Err(INVALID_SIGNATURE) }
     }
 }
 
