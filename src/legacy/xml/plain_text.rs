@@ -8,31 +8,12 @@
 use super::Element;
 
 /// Elements that are a paragraph, or lines, of their own.
-const BLOCKS: [&str; 19] = [
-    "blockquote",
-    "center",
-    "dd",
-    "div",
-    "dl",
-    "dt",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "hr",
-    "li",
-    "ol",
-    "p",
-    "pre",
-    "tr",
-    "ul",
-];
+const BLOCKS: [&str; 18] =
+    ["blockquote", "center", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ol", "p", "pre", "tr", "ul"];
 /// Elements within a line, between which words may continue.
-const INLINE: [&str; 26] = [
-    "a", "abbr", "b", "big", "cite", "code", "del", "em", "font", "i", "ins", "kbd", "mark", "q", "s", "samp", "small", "span",
-    "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr",
+const INLINE: [&str; 27] = [
+    "a", "abbr", "b", "big", "cite", "code", "del", "em", "font", "i", "img", "ins", "kbd", "mark", "q", "s", "samp", "small",
+    "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr",
 ];
 
 /// The text of an element and of those in it.
@@ -62,6 +43,10 @@ impl PlainText {
             let is_separate = !is_one_of(&INLINE);
             if is_one_of(&["br"]) {
                 self.end_line();
+                self.push_content(node);
+            } else if is_one_of(&["hr"]) {
+                // What follows it without an end tag is in it.
+                self.end_block();
                 self.push_content(node);
             } else if is_one_of(&BLOCKS) {
                 self.end_block();

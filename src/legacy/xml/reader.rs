@@ -3,8 +3,9 @@
 //! Accepted is a safe subset of XML. Document type declarations, processing instructions, more than [`MAX_DEPTH`] levels,
 //! invalid names and attributes, end tags that do not match, and data around the root element are rejected. What carries no
 //! data there is skipped and reported ([`DocumentReader::has_stray_bytes`]): byte order marks, and after the root element
-//! NULs, the end-of-file character of DOS and processing instructions. A `<br>` without end tag ends before the next tag. Bytes
-//! that are not ASCII may occur in names and texts; the character set is decided for each value, by the tree.
+//! NULs, the end-of-file character of DOS and processing instructions. A `<br>` or another void element of HTML without end tag
+//! ends before the next tag. Bytes that are not ASCII may occur in names and texts; the character set is decided for each value,
+//! by the tree.
 //!
 //! | stage | token | next stage |
 //! | --- | --- | --- |
@@ -34,8 +35,8 @@ const INVALID_NAME: Malformed = Malformed("a tag has an invalid name");
 const PROCESSING_INSTRUCTION: Malformed = Malformed("it has a processing instruction");
 /// What fills up a document after its end: NULs, and the end-of-file character of DOS.
 const PADDING: &[u8] = b"\0\x1a";
-/// The element that may have no end tag.
-const LINE_BREAK: &[u8] = b"br";
+/// Void elements of HTML, which people write without an end tag.
+const VOID_ELEMENTS: [&[u8]; 4] = [b"br", b"hr", b"img", b"wbr"];
 const TRAILING_CONTENT: Malformed = Malformed("it has content after its root element");
 
 /// A document that arrives in chunks.
@@ -62,8 +63,8 @@ struct Progress {
     /// Whether white space was skipped before the next token, and whether it was before the last one.
     skipped_white_space: bool,
     follows_white_space: bool,
-    /// Whether the innermost open element is a `<br>`, which may have no end tag.
-    in_line_break: bool,
+    /// Whether the innermost open element may have no end tag.
+    in_void_element: bool,
     /// Whether there was a UTF-8 byte order mark before the root element.
     has_bom: bool,
     has_stray_bytes: bool,
@@ -177,7 +178,7 @@ impl<'d> Tokens<'d> {
                 if self.progress.follows_tag {
                     self.skip_indentation();
                 }
-                if self.progress.in_line_break && self.is_at_start_tag() {
+                if self.progress.in_void_element && self.is_at_start_tag() {
                     self.close();
                     return Ok(Some(Token::End));
                 }
@@ -189,8 +190,8 @@ impl<'d> Tokens<'d> {
             match kind {
                 TokenKind::StartTag => return self.start_tag(content).map(Some),
                 TokenKind::EndTag => {
-                    // Whether it ends a `<br>` and the element around it.
-                    let ends_two = self.progress.in_line_break && !self.is_innermost(content);
+                    // Whether it ends an element without end tag and the one around it.
+                    let ends_two = self.progress.in_void_element && !self.is_innermost(content);
                     if ends_two {
                         self.close();
                     }
@@ -377,7 +378,7 @@ impl<'d> Tokens<'d> {
             return Err(INVALID_NAME);
         }
         self.progress.open.push(name);
-        self.progress.in_line_break = name.eq_ignore_ascii_case(LINE_BREAK);
+        self.progress.in_void_element = VOID_ELEMENTS.iter().any(|void| name.eq_ignore_ascii_case(void));
         self.progress.stage = Stage::Root;
         let local = name.split_at(prefix).1;
         let name = std::str::from_utf8(local).map_or_else(|_| String::from_utf8_lossy(local), Cow::Borrowed);
@@ -394,7 +395,7 @@ impl<'d> Tokens<'d> {
 
     /// Closes the innermost element.
     fn close(&mut self) {
-        self.progress.in_line_break = false;
+        self.progress.in_void_element = false;
         self.progress.open.pop();
         if self.depth() == 0 {
             self.progress.stage = Stage::Epilog;
