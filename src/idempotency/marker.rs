@@ -37,6 +37,8 @@ pub(super) enum MarkerMatch {
 
 /// What every marker begins with.
 const PREFIX: &str = "gw:";
+/// What it is in a folded text, also in one that was percent-encoded once too often (`gw%3A`).
+const PREFIXES: [&str; 2] = ["gw", "gw3a"];
 
 impl IdempotencyMarker {
     /// Length of the key's part, in characters.
@@ -72,7 +74,7 @@ impl IdempotencyMarker {
         for (position, _) in folded.match_indices(&key_part) {
             let after = &folded[position + key_part.len()..];
             // Without the prefix, a part of the marker may be a `reference` that a person wrote down.
-            let is_prefixed = folded[..position].ends_with("gw");
+            let is_prefixed = PREFIXES.iter().any(|prefix| folded[..position].ends_with(prefix));
             if after.starts_with(&content) || (is_prefixed && content.starts_with(after)) {
                 return MarkerMatch::Same;
             }

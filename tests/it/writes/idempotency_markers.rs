@@ -87,6 +87,7 @@ const TRANSFORMATIONS: &[(&str, Transformation)] = &[
     ("a space after the colon", |text| text.replacen("gw:", "gw : ", 1)),
     ("colon removed", |text| text.replacen("gw:", "gw ", 1)),
     ("prefix removed", |text| text.replacen("gw:", "", 1)),
+    ("percent-encoded", |text| form_urlencoded::byte_serialize(text.as_bytes()).collect()),
     ("full-width colon", |text| text.replacen(':', "：", 1)),
     ("full-width letters", |text| {
         let wide = |character: char| match character {
