@@ -146,7 +146,10 @@ impl Settings {
 
     /// The parsed elements of an optional list. Empty when one of them is not valid, which is reported.
     pub(super) fn list_of<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, InvalidValue>) -> Vec<T> {
-        let parsed = self.list(key, &[]).iter().map(|element| parse(element)).collect::<Result<Vec<_>, _>>();
+        let elements = self.list(key, &[]);
+        // Empty ones are reported already.
+        let elements = elements.iter().filter(|element| !element.is_empty());
+        let parsed = elements.map(|element| parse(element)).collect::<Result<Vec<_>, _>>();
         self.ok_or_report(key, parsed).unwrap_or_default()
     }
 

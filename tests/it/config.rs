@@ -116,6 +116,7 @@ fn auth_settings_must_be_consistent() {
         ("GATEWAY__SERVER__CORS_ORIGINS", "*", "server.cors_origins "),
         ("GATEWAY__SERVER__CORS_ORIGINS", "https://a.example/", "server.cors_origins "),
         ("GATEWAY__SERVER__CORS_ORIGINS", "null", "server.cors_origins "),
+        ("GATEWAY__SERVER__CORS_ORIGINS", "https://a.example,", "server.cors_origins has an element that is empty"),
         ("GATEWAY__SERVER__TRUSTED_PROXIES", "10.0.0.0/33", "server.trusted_proxies "),
     ] {
         let found = with(name, value);
