@@ -5,6 +5,9 @@
 //! never prints the text, so it cannot reach a log by accident: the only access is [`Pii::expose`], which a reviewer can search
 //! for.
 
+mod email;
+mod normalized;
+mod numbers;
 mod redact;
 mod upstream_message;
 
@@ -49,7 +52,7 @@ pub trait PiiKind: Copy + Eq + Send + Sync + 'static {
     }
 }
 
-/// Shown to every principal, but never logged: names, cities.
+/// Shown to every principal, but never logged: names, cities. The DTOs mask numbers and addresses in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Common;
 

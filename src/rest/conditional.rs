@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::dto::OrderStatusBody;
 use super::{etag, json};
+use crate::auth::Principal;
 use crate::model::Order;
 
 /// Responds with JSON.
@@ -23,9 +24,9 @@ pub(super) fn json_with_etag(headers: &HeaderMap, value: &impl Serialize) -> Res
 }
 
 /// Responds with the status of an order and the ETag that also covers its log, or with 304.
-pub(super) fn status_with_etag(headers: &HeaderMap, upstream: &str, order: &Order) -> Response {
-    let body = json::to_bytes(&OrderStatusBody::from(order.status.as_ref()));
-    respond(headers, etag::of_status(upstream, order), "application/json", body)
+pub(super) fn status_with_etag(headers: &HeaderMap, principal: &Principal, order: &Order) -> Response {
+    let body = json::to_bytes(&OrderStatusBody::new(order.status.as_ref(), principal.scopes().pii_access()));
+    respond(headers, etag::of_status(principal.upstream(), order), "application/json", body)
 }
 
 /// Responds with a body and its ETag, or with 304.

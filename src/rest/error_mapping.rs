@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::etag;
 use crate::auth::Principal;
 use crate::backend::Error;
-use crate::model::{Order, Scope, UpstreamMessage, mask_personal_data};
+use crate::model::{Order, PiiAccess, Scope, UpstreamMessage, mask_personal_data};
 use crate::problem::{Code, FieldError, Outcome, Problem};
 use crate::writes::WriteFailure;
 
@@ -21,23 +21,29 @@ const RETRY_WHEN_OVERLOADED: Duration = Duration::from_secs(1);
 
 impl Problem {
     /// The problem of a failed read of one order or customer. `not_found` is the code for [`Error::NotFound`].
+    ///
+    /// The upstream may name people in its message, and after a read nothing is known of them that could be redacted: only
+    /// principals that may read PII get the message.
     #[must_use]
-    pub fn from_read_error(error: &Error, not_found: Code) -> Self {
+    pub fn from_read_error(error: &Error, not_found: Code, pii_access: PiiAccess) -> Self {
         match error {
             // The parameters of a read were validated, so an unencodable one is a fault of the gateway.
             Error::UnencodableInput { .. } => {
                 Self::new(Code::InternalError, "The gateway cannot encode the request for the upstream.")
             }
             // 409 would ask the client to resolve a conflict; a read has none.
-            Error::Refused { .. } => describe(error, not_found).with_status(StatusCode::BAD_GATEWAY),
-            error => describe(error, not_found),
+            Error::Refused { message } => {
+                let message = message.as_ref().filter(|_| pii_access == PiiAccess::Full);
+                refused(message).with_status(StatusCode::BAD_GATEWAY)
+            }
+            error => describe(error, not_found, pii_access),
         }
     }
 
     /// The problem of a failed read of a list. A list exists even when it is empty, so "not found" is an invalid answer.
     #[must_use]
-    pub fn from_list_error(error: &Error) -> Self {
-        Self::from_read_error(error, Code::UpstreamAnswerInvalid)
+    pub fn from_list_error(error: &Error, pii_access: PiiAccess) -> Self {
+        Self::from_read_error(error, Code::UpstreamAnswerInvalid, pii_access)
     }
 
     /// The problem of a failed write. What the order is like now is told only to principals that may read it. That includes the
@@ -46,7 +52,7 @@ impl Problem {
     pub fn from_write_failure(failure: &WriteFailure, principal: &Principal) -> Self {
         let may_read = principal.scopes().has(Scope::OrdersRead);
         match failure {
-            WriteFailure::Failed(error) => from_write_error(error),
+            WriteFailure::Failed(error) => from_write_error(error, principal.scopes().pii_access()),
             WriteFailure::PreconditionFailed(order) => {
                 let detail = "The order's status or log has changed since the ETag in If-Match. Nothing was sent.";
                 let problem = Self::new(Code::PreconditionFailed, detail).with_outcome(Outcome::NotApplied);
@@ -86,8 +92,8 @@ impl Problem {
     }
 }
 
-fn from_write_error(error: &Error) -> Problem {
-    let problem = describe(error, Code::OrderNotFound);
+fn from_write_error(error: &Error, pii_access: PiiAccess) -> Problem {
+    let problem = describe(error, Code::OrderNotFound, pii_access);
     match error {
         Error::NotSent { .. }
         | Error::NotFound
@@ -108,13 +114,12 @@ fn from_write_error(error: &Error) -> Problem {
 }
 
 /// The problem of an error, whatever the call was.
-fn describe(error: &Error, not_found: Code) -> Problem {
+fn describe(error: &Error, not_found: Code, pii_access: PiiAccess) -> Problem {
     match error {
         // The call that failed is the read or login that had to come first.
-        Error::NotSent { cause } => Problem::from_read_error(cause, not_found),
+        Error::NotSent { cause } => Problem::from_read_error(cause, not_found, pii_access),
         Error::NotFound => Problem::new(not_found, "The upstream has no entity with this id."),
-        Error::Refused { message } => Problem::new(Code::RefusedByUpstream, "The upstream refused the request.")
-            .with_upstream_message(message.as_ref().and_then(UpstreamMessage::to_display)),
+        Error::Refused { message } => refused(message.as_ref()),
         Error::CredentialRejected => Problem::new(
             Code::UpstreamCredentialRejected,
             "The upstream rejected the gateway's credential or IP address. Nothing was applied.",
@@ -151,6 +156,11 @@ fn describe(error: &Error, not_found: Code) -> Problem {
             Problem::new(Code::OutcomeUnknown, detail).retry_after(*retry_after)
         }
     }
+}
+
+fn refused(message: Option<&UpstreamMessage>) -> Problem {
+    Problem::new(Code::RefusedByUpstream, "The upstream refused the request.")
+        .with_upstream_message(message.and_then(UpstreamMessage::to_display))
 }
 
 /// The status of an order for clients of any scope: an unknown enum value is upstream text and could contain PII.

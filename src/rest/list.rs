@@ -45,7 +45,7 @@ pub(super) async fn respond<T: ListItem>(
     includes: impl FnMut(&T) -> bool + Send + Unpin + 'static,
 ) -> Result<Response, Problem> {
     let AcceptsList { format, is_head } = accepts;
-    let first = items.next().await.transpose().map_err(|error| Problem::from_list_error(&error))?;
+    let first = items.next().await.transpose().map_err(|error| Problem::from_list_error(&error, pii_access))?;
     let items = stream::iter(first.map(Ok)).chain(items).boxed();
     let mut list = ListBody { items, includes, encoder: Encoder::new(format, pii_access), stage: Stage::Items };
     let chunk = list.next().now_or_never().flatten();

@@ -103,7 +103,7 @@ impl RequestState {
     pub(super) async fn read_order(&self, id: OrderId) -> Result<Order, Problem> {
         let began = Instant::now();
         let order = self.backend.order_info(&self.context, id).await;
-        let order = order.map_err(|error| Problem::from_read_error(&error, Code::OrderNotFound))?;
+        let order = order.map_err(|error| Problem::from_read_error(&error, Code::OrderNotFound, self.pii_access()))?;
         self.writes.compare(&order.value, began);
         Ok(order.value)
     }
@@ -111,7 +111,7 @@ impl RequestState {
     /// Reads a customer. The problem is the response to a failed read.
     pub(super) async fn read_customer(&self, id: CustomerId) -> Result<Customer, Problem> {
         let customer = self.backend.customer_info(&self.context, id).await;
-        customer.map_err(|error| Problem::from_read_error(&error, Code::CustomerNotFound))
+        customer.map_err(|error| Problem::from_read_error(&error, Code::CustomerNotFound, self.pii_access()))
     }
 
     /// The request's context with the deadline of lists.

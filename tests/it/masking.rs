@@ -107,6 +107,143 @@ async fn pii_is_masked_however_it_is_spelled_in_the_document() {
     }
 }
 
+/// Spellings of an identity number, a phone number and an e-mail address, as they arrive after XML is decoded.
+const SPELLINGS: [&str; 16] = [
+    "19121212-1212",
+    "19121212&amp;nbsp;1212",
+    "&lt;b&gt;19121212&lt;/b&gt;-1212",
+    "19121212-12 12",
+    "19121212,1212",
+    "19121212:1212",
+    "19121212*1212",
+    "19121212·1212",
+    "191212-T121",
+    "131052-308T",
+    "070:1740605",
+    "701740605",
+    "070–174 06 05",
+    "tolvan @example.com",
+    "tolvan(at)example.com",
+    "tolvan&amp;#64;example.com",
+];
+
+/// What is left of a spelling that was not masked completely.
+fn find_remains(body: &str) -> Option<&'static str> {
+    ["1212", "T121", "131052", "1740605", "06 05", "example.com"].into_iter().find(|remains| body.contains(remains))
+}
+
+/// An answer in which every text that a client without the scope gets ends with this spelling.
+fn document(root: &str, spelling: &str) -> String {
+    let list_item = format!(
+        "<order><id>7</id><type>order {spelling}</type><status>new {spelling}</status><date>2016-03-14 09:05:02</date>\
+         <customer>1</customer></order>"
+    );
+    let customer = format!(
+        "<customer><id>1</id><firstname>Tolvan {spelling}</firstname><surname>Tolvansson {spelling}</surname>\
+         <city>Åsele {spelling}</city><member>{spelling}</member><message>{spelling}</message><phone>{spelling}</phone>\
+         <email>{spelling}</email><serial>{spelling}</serial></customer>"
+    );
+    let info = format!(
+        "<orderinfo><type>order {spelling}</type><status>new {spelling}</status></orderinfo>{customer}\
+         <serviceprovider><name>Ljusbolaget {spelling}</name></serviceprovider>\
+         <logs><log><date>2016-03-14 09:05:02</date><type>log {spelling}</type><message>kl 08.00-12.00, {spelling}</message></log>\
+         </logs><serviceinfo><data><name>n {spelling}</name><value>v {spelling}</value><monthly_fee>222 {spelling}</monthly_fee>\
+         </data></serviceinfo>"
+    );
+    match root {
+        "orders" => format!("<orders><response>{list_item}</response></orders>"),
+        "customers" => format!("<customers><response>{customer}</response></customers>"),
+        "customer_info" => format!("<customer_info>{customer}</customer_info>"),
+        root => format!("<{root}>{info}</{root}>"),
+    }
+}
+
+#[tokio::test]
+async fn every_spelling_is_masked_in_every_text_of_every_route() {
+    for spelling in SPELLINGS {
+        let answer = move |query: &str| {
+            let root =
+                ["orders", "customers", "customer_info"].into_iter().find(|root| query.contains(&format!("method={root}&")));
+            Reply::xml(&document(root.unwrap_or("order_info"), spelling))
+        };
+        let upstream = Upstream::responding_to(answer).await;
+        let gateway = gateway(&upstream).await;
+
+        for target in [
+            "/orders/7",
+            "/orders/7/status",
+            "/orders/7/messages",
+            "/orders?since=2016-03-14",
+            "/orders?since=2016-03-14&limit=1&expand=detail",
+            "/customers/1",
+            "/customers?since=2016-03-14",
+        ] {
+            let masked = get(&gateway, "masked", target, "*/*").await;
+
+            assert_eq!(masked.status, 200, "{spelling} in {target}: {}", masked.body);
+            assert_eq!(find_remains(&masked.body), None, "{spelling} in {target}: {}", masked.body);
+        }
+
+        let messages = get(&gateway, "masked", "/orders/7/messages", "*/*").await.ok();
+        let text = messages["items"][0]["text"].as_str().unwrap_or_default();
+        assert!(text.starts_with("kl 08.00-12.00, ") && text.contains("****"), "{spelling}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn times_dates_and_announced_numbers_stay() {
+    let texts = [
+        "Tekniker kommer 21/3 kl 08.00-12.00",
+        "2016-03-14 - 2016-03-21",
+        "ordernr 0012345, serienr 0123456789, kundnr 18020, fakturanr 0012345",
+        "Kund 18020, lgh 1201, VLAN 101-110, MAC 00:11:22:33:44:55, -18,5 dBm, 508-004-06-0302",
+    ];
+    for text in texts {
+        let upstream =
+            Upstream::responding_with(Reply::xml(&document("order_info", "").replace("kl 08.00-12.00, ", text))).await;
+        let gateway = gateway(&upstream).await;
+
+        let messages = get(&gateway, "masked", "/orders/7/messages", "*/*").await.ok();
+
+        assert_eq!(messages["items"][0]["text"], text);
+    }
+}
+
+#[tokio::test]
+async fn upstream_message_of_a_refused_read_needs_the_scope() {
+    let upstream = Upstream::responding_to(|query| {
+        let root = ["orders", "customers", "customer_info", "add_message", "set_status"];
+        let root = root.into_iter().find(|root| query.contains(&format!("method={root}&"))).unwrap_or("order_info");
+        Reply::xml(&format!("<{root}><status>failed</status><message>Kalle Anka bor inte kvar</message></{root}>"))
+    });
+    let upstream = upstream.await;
+    let gateway = gateway(&upstream).await;
+
+    for target in [
+        "/orders/1",
+        "/orders/1/status",
+        "/orders/1/messages",
+        "/orders?since=2016-03-14",
+        "/orders?since=2016-03-14&limit=5",
+        "/orders?since=2016-03-14&limit=5&expand=detail",
+        "/customers/1",
+        "/customers?since=2016-03-14",
+        "/customers?since=2016-03-14&limit=5",
+    ] {
+        let full = get(&gateway, "full", target, "*/*").await.problem(502, "refused-by-upstream");
+        let masked = get(&gateway, "masked", target, "*/*").await.problem(502, "refused-by-upstream");
+
+        assert_eq!(full["upstreamMessage"], "Kalle Anka bor inte kvar", "{target}");
+        assert_eq!(masked["upstreamMessage"], Value::Null, "{target}");
+    }
+
+    // The read that comes before a conditional or keyed write is a read.
+    let change = gateway.request(Method::PATCH, "/orders/1/status").bearer_auth("masked").header("if-match", "*");
+    let change = change.header("content-type", "application/json").body(r#"{"status":"received"}"#);
+    let problem = gateway.send(change).await.json();
+    assert_eq!(problem["upstreamMessage"], Value::Null, "{problem}");
+}
+
 #[tokio::test]
 async fn openapi_annotates_the_masked_members() {
     let document = serde_json::to_value(tjansteguiden_gateway::rest::openapi::document("/")).expect("a document");

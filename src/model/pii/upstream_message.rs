@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-use super::redact::{email_addresses, mask, numbers};
+use super::redact::{mask, personal_data};
 
 /// Maximum length of a displayed message, in characters.
 const MAX_DISPLAYED: usize = 500;
@@ -67,7 +67,7 @@ impl UpstreamMessage {
     #[must_use]
     pub fn to_display(&self) -> Option<String> {
         let Self { text, redacted } = self;
-        let all = numbers(text).into_iter().chain(email_addresses(text)).chain(redacted.iter().cloned()).collect();
+        let all = personal_data(text).into_iter().chain(redacted.iter().cloned()).collect();
         let displayed: String = mask(text, all).chars().take(MAX_DISPLAYED).collect();
         (!displayed.is_empty()).then_some(displayed)
     }

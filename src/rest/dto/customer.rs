@@ -1,9 +1,11 @@
 //! Customers.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::masked::{IdentityNumberText, PrivateText, masked};
+use super::masked::{IdentityNumberText, PrivateText, masked, open_text};
 use super::{Time, Unreadable};
 use crate::model::{self, Pii, PiiAccess};
 
@@ -26,11 +28,11 @@ pub(in crate::rest) struct Customer<'a> {
     /// First name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Tolvan")]
-    first_name: Option<&'a str>,
+    first_name: Option<Cow<'a, str>>,
     /// Last name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Tolvansson")]
-    last_name: Option<&'a str>,
+    last_name: Option<Cow<'a, str>>,
     /// E-mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -46,7 +48,7 @@ pub(in crate::rest) struct Customer<'a> {
     /// City. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Åsele")]
-    city: Option<&'a str>,
+    city: Option<Cow<'a, str>>,
     /// Phone number. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -62,7 +64,7 @@ pub(in crate::rest) struct Customer<'a> {
     /// Membership number in the network. Returned by `GET /customers/{id}` for network operators only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "1234")]
-    member_id: Option<&'a str>,
+    member_id: Option<Cow<'a, str>>,
     /// Time of registration. Returned by `GET /customers` for service providers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
@@ -76,16 +78,16 @@ impl<'a> Customer<'a> {
             id: customer.id.get(),
             access_id: customer.access_id.as_ref().map(Pii::expose),
             personal_identity_number: masked(customer.personal_identity_number.as_ref(), pii_access),
-            first_name: customer.first_name.as_ref().map(Pii::expose),
-            last_name: customer.last_name.as_ref().map(Pii::expose),
+            first_name: open_text(customer.first_name.as_ref().map(Pii::expose), pii_access),
+            last_name: open_text(customer.last_name.as_ref().map(Pii::expose), pii_access),
             email: masked(customer.email.as_ref(), pii_access),
             address: masked(customer.address.as_ref(), pii_access),
             postal_code: customer.postal_code.as_ref().map(Pii::expose),
-            city: customer.city.as_ref().map(Pii::expose),
+            city: open_text(customer.city.as_ref().map(Pii::expose), pii_access),
             phone: masked(customer.phone.as_ref(), pii_access),
             premise: masked(customer.premise.as_ref(), pii_access),
             message: masked(customer.message.as_ref(), pii_access),
-            member_id: customer.member_id.as_ref().map(Pii::expose),
+            member_id: open_text(customer.member_id.as_ref().map(Pii::expose), pii_access),
             registered_at: customer.registered_at.map(Time),
         }
     }

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{OpenApi, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::model::{FreeText, IdentityNumber, Pii, PiiAccess, PiiKind, Private};
+use crate::model::{Extensible, FreeText, IdentityNumber, Pii, PiiAccess, PiiKind, Private, StrEnum};
 
 /// A text with PII of kind `K`, already masked if necessary.
 #[derive(Debug)]
@@ -23,6 +23,19 @@ pub(super) type MaskedText<'a> = Masked<'a, FreeText>;
 /// Masks an optional text; `None` also when the kind is omitted without access.
 pub(super) fn masked<K: PiiKind>(text: Option<&Pii<K>>, pii_access: PiiAccess) -> Option<Masked<'_, K>> {
     text?.view(pii_access).map(Masked::new)
+}
+
+/// Other text of the upstream, such as a name or an amount: numbers and addresses in it are masked as in free text.
+pub(super) fn open_text(text: Option<&str>, pii_access: PiiAccess) -> Option<Cow<'_, str>> {
+    FreeText::view(text?, pii_access)
+}
+
+/// A value of an open enum: an unknown one is text of the upstream.
+pub(super) fn open_value<T: StrEnum>(value: Option<&Extensible<T>>, pii_access: PiiAccess) -> Option<Cow<'_, str>> {
+    match value? {
+        Extensible::Known(value) => Some(value.as_str().into()),
+        Extensible::Unknown(text) => open_text(Some(text), pii_access),
+    }
 }
 
 impl<'a, K> Masked<'a, K> {

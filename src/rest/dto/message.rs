@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::masked::MaskedText;
+use super::masked::{MaskedText, open_value};
 use super::{Time, enums};
 use crate::idempotency::IdempotencyMarker;
-use crate::model::{self, Extensible, FreeText, Pii, PiiAccess, PiiKind, Scope, Scopes, StrEnum, compose};
+use crate::model::{self, FreeText, Pii, PiiAccess, PiiKind, Scope, Scopes, StrEnum, compose};
 use crate::problem::Problem;
 use crate::rest::extract::JsonObject;
 use crate::writes::MessageReceipt;
@@ -23,7 +23,7 @@ pub(in crate::rest) struct Message<'a> {
     at: Option<Time>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = enums::message_type_as_read, required = false)]
-    kind: Option<&'a str>,
+    kind: Option<Cow<'a, str>>,
     /// Text of the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -46,7 +46,7 @@ impl<'a> Message<'a> {
         let text = text.and_then(|text| view(text, pii_access));
         Self {
             at: entry.at.map(Time),
-            kind: entry.kind.as_ref().map(Extensible::as_str),
+            kind: open_value(entry.kind.as_ref(), pii_access),
             text: text.map(MaskedText::new),
             reference,
         }

@@ -1,12 +1,14 @@
 //! Orders.
 
+use std::borrow::Cow;
+
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::masked::{MaskedText, masked};
+use super::masked::{MaskedText, masked, open_text, open_value};
 use super::{Customer, Message, Time, Unreadable, enums};
-use crate::model::{self, Delivery, Extensible, OrderedBy, PiiAccess};
+use crate::model::{self, Delivery, OrderedBy, PiiAccess};
 use crate::problem::Details;
 
 /// An order for a fibre service. Lists and details have the same type; members that a route does not return are absent.
@@ -20,10 +22,10 @@ pub(in crate::rest) struct Order<'a> {
     /// Type of order. The only known value is `order`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "order")]
-    kind: Option<&'a str>,
+    kind: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = enums::status_as_read, required = false)]
-    status: Option<&'a str>,
+    status: Option<Cow<'a, str>>,
     /// Time when the order was placed: precise to the second in lists, to the minute in details. In the hour that repeats when
     /// daylight saving time ends, the earlier instant.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,11 +99,11 @@ struct Service<'a> {
     /// Name. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "100/100 Mbit/s")]
-    name: Option<&'a str>,
+    name: Option<Cow<'a, str>>,
     /// Category in the portal's catalogue. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Privatpersoner: Internet / Via fiber")]
-    category: Option<&'a str>,
+    category: Option<Cow<'a, str>>,
 }
 
 /// The service provider.
@@ -115,7 +117,7 @@ struct Provider<'a> {
     /// Name. Details only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "Ljusbolaget")]
-    name: Option<&'a str>,
+    name: Option<Cow<'a, str>>,
 }
 
 /// The network in which the service is delivered.
@@ -124,7 +126,7 @@ struct Provider<'a> {
 struct Network<'a> {
     /// Name.
     #[schema(example = "Övre Åsele Stadsnät")]
-    name: &'a str,
+    name: Cow<'a, str>,
 }
 
 /// A further detail of an order. It may have a value, a monthly fee, both or neither.
@@ -143,7 +145,7 @@ struct Detail<'a> {
     /// Monthly fee in SEK, a decimal number as string.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "222")]
-    monthly_fee: Option<&'a str>,
+    monthly_fee: Option<Cow<'a, str>>,
 }
 
 impl<'a> Order<'a> {
@@ -157,14 +159,14 @@ impl<'a> Order<'a> {
         let entries = order.messages.as_deref().or(order.details.as_ref().map(|_| &[][..]));
         Self {
             id: order.id.get(),
-            kind: order.kind.as_deref(),
-            status: order.status.as_ref().map(Extensible::as_str),
+            kind: open_text(order.kind.as_deref(), pii_access),
+            status: open_value(order.status.as_ref(), pii_access),
             ordered_at: order.ordered_at.map(Time),
             requested_delivery_at,
             deliver_asap: order.delivery == Some(Delivery::Asap),
-            service: service(&order.service),
-            provider: provider(&order.provider),
-            network: order.network_name.as_deref().map(|name| Network { name }),
+            service: service(&order.service, pii_access),
+            provider: provider(&order.provider, pii_access),
+            network: open_text(order.network_name.as_deref(), pii_access).map(|name| Network { name }),
             customer: order.customer.as_ref().map(|customer| CustomerRef(customer, pii_access)),
             messages: entries.map(|entries| entries.iter().map(|entry| Message::new(entry, pii_access)).collect()),
             details: order.details.as_ref().map(|details| details.iter().map(|item| detail(item, pii_access)).collect()),
@@ -179,15 +181,20 @@ impl<'a> Order<'a> {
 }
 
 /// `None` instead of an object without members.
-fn service(service: &model::Service) -> Option<Service<'_>> {
+fn service(service: &model::Service, pii_access: PiiAccess) -> Option<Service<'_>> {
     let model::Service { id, uid, name, category } = service;
     let is_known = id.is_some() || uid.is_some() || name.is_some() || category.is_some();
-    is_known.then_some(Service { id: id.as_deref(), uid: uid.as_deref(), name: name.as_deref(), category: category.as_deref() })
+    is_known.then(|| Service {
+        id: id.as_deref(),
+        uid: uid.as_deref(),
+        name: open_text(name.as_deref(), pii_access),
+        category: open_text(category.as_deref(), pii_access),
+    })
 }
 
-fn provider(provider: &model::Provider) -> Option<Provider<'_>> {
+fn provider(provider: &model::Provider, pii_access: PiiAccess) -> Option<Provider<'_>> {
     let model::Provider { id, name } = provider;
-    (id.is_some() || name.is_some()).then_some(Provider { id: id.as_deref(), name: name.as_deref() })
+    (id.is_some() || name.is_some()).then(|| Provider { id: id.as_deref(), name: open_text(name.as_deref(), pii_access) })
 }
 
 fn detail(detail: &model::Detail, pii_access: PiiAccess) -> Detail<'_> {
@@ -195,7 +202,7 @@ fn detail(detail: &model::Detail, pii_access: PiiAccess) -> Detail<'_> {
     Detail {
         name: masked(name.as_ref(), pii_access),
         value: masked(value.as_ref(), pii_access),
-        monthly_fee: monthly_fee.as_deref(),
+        monthly_fee: open_text(monthly_fee.as_deref(), pii_access),
     }
 }
 

@@ -1,10 +1,13 @@
 //! The status of an order, without the order.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::enums;
-use crate::model::{Extensible, OrderStatus, StrEnum};
+use super::masked::open_value;
+use crate::model::{Extensible, OrderStatus, PiiAccess, StrEnum};
 use crate::problem::Problem;
 use crate::rest::extract::JsonObject;
 
@@ -14,12 +17,12 @@ use crate::rest::extract::JsonObject;
 pub(in crate::rest) struct OrderStatusBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = enums::status_as_read, required = false)]
-    status: Option<&'a str>,
+    status: Option<Cow<'a, str>>,
 }
 
-impl<'a> From<Option<&'a Extensible<OrderStatus>>> for OrderStatusBody<'a> {
-    fn from(status: Option<&'a Extensible<OrderStatus>>) -> Self {
-        Self { status: status.map(Extensible::as_str) }
+impl<'a> OrderStatusBody<'a> {
+    pub(in crate::rest) fn new(status: Option<&'a Extensible<OrderStatus>>, pii_access: PiiAccess) -> Self {
+        Self { status: open_value(status, pii_access) }
     }
 }
 

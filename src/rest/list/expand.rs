@@ -43,7 +43,7 @@ pub(in crate::rest) async fn expand(state: &RequestState, context: &RequestConte
         match state.backend.order_info(context, order.id).await {
             Ok(details) => Expanded { order: merge(order, details.value), problem: None },
             Err(error) => {
-                let problem = Problem::from_read_error(&error, Code::OrderNotFound);
+                let problem = Problem::from_read_error(&error, Code::OrderNotFound, state.pii_access());
                 let context = state.problem_context(&format!("/orders/{}", order.id));
                 Expanded { order, problem: Some((problem, context)) }
             }

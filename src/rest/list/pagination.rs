@@ -69,12 +69,13 @@ impl<T: SortKey> Page<T> {
     pub(in crate::rest) async fn select(
         mut list: Items<T>,
         query: PageQuery,
+        pii_access: PiiAccess,
         includes: impl Fn(&T) -> bool,
     ) -> Result<Self, Problem> {
         // One item more than the page shows whether there is a next page.
         let mut selected = BTreeMap::new();
         let mut undecodable = Vec::new();
-        while let Some(batch) = list.try_next().await.map_err(|error| Problem::from_list_error(&error))? {
+        while let Some(batch) = list.try_next().await.map_err(|error| Problem::from_list_error(&error, pii_access))? {
             for item in batch {
                 match item {
                     Item::Decoded(item) => {

@@ -42,5 +42,5 @@ pub(in crate::rest) async fn get_order_status(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let order = state.read_order(path.id).await?;
-    Ok(status_with_etag(&headers, state.principal().upstream(), &order))
+    Ok(status_with_etag(&headers, state.principal(), &order))
 }

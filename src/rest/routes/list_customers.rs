@@ -50,8 +50,8 @@ pub(in crate::rest) async fn list_customers(
     query: CustomerListQuery,
 ) -> Result<Response, Problem> {
     let customers = state.backend.customers(&state.list_context(), query.since).await;
-    let customers = customers.map_err(|error| Problem::from_list_error(&error))?;
     let pii_access = state.pii_access();
+    let customers = customers.map_err(|error| Problem::from_list_error(&error, pii_access))?;
     let mut disclosed = state.audit.list("list_customers");
     let Some(page) = query.page() else {
         let includes = move |customer: &Customer| {
@@ -60,7 +60,7 @@ pub(in crate::rest) async fn list_customers(
         };
         return list::respond(customers, accepts, pii_access, includes).await;
     };
-    let page = Page::select(customers, page, |_| true).await?;
+    let page = Page::select(customers, page, pii_access, |_| true).await?;
     for customer in page.items() {
         disclosed.note(customer.id.get());
     }

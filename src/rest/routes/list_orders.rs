@@ -60,10 +60,10 @@ pub(in crate::rest) async fn list_orders(
     let context = state.list_context();
     let lower_bound = page.and_then(|page| page.lower_bound()).map_or(filter.since, |bound| bound.max(filter.since));
     let orders = state.backend.orders(&context, state.zone.date(lower_bound)).await;
-    let orders = orders.map_err(|error| Problem::from_list_error(&error))?;
+    let orders = orders.map_err(|error| Problem::from_list_error(&error, state.pii_access()))?;
     let includes = move |order: &Order| filter.includes(order);
     let Some(page) = page else { return list::respond(orders, accepts, state.pii_access(), includes).await };
-    let page = Page::select(orders, page, includes).await?;
+    let page = Page::select(orders, page, state.pii_access(), includes).await?;
     if !is_expanded {
         return Ok(page.respond(accepts.format, state.pii_access(), &uri));
     }
