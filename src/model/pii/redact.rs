@@ -46,7 +46,7 @@ fn search(text: &Normalized) -> Vec<Range<usize>> {
     found.map(|range| text.bytes(range)).collect()
 }
 
-/// Replaces these byte ranges by `****`; overlapping ranges become one. If a range does not fit the text, the whole text is
+/// Replaces these byte ranges by `****`; ranges that overlap or adjoin become one. If a range does not fit the text, the whole text is
 /// replaced.
 pub(super) fn mask(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     ranges.sort_by_key(|range| range.start);
@@ -56,7 +56,10 @@ pub(super) fn mask(text: &str, mut ranges: Vec<Range<usize>>) -> String {
         if range.start >= done && range.start < range.end {
             let Some(before) = text.get(done..range.start) else { return MASK.to_owned() };
             masked.push_str(before);
-            masked.push_str(MASK);
+            // Ranges that adjoin, as in `a@b@c`, become one.
+            if done == 0 || !before.is_empty() {
+                masked.push_str(MASK);
+            }
         }
         // A range may be open: it ends with the text.
         done = done.max(range.end.min(text.len()));
