@@ -135,7 +135,7 @@ fn find_remains(body: &str) -> Option<&'static str> {
 /// An answer in which every text that a client without the scope gets ends with this spelling.
 fn document(root: &str, spelling: &str) -> String {
     let list_item = format!(
-        "<order><id>7</id><type>order {spelling}</type><status>new {spelling}</status><date>2016-03-14 09:05:02</date>\
+        "<order><id>7</id><type>flytt {spelling}</type><status>new {spelling}</status><date>2016-03-14 09:05:02</date>\
          <customer>1</customer></order>"
     );
     let customer = format!(
@@ -144,7 +144,7 @@ fn document(root: &str, spelling: &str) -> String {
          <email>{spelling}</email><serial>{spelling}</serial></customer>"
     );
     let info = format!(
-        "<orderinfo><type>order {spelling}</type><status>new {spelling}</status></orderinfo>{customer}\
+        "<orderinfo><type>flytt {spelling}</type><status>new {spelling}</status></orderinfo>{customer}\
          <serviceprovider><name>Ljusbolaget {spelling}</name></serviceprovider>\
          <logs><log><date>2016-03-14 09:05:02</date><type>log {spelling}</type><message>kl 08.00-12.00, {spelling}</message></log>\
          </logs><serviceinfo><data><name>n {spelling}</name><value>v {spelling}</value><monthly_fee>222 {spelling}</monthly_fee>\
