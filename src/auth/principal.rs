@@ -17,19 +17,27 @@ struct Inner {
     upstream: String,
     scopes: Scopes,
     rate: Option<RateLimit<()>>,
+    is_anonymous: bool,
 }
 
 impl Principal {
     /// A principal that logs show as `label` and whose requests go to `upstream`. A rate limit holds for all clones together.
     #[must_use]
     pub fn new(name: String, label: String, upstream: String, scopes: Scopes, rate: Option<RateLimit<()>>) -> Self {
-        Self(Arc::new(Inner { name, label, upstream, scopes, rate }))
+        Self(Arc::new(Inner { name, label, upstream, scopes, rate, is_anonymous: false }))
     }
 
     /// The principal of all requests where authentication is off. It has every scope.
     #[must_use]
     pub fn anonymous(upstream: &str) -> Self {
-        Self::new("anonymous".to_owned(), "anonymous".to_owned(), upstream.to_owned(), Scopes::all(), None)
+        let (name, label, upstream) = ("anonymous".to_owned(), "anonymous".to_owned(), upstream.to_owned());
+        Self(Arc::new(Inner { name, label, upstream, scopes: Scopes::all(), rate: None, is_anonymous: true }))
+    }
+
+    /// Whether authentication is off, so that several clients are this one principal.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.0.is_anonymous
     }
 
     /// The unique name: that of the configured client, or the subject of the token.

@@ -22,6 +22,8 @@ pub struct RequestContext {
     cancellation: Option<CancellationToken>,
     /// The address that the first call went to; `None` if each call may go to another.
     pin: Option<Arc<OnceLock<SocketAddr>>>,
+    /// Whose share of the lists a list counts towards; `None` for none.
+    client: Option<Arc<str>>,
     call_log: Arc<SharedCallLog>,
 }
 
@@ -77,6 +79,7 @@ impl RequestContext {
             is_uncached: false,
             cancellation: None,
             pin: None,
+            client: None,
             call_log,
         }
     }
@@ -116,6 +119,18 @@ impl RequestContext {
     #[must_use]
     pub fn uncancellable(&self) -> Self {
         Self { cancellation: None, ..self.clone() }
+    }
+
+    /// This context for lists of this client, which share a limit.
+    #[must_use]
+    pub fn with_client(&self, client: Arc<str>) -> Self {
+        Self { client: Some(client), ..self.clone() }
+    }
+
+    /// Whose share of the lists a list counts towards.
+    #[must_use]
+    pub const fn client(&self) -> Option<&Arc<str>> {
+        self.client.as_ref()
     }
 
     /// When the request must have ended.

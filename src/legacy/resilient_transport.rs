@@ -197,7 +197,7 @@ impl ResilientTransport {
             // A permit that becomes free in the same moment must not go to a client that has left.
             biased;
             () = context.client_disconnected() => return Err(Error::ClientDisconnected),
-            admitted = self.admission.admit(priority, deadline) => admitted,
+            admitted = self.admission.admit(priority, context.client(), deadline) => admitted,
         };
         match admitted {
             Ok(permit) => {

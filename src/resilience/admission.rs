@@ -1,5 +1,6 @@
 //! Admission of a call to one upstream: a permit of the concurrency limit and the consent of the circuit breaker.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -51,12 +52,12 @@ impl Admission {
         Self { limit, breaker }
     }
 
-    /// Waits until a call that must end before `deadline` may be sent.
+    /// Waits until a call that must end before `deadline` may be sent; a list counts towards the share of `client`.
     ///
     /// # Errors
     /// [`Rejected`] when it cannot be sent in time, or the breaker is open.
-    pub async fn admit(&self, priority: Priority, deadline: Instant) -> Result<Permit, Rejected> {
-        let permit = self.limit.acquire(priority, deadline).await.ok_or(Rejected::Overloaded)?;
+    pub async fn admit(&self, priority: Priority, client: Option<&Arc<str>>, deadline: Instant) -> Result<Permit, Rejected> {
+        let permit = self.limit.acquire(priority, client, deadline).await.ok_or(Rejected::Overloaded)?;
         let breaker_permit = self.breaker.admit(priority != Priority::Write).map_err(Rejected::CircuitOpen)?;
         Ok(Permit { permit, breaker_permit: Some(breaker_permit) })
     }
@@ -94,7 +95,6 @@ impl Permit {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use parking_lot::Mutex;
@@ -127,7 +127,7 @@ mod tests {
 
         async fn call(self: Arc<Self>) {
             let deadline = Instant::now() + TIMEOUT;
-            let mut permit = match self.admission.admit(Priority::Write, deadline).await {
+            let mut permit = match self.admission.admit(Priority::Write, None, deadline).await {
                 Ok(permit) => permit,
                 Err(Rejected::Overloaded) => return,
                 Err(Rejected::CircuitOpen(_)) => {

@@ -11,6 +11,9 @@
 //! | read | `reads`, `all` | 48 |
 //! | list | `lists`, `reads`, `all` | 24 |
 //!
+//! One client may hold at most half of the permits for lists, and at least one, so that slow readers of one client cannot take
+//! all lists from the others. Its next list waits in a queue of its own, where it holds no permit.
+//!
 //! # Load shedding
 //!
 //! Waiters are served FIFO and rejected once their remaining time is below the expected service time. Without that, an overload
@@ -20,12 +23,14 @@
 //! Expected latency is an EWMA of completed calls. A timed-out call is recorded above its measured time; otherwise timeouts
 //! would make a slow upstream look fast: the less time calls have left when they get their permit, the sooner they time out.
 
+use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -48,7 +53,15 @@ pub struct ConcurrencyLimit {
     all: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     lists: Arc<Semaphore>,
+    shares: ListShares,
     latency: LatencyEwma,
+}
+
+/// The shares of the clients that have lists, by client. Clones share state.
+#[derive(Debug, Clone)]
+struct ListShares {
+    permits: usize,
+    clients: Arc<Mutex<HashMap<Arc<str>, Weak<Semaphore>>>>,
 }
 
 /// Permission for one call; released on drop.
@@ -63,6 +76,7 @@ pub struct ConcurrencyPermit {
 
 #[derive(Debug)]
 struct SemaphorePermits {
+    _share: Option<OwnedSemaphorePermit>,
     _list: Option<OwnedSemaphorePermit>,
     _read: Option<OwnedSemaphorePermit>,
     _any: OwnedSemaphorePermit,
@@ -74,16 +88,25 @@ impl ConcurrencyLimit {
     pub fn new(permits: usize) -> Self {
         let all = permits.max(1);
         let reads = all - all / 4;
-        let lists = (reads / 2).max(1);
+        let lists = Self::lists_of(permits);
+        let shares = ListShares { permits: (lists / 2).max(1), clients: Arc::default() };
         let [all, reads, lists] = [all, reads, lists].map(|permits| Arc::new(Semaphore::new(permits)));
-        Self { all, reads, lists, latency: LatencyEwma::default() }
+        Self { all, reads, lists, shares, latency: LatencyEwma::default() }
     }
 
-    /// Waits for a permit for a call that must end before `deadline`. `None` when the call could not end in time any more.
-    pub async fn acquire(&self, priority: Priority, deadline: Instant) -> Option<ConcurrencyPermit> {
+    /// The number of lists that a limit of `permits` concurrent calls lets through at once.
+    #[must_use]
+    pub fn lists_of(permits: usize) -> usize {
+        let all = permits.max(1);
+        ((all - all / 4) / 2).max(1)
+    }
+
+    /// Waits for a permit for a call that must end before `deadline`; a list counts towards the share of `client`. `None` when
+    /// the call could not end in time any more.
+    pub async fn acquire(&self, priority: Priority, client: Option<&Arc<str>>, deadline: Instant) -> Option<ConcurrencyPermit> {
         let requested_at = Instant::now();
         let time_budget = deadline.duration_since(requested_at);
-        let mut acquiring = pin!(self.acquire_permits(priority));
+        let mut acquiring = pin!(self.acquire_permits(priority, client));
         let (permits, was_free) = if let Some(permits) = acquiring.as_mut().now_or_never() {
             // Never shed while a permit is free: the estimate may be wrong, and only completed calls correct it.
             (permits, true)
@@ -100,7 +123,7 @@ impl ConcurrencyLimit {
         Some(ConcurrencyPermit { _permits: permits, latency: self.latency.clone(), acquired_at, time_budget })
     }
 
-    async fn acquire_permits(&self, priority: Priority) -> SemaphorePermits {
+    async fn acquire_permits(&self, priority: Priority, client: Option<&Arc<str>>) -> SemaphorePermits {
         let (is_list, is_read) = match priority {
             Priority::List => (true, true),
             Priority::Read => (false, true),
@@ -108,10 +131,28 @@ impl ConcurrencyLimit {
         };
         // From the narrowest to the widest: a list that waits for `lists` holds no permit that a read could use.
         SemaphorePermits {
+            _share: match client.filter(|_| is_list) {
+                Some(client) => Some(acquire(&self.shares.of(client)).await),
+                None => None,
+            },
             _list: if is_list { Some(acquire(&self.lists).await) } else { None },
             _read: if is_read { Some(acquire(&self.reads).await) } else { None },
             _any: acquire(&self.all).await,
         }
+    }
+}
+
+impl ListShares {
+    /// The share of a client. It is kept for as long as the client has a list, or waits for one.
+    fn of(&self, client: &Arc<str>) -> Arc<Semaphore> {
+        let mut clients = self.clients.lock();
+        if let Some(share) = clients.get(client).and_then(Weak::upgrade) {
+            return share;
+        }
+        clients.retain(|_, share| share.strong_count() > 0);
+        let share = Arc::new(Semaphore::new(self.permits));
+        clients.insert(Arc::clone(client), Arc::downgrade(&share));
+        share
     }
 }
 
@@ -176,7 +217,7 @@ mod tests {
 
     /// A permit that is free now.
     fn free_permit(limit: &ConcurrencyLimit, priority: Priority) -> Option<ConcurrencyPermit> {
-        limit.acquire(priority, in_one_second()).now_or_never().flatten()
+        limit.acquire(priority, None, in_one_second()).now_or_never().flatten()
     }
 
     /// Takes all permits that are free for this priority.
@@ -209,6 +250,49 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn client_holds_at_most_half_of_the_lists() {
+        for (permits, share, lists) in [(1, 1, 1), (4, 1, 1), (8, 1, 3), (16, 3, 6)] {
+            let limit = ConcurrencyLimit::new(permits);
+            let [one, other, third] = ["one", "other", "third"].map(Arc::<str>::from);
+            let list_of = |client| limit.acquire(Priority::List, Some(client), in_one_second()).now_or_never().flatten();
+            let all_of = |client| std::iter::from_fn(|| list_of(client)).collect::<Vec<_>>();
+
+            let held = all_of(&one);
+            let others = all_of(&other).len();
+            assert_eq!((held.len(), others), (share, share.min(lists - share)), "of {permits}");
+            assert!(list_of(&one).is_none());
+
+            drop(held);
+            let counts = [&one, &third].map(|client| all_of(client).len());
+            assert_eq!(counts, [share, share], "of {permits}");
+            assert_eq!(limit.shares.clients.lock().len(), 1, "clients without lists are forgotten");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn list_beyond_the_share_waits_without_a_permit() {
+        let limit = ConcurrencyLimit::new(16);
+        let client: Arc<str> = "client".into();
+        let list_of = |deadline| limit.acquire(Priority::List, Some(&client), deadline);
+        let mut held = vec![];
+        while let Some(permit) = list_of(in_one_second()).now_or_never().flatten() {
+            held.push(permit);
+        }
+
+        let waiting = list_of(in_one_second());
+        let others = async {
+            let others = take_all(&limit, Priority::List).len();
+            held.pop();
+            others
+        };
+        let (waited, others) = tokio::join!(waiting, others);
+
+        assert!(waited.is_some(), "it gets what its own client releases");
+        assert_eq!(others, 3, "of 6 lists");
+        assert!(list_of(in_one_second()).await.is_none(), "its deadline passes");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn preflight_reads_use_write_permits() {
         for (permits, reserved) in [(1, 0), (4, 1), (16, 4)] {
             let limit = ConcurrencyLimit::new(permits);
@@ -224,7 +308,7 @@ mod tests {
     async fn waiter_gets_the_released_permit() {
         let limit = ConcurrencyLimit::new(1);
         let first = free_permit(&limit, Priority::Read).expect("a permit");
-        let mut second = Box::pin(limit.acquire(Priority::Write, in_one_second()));
+        let mut second = Box::pin(limit.acquire(Priority::Write, None, in_one_second()));
         assert!((&mut second).now_or_never().is_none());
 
         drop(first);
@@ -247,7 +331,7 @@ mod tests {
     async fn rejected_after(limit: &ConcurrencyLimit) -> u128 {
         let _held = free_permit(limit, Priority::Read).expect("a permit");
         let began = Instant::now();
-        assert!(limit.acquire(Priority::Read, in_one_second()).await.is_none());
+        assert!(limit.acquire(Priority::Read, None, in_one_second()).await.is_none());
         began.elapsed().as_millis()
     }
 
@@ -267,7 +351,7 @@ mod tests {
 
             for _ in 0..20 {
                 let deadline = Instant::now() + Duration::from_millis(timeout);
-                let call = limit.acquire(Priority::Read, deadline).await.expect("a permit");
+                let call = limit.acquire(Priority::Read, None, deadline).await.expect("a permit");
                 advance(Duration::from_millis(timeout)).await;
                 call.record_timeout();
             }
@@ -282,10 +366,10 @@ mod tests {
         let limit = with_known_latency().await;
         let held = free_permit(&limit, Priority::Read).expect("a permit");
 
-        let early = limit.acquire(Priority::Read, in_one_second());
+        let early = limit.acquire(Priority::Read, None, in_one_second());
         let late = async {
             advance(Duration::from_millis(450)).await;
-            let late = limit.acquire(Priority::Read, in_one_second());
+            let late = limit.acquire(Priority::Read, None, in_one_second());
             // Calls take longer now.
             (0..20).for_each(|_| limit.latency.record(Duration::from_millis(700)));
             drop(held);
@@ -301,9 +385,9 @@ mod tests {
         let limit = ConcurrencyLimit::new(1);
         let first = free_permit(&limit, Priority::Read).expect("a permit");
 
-        drop(Box::pin(limit.acquire(Priority::Read, in_one_second())));
+        drop(Box::pin(limit.acquire(Priority::Read, None, in_one_second())));
 
-        assert!(limit.acquire(Priority::Read, Instant::now()).await.is_none());
+        assert!(limit.acquire(Priority::Read, None, Instant::now()).await.is_none());
         drop(first);
         assert!(free_permit(&limit, Priority::Read).is_some());
     }
@@ -316,7 +400,7 @@ mod tests {
         limit.latency.record(Duration::from_mins(1));
 
         for priority in [Priority::Read, Priority::List, Priority::WriteRelatedRead, Priority::Write] {
-            assert!(limit.acquire(priority, in_one_second()).await.is_some(), "{priority:?}");
+            assert!(limit.acquire(priority, None, in_one_second()).await.is_some(), "{priority:?}");
         }
     }
 }

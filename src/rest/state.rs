@@ -114,9 +114,17 @@ impl RequestState {
         customer.map_err(|error| Problem::from_read_error(&error, Code::CustomerNotFound, self.pii_access()))
     }
 
-    /// The request's context with the deadline of lists.
+    /// The request's context with the deadline of lists, and the client that shares their limit with others.
     pub(super) fn list_context(&self) -> RequestContext {
-        self.context.with_deadline(Instant::now() + self.list_timeout)
+        self.context.with_deadline(Instant::now() + self.list_timeout).with_client(self.client())
+    }
+
+    /// Who the client is among those that share a limit. Without authentication only its address distinguishes it.
+    fn client(&self) -> Arc<str> {
+        match self.audit.address.filter(|_| self.principal().is_anonymous()) {
+            Some(address) => address.to_string().into(),
+            None => self.principal().name().into(),
+        }
     }
 
     pub(super) const fn principal(&self) -> &Principal {
