@@ -24,6 +24,7 @@ pub use receipt::{Receipt, Sent, Snapshot, WriteError, WriteResult};
 pub use request_context::{CallLog, RequestContext};
 
 use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus};
+use crate::resilience::Reserved;
 
 /// An order system.
 #[async_trait]
@@ -50,7 +51,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::NotFound`] if it does not exist, and any other.
-    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer>;
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Reserved<Customer>>;
 
     /// Sets the status of an order and appends an entry to its log, also when the status is unchanged. Idempotent but for the
     /// entry.

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod keygen;
 pub mod limits;
+pub mod memory_budget;
 pub mod openapi;
 pub mod reload_task;
 pub mod serve;

@@ -17,23 +17,23 @@
 //! | Module | Idea | Uses |
 //! | --- | --- | --- |
 //! | [`model`] | orders, customers, log entries, identifiers, time, PII: no HTTP, no XML, no JSON |  |
-//! | [`resilience`] | concurrency limit, circuit breaker, retry budget, backoff, rate limit, keyed lock: know nothing of orders |  |
+//! | [`resilience`] | concurrency limit, byte budget, circuit breaker, retry budget, backoff, rate limit, keyed lock: know nothing of orders |  |
 //! | [`charset`] | character sets of legacy requests and answers |  |
 //! | [`tls`] | certificates, keys and rustls configurations |  |
 //! | [`metrics`] | Prometheus metrics |  |
 //! | [`config`] | settings from file and environment; files that are reloaded | `charset`, `model`, `resilience`, `tls` |
 //! | [`http_client`] | outgoing connections: addresses, proxy, TLS, pool, when nothing was sent, causes of failure | `config`, `metrics`, `tls` |
-//! | [`backend`] | the port: one method per legacy method; coalescing, records of calls | `metrics`, `model` |
+//! | [`backend`] | the port: one method per legacy method; coalescing, records of calls | `metrics`, `model`, `resilience` |
 //! | [`idempotency`] | idempotency keys and the markers that stand for them in a log | `config`, `model` |
 //! | [`legacy`] | the legacy protocol, client and server | `backend`, `charset`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `resilience` |
-//! | [`memory`] | an order system in memory, with injected faults | `backend`, `model` |
+//! | [`memory`] | an order system in memory, with injected faults | `backend`, `model`, `resilience` |
 //! | [`auth`] | authentication: API keys, JWT, JWKS; the principal | `config`, `http_client`, `metrics`, `model`, `resilience` |
 //! | [`audit`] | the audit log: who wrote, who was shown PII | `auth`, `model` |
 //! | [`writes`] | the outcome of writes: verification, preconditions, idempotency, what is in doubt | `audit`, `backend`, `idempotency`, `metrics`, `model`, `resilience` |
 //! | [`quality_values`] | weighted lists in request headers: `Accept`, `Accept-Encoding` |  |
 //! | [`content_coding`] | content codings of responses: `zstd`, `br`, `gzip` | `quality_values` |
 //! | [`problem`] | RFC 9457 problems: codes, bodies, pages |  |
-//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `writes` |
+//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `resilience`, `writes` |
 //! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `content_coding`, `metrics`, `problem`, `resilience` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config` |

@@ -20,6 +20,7 @@ use crate::model::{
     Customer, CustomerId, Extensible, Message, MessageType, NewMessage, Order, OrderId, OrderStatus, OrderedBy, Provider,
     Service, StrEnum, Zone, now,
 };
+use crate::resilience::Reserved;
 
 pub use fault_injection::FaultInjection;
 
@@ -94,7 +95,7 @@ impl Backend for Memory {
 
     async fn order_info(&self, _: &RequestContext, id: OrderId) -> Result<Snapshot<Order>> {
         let order = self.data().orders.get(&id).map(in_detail).ok_or(Error::NotFound)?;
-        Ok(Snapshot { value: order, clock_skew: None })
+        Ok(Snapshot { value: order.into(), clock_skew: None })
     }
 
     async fn customers(&self, _: &RequestContext, since: Date) -> Result<Items<Customer>> {
@@ -102,8 +103,8 @@ impl Backend for Memory {
         Ok(self.list(|data| &data.customers, is_since, Customer::clone))
     }
 
-    async fn customer_info(&self, _: &RequestContext, id: CustomerId) -> Result<Customer> {
-        self.data().customers.get(&id).cloned().ok_or(Error::NotFound)
+    async fn customer_info(&self, _: &RequestContext, id: CustomerId) -> Result<Reserved<Customer>> {
+        self.data().customers.get(&id).cloned().map(Reserved::from).ok_or(Error::NotFound)
     }
 
     async fn set_status(&self, _: &RequestContext, id: OrderId, status: OrderStatus) -> WriteResult {

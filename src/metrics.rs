@@ -35,6 +35,10 @@ pub struct Metrics {
     keys: IntCounterVec,
     rejected_keys: IntCounterVec,
     issuer_connect_failures: IntCounterVec,
+    /// What answers and bodies hold of `server.max_buffered_bytes`.
+    pub buffered_bytes: IntGauge,
+    /// Answers and bodies that did not fit into it.
+    pub buffer_rejections: IntCounter,
     lines_dropped: IntCounter,
     /// The total that `lines_dropped` has reached, to increase the counter by the difference.
     lines_counted: Arc<AtomicU64>,
@@ -132,6 +136,14 @@ impl Default for Metrics {
                 "jwks_connect_failures_total",
                 "Connections to an address of the token issuer that could not be made, by cause.",
                 &["cause"],
+            ),
+            buffered_bytes: number(
+                "buffered_bytes",
+                "Bytes held of server.max_buffered_bytes, by answers of upstreams and by bodies.",
+            ),
+            buffer_rejections: total(
+                "buffer_rejections_total",
+                "Answers, pages and bodies that did not fit into server.max_buffered_bytes; a client got 503 or no compression.",
             ),
             lines_dropped: total(
                 "log_lines_dropped_total",

@@ -34,7 +34,7 @@ use crate::auth::Authentication;
 use crate::content_coding::Coding;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::resilience::RateLimit;
+use crate::resilience::{ByteBudget, RateLimit};
 
 /// What the middleware needs to know.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub struct Settings {
     pub authentication: Authentication,
     /// The metrics that requests are counted in.
     pub metrics: Metrics,
+    /// What compressing bodies may hold, besides answers.
+    pub memory: ByteBudget,
     /// The tasks that write the access log; a shutdown waits for them.
     pub tasks: TaskTracker,
     /// The rate limit per client address, if there is one.
@@ -85,7 +87,7 @@ async fn serve(State(settings): State<Arc<Settings>>, mut request: Request, next
         Ok(()) => catch_panic::catch(next.run(request)).await,
     };
     // The scope monitors the compressed body: that one is complete only after the encoder has ended its stream.
-    let mut response = scope.finish(compression::apply(response, coding), &settings);
+    let mut response = scope.finish(compression::apply(response, coding, &settings.memory), &settings);
     // Problems need CORS headers too, or a page could not read why its request failed.
     cors.add_headers(&mut response, &settings.cors_origins, settings.is_tls);
     response

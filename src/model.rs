@@ -5,6 +5,7 @@
 //! messages" from "a call without messages".
 
 mod customer;
+mod held_bytes;
 mod id;
 mod message;
 mod open_enum;
@@ -14,6 +15,7 @@ mod scope;
 mod time;
 
 pub use customer::Customer;
+pub use held_bytes::HeldBytes;
 pub use id::{CustomerId, InvalidId, MAX_ID, OrderId};
 pub use message::{Message, MessageType, NewMessage, compose};
 pub use open_enum::{Extensible, StrEnum};

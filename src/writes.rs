@@ -56,7 +56,7 @@ use crate::backend::{Backend, Error, RequestContext, Sent, WriteError, WriteResu
 use crate::idempotency::{IdempotencyKey, IdempotencyMarker, KeyScope, MarkerSigner};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::model::{NewMessage, Order, OrderId, OrderStatus, now};
-use crate::resilience::{KeyedRwLock, RetryBudget, backoff};
+use crate::resilience::{KeyedRwLock, Reserved, RetryBudget, backoff};
 
 /// Writes to one upstream. Cheap to clone.
 #[derive(Clone)]
@@ -116,7 +116,7 @@ pub enum WriteFailure {
     Failed(#[from] Error),
     /// The order does not meet the precondition; this is the order. Nothing was sent.
     #[error("the order does not meet the precondition")]
-    PreconditionFailed(Box<Order>),
+    PreconditionFailed(Reserved<Order>),
     /// It was sent, and then the order had a status that is neither the one before nor the one wanted.
     #[error("another writer changed the status")]
     Conflict(Box<Order>),
@@ -292,7 +292,7 @@ impl Inner {
     }
 
     /// The present state of the order, for a decision about a write that was not sent yet.
-    async fn preflight_read(&self, context: &RequestContext, id: OrderId) -> Result<Order, WriteFailure> {
+    async fn preflight_read(&self, context: &RequestContext, id: OrderId) -> Result<Reserved<Order>, WriteFailure> {
         let began = Instant::now();
         let order = self.backend().order_info(&context.uncached(), id).await;
         let order = order.map_err(|error| match error {
@@ -305,7 +305,7 @@ impl Inner {
     }
 
     /// Reads an order back once, whether or not the client is still there: the audit log and the metrics need the outcome.
-    async fn read_back(&self, context: &RequestContext, id: OrderId) -> Result<(Order, ReadBack), Error> {
+    async fn read_back(&self, context: &RequestContext, id: OrderId) -> Result<(Reserved<Order>, ReadBack), Error> {
         let began = Instant::now();
         let order = self.backend().order_info(&context.uncancellable().uncached(), id).await?;
         self.compare_confirmed(&order.value, began);
@@ -318,7 +318,7 @@ impl Inner {
         context: &RequestContext,
         id: OrderId,
         delays: &[Duration],
-        mut evidence: impl FnMut(&Order, ReadBack) -> Option<T>,
+        mut evidence: impl FnMut(&Reserved<Order>, ReadBack) -> Option<T>,
     ) -> Option<T> {
         let start = Instant::now();
         let mut clock_skew = None;

@@ -20,15 +20,16 @@ use tokio::time::timeout_at;
 use super::{Backend, CallLog, Error, Items, RequestContext, Result, Snapshot, WriteResult};
 use crate::metrics::UpstreamMetrics;
 use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus};
+use crate::resilience::Reserved;
 
-/// A backend whose equal reads in flight share one call.
+/// A backend whose equal reads in flight share one call, and its result.
 #[derive(Debug)]
 pub struct Coalescing<B> {
     inner: Arc<B>,
     /// Limit of a shared call, whatever deadlines its waiters have.
     timeout: Duration,
     orders: InFlightReads<OrderId, Snapshot<Order>>,
-    customers: InFlightReads<CustomerId, Customer>,
+    customers: InFlightReads<CustomerId, Reserved<Customer>>,
     metrics: UpstreamMetrics,
 }
 
@@ -50,14 +51,14 @@ impl<B: Backend> Coalescing<B> {
             // Neither the deadline nor the disconnect of the first waiter may end the call for the others.
             let own = RequestContext::within(self.timeout);
             let result = call(Arc::clone(&self.inner), own.clone());
-            async move { (result.await.map(Arc::new), own.call_log()) }.boxed()
+            async move { (result.await, own.call_log()) }.boxed()
         });
         let (result, calls) = timeout_at(context.deadline(), read).await.map_err(|_| Error::Timeout)?;
         context.merge_call_log(calls);
         if is_joined && let Some(call) = calls.call {
             self.metrics.coalesced(call);
         }
-        result.map(Arc::unwrap_or_clone)
+        result
     }
 }
 
@@ -80,7 +81,7 @@ impl<B: Backend> Backend for Coalescing<B> {
         self.inner.customers(context, since).await
     }
 
-    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Reserved<Customer>> {
         if context.is_uncached() {
             return self.inner.customer_info(context, id).await;
         }
@@ -103,8 +104,8 @@ impl<B: Backend> Backend for Coalescing<B> {
     }
 }
 
-/// The result that all waiters get, and the calls that were made for it.
-type SharedResult<T> = (Result<Arc<T>>, CallLog);
+/// The result that all waiters share, and the calls that were made for it.
+type SharedResult<T> = (Result<T>, CallLog);
 type SharedRead<T> = Shared<BoxFuture<'static, SharedResult<T>>>;
 type Reads<K, T> = Arc<Mutex<HashMap<K, Entry<T>>>>;
 
@@ -135,7 +136,7 @@ impl<K, T> fmt::Debug for InFlightReads<K, T> {
 impl<K, T> InFlightReads<K, T>
 where
     K: Copy + Eq + Hash + Send + 'static,
-    T: Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
 {
     /// The read of `id` in flight, or a new one; and whether it was joined.
     fn join_or_start(&self, id: K, start: impl FnOnce() -> BoxFuture<'static, SharedResult<T>>) -> (SharedRead<T>, bool) {

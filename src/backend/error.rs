@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::UpstreamMessage;
+use crate::resilience::Exhausted;
 
 /// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -44,6 +45,9 @@ pub enum Error {
     /// No permit was available in time; nothing was sent.
     #[error("too many calls wait for the upstream")]
     Overloaded,
+    /// The answer to a read does not fit into the memory for answers, which others hold.
+    #[error("the memory for answers is used up")]
+    BuffersFull,
     /// The client disconnected while its write was still queued; nothing was sent.
     #[error("the client disconnected before the write was sent")]
     ClientDisconnected,
@@ -76,6 +80,16 @@ pub enum Error {
     },
 }
 
+/// The answer to a read cannot be held.
+impl From<Exhausted> for Error {
+    fn from(exhausted: Exhausted) -> Self {
+        match exhausted {
+            Exhausted::Now => Self::BuffersFull,
+            Exhausted::Never => Self::InvalidResponse { reason: "it needs more memory than server.max_buffered_bytes" },
+        }
+    }
+}
+
 impl Error {
     /// Its name in logs and metrics.
     #[must_use]
@@ -89,6 +103,7 @@ impl Error {
             Self::Unreachable => "unreachable",
             Self::NoResources => "no_resources",
             Self::Overloaded => "overloaded",
+            Self::BuffersFull => "buffers_full",
             Self::ClientDisconnected => "abandoned",
             Self::Unavailable { .. } => "unavailable",
             Self::Timeout => "timeout",

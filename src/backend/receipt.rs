@@ -5,12 +5,13 @@ use tokio::time::Instant;
 
 use super::Error;
 use crate::model::{LocalTime, now};
+use crate::resilience::Reserved;
 
 /// An entity as it was read, and the upstream's clock at that moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot<T> {
     /// The entity.
-    pub value: T,
+    pub value: Reserved<T>,
     /// How far the upstream's clock is ahead of ours, if its answer said.
     pub clock_skew: Option<SignedDuration>,
 }

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::CommandError;
 use super::limits::{self, SystemLimits, Warning};
 use super::reload_task::ReloadTask;
 use super::shutdown_signal::StopSignals;
+use super::{CommandError, memory_budget};
 use crate::auth::{ApiKeys, Authentication, JwtVerifier, Principal};
 use crate::backend::{Backend, Coalescing};
 use crate::config::{self, AuthMode, Config, Secret};
@@ -21,7 +21,7 @@ use crate::idempotency::MarkerSigner;
 use crate::legacy::client::Client;
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::ops::Readiness;
-use crate::resilience::RateLimit;
+use crate::resilience::{ByteBudget, RateLimit};
 use crate::rest::UpstreamHandle;
 use crate::server::{DrainSignal, Limits, Server};
 use crate::writes::{self, WriteCoordinator};
@@ -51,6 +51,7 @@ const FINAL_LOG_GRACE: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it cannot start, or stopped without finishing what had begun.
 pub async fn run(config: Config) -> Result<(), CommandError> {
+    memory_budget::warn(&config);
     let hangup = signal(SignalKind::hangup())?;
     let app = App::build(&config).await?;
     app.run(Some(hangup)).await
@@ -69,22 +70,26 @@ impl App {
         let metrics = Metrics::default();
         let tasks = TaskTracker::new();
 
+        let limit = usize::try_from(server.max_buffered_bytes).unwrap_or(usize::MAX);
+        let memory = ByteBudget::new(limit, metrics.buffered_bytes.clone(), metrics.buffer_rejections.clone());
+
         let mut upstreams = BTreeMap::new();
         let mut drift = Vec::new();
         for (name, upstream) in &config.upstreams {
-            let client = Client::try_new(upstream, metrics.upstream(name))?;
+            let client = Client::try_new(upstream, memory.clone(), metrics.upstream(name))?;
             drift.push(client.drift());
             let handle = upstream_handle(server, upstream, client, &metrics.upstream(name), &metrics, &tasks);
             upstreams.insert(name.clone(), handle);
         }
 
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
-        let state = rest::AppState::new(upstreams, timeouts, &server.base_path);
+        let state = rest::AppState::new(upstreams, timeouts, memory.clone(), &server.base_path);
         let settings = middleware::Settings {
             base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,
             authentication: authentication(config, &metrics)?,
             metrics: metrics.clone(),
+            memory,
             tasks: tasks.clone(),
             rate: server.rate_per_client.map(RateLimit::new),
             trusted_proxies: server.trusted_proxies.clone(),

@@ -10,7 +10,7 @@ use rustls::ServerConfig;
 use url::Url;
 
 use super::error::InvalidValue;
-use super::settings::{Settings, any_duration, duration, parsed, whole};
+use super::settings::{Settings, any_duration, duration, parsed, size, whole};
 use super::{Loaded, Secret, tls};
 
 /// The gateway's sockets and timeouts.
@@ -64,6 +64,9 @@ pub struct Server {
     /// Maximum number of concurrent connections; for a further one the longest idle one is closed. Default 1024;
     /// `GATEWAY__SERVER__MAX_CONNECTIONS`.
     pub max_connections: usize,
+    /// Maximum size of all answers of upstreams and all bodies that are held in memory at once. An eighth of it is reserved for
+    /// writes. Default 100663296; `GATEWAY__SERVER__MAX_BUFFERED_BYTES`.
+    pub max_buffered_bytes: u64,
 }
 
 /// In characters.
@@ -92,6 +95,7 @@ impl Default for Server {
             secret: None,
             previous_secret: None,
             max_connections: 1024,
+            max_buffered_bytes: 96 * 1024 * 1024,
         }
     }
 }
@@ -120,6 +124,7 @@ impl Server {
             secret: settings.optional_secret("server.secret", MIN_SECRET_LENGTH),
             previous_secret: settings.optional_secret("server.previous_secret", MIN_SECRET_LENGTH),
             max_connections: settings.or_default("server.max_connections", default.max_connections, whole(1..=1_000_000)),
+            max_buffered_bytes: settings.or_default("server.max_buffered_bytes", default.max_buffered_bytes, size),
         };
         if server.previous_secret.is_some() && !has_secret {
             let reason = "needs server.secret, which replaces it";

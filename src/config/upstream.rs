@@ -46,13 +46,13 @@ pub struct Upstream {
     /// `GATEWAY__UPSTREAMS__DEFAULT__SETTLE_TIME`.
     pub settle_time: Duration,
     /// Maximum number of concurrent calls. A quarter of them, rounded down, is reserved for writes; lists may use half of the
-    /// rest. Default 64; `GATEWAY__UPSTREAMS__DEFAULT__MAX_IN_FLIGHT`.
+    /// rest, and one client half of the lists, at least one. Default 64; `GATEWAY__UPSTREAMS__DEFAULT__MAX_IN_FLIGHT`.
     pub max_in_flight: usize,
     /// The circuit breaker. `GATEWAY__UPSTREAMS__DEFAULT__BREAKER__ENABLED`, default true; `…__MIN_CALLS`, 20: minimum number
     /// of calls in the window of 10 s; `…__FAILURE_PERCENT`, 80: failure rate that opens it; `…__MAX_OPEN`, 5s: maximum time
     /// it stays open.
     pub breaker: BreakerSettings,
-    /// Maximum size of a response that is not a list. Default 67108864; `GATEWAY__UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES`.
+    /// Maximum size of a response that is not a list. Default 8388608; `GATEWAY__UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES`.
     pub max_response_bytes: u64,
     /// Maximum size of a list item. Default 262144; `GATEWAY__UPSTREAMS__DEFAULT__MAX_ITEM_BYTES`.
     pub max_item_bytes: u64,
@@ -108,7 +108,7 @@ const DEFAULT_MAX_CONNECTION_AGE: Duration = Duration::from_secs(30);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_SETTLE_TIME: Duration = Duration::from_secs(35);
 const DEFAULT_MAX_IN_FLIGHT: usize = 64;
-const DEFAULT_MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
+const DEFAULT_MAX_RESPONSE_BYTES: u64 = 8 * 1024 * 1024;
 const DEFAULT_MAX_ITEM_BYTES: u64 = 256 * 1024;
 
 impl Upstream {

@@ -7,11 +7,15 @@ use jiff::SignedDuration;
 use tokio::time::{Instant, timeout_at};
 
 use super::decode_settings::DecodeSettings;
-use super::methods::MethodSpec;
+use super::methods::{Idempotency, MethodSpec};
 use super::response_parser::ResponseParser;
 use super::transport::{Body, Response, SendError};
 use super::xml::Malformed;
 use crate::backend::Error;
+use crate::resilience::{Exhausted, Share};
+
+/// The largest answer to a write that is read. A confirmation has a few hundred bytes, and anything larger confirms nothing.
+const MAX_CONFIRMATION_BYTES: u64 = 64 * 1024;
 
 /// One request and its response.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(crate) enum Attempt {
     ConnectionLost,
     /// The head of the response is not valid HTTP.
     InvalidHttp,
+    /// The response came and could not be held.
+    NotBuffered(Exhausted),
     /// A complete HTTP response; its document may be malformed.
     Answered {
         status: u16,
@@ -54,20 +60,28 @@ impl From<SendError> for Attempt {
 }
 
 impl Attempt {
-    /// Receives the rest of a response whose head has arrived.
+    /// Receives the rest of a response whose head has arrived, in the memory of this share.
     pub(crate) async fn receive(
         response: Response,
         method: &'static MethodSpec,
         settings: &Arc<DecodeSettings>,
+        share: Share,
         deadline: Instant,
     ) -> Self {
         let Response { status, charset, retry_after, clock_skew, body } = response;
-        let parser = ResponseParser::new(method, Arc::clone(settings), charset, settings.max_response_bytes);
-        match timeout_at(deadline, read_whole(parser, body, settings.max_response_bytes)).await {
-            Err(_) => Self::TimedOut,
-            Ok(Err(error)) => error.into(),
-            Ok(Ok(answer)) => Self::Answered { status, retry_after, clock_skew, answer },
-        }
+        let max_bytes = match method.idempotency {
+            Idempotency::Safe => settings.max_response_bytes,
+            Idempotency::Idempotent | Idempotency::NonIdempotent => settings.max_response_bytes.min(MAX_CONFIRMATION_BYTES),
+        };
+        let parser = ResponseParser::new(method, Arc::clone(settings), charset, max_bytes).with_share(share);
+        let answer = match timeout_at(deadline, read_whole(parser, body, max_bytes)).await {
+            Err(_) => return Self::TimedOut,
+            Ok(Err(ReceiveError::Connection(error))) => return error.into(),
+            Ok(Err(ReceiveError::Memory(exhausted))) => return Self::NotBuffered(exhausted),
+            Ok(Err(ReceiveError::Document(malformed))) => Err(malformed),
+            Ok(Ok(answer)) => Ok(answer),
+        };
+        Self::Answered { status, retry_after, clock_skew, answer }
     }
 
     /// How far the upstream's clock is ahead of ours.
@@ -79,7 +93,8 @@ impl Attempt {
     /// firewall that blocks the text of one message must not close the upstream for everything else.
     pub(crate) fn is_healthy(&self) -> bool {
         match self {
-            Self::Answered { status: 401 | 403 | 404, .. } => true,
+            // The upstream did answer; the memory is the gateway's.
+            Self::NotBuffered(_) | Self::Answered { status: 401 | 403 | 404, .. } => true,
             Self::Answered { status, answer: Ok(answer), .. } => {
                 answer.failure(*status).is_some() || (200..300).contains(status)
             }
@@ -99,7 +114,7 @@ impl Attempt {
             Self::Answered { status: 429 | 500..=599, retry_after, .. } if !self.is_healthy() => {
                 Some(Transient { retry_after: *retry_after })
             }
-            Self::NoResources | Self::TimedOut | Self::InvalidHttp | Self::Answered { .. } => None,
+            Self::NoResources | Self::TimedOut | Self::InvalidHttp | Self::NotBuffered(_) | Self::Answered { .. } => None,
         }
     }
 
@@ -112,6 +127,7 @@ impl Attempt {
             Self::InvalidHttp => {
                 return Err(Error::InvalidResponse { reason: "its head is not valid HTTP, or its length is in doubt" });
             }
+            Self::NotBuffered(exhausted) => return Err(exhausted.into()),
             Self::ConnectionLost => {
                 return Err(Error::InvalidResponse { reason: "the connection was lost before it was complete" });
             }
@@ -137,7 +153,7 @@ impl Attempt {
         let (status, answer) = match self {
             Self::NotSent => return Err(Error::Unreachable),
             Self::NoResources => return Err(Error::NoResources),
-            Self::TimedOut | Self::ConnectionLost | Self::InvalidHttp => return Err(unknown),
+            Self::TimedOut | Self::ConnectionLost | Self::InvalidHttp | Self::NotBuffered(_) => return Err(unknown),
             Self::Answered { status, answer, .. } => (status, answer),
         };
         let failure = answer.as_ref().ok().and_then(|answer| answer.failure(status));
@@ -149,26 +165,25 @@ impl Attempt {
     }
 }
 
-async fn read_whole(
-    mut parser: ResponseParser,
-    mut body: Body,
-    max_bytes: u64,
-) -> Result<Result<Box<ResponseParser>, Malformed>, SendError> {
+/// Why a response could not be received.
+enum ReceiveError {
+    Connection(SendError),
+    Memory(Exhausted),
+    Document(Malformed),
+}
+
+async fn read_whole(mut parser: ResponseParser, mut body: Body, max_bytes: u64) -> Result<Box<ResponseParser>, ReceiveError> {
     let mut total = 0;
     while let Some(bytes) = body.next().await {
-        let bytes = bytes?;
+        let bytes = bytes.map_err(ReceiveError::Connection)?;
         total += bytes.len() as u64;
         if total > max_bytes {
-            return Ok(Err(Malformed("it is larger than max_response_bytes")));
+            return Err(ReceiveError::Document(Malformed("it is larger than max_response_bytes")));
         }
         parser.push(&bytes);
-        loop {
-            match parser.advance() {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(malformed) => return Ok(Err(malformed)),
-            }
-        }
+        while parser.advance().map_err(ReceiveError::Document)? {}
+        parser.reserve().map_err(ReceiveError::Memory)?;
     }
-    Ok(parser.finish().map(|()| Box::new(parser)))
+    parser.finish().map_err(ReceiveError::Document)?;
+    Ok(Box::new(parser))
 }

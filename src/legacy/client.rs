@@ -27,8 +27,8 @@ use crate::config::Upstream;
 use crate::http_client::ConnectorError;
 use crate::idempotency::IdempotencyMarker;
 use crate::metrics::UpstreamMetrics;
-use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus};
-use crate::resilience::RetryBudget;
+use crate::model::{Customer, CustomerId, HeldBytes, NewMessage, Order, OrderId, OrderStatus};
+use crate::resilience::{ByteBudget, Reserved, RetryBudget};
 
 /// The longest request line that every server accepts, in bytes.
 const MAX_REQUEST_LINE: usize = 8_000;
@@ -44,12 +44,17 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the upstream that the configuration describes. Connects at the first call.
+    /// A client of the upstream that the configuration describes, whose answers are held in `memory`. Connects at the first
+    /// call.
     ///
     /// # Errors
     /// If no connection could ever be made.
-    pub fn try_new(upstream: &Upstream, metrics: UpstreamMetrics) -> std::result::Result<Self, ConnectorError> {
-        let settings = DecodeSettings::new(upstream, metrics.clone());
+    pub fn try_new(
+        upstream: &Upstream,
+        memory: ByteBudget,
+        metrics: UpstreamMetrics,
+    ) -> std::result::Result<Self, ConnectorError> {
+        let settings = DecodeSettings::new(upstream, memory, metrics.clone());
         let transport = Arc::new(Transport::try_new(upstream, metrics.clone())?);
         let Upstream { max_in_flight, breaker, timeout, settle_time, .. } = *upstream;
         let transport = ResilientTransport::new(transport, Arc::new(settings), max_in_flight, breaker, timeout, metrics);
@@ -73,7 +78,7 @@ impl Client {
     }
 
     /// Reads one entity.
-    async fn read<T>(
+    async fn read<T: HeldBytes>(
         &self,
         context: &RequestContext,
         method: &'static MethodSpec,
@@ -164,7 +169,7 @@ impl Client {
         self.query(method, params, &self.credential.placeholder_auth())?;
         let hash = timeout_at(deadline, session.hash(self.login())).await.unwrap_or(Err(Error::Timeout));
         hash.map(|hash| CallAuth::Hash { hash, is_renewed: false }).map_err(|error| match error {
-            Error::NotSent { .. } | Error::Overloaded => error,
+            Error::NotSent { .. } | Error::Overloaded | Error::BuffersFull => error,
             cause => Error::NotSent { cause: Box::new(cause) },
         })
     }
@@ -263,7 +268,7 @@ impl Backend for Client {
         timer.list(self.list(context, &CUSTOMERS, customers::request(since), customers::decode).await)
     }
 
-    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Reserved<Customer>> {
         let timer = self.time(context, &CUSTOMER_INFO);
         let decode = |answer: &ResponseParser| customer_info::decode(id, answer.elements(), answer.fields());
         let customer = self.read(context, &CUSTOMER_INFO, customer_info::request(id), decode).await;

@@ -7,6 +7,7 @@ use crate::charset::Charset;
 use crate::config::Upstream;
 use crate::metrics::UpstreamMetrics;
 use crate::model::Zone;
+use crate::resilience::ByteBudget;
 
 /// Settings for decoding the answers of one upstream.
 #[derive(Debug)]
@@ -21,18 +22,21 @@ pub(crate) struct DecodeSettings {
     pub(crate) max_response_bytes: u64,
     /// The maximum size of a list item, in bytes.
     pub(crate) max_item_bytes: u64,
+    /// What all answers together may hold.
+    pub(crate) memory: ByteBudget,
     /// Counts the schema drift of its answers.
     pub(crate) drift: Arc<SchemaDrift>,
 }
 
 impl DecodeSettings {
-    pub(crate) fn new(upstream: &Upstream, metrics: UpstreamMetrics) -> Self {
+    pub(crate) fn new(upstream: &Upstream, memory: ByteBudget, metrics: UpstreamMetrics) -> Self {
         Self {
             zone: upstream.time_zone.clone(),
             charset: upstream.charset,
             credential_refusal_words: upstream.credential_refusal_words.clone(),
             max_response_bytes: upstream.max_response_bytes,
             max_item_bytes: upstream.max_item_bytes,
+            memory,
             drift: Arc::new(SchemaDrift::new(metrics)),
         }
     }

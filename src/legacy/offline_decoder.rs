@@ -14,6 +14,7 @@ use crate::backend::{Error, Item};
 use crate::config::Upstream;
 use crate::metrics::Metrics;
 use crate::model::{Customer, CustomerId, Order, OrderId};
+use crate::resilience::{ByteBudget, Reserved};
 
 /// Decodes documents like a client with default settings.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Decoder {
     pub fn new(chunk_size: usize) -> Self {
         // Never connected to: only the defaults of the configuration are used.
         let upstream = Upstream::new(Url::parse("http://localhost/").expect("a URL"), "".into());
-        let settings = DecodeSettings::new(&upstream, Metrics::default().upstream("document"));
+        let settings = DecodeSettings::new(&upstream, ByteBudget::default(), Metrics::default().upstream("document"));
         Self { settings: Arc::new(settings), chunk_size: chunk_size.max(1) }
     }
 
@@ -54,7 +55,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When the document does not contain an order.
-    pub fn order_info(&self, id: OrderId, document: &[u8]) -> Result<Order, Error> {
+    pub fn order_info(&self, id: OrderId, document: &[u8]) -> Result<Reserved<Order>, Error> {
         let answer = self.attempt(&ORDER_INFO, document).read_result()?;
         answer.into_entity(|answer| order_info::decode(id, answer.elements(), answer.fields()))
     }
@@ -63,7 +64,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When the document does not contain a customer.
-    pub fn customer_info(&self, id: CustomerId, document: &[u8]) -> Result<Customer, Error> {
+    pub fn customer_info(&self, id: CustomerId, document: &[u8]) -> Result<Reserved<Customer>, Error> {
         let answer = self.attempt(&CUSTOMER_INFO, document).read_result()?;
         answer.into_entity(|answer| customer_info::decode(id, answer.elements(), answer.fields()))
     }

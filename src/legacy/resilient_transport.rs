@@ -17,7 +17,7 @@ use crate::backend::{Error, RequestContext, Result, Sent};
 use crate::metrics::UpstreamMetrics;
 use crate::resilience::{
     Admission, BreakerSettings, BreakerState, CircuitBreaker, ConcurrencyLimit, Outcome, Permit, Priority, Rejected,
-    RetryBudget, backoff,
+    RetryBudget, Share, backoff,
 };
 
 /// How often a read is sent again.
@@ -94,13 +94,15 @@ impl ResilientTransport {
         query: &str,
         deadline: Instant,
     ) -> Result<Attempt> {
+        // Writes depend on uncached reads and on logins.
+        let share = if context.is_uncached() { Share::Writes } else { Share::Reads };
         let mut retries = 0;
         loop {
             let mut call = self.admit(context, method, retries, deadline).await?;
             let attempt = match timeout_at(deadline, self.transport.read(context, query)).await {
                 Err(_) => Attempt::TimedOut,
                 Ok(Err(error)) => Attempt::from(error),
-                Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
+                Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, share, deadline).await,
             };
             call.record_completed(&attempt);
             drop(call);
@@ -142,7 +144,7 @@ impl ResilientTransport {
             Ok(write) => match timeout_at(deadline, write.send()).await {
                 Err(_) => Attempt::TimedOut,
                 Ok(Err(error)) => Attempt::from(error),
-                Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
+                Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, Share::Writes, deadline).await,
             },
         };
         call.record_completed(&attempt);
@@ -165,7 +167,7 @@ impl ResilientTransport {
             let mut call = self.admit(context, method, retries, deadline).await?;
             let attempt = match timeout_at(deadline, self.transport.read(context, query)).await {
                 Ok(Ok(response)) if matches!(response.status, 200..=299) => return Ok((response, call)),
-                Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, deadline).await,
+                Ok(Ok(response)) => Attempt::receive(response, method, &self.settings, Share::Reads, deadline).await,
                 Ok(Err(error)) => Attempt::from(error),
                 Err(_) => Attempt::TimedOut,
             };

@@ -49,7 +49,8 @@ use super::schema_drift::DriftKind;
 use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Malformed, Token, Tokens, Tree, carries_no_data};
 use crate::backend::{Error, Item, UndecodableItem};
 use crate::charset::{Charset, TextDecoder};
-use crate::model::OffsetCache;
+use crate::model::{HeldBytes, Message, OffsetCache};
+use crate::resilience::{Exhausted, Reservation, Reserved, Share};
 
 /// Decodes one list item.
 pub(crate) type DecodeItem<T> = fn(Element<'_>, FieldReader<'_>) -> Decoded<T>;
@@ -61,7 +62,18 @@ pub(crate) struct ResponseParser {
     state: State,
     /// Layouts of list items; `None` if the response is not a list.
     layouts: Option<LayoutCache>,
+    /// What the document and the tree hold. Empty for lists, whose items are bounded one by one.
+    memory: Reservation,
 }
+
+/// Maximum number of elements in an answer that is not a list. Its memory is reserved as it grows.
+const MAX_ELEMENTS: usize = 1_000_000;
+/// Maximum number of elements in a list item: a hundred times as many as any has, and few enough to cost nothing in every list.
+const MAX_ITEM_ELEMENTS: usize = 4_096;
+/// Elements below a data element that become a structure each.
+const STRUCTURES: [&str; 2] = ["log", "data"];
+/// Memory of such a structure without its texts. Vectors grow by doubling.
+const STRUCTURE_BYTES: usize = 2 * size_of::<Message>();
 
 /// Everything but the document itself, apart so that both can be borrowed at once.
 #[derive(Debug)]
@@ -78,6 +90,8 @@ struct State {
     outcome: ResponseOutcome,
     /// Maximum size of a payload element, in bytes.
     max_element_bytes: u64,
+    /// Maximum number of elements in the tree.
+    max_elements: usize,
     offsets: OffsetCache,
 }
 
@@ -100,6 +114,7 @@ impl ResponseParser {
         http_charset: Option<String>,
         max_element_bytes: u64,
     ) -> Self {
+        let memory = settings.memory.reservation(Share::Reads);
         let state = State {
             method,
             settings,
@@ -110,14 +125,27 @@ impl ResponseParser {
             tree: Tree::default(),
             outcome: ResponseOutcome::default(),
             max_element_bytes,
+            max_elements: MAX_ELEMENTS,
             offsets: OffsetCache::default(),
         };
-        Self { document: DocumentReader::new(), state, layouts: None }
+        Self { document: DocumentReader::new(), state, layouts: None, memory }
     }
 
     /// A parser for a list: its items are handed out one by one and usually have the same layout.
     pub(crate) fn for_list(self) -> Self {
-        Self { layouts: Some(LayoutCache::default()), ..self }
+        let state = State { max_elements: MAX_ITEM_ELEMENTS, ..self.state };
+        Self { layouts: Some(LayoutCache::default()), state, ..self }
+    }
+
+    /// A parser whose memory is reserved from this share.
+    pub(crate) fn with_share(self, share: Share) -> Self {
+        let memory = self.state.settings.memory.reservation(share);
+        Self { memory, ..self }
+    }
+
+    /// Reserves the memory that the document and the tree hold by now.
+    pub(crate) fn reserve(&mut self) -> Result<(), Exhausted> {
+        self.memory.resize(self.document.held_bytes() + self.state.tree.held_bytes())
     }
 
     /// Reads the values of this response.
@@ -238,8 +266,17 @@ impl ResponseParser {
         }
     }
 
-    /// The entity of a complete response that may be a success.
-    pub(crate) fn into_entity<T>(mut self, decode: impl FnOnce(&Self) -> Result<Option<T>, DecodeError>) -> Result<T, Error> {
+    /// The entity of a complete response that may be a success, with the memory that it holds.
+    pub(crate) fn into_entity<T: HeldBytes>(
+        mut self,
+        decode: impl FnOnce(&Self) -> Result<Option<T>, DecodeError>,
+    ) -> Result<Reserved<T>, Error> {
+        // Everything is in the tree by now.
+        self.document = DocumentReader::new();
+        let is_structure = |element: &Element<'_>| STRUCTURES.contains(&element.name());
+        let structures = self.elements().flat_map(Element::children).filter(is_structure).count();
+        let decoded = size_of::<T>() + self.state.tree.text_bytes() + structures * STRUCTURE_BYTES;
+        self.memory.resize(self.state.tree.held_bytes() + decoded)?;
         let entity = decode(&self).map_err(|DecodeError(reason)| Error::InvalidResponse { reason })?;
         // Text among the data may be an error message of the server, so it does not prove that the entity does not exist.
         let has_text = self.elements().any(|element| element.own_text().is_some())
@@ -248,9 +285,13 @@ impl ResponseParser {
             return Err(Error::InvalidResponse { reason: "it has text where only elements are allowed" });
         }
         self.discard_elements();
+        let Self { state: State { outcome, .. }, mut memory, .. } = self;
         match entity {
-            Some(entity) => Ok(entity),
-            None if self.state.outcome.has_explanation() => {
+            Some(entity) => {
+                memory.resize(entity.held_bytes())?;
+                Ok(Reserved::new(entity, memory))
+            }
+            None if outcome.has_explanation() => {
                 Err(Error::InvalidResponse { reason: "it does not contain what was requested" })
             }
             None => Err(Error::NotFound),
@@ -370,7 +411,7 @@ impl State {
     }
 
     fn check_count(&self) -> Result<(), Malformed> {
-        if self.tree.exceeds_limit() { Err(Malformed("it has too many elements")) } else { Ok(()) }
+        if self.tree.len() > self.max_elements { Err(Malformed("it has too many elements")) } else { Ok(()) }
     }
 
     fn check_element(&self, size: u64) -> Result<(), Malformed> {

@@ -138,7 +138,7 @@ impl LastLogin {
             Ok(hash) if hash.was_accepted() => ACCEPTED_COOLDOWN,
             Ok(_) | Err(Error::CredentialRejected) => RELOGIN_COOLDOWN,
             // The upstream did not receive it, so the result says nothing about the next login.
-            Err(Error::NotSent { .. } | Error::Overloaded) => Duration::ZERO,
+            Err(Error::NotSent { .. } | Error::Overloaded | Error::BuffersFull) => Duration::ZERO,
             Err(_) => backoff::max_delay(self.previous_failures),
         }
     }
@@ -147,7 +147,7 @@ impl LastLogin {
     fn failures(&self) -> u32 {
         match self.result {
             Ok(_) | Err(Error::CredentialRejected) => 0,
-            Err(Error::NotSent { .. } | Error::Overloaded) => self.previous_failures,
+            Err(Error::NotSent { .. } | Error::Overloaded | Error::BuffersFull) => self.previous_failures,
             Err(_) => self.previous_failures + 1,
         }
     }

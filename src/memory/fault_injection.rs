@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 use crate::backend::{Backend, Error, Items, RequestContext, Result, Snapshot, WriteResult};
 use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus, UpstreamMessage};
+use crate::resilience::Reserved;
 
 /// A backend that delays calls and rejects a share of them before they reach the inner one. Which calls fail depends on
 /// nothing but their number, so that a run can be repeated.
@@ -64,7 +65,7 @@ impl<B: Backend> Backend for FaultInjection<B> {
         self.inner.customers(context, since).await
     }
 
-    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Reserved<Customer>> {
         self.inject().await?;
         self.inner.customer_info(context, id).await
     }

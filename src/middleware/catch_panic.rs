@@ -30,6 +30,7 @@ mod tests {
     use crate::auth::{Authentication, Principal};
     use crate::metrics::Metrics;
     use crate::middleware::{Settings, apply};
+    use crate::resilience::ByteBudget;
 
     async fn panicking() {
         panic!("191212121212");
@@ -38,6 +39,7 @@ mod tests {
     #[tokio::test]
     async fn panic_is_a_problem_without_the_panic_message() {
         let settings = Settings {
+            memory: ByteBudget::default(),
             base_path: "/".into(),
             request_timeout: Duration::from_secs(1),
             authentication: Authentication::Anonymous(Principal::anonymous("default")),

@@ -18,12 +18,15 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderV
 use http_body::{Body as _, Frame};
 
 use crate::content_coding::{self, Coding, Encoder};
+use crate::resilience::{ByteBudget, Reservation, Share};
 
+/// What an encoder and its output hold, in bytes: measured for the largest of them.
+const ENCODER_BYTES: usize = 1_280 * 1024;
 /// How many bytes are compressed in one poll: compressing a whole page of a list at once would block the worker thread.
 const MAX_CHUNK: usize = 64 * 1024;
 
-/// Compresses a successful response with a large, compressible body.
-pub(super) fn apply(mut response: Response, coding: Option<Coding>) -> Response {
+/// Compresses a successful response with a large, compressible body, unless there is no memory left for it.
+pub(super) fn apply(mut response: Response, coding: Option<Coding>, memory: &ByteBudget) -> Response {
     // A stream of unknown size is a list, and lists are worth it.
     let size = response.body().size_hint().exact().unwrap_or(u64::MAX);
     if !response.status().is_success() || !is_compressible(response.headers(), size) {
@@ -33,11 +36,12 @@ pub(super) fn apply(mut response: Response, coding: Option<Coding>) -> Response 
     // Also when this client gets the body as it is: a cache must not give that to clients that accept compression.
     headers.append(VARY, HeaderValue::from_static("accept-encoding"));
     let Some(coding) = coding else { return response };
-    // An encoder that cannot be allocated is no reason to fail the request.
+    // An encoder that has no memory is no reason to fail the request.
+    let Ok(memory) = memory.reserve(Share::Reads, ENCODER_BYTES) else { return response };
     let Ok(encoder) = Encoder::try_new(coding) else { return response };
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     headers.remove(CONTENT_LENGTH);
-    response.map(|body| Body::new(CompressedBody { body, pending: Bytes::new(), encoder: Some(encoder) }))
+    response.map(|body| Body::new(CompressedBody { body, pending: Bytes::new(), encoder: Some(encoder), _memory: memory }))
 }
 
 fn is_compressible(headers: &HeaderMap, size: u64) -> bool {
@@ -51,6 +55,7 @@ struct CompressedBody {
     pending: Bytes,
     /// `None` once the stream has ended or failed, which makes `is_end_stream` true.
     encoder: Option<Encoder>,
+    _memory: Reservation,
 }
 
 impl http_body::Body for CompressedBody {

@@ -11,21 +11,27 @@ use super::dto::OrderStatusBody;
 use super::{etag, json};
 use crate::auth::Principal;
 use crate::model::Order;
+use crate::resilience::Reservation;
 
-/// Responds with JSON.
+/// Responds with JSON that is known to be small.
 pub(super) fn json(value: &impl Serialize) -> Response {
-    ([(CONTENT_TYPE, "application/json")], json::to_bytes(value)).into_response()
+    ([(CONTENT_TYPE, "application/json")], json::to_small_bytes(value)).into_response()
+}
+
+/// Responds with JSON, held in this memory until it is sent.
+pub(super) fn large_json(value: &impl Serialize, memory: Reservation) -> Response {
+    ([(CONTENT_TYPE, "application/json")], json::to_bytes(value, memory)).into_response()
 }
 
 /// Responds with JSON and the ETag of its bytes, or with 304.
-pub(super) fn json_with_etag(headers: &HeaderMap, value: &impl Serialize) -> Response {
-    let body = json::to_bytes(value);
+pub(super) fn json_with_etag(headers: &HeaderMap, value: &impl Serialize, memory: Reservation) -> Response {
+    let body = json::to_bytes(value, memory);
     respond(headers, etag::of_body(&body), "application/json", body)
 }
 
 /// Responds with the status of an order and the ETag that also covers its log, or with 304.
 pub(super) fn status_with_etag(headers: &HeaderMap, principal: &Principal, order: &Order) -> Response {
-    let body = json::to_bytes(&OrderStatusBody::new(order.status.as_ref(), principal.scopes().pii_access()));
+    let body = json::to_small_bytes(&OrderStatusBody::new(order.status.as_ref(), principal.scopes().pii_access()));
     respond(headers, etag::of_status(principal.upstream(), order), "application/json", body)
 }
 

@@ -18,10 +18,25 @@ pub(super) use order::{Order, OrderList};
 pub(super) use order_status::{ChangedStatus, OrderStatusBody, StatusChange};
 pub(super) use timestamp::Time;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::backend;
+use crate::model::PiiAccess;
+
+/// An array whose items are made one by one while it is written: all of them at once would be held beside the model.
+#[derive(Debug)]
+pub(super) struct Items<'a, M, D> {
+    models: &'a [M],
+    pii_access: PiiAccess,
+    convert: fn(&'a M, PiiAccess) -> D,
+}
+
+impl<M, D: Serialize> Serialize for Items<'_, M, D> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.models.iter().map(|model| (self.convert)(model, self.pii_access)))
+    }
+}
 
 /// An item of a list that could not be decoded. The other items are complete.
 #[derive(Debug, Serialize, ToSchema)]

@@ -46,6 +46,12 @@ impl Problem {
         Self::from_read_error(error, Code::UpstreamAnswerInvalid, pii_access)
     }
 
+    /// The problem of an answer, a page or a body for which the memory does not suffice at present.
+    pub(super) fn memory_exhausted() -> Self {
+        let detail = "The gateway holds too many large answers at present; this one was not read to its end or not returned.";
+        Self::new(Code::Overloaded, detail).retry_after(RETRY_WHEN_OVERLOADED)
+    }
+
     /// The problem of a failed write. What the order is like now is told only to principals that may read it. That includes the
     /// ETag after a failed precondition: it is a hash of few possible states, and sending it back would be a blind overwrite.
     #[must_use]
@@ -109,7 +115,8 @@ fn from_write_error(error: &Error, pii_access: PiiAccess) -> Problem {
         | Error::Contradicted { .. }
         | Error::Unavailable { .. }
         | Error::Timeout
-        | Error::InvalidResponse { .. } => problem.with_outcome(Outcome::Unknown),
+        | Error::InvalidResponse { .. }
+        | Error::BuffersFull => problem.with_outcome(Outcome::Unknown),
     }
 }
 
@@ -136,6 +143,7 @@ fn describe(error: &Error, not_found: Code, pii_access: PiiAccess) -> Problem {
             let detail = "Too many calls are waiting for the upstream. Nothing was sent.";
             Problem::new(Code::Overloaded, detail).retry_after(RETRY_WHEN_OVERLOADED)
         }
+        Error::BuffersFull => Problem::memory_exhausted(),
         Error::Unavailable { retry_after } => {
             let detail =
                 "The upstream reported that it is unavailable, or the circuit breaker is open after repeated failures.";

@@ -7,14 +7,54 @@ use axum::body::Bytes;
 use serde::ser::{Error as _, Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
 use serde_json::Error;
 
-/// Serializes a response body.
+use crate::problem::Problem;
+use crate::resilience::{ByteBudget, Reservation, Share};
+
+/// Reserves memory for the JSON of something that holds this many bytes.
+///
+/// # Errors
+/// The problem to answer with when there is none left.
+pub(super) fn reserve(budget: &ByteBudget, held: usize) -> Result<Reservation, Problem> {
+    // The names of the members take less than the structures did, and an escaped character takes two bytes.
+    budget.reserve(Share::Reads, held.saturating_mul(2)).map_err(|_| Problem::memory_exhausted())
+}
+
+/// Serializes a response body, which holds this memory until it is sent.
+pub(super) fn to_bytes(value: &impl Serialize, memory: Reservation) -> Bytes {
+    into_bytes(to_vec(value), memory)
+}
+
+/// Serializes a response body whose size is known to be small.
+pub(super) fn to_small_bytes(value: &impl Serialize) -> Bytes {
+    to_vec(value).into()
+}
+
 #[expect(clippy::expect_used, reason = "an empty body would look like a response")]
-pub(super) fn to_bytes(value: &impl Serialize) -> Bytes {
+fn to_vec(value: &impl Serialize) -> Vec<u8> {
     /// Room for an order with its log, so that the body seldom grows.
     const USUAL_BYTES: usize = 2048;
     let mut body = Vec::with_capacity(USUAL_BYTES);
     write(value, &mut body).expect("DTOs have only types that the writer knows");
-    body.into()
+    body
+}
+
+/// A body that holds this memory until it is sent.
+pub(super) fn into_bytes(mut body: Vec<u8>, mut memory: Reservation) -> Bytes {
+    body.shrink_to_fit();
+    // It was written within the reservation, so this gives back the rest of it.
+    let _ = memory.resize(body.capacity());
+    Bytes::from_owner(ReservedBody { body, _memory: memory })
+}
+
+struct ReservedBody {
+    body: Vec<u8>,
+    _memory: Reservation,
+}
+
+impl AsRef<[u8]> for ReservedBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// Appends a value, such as a list item.

@@ -15,6 +15,7 @@ use crate::auth::Principal;
 use crate::backend::{Backend, RequestContext};
 use crate::model::{Customer, CustomerId, Order, OrderId, PiiAccess, Zone};
 use crate::problem::{Code, Problem, ProblemContext, PublicBasePath};
+use crate::resilience::{ByteBudget, Reserved};
 use crate::writes::WriteCoordinator;
 
 /// What all handlers share. Cheap to clone; clones share state.
@@ -23,6 +24,7 @@ pub struct AppState {
     /// By name.
     upstreams: Arc<BTreeMap<String, UpstreamHandle>>,
     timeouts: Timeouts,
+    memory: ByteBudget,
     base_path: Arc<str>,
     large_bodies: Arc<Semaphore>,
 }
@@ -50,11 +52,11 @@ pub struct Timeouts {
 }
 
 impl AppState {
-    /// State of a gateway to these upstreams, by name, with all routes below `base_path`.
+    /// State of a gateway to these upstreams, by name, with all routes below `base_path`. Pages and bodies are held in `memory`.
     #[must_use]
-    pub fn new(upstreams: BTreeMap<String, UpstreamHandle>, timeouts: Timeouts, base_path: &str) -> Self {
+    pub fn new(upstreams: BTreeMap<String, UpstreamHandle>, timeouts: Timeouts, memory: ByteBudget, base_path: &str) -> Self {
         let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
-        Self { upstreams: Arc::new(upstreams), timeouts, base_path: base_path.into(), large_bodies }
+        Self { upstreams: Arc::new(upstreams), timeouts, memory, base_path: base_path.into(), large_bodies }
     }
 
     /// The principal's audit context and upstream. Fails closed: without authentication there is neither.
@@ -94,13 +96,14 @@ pub(super) struct RequestState {
     pub(super) zone: Zone,
     pub(super) audit: AuditContext,
     pub(super) context: RequestContext,
+    pub(super) memory: ByteBudget,
     list_timeout: Duration,
     base_path: Arc<str>,
 }
 
 impl RequestState {
     /// Reads an order. The problem is the response to a failed read.
-    pub(super) async fn read_order(&self, id: OrderId) -> Result<Order, Problem> {
+    pub(super) async fn read_order(&self, id: OrderId) -> Result<Reserved<Order>, Problem> {
         let began = Instant::now();
         let order = self.backend.order_info(&self.context, id).await;
         let order = order.map_err(|error| Problem::from_read_error(&error, Code::OrderNotFound, self.pii_access()))?;
@@ -109,7 +112,7 @@ impl RequestState {
     }
 
     /// Reads a customer. The problem is the response to a failed read.
-    pub(super) async fn read_customer(&self, id: CustomerId) -> Result<Customer, Problem> {
+    pub(super) async fn read_customer(&self, id: CustomerId) -> Result<Reserved<Customer>, Problem> {
         let customer = self.backend.customer_info(&self.context, id).await;
         customer.map_err(|error| Problem::from_read_error(&error, Code::CustomerNotFound, self.pii_access()))
     }
@@ -155,6 +158,7 @@ impl FromRequestParts<AppState> for RequestState {
             zone: zone.clone(),
             audit: audit.clone(),
             context: context.unwrap_or_else(|| RequestContext::within(app.timeouts.request)),
+            memory: app.memory.clone(),
             list_timeout: app.timeouts.list,
             base_path: Arc::clone(base_path),
         })

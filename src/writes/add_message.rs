@@ -9,6 +9,7 @@ use super::{Inner, ReadBack, WriteFailure};
 use crate::backend::{Error, RequestContext, Sent, WriteError};
 use crate::idempotency::{IdempotencyMarker, KeyScope, LogMatch};
 use crate::model::{FreeText, LocalTime, Message, NewMessage, Order, OrderId, Pii};
+use crate::resilience::Reserved;
 
 /// A message that is in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,7 +52,7 @@ impl Inner {
             Ok(receipt) => Ok(MessageReceipt { at: receipt.logged_at, ..MessageReceipt::default() }),
             Err(WriteError { source: unknown @ Error::OutcomeUnknown { .. }, sent }) => {
                 let sent = sent.unwrap_or_else(Sent::now);
-                let evidence = |order: &Order, read_back| {
+                let evidence = |order: &Reserved<Order>, read_back| {
                     let entry = WriteTime::new(sent, read_back).proof_of(&message, order)?;
                     Some(MessageReceipt { at: stamp_since(sent, entry), ..MessageReceipt::default() })
                 };
@@ -107,7 +108,7 @@ impl Inner {
             (Err(WriteError { sent, .. }), Some(receipt)) => (Ok(receipt), sent),
             (Err(WriteError { source: unknown @ Error::OutcomeUnknown { .. }, sent }), None) => {
                 let sent_then = sent.unwrap_or_else(Sent::now);
-                let evidence = |order: &Order, _: ReadBack| added(order, sent_then);
+                let evidence = |order: &Reserved<Order>, _: ReadBack| added(order, sent_then);
                 let found = self.verify_by_read_back(context, scope.order, &VERIFY_DELAYS, evidence).await;
                 (found.ok_or(unknown.into()), sent)
             }
@@ -167,7 +168,7 @@ impl Inner {
     }
 
     /// The present state of the order, with its log: an answer without a log does not prove that an entry is missing.
-    async fn preflight_read_log(&self, context: &RequestContext, id: OrderId) -> Result<Order, WriteFailure> {
+    async fn preflight_read_log(&self, context: &RequestContext, id: OrderId) -> Result<Reserved<Order>, WriteFailure> {
         let order = self.preflight_read(context, id).await?;
         if order.messages.is_some() {
             return Ok(order);

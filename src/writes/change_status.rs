@@ -12,6 +12,7 @@ use super::{Inner, ReadBack, WriteFailure};
 use crate::backend::{Error, RequestContext, Sent, WriteError, WriteResult};
 use crate::idempotency::IdempotencyMarker;
 use crate::model::{Extensible, LocalTime, Message, MessageType, Order, OrderId, OrderStatus, Pii};
+use crate::resilience::Reserved;
 
 /// What an order must be like for its status to be changed.
 pub type Precondition = Box<dyn Fn(&Order) -> bool + Send + Sync>;
@@ -20,7 +21,7 @@ pub type Precondition = Box<dyn Fn(&Order) -> bool + Send + Sync>;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StatusReceipt {
     /// The order as a conditional change left it. `None` if it could not be read afterwards, or is contested.
-    pub order: Option<Box<Order>>,
+    pub order: Option<Reserved<Order>>,
     /// Whether another writer changed the status between the preflight read of a conditional change and the read after it.
     pub is_contested: bool,
 }
@@ -48,7 +49,7 @@ impl Inner {
         self.leave_in_doubt(id, change, &result);
         match result {
             Err(WriteError { source: unknown @ Error::OutcomeUnknown { .. }, .. }) => {
-                let has_status = |order: &Order, read_back: ReadBack| {
+                let has_status = |order: &Reserved<Order>, read_back: ReadBack| {
                     self.status_changes.record_read_back(order, read_back.began);
                     (order.status == Some(Extensible::Known(status))).then_some(())
                 };
@@ -83,7 +84,7 @@ impl Inner {
                 in_doubt.retain(|change| change.ticket != resolved);
             }
             if !precondition(&before) {
-                return Err(WriteFailure::PreconditionFailed(Box::new(before)));
+                return Err(WriteFailure::PreconditionFailed(before));
             }
             if let Some(time_left) = in_doubt.iter().map(InDoubt::time_left).max() {
                 let is_same = in_doubt.iter().any(|change| change.write.status == status);
@@ -140,14 +141,14 @@ impl Inner {
         status: OrderStatus,
         unknown: Error,
     ) -> Result<StatusReceipt, WriteFailure> {
-        let evidence = |after: &Order, read_back: ReadBack| {
+        let evidence = |after: &Reserved<Order>, read_back: ReadBack| {
             self.status_changes.record_read_back(after, read_back.began);
             let transition = Transition { before, after };
             if transition.is_to(status) {
                 Some(Ok(self.receipt_of_change(before, after.clone(), status)))
             } else if transition.is_to_other_than(status) {
                 self.settings.metrics.conflict();
-                Some(Err(WriteFailure::Conflict(Box::new(after.clone()))))
+                Some(Err(WriteFailure::Conflict(Box::new(Order { status: after.status.clone(), ..Order::new(after.id) }))))
             } else {
                 None
             }
@@ -157,12 +158,12 @@ impl Inner {
 
     /// What a change of an order made of it. Another writer between the preflight read and the change is not prevented, so it is
     /// reported: both may believe that the order is theirs.
-    fn receipt_of_change(&self, before: &Order, after: Order, status: OrderStatus) -> StatusReceipt {
+    fn receipt_of_change(&self, before: &Order, after: Reserved<Order>, status: OrderStatus) -> StatusReceipt {
         let is_contested = Transition { before, after: &after }.is_contested(status);
         if is_contested {
             self.settings.metrics.conflict();
         }
-        StatusReceipt { order: (!is_contested).then(|| Box::new(after)), is_contested }
+        StatusReceipt { order: (!is_contested).then_some(after), is_contested }
     }
 
     /// Enters a change before it is sent, so that it is not forgotten if this task panics or the runtime stops.

@@ -24,6 +24,7 @@ mod jwt;
 mod lists;
 mod masking;
 mod me;
+mod memory_limits;
 mod multiple_upstreams;
 mod openapi;
 mod outage;

@@ -15,10 +15,11 @@ use tjansteguiden_gateway::idempotency::MarkerSigner;
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::metrics::Metrics;
 use tjansteguiden_gateway::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus, Zone};
+use tjansteguiden_gateway::resilience::{ByteBudget, Reserved, RetryBudget};
 use tjansteguiden_gateway::rest::{self, Timeouts, UpstreamHandle};
 use tjansteguiden_gateway::server::{Limits, Server};
 use tjansteguiden_gateway::writes::{Settings, WriteCoordinator};
-use tjansteguiden_gateway::{config, middleware, resilience};
+use tjansteguiden_gateway::{config, middleware};
 use tokio_util::task::TaskTracker;
 
 use crate::support::{Answer, FIRST_ORDER};
@@ -50,7 +51,7 @@ impl Backend for PanickingBackend {
         self.memory.customers(context, since).await
     }
 
-    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Customer> {
+    async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Reserved<Customer>> {
         self.memory.customer_info(context, id).await
     }
 
@@ -72,7 +73,7 @@ async fn gateway(backend_under_test: &Arc<PanickingBackend>) -> SocketAddr {
     let writes = WriteCoordinator::new(Settings {
         backend: Arc::clone(&backend),
         markers: MarkerSigner::new("0123456789abcdef".into(), None),
-        budget: Arc::new(resilience::RetryBudget::default()),
+        budget: Arc::new(RetryBudget::default()),
         connect_timeout: Duration::from_secs(1),
         timeout: Duration::from_secs(1),
         settle_time: Duration::from_secs(35),
@@ -84,12 +85,14 @@ async fn gateway(backend_under_test: &Arc<PanickingBackend>) -> SocketAddr {
     let upstream = UpstreamHandle { backend, writes, zone: Zone::stockholm() };
     let time = Duration::from_secs(5);
     let timeouts = Timeouts { request: time, list: time, body: time };
-    let routes = rest::router(rest::AppState::new(BTreeMap::from([("default".to_owned(), upstream)]), timeouts, "/"));
+    let upstreams = BTreeMap::from([("default".to_owned(), upstream)]);
+    let routes = rest::router(rest::AppState::new(upstreams, timeouts, ByteBudget::default(), "/"));
     let settings = middleware::Settings {
         base_path: "/".into(),
         request_timeout: time,
         authentication: Authentication::Anonymous(Principal::anonymous("default")),
         metrics,
+        memory: ByteBudget::default(),
         tasks: TaskTracker::new(),
         rate: None,
         trusted_proxies: Vec::new(),

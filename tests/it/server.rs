@@ -153,15 +153,20 @@ async fn head_and_idle_timeouts_apply_on_kept_connections() {
 
 #[tokio::test]
 async fn slow_steady_reader_gets_the_whole_response() {
-    // Larger than the socket buffers, and encoded as a whole (a page), so that sending it is all that is left to do.
-    let order = |id| format!("<order><id>{id}</id><type>{}</type></order>", "x".repeat(20_000));
-    let orders: String = (1..=1_000).map(order).collect();
-    let upstream = Upstream::responding_with(Reply::xml(&format!("<orders>{orders}</orders>"))).await;
-    let gateway = Gateway::with(&upstream, &[("SERVER__IDLE_TIMEOUT", "200ms")]).await;
+    // Larger than the socket buffers, and encoded as a whole, so that sending it is all that is left to do.
+    let log = format!("<log><message>{}</message></log>", "x".repeat(20_000)).repeat(1_000);
+    let order = format!("<order_info><orderinfo><status>new</status></orderinfo><logs>{log}</logs></order_info>");
+    let upstream = Upstream::responding_with(Reply::xml(&order)).await;
+    let settings = [
+        ("SERVER__IDLE_TIMEOUT", "200ms"),
+        ("SERVER__MAX_BUFFERED_BYTES", "500000000"),
+        ("UPSTREAMS__DEFAULT__MAX_RESPONSE_BYTES", "50000000"),
+    ];
+    let gateway = Gateway::with(&upstream, &settings).await;
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(100_000).expect("a small buffer");
     let mut slow = socket.connect(gateway.address).await.expect("a connection");
-    let request = b"GET /orders?since=2016-03-14&limit=1000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let request = b"GET /orders/7/messages HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
     slow.write_all(request).await.expect("an open connection");
 

@@ -20,9 +20,11 @@ use crate::model::{
     Customer, CustomerId, Delivery, Detail, Extensible, LocalTime, MAX_ID, Message, MessageType, NewMessage, Order, OrderId,
     OrderStatus, OrderedBy, Provider, Service, StrEnum, Zone, compose,
 };
+use crate::resilience::ByteBudget;
 
 fn settings() -> Arc<DecodeSettings> {
     Arc::new(DecodeSettings {
+        memory: ByteBudget::default(),
         zone: Zone::stockholm(),
         charset: Charset::UTF_8,
         credential_refusal_words: Vec::new(),

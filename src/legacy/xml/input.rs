@@ -43,6 +43,11 @@ impl InputBuffer {
         self.buffer.len()
     }
 
+    /// Bytes of memory that it holds.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// The bytes in the buffer; empty until it is known whether they begin with a byte order mark.
     pub(super) fn bytes(&self) -> &[u8] {
         if self.transcoder.is_decided() { &self.buffer } else { &[] }

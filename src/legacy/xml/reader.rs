@@ -129,6 +129,11 @@ impl DocumentReader {
         self.input.dropped() + self.progress.next as u64
     }
 
+    /// Bytes of memory that it holds.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.input.held_bytes()
+    }
+
     /// Number of bytes pushed so far.
     pub(crate) fn pushed(&self) -> u64 {
         self.input.dropped() + self.input.len() as u64

@@ -36,9 +36,6 @@ impl Anomaly {
     }
 }
 
-/// Maximum number of elements: far more than any real answer has, and few enough to be harmless.
-const MAX_ELEMENTS: usize = 1_000_000;
-
 /// Elements in document order. An element without parent is called *outermost*.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
@@ -110,9 +107,19 @@ impl Tree {
         self.nodes.reserve(bytes / BYTES_PER_ELEMENT);
     }
 
-    /// Whether there are more than [`MAX_ELEMENTS`].
-    pub(crate) fn exceeds_limit(&self) -> bool {
-        self.nodes.len() > MAX_ELEMENTS
+    /// Number of elements.
+    pub(crate) const fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.characters.capacity() + self.nodes.capacity() * size_of::<Node>()
+    }
+
+    /// Length of all names and texts, in bytes.
+    pub(crate) const fn text_bytes(&self) -> usize {
+        self.characters.len()
     }
 
     /// Whether an element is open.

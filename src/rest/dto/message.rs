@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::masked::{MaskedText, open_value};
-use super::{Time, enums};
+use super::{Items, Time, enums};
 use crate::idempotency::IdempotencyMarker;
 use crate::model::{self, FreeText, Pii, PiiAccess, PiiKind, Scope, Scopes, StrEnum, compose};
 use crate::problem::Problem;
@@ -66,12 +66,13 @@ fn view(text: Cow<'_, str>, pii_access: PiiAccess) -> Option<Cow<'_, str>> {
 #[schema(as = MessageList)]
 pub(in crate::rest) struct MessageList<'a> {
     /// The log entries, in log order.
-    items: Vec<Message<'a>>,
+    #[schema(value_type = Vec<Message>)]
+    items: Items<'a, model::Message, Message<'a>>,
 }
 
 impl<'a> MessageList<'a> {
     pub(in crate::rest) fn new(entries: &'a [model::Message], pii_access: PiiAccess) -> Self {
-        Self { items: entries.iter().map(|entry| Message::new(entry, pii_access)).collect() }
+        Self { items: Items { models: entries, pii_access, convert: Message::new } }
     }
 }
 

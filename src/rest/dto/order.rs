@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::masked::{MaskedText, masked, open_text, open_value};
-use super::{Customer, Message, Time, Unreadable, enums};
+use super::{Customer, Items, Message, Time, Unreadable, enums};
 use crate::model::{self, Delivery, OrderedBy, PiiAccess};
 use crate::problem::Details;
 
@@ -55,12 +55,12 @@ pub(in crate::rest) struct Order<'a> {
     customer: Option<CustomerRef<'a>>,
     /// The log entries, in log order. Always an array in details, absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    messages: Option<Vec<Message<'a>>>,
+    #[schema(nullable = false, value_type = Vec<Message>)]
+    messages: Option<Items<'a, model::Message, Message<'a>>>,
     /// Further details. Always an array in details, absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    details: Option<Vec<Detail<'a>>>,
+    #[schema(nullable = false, value_type = Vec<Detail>)]
+    details: Option<Items<'a, model::Detail, Detail<'a>>>,
     /// Why the details of this order could not be read. Only in lists with `expand=detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Details)]
@@ -168,8 +168,8 @@ impl<'a> Order<'a> {
             provider: provider(&order.provider, pii_access),
             network: open_text(order.network_name.as_deref(), pii_access).map(|name| Network { name }),
             customer: order.customer.as_ref().map(|customer| CustomerRef(customer, pii_access)),
-            messages: entries.map(|entries| entries.iter().map(|entry| Message::new(entry, pii_access)).collect()),
-            details: order.details.as_ref().map(|details| details.iter().map(|item| detail(item, pii_access)).collect()),
+            messages: entries.map(|models| Items { models, pii_access, convert: Message::new }),
+            details: order.details.as_deref().map(|models| Items { models, pii_access, convert: detail }),
             problem: None,
         }
     }

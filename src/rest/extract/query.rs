@@ -45,8 +45,8 @@ pub(in crate::rest) struct OrderListQuery {
     /// Orders of this customer.
     #[param(value_type = u64, required = false, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub(in crate::rest) customer_id: Option<CustomerId>,
-    /// Page size. Pages are ordered by time and id, orders without a readable time first. Without `limit` the whole list is
-    /// streamed in upstream order.
+    /// Maximum page size; a page of very large items ends earlier. Pages are ordered by time and id, orders without a readable
+    /// time first. Without `limit` the whole list is streamed in upstream order.
     #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
     pub(in crate::rest) limit: Option<usize>,
     /// `nextCursor` of the previous page. Requires `limit`, which may change, and the same filters.
@@ -68,7 +68,8 @@ pub(in crate::rest) struct CustomerListQuery {
     /// Customers created or updated on or after this date, in the upstream's time zone.
     #[param(value_type = String, format = Date, example = "2016-03-14")]
     pub(in crate::rest) since: Date,
-    /// Page size. Pages are ordered by id. Without `limit` the whole list is streamed in upstream order.
+    /// Maximum page size; a page of very large items ends earlier. Pages are ordered by id. Without `limit` the whole list is
+    /// streamed in upstream order.
     #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
     pub(in crate::rest) limit: Option<usize>,
     /// `nextCursor` of the previous page. Requires `limit`, which may change, and the same `since`.

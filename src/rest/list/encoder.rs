@@ -128,6 +128,12 @@ impl Encoder {
         Bytes::from(std::mem::replace(&mut self.out, Vec::with_capacity(CAPACITY)))
     }
 
+    /// All bytes, of a list whose bytes were never taken.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        self.out
+    }
+
     /// Number of bytes that [`Self::take`] would return.
     #[must_use]
     pub const fn len(&self) -> usize {

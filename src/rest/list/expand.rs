@@ -4,8 +4,9 @@ use futures_util::{StreamExt, stream};
 
 use super::ListItem;
 use crate::backend::RequestContext;
-use crate::model::{Order, OrderedBy, PiiAccess};
+use crate::model::{HeldBytes, Order, OrderedBy, PiiAccess};
 use crate::problem::{Code, Problem, ProblemContext};
+use crate::resilience::Reservation;
 use crate::rest::dto;
 use crate::rest::json;
 use crate::rest::state::RequestState;
@@ -20,6 +21,16 @@ const CONCURRENCY: usize = 8;
 pub(in crate::rest) struct Expanded {
     order: Order,
     problem: Option<(Problem, ProblemContext)>,
+    /// What the details hold.
+    _memory: Option<Reservation>,
+}
+
+impl HeldBytes for Expanded {
+    fn held_bytes(&self) -> usize {
+        /// More than the JSON of a problem.
+        const PROBLEM_BYTES: usize = 1024;
+        self.order.held_bytes() + self.problem.as_ref().map_or(0, |_| PROBLEM_BYTES)
+    }
 }
 
 impl Expanded {
@@ -40,12 +51,13 @@ impl ListItem for Expanded {
 /// which no time is left, becomes the `problem` of its order.
 pub(in crate::rest) async fn expand(state: &RequestState, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
     let expand_one = |order: Order| async move {
-        match state.backend.order_info(context, order.id).await {
-            Ok(details) => Expanded { order: merge(order, details.value), problem: None },
+        let details = state.backend.order_info(context, order.id).await;
+        match details.and_then(|details| Ok(details.value.into_owned()?)) {
+            Ok((details, memory)) => Expanded { order: merge(order, details), problem: None, _memory: memory },
             Err(error) => {
                 let problem = Problem::from_read_error(&error, Code::OrderNotFound, state.pii_access());
                 let context = state.problem_context(&format!("/orders/{}", order.id));
-                Expanded { order, problem: Some((problem, context)) }
+                Expanded { order, problem: Some((problem, context)), _memory: None }
             }
         }
     };

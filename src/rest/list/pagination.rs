@@ -1,7 +1,8 @@
 //! Pagination in an order of our own, independent of the upstream's.
 //!
 //! The upstream has no pages. For each page the gateway reads the upstream's list from the day of the cursor on and selects
-//! the items with the smallest [`Position`]s after the cursor. Memory is proportional to the page, not to the list.
+//! the items with the smallest [`Position`]s after the cursor. Memory is proportional to the page, not to the list: when the
+//! items get too large for a page, those with the largest positions begin the next one.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +14,11 @@ use jiff::Timestamp;
 use super::cursor::{Cursor, Position};
 use super::{Encoder, ListFormat, ListItem, MAX_UNDECODABLE};
 use crate::backend::{Item, Items, UndecodableItem};
-use crate::model::{Customer, Order, PiiAccess};
+use crate::model::{Customer, HeldBytes, Order, PiiAccess};
 use crate::problem::{Code, Problem};
+use crate::resilience::{ByteBudget, Reservation, Share};
 use crate::rest::extract::decode;
+use crate::rest::json;
 
 /// The page that a request asks for.
 #[derive(Debug, Clone, Copy)]
@@ -62,43 +65,57 @@ pub(in crate::rest) struct Page<T> {
     undecodable: Vec<UndecodableItem>,
     /// The cursor of the next page; `None` on the last one.
     next: Option<Cursor>,
+    /// What the items and the undecodable ones hold.
+    memory: Reservation,
 }
 
-impl<T: SortKey> Page<T> {
+/// Maximum size of a page in memory, in bytes: several times what a page of usual items takes. A larger page ends before its
+/// `limit`.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+impl<T: SortKey + HeldBytes> Page<T> {
     /// Selects the page from a list.
     pub(in crate::rest) async fn select(
         mut list: Items<T>,
         query: PageQuery,
         pii_access: PiiAccess,
+        budget: &ByteBudget,
         includes: impl Fn(&T) -> bool,
     ) -> Result<Self, Problem> {
-        // One item more than the page shows whether there is a next page.
+        let mut memory = budget.reservation(Share::Reads);
         let mut selected = BTreeMap::new();
         let mut undecodable = Vec::new();
+        // Bytes of the selected items, and the first position that is not on this page.
+        let (mut bytes, mut end) = (0, None);
         while let Some(batch) = list.try_next().await.map_err(|error| Problem::from_list_error(&error, pii_access))? {
             for item in batch {
                 match item {
                     Item::Decoded(item) => {
                         let position = item.sort_key();
                         let is_after = query.after.is_none_or(|after| position > after);
-                        let is_full = selected.len() > query.limit;
-                        let fits = !is_full || selected.last_key_value().is_some_and(|(last, _)| position < *last);
-                        if is_after && fits && includes(&item) {
-                            selected.entry(position).or_insert(item);
+                        let is_before_end = end.is_none_or(|end| position < end);
+                        if !is_after || !is_before_end || selected.contains_key(&position) || !includes(&item) {
+                            continue;
                         }
-                        if selected.len() > query.limit + 1 {
-                            selected.pop_last();
+                        bytes += item.held_bytes();
+                        selected.insert(position, item);
+                        // What is dropped here begins the next page. An item that is larger than a page is one.
+                        while selected.len() > query.limit || bytes > MAX_BYTES && selected.len() > 1 {
+                            let Some((position, dropped)) = selected.pop_last() else { break };
+                            bytes -= dropped.held_bytes();
+                            end = Some(position);
                         }
                     }
                     Item::Undecodable(item) if undecodable.len() < MAX_UNDECODABLE => undecodable.push(item),
                     Item::Undecodable(_) => return Err(Problem::new(Code::UpstreamAnswerInvalid, TOO_MANY_UNDECODABLE)),
                 }
             }
+            let held = bytes + undecodable.capacity() * size_of::<UndecodableItem>();
+            memory.resize(held).map_err(|_| Problem::memory_exhausted())?;
         }
-        let has_next = selected.len() > query.limit && selected.pop_last().is_some();
-        let end = selected.last_key_value().filter(|_| has_next);
-        let next = end.map(|(position, _)| Cursor { filters: query.filters, position: *position });
-        Ok(Self { next, undecodable, items: selected.into_values().collect() })
+        let final_item = selected.last_key_value().filter(|_| end.is_some());
+        let next = final_item.map(|(position, _)| Cursor { filters: query.filters, position: *position });
+        Ok(Self { next, undecodable, items: selected.into_values().collect(), memory })
     }
 }
 
@@ -114,29 +131,35 @@ impl<T> Page<T> {
 
     /// The same page with other items.
     pub(in crate::rest) fn with_items<U>(self, items: Vec<U>) -> Page<U> {
-        Page { items, undecodable: self.undecodable, next: self.next }
+        Page { items, undecodable: self.undecodable, next: self.next, memory: self.memory }
     }
 }
 
-impl<T: ListItem> Page<T> {
+impl<T: ListItem + HeldBytes> Page<T> {
     /// Responds with the whole page; `uri` is that of the request.
-    pub(in crate::rest) fn respond(self, format: ListFormat, pii_access: PiiAccess, uri: &http::Uri) -> Response {
+    pub(in crate::rest) fn respond(
+        self,
+        format: ListFormat,
+        pii_access: PiiAccess,
+        budget: &ByteBudget,
+        uri: &http::Uri,
+    ) -> Result<Response, Problem> {
+        let undecodable = self.undecodable.len() * size_of::<UndecodableItem>();
+        let memory = json::reserve(budget, self.items.iter().map(T::held_bytes).sum::<usize>() + 3 * undecodable)?;
         let next_cursor = self.next.map(|cursor| cursor.to_string());
         let mut encoder = Encoder::new(format, pii_access);
-        let written = self
-            .items
+        self.items
             .iter()
             .try_for_each(|item| encoder.item(item))
             .and_then(|()| self.undecodable.into_iter().try_for_each(|item| encoder.undecodable(item)))
-            .and_then(|()| encoder.finish(next_cursor.as_deref()));
-        if written.is_err() {
-            return Problem::new(Code::InternalError, "The page cannot be encoded as JSON.").into_response();
-        }
-        let mut response = ([(CONTENT_TYPE, format.media_type())], encoder.take()).into_response();
+            .and_then(|()| encoder.finish(next_cursor.as_deref()))
+            .map_err(|_| Problem::new(Code::InternalError, "The page cannot be encoded as JSON."))?;
+        let body = json::into_bytes(encoder.into_vec(), memory);
+        let mut response = ([(CONTENT_TYPE, format.media_type())], body).into_response();
         if let Some(link) = next_cursor.and_then(|cursor| HeaderValue::try_from(next_link(uri, &cursor)).ok()) {
             response.headers_mut().insert(LINK, link);
         }
-        response
+        Ok(response)
     }
 }
 

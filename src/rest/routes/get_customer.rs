@@ -3,10 +3,12 @@
 use axum::response::Response;
 use http::HeaderMap;
 
+use crate::model::HeldBytes;
 use crate::problem::Problem;
 use crate::rest::conditional::json_with_etag;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery};
+use crate::rest::json;
 use crate::rest::openapi::examples;
 use crate::rest::openapi::problem_responses::{CustomerNotFound, ReadProblems, RequestProblems};
 use crate::rest::state::RequestState;
@@ -44,7 +46,8 @@ pub(in crate::rest) async fn get_customer(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let customer = state.read_customer(path.id).await?;
-    let response = json_with_etag(&headers, &dto::Customer::new(&customer, state.pii_access()));
+    let memory = json::reserve(&state.memory, customer.held_bytes())?;
+    let response = json_with_etag(&headers, &dto::Customer::new(&customer, state.pii_access()), memory);
     // A 304 discloses nothing.
     if response.status().is_success() {
         state.audit.log_disclosure("get_customer", &[path.id.get()]);

@@ -60,9 +60,11 @@ pub(in crate::rest) async fn list_customers(
         };
         return list::respond(customers, accepts, pii_access, includes).await;
     };
-    let page = Page::select(customers, page, pii_access, |_| true).await?;
-    for customer in page.items() {
-        disclosed.note(customer.id.get());
+    let page = Page::select(customers, page, pii_access, &state.memory, |_| true).await?;
+    let ids: Vec<u64> = page.items().iter().map(|customer| customer.id.get()).collect();
+    let response = page.respond(accepts.format, pii_access, &state.memory, &uri)?;
+    for id in ids {
+        disclosed.note(id);
     }
-    Ok(page.respond(accepts.format, pii_access, &uri))
+    Ok(response)
 }

@@ -2,10 +2,12 @@
 
 use axum::response::Response;
 
+use crate::model::HeldBytes;
 use crate::problem::Problem;
-use crate::rest::conditional::json;
+use crate::rest::conditional::large_json;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
+use crate::rest::json;
 use crate::rest::openapi::problem_responses::{OrderNotFound, ReadProblems, RequestProblems};
 use crate::rest::state::RequestState;
 
@@ -32,5 +34,7 @@ pub(in crate::rest) async fn list_order_messages(
 ) -> Result<Response, Problem> {
     let order = state.read_order(path.id).await?;
     state.audit.log_disclosure("list_order_messages", &[path.id.get()]);
-    Ok(json(&dto::MessageList::new(order.messages.as_deref().unwrap_or_default(), state.pii_access())))
+    let memory = json::reserve(&state.memory, order.held_bytes())?;
+    let messages = order.messages.as_deref().unwrap_or_default();
+    Ok(large_json(&dto::MessageList::new(messages, state.pii_access()), memory))
 }

@@ -63,13 +63,17 @@ pub(in crate::rest) async fn list_orders(
     let orders = orders.map_err(|error| Problem::from_list_error(&error, state.pii_access()))?;
     let includes = move |order: &Order| filter.includes(order);
     let Some(page) = page else { return list::respond(orders, accepts, state.pii_access(), includes).await };
-    let page = Page::select(orders, page, state.pii_access(), includes).await?;
+    let page = Page::select(orders, page, state.pii_access(), &state.memory, includes).await?;
     if !is_expanded {
-        return Ok(page.respond(accepts.format, state.pii_access(), &uri));
+        return page.respond(accepts.format, state.pii_access(), &state.memory, &uri);
     }
     let (orders, page) = page.split();
     let orders = expand(&state, &context, orders).await;
-    let mut disclosed = state.audit.clone().list("list_orders");
-    orders.iter().filter_map(Expanded::disclosed_id).for_each(|id| disclosed.note(id));
-    Ok(page.with_items(orders).respond(accepts.format, state.pii_access(), &uri))
+    let ids: Vec<u64> = orders.iter().filter_map(Expanded::disclosed_id).collect();
+    let response = page.with_items(orders).respond(accepts.format, state.pii_access(), &state.memory, &uri)?;
+    let mut disclosed = state.audit.list("list_orders");
+    for id in ids {
+        disclosed.note(id);
+    }
+    Ok(response)
 }

@@ -125,7 +125,14 @@ impl FakeLegacy {
     /// An order, read past the gateway and the fault proxy.
     pub(crate) async fn order(&self, id: u64) -> Order {
         let id = OrderId::parse(&id.to_string()).expect("an id");
-        self.memory.order_info(&RequestContext::within(Duration::from_secs(1)), id).await.expect("an order").value
+        self.memory
+            .order_info(&RequestContext::within(Duration::from_secs(1)), id)
+            .await
+            .expect("an order")
+            .value
+            .into_owned()
+            .expect("memory")
+            .0
     }
 
     /// The texts in an order's log that contain `text`.
