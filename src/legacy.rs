@@ -23,6 +23,7 @@ mod query;
 mod resilient_transport;
 mod response_parser;
 mod session;
+mod time_format;
 mod transport;
 mod xml;
 

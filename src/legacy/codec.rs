@@ -35,7 +35,7 @@ fn since_request(since: Date) -> QueryParams {
 }
 
 fn read_since(params: &QueryParams) -> Result<Date, InvalidParams> {
-    super::field_reader::parse_date(params.get("date")?).ok_or(InvalidParams("date is not valid"))
+    super::time_format::parse_date(params.get("date")?).ok_or(InvalidParams("date is not valid"))
 }
 
 fn with_seconds(time: DateTime) -> String {

@@ -20,6 +20,8 @@ pub(crate) enum DriftKind {
     UnknownElement,
     /// An enum value that is not in the schema.
     UnknownValue,
+    /// A date in another form than the documented ones, which was read.
+    DateFormat,
     /// Text that cannot be parsed as a date, or a zero date.
     UnreadableDate,
     /// A list item that could not be decoded.
@@ -44,6 +46,7 @@ impl DriftKind {
         match self {
             Self::UnknownElement => "unknown_element",
             Self::UnknownValue => "unknown_word",
+            Self::DateFormat => "date_format",
             Self::UnreadableDate => "unreadable_date",
             Self::UndecodableItem => "unreadable_item",
             Self::Charset => "charset",

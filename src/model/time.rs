@@ -187,6 +187,13 @@ impl Zone {
         local_time(whole_seconds, offset, offset)
     }
 
+    /// The local time of a time in another UTC offset; `None` beyond the calendar. The instant is known, so it is never
+    /// ambiguous.
+    #[must_use]
+    pub fn convert(&self, wall: DateTime, offset: Offset) -> Option<LocalTime> {
+        offset.to_timestamp(wall).ok().map(|instant| self.at(instant))
+    }
+
     /// The date at an instant.
     #[must_use]
     pub fn date(&self, instant: Timestamp) -> Date {
@@ -247,6 +254,19 @@ mod tests {
     fn skipped_time_moves_forward() {
         let time = Zone::stockholm().resolve(datetime(2016, 3, 27, 2, 30, 0, 0));
         assert_eq!(time.to_string(), "2016-03-27T03:30:00+02:00");
+    }
+
+    #[test]
+    fn times_with_an_offset_are_exact() {
+        let zone = Zone::stockholm();
+        let convert = |wall, hours| zone.convert(wall, Offset::constant(hours)).unwrap();
+        let half_past_two = datetime(2016, 10, 30, 2, 30, 0, 0);
+
+        for (hours, expected) in [(2, "2016-10-30T02:30:00+02:00"), (1, "2016-10-30T02:30:00+01:00")] {
+            let time = convert(half_past_two, hours);
+            assert_eq!((time.to_string().as_str(), time.earliest()), (expected, time.latest()));
+        }
+        assert_eq!(convert(datetime(2016, 3, 14, 23, 30, 0, 0), 0).to_string(), "2016-03-15T00:30:00+01:00");
     }
 
     #[test]

@@ -20,6 +20,38 @@ fn order(id: u64, date: &str, status: &str, kind: &str, customer: u64) -> String
     )
 }
 
+/// A time that cannot be read passes every filter, so forms without doubt must be read.
+#[tokio::test]
+async fn times_in_undocumented_forms_are_filtered() {
+    let upstream_times = [
+        "2016-03-13T09:05:02",
+        "2016-03-14  9:05:02",
+        "2016-03-14T09:05:02.500",
+        "2016-03-13T23:30:00Z",
+        "2016-03-13 24:00:00",
+        "2016-10-30T02:30:00+01:00",
+        "0001-01-01T00:00:00",
+        "14.3.2016",
+    ];
+    let orders: String = (1..).zip(upstream_times).map(|(id, date)| order(id, date, "new", "order", 7)).collect();
+    let upstream = Upstream::responding_with(Reply::xml(&format!("<orders>{orders}</orders>"))).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
+
+    for (query, expected) in [
+        ("since=2016-03-13", vec![1, 2, 3, 4, 5, 6, 7, 8]),
+        ("since=2016-03-14&until=2016-03-15", vec![2, 3, 4, 5, 7, 8]),
+        ("since=2016-03-14T09:05:02%2B01:00&until=2016-03-15", vec![2, 3, 7, 8]),
+        // Both readings of the repeated hour: the offset decides.
+        ("since=2016-10-30T00:30:00Z&until=2016-10-30T01:30:00Z", vec![7, 8]),
+        ("since=2016-10-30T01:30:00Z", vec![6, 7, 8]),
+    ] {
+        assert_eq!(ids(&gateway.get(&format!("/orders?{query}")).await.ok()), expected, "{query}");
+    }
+    let drift = gateway.drift_counts().await;
+    assert!(drift.contains(&("orders date_format order.date".to_owned(), 6 * 5)), "{drift:?}");
+    assert!(drift.contains(&("orders unreadable_date order.date".to_owned(), 2 * 5)), "{drift:?}");
+}
+
 #[tokio::test]
 async fn orders_are_filtered_by_time_status_type_customer() {
     let orders = [
