@@ -35,7 +35,6 @@
 mod envelope;
 mod outcome;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use envelope::Envelope;
@@ -369,18 +368,17 @@ impl State {
                 self.outcome.record_status(element.text().as_deref());
                 self.envelope.on_status(depth, &mut self.outcome);
             }
-            // Inside `response` a status means nothing, but a failure must not be taken for a success.
-            "status" if element.text().is_some_and(|text| text.eq_ignore_ascii_case("failed")) => {
-                self.outcome.mark_ambiguous();
-            }
             name if self.method.data_elements.contains(&name) => return true,
             "message" => element.text().into_iter().for_each(|text| self.outcome.append_message(&text)),
-            "code" => self.outcome.code = element.text().map(Cow::into_owned),
+            "code" => self.outcome.record_code(element.text().as_deref()),
             "log" => {
                 self.outcome.has_other_content = true;
                 element.texts().for_each(|text| self.outcome.append_message(text));
             }
-            _ => {
+            name => {
+                if name == "status" {
+                    self.outcome.record_inner_status(element.text().as_deref());
+                }
                 self.outcome.has_other_content = true;
                 self.fields().unknown(element);
             }

@@ -16,8 +16,10 @@ pub(in crate::legacy) fn read_request(params: &QueryParams) -> Result<(&str, &st
 /// Decodes the elements of an answer. `None` if they have no hash that a query string could carry.
 pub(in crate::legacy) fn decode<'t>(mut elements: impl Iterator<Item = Element<'t>>) -> Option<SessionHash> {
     const MAX_LENGTH: usize = 256;
-    let hash = elements.find_map(Element::text)?;
-    let is_usable = hash.len() <= MAX_LENGTH && hash.bytes().all(|byte| byte.is_ascii_graphic());
+    let hash = elements.by_ref().find_map(Element::text)?;
+    // Calls with the wrong one of two would be refused.
+    let is_only = elements.filter_map(Element::text).all(|other| other == hash);
+    let is_usable = is_only && hash.len() <= MAX_LENGTH && hash.bytes().all(|byte| byte.is_ascii_graphic());
     is_usable.then(|| SessionHash::new(&hash))
 }
 

@@ -1,6 +1,8 @@
 //! The position in the envelope: where the method element is, and where a `status` may be.
 //!
-//! The method element is at depth 0, 1 or 2, where the root element has depth 0. It may contain one `response`:
+//! The method element is at depth 0, 1 or 2, where the root element has depth 0. It may contain one `response`. In the answer
+//! about one entity, repetitions of it are compared by the decoder; the items of a list are handed out before a repetition
+//! could be noticed.
 //!
 //! ```text
 //!          start tag              start of `response`
@@ -17,7 +19,7 @@
 //! | `InMethod` not empty, `After` | start tag of the method element | | malformed: there are two |
 //! | `InMethod` | start tag of `response` | `InResponse` | |
 //! | `InMethod` | any other start tag | `InMethod`, not empty | a payload element begins |
-//! | `InResponse` | any start tag | `InResponse`, not empty | a payload element begins |
+//! | `InResponse` | any start tag | `InResponse`, not empty | a payload element begins; malformed if it is an item and the items of a list are in another `response` |
 //! | `Before`, `After` | start tag of `status` | unchanged | a status outside the method element begins |
 //! | `Before`, `After` | start tag with another method's name | | malformed |
 //! | `Before` | any other start tag | unchanged | an element that may contain the method element |
@@ -44,6 +46,10 @@ pub(super) struct Envelope {
     position: Position,
     /// The depth of a `status` outside the method element.
     status_depth: Option<usize>,
+    /// Number of `response` elements that have begun.
+    responses: u32,
+    /// Which of them has the first item of a list.
+    items_in: Option<u32>,
 }
 
 /// Where the next token is. `depth` is the depth of the method element, and `is_empty` whether it has no payload element so
@@ -87,6 +93,10 @@ impl Envelope {
     ) -> Result<bool, Malformed> {
         match self.position {
             Position::InResponse { depth, .. } => {
+                let is_item = !method.names_entity && method.data_elements.iter().any(|name| name.as_bytes() == element);
+                if is_item && *self.items_in.get_or_insert(self.responses) != self.responses {
+                    return Err(Malformed("it has items in two responses"));
+                }
                 self.position = Position::InResponse { depth, is_empty: false };
                 Ok(true)
             }
@@ -102,6 +112,7 @@ impl Envelope {
                 Ok(false)
             }
             Position::InMethod { depth, is_empty } if element == b"response" => {
+                self.responses = self.responses.saturating_add(1);
                 self.position = Position::InResponse { depth, is_empty };
                 Ok(false)
             }

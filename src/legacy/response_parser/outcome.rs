@@ -9,8 +9,12 @@ use crate::model::UpstreamMessage;
 #[derive(Debug, Default)]
 pub(crate) struct ResponseOutcome {
     status: Status,
+    /// The value of a `status` inside `response`.
+    inner_status: Status,
     message: Option<String>,
-    pub(super) code: Option<String>,
+    code: Option<String>,
+    /// Whether there are two codes with different values.
+    has_two_codes: bool,
     /// Whether there is text or an element that no decoder reads.
     pub(super) has_other_content: bool,
 }
@@ -26,20 +30,60 @@ enum Status {
     Ambiguous,
 }
 
+impl Status {
+    fn parse(text: Option<&str>) -> Self {
+        match text.map(str::to_ascii_lowercase).as_deref() {
+            None => Self::Absent,
+            Some("success") => Self::Success,
+            Some("failed") => Self::Failed,
+            Some(_) => Self::Ambiguous,
+        }
+    }
+
+    /// What two statuses say together.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (status, Self::Absent) | (Self::Absent, status) => status,
+            (status, other) if status == other => status,
+            _ => Self::Ambiguous,
+        }
+    }
+}
+
 /// How much of the upstream's messages is kept, in bytes.
 const MAX_MESSAGE_LENGTH: usize = 4096;
 
 impl ResponseOutcome {
     /// Records a status. A second one with another value makes the status ambiguous.
     pub(super) fn record_status(&mut self, text: Option<&str>) {
-        let status = match text.map(str::to_ascii_lowercase).as_deref() {
-            None => return,
-            Some("success") => Status::Success,
-            Some("failed") => Status::Failed,
-            Some(_) => Status::Ambiguous,
-        };
-        let is_consistent = self.status == Status::Absent || self.status == status;
-        self.status = if is_consistent { status } else { Status::Ambiguous };
+        self.status = self.status.and(Status::parse(text));
+    }
+
+    /// Records a status inside `response`. There it may be about anything, but where it means an outcome it must not
+    /// contradict the status of the response.
+    pub(super) fn record_inner_status(&mut self, text: Option<&str>) {
+        match Status::parse(text) {
+            status @ (Status::Success | Status::Failed) => self.inner_status = self.inner_status.and(status),
+            Status::Absent | Status::Ambiguous => {}
+        }
+    }
+
+    /// The status of the response, considering the one inside it. That alone confirms nothing.
+    fn status(&self) -> Status {
+        match (self.status, self.inner_status) {
+            (Status::Absent, Status::Absent | Status::Success) => Status::Absent,
+            (Status::Absent, Status::Failed | Status::Ambiguous) => Status::Ambiguous,
+            (status, inner) => status.and(inner),
+        }
+    }
+
+    /// Records a code. Two different ones make a failure unrecognised.
+    pub(super) fn record_code(&mut self, text: Option<&str>) {
+        match (&self.code, text) {
+            (Some(code), Some(text)) => self.has_two_codes |= code != text,
+            (None, Some(text)) => self.code = Some(text.to_owned()),
+            (_, None) => {}
+        }
     }
 
     /// Makes the status neither success nor failure.
@@ -59,12 +103,12 @@ impl ResponseOutcome {
 
     /// Whether a write was confirmed.
     pub(crate) fn is_confirmed(&self) -> bool {
-        self.status == Status::Success
+        self.status() == Status::Success
     }
 
     /// Whether a read may have succeeded: responses to reads often have no status.
     pub(crate) fn may_be_success(&self) -> bool {
-        matches!(self.status, Status::Absent | Status::Success)
+        matches!(self.status(), Status::Absent | Status::Success)
     }
 
     /// Whether it has anything that could explain why data are missing: a message, a code, a log, text, or an unknown element.
@@ -74,7 +118,7 @@ impl ResponseOutcome {
 
     /// The failure that the upstream reported in its envelope, whatever the HTTP status is.
     pub(crate) fn failure(&self, method: &MethodSpec, http_status: u16, settings: &DecodeSettings) -> Option<Error> {
-        if self.status != Status::Failed {
+        if self.status() != Status::Failed || self.has_two_codes {
             return None;
         }
         let code = self.code.as_deref().unwrap_or_default();

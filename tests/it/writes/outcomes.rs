@@ -51,6 +51,13 @@ async fn only_an_explicit_confirmation_is_success() {
         Reply::xml("<a><status>success</status><y><set_status/></y></a>"),
         Reply::xml("<add_message><status>success</status></add_message>"),
         Reply::xml("<set_status><status>ok</status></set_status>"),
+        // Contradictions confirm nothing and refuse nothing.
+        Reply::xml("<set_status><status>success</status><status>failed</status></set_status>"),
+        Reply::xml("<set_status><status>failed</status><response/><status>success</status></set_status>"),
+        Reply::xml("<api><set_status><status>success</status></set_status><status>failed</status></api>"),
+        Reply::xml("<set_status><response><status>success</status></response><status>failed</status></set_status>"),
+        Reply::xml("<set_status><response><status>failed</status></response><status>success</status></set_status>"),
+        Reply::xml("<set_status><status>failed</status><code>401</code><code>500</code></set_status>"),
         Reply::xml("<html><body>success</body></html>"),
         Reply::xml("<set_status><status>success</status></set_status>trailing"),
         Reply::status(500, CONFIRMED),
