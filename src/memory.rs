@@ -99,7 +99,7 @@ impl Backend for Memory {
     }
 
     async fn customers(&self, _: &RequestContext, since: Date) -> Result<Items<Customer>> {
-        let is_since = move |customer: &Customer| customer.registered_at.is_some_and(|at| at.wall().date() >= since);
+        let is_since = move |customer: &Customer| customer.person.registered_at.is_some_and(|at| at.wall().date() >= since);
         Ok(self.list(|data| &data.customers, is_since, Customer::clone))
     }
 
@@ -136,7 +136,7 @@ fn in_list(order: &Order) -> Order {
         delivery: order.delivery,
         service: Service { id: order.service.id.clone(), ..Service::default() },
         provider: Provider { id: order.provider.id.clone(), name: None },
-        customer: order.customer.as_ref().map(|customer| OrderedBy::Id(customer.id())),
+        customer: order.customer.as_ref().map(|customer| OrderedBy { id: customer.id, person: None }),
         ..Order::new(order.id)
     }
 }

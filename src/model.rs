@@ -14,7 +14,7 @@ mod pii;
 mod scope;
 mod time;
 
-pub use customer::Customer;
+pub use customer::{Customer, Person};
 pub use held_bytes::HeldBytes;
 pub use id::{CustomerId, InvalidId, MAX_ID, OrderId};
 pub use message::{Message, MessageType, NewMessage, compose};

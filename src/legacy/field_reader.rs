@@ -20,6 +20,9 @@ pub(crate) struct FieldReader<'a> {
 #[error("{0}")]
 pub(crate) struct DecodeError(pub(crate) &'static str);
 
+/// There is one of something and the answer has two, so none of them can be trusted.
+pub(crate) const CONTRADICTION: DecodeError = DecodeError("one of its elements occurs twice, with different values");
+
 impl<'a> FieldReader<'a> {
     pub(crate) const fn new(method: &'static MethodSpec, settings: &'a DecodeSettings, offsets: &'a OffsetCache) -> Self {
         Self { method, settings, offsets }
@@ -48,6 +51,41 @@ impl<'a> FieldReader<'a> {
         });
         self.count(if time.is_some() { DriftKind::DateFormat } else { DriftKind::UnreadableDate }, element);
         time
+    }
+
+    /// Fills the slot of an element that occurs once. Of repeated ones the first value counts, and a blank one is none.
+    pub(crate) fn first<T>(&self, slot: &mut Option<T>, element: Element<'_>, value: Option<T>) {
+        match slot {
+            None => *slot = value,
+            Some(_) if value.is_some() => self.repeated(element),
+            Some(_) => {}
+        }
+    }
+
+    /// Fills the slot of an element that occurs once and that decisions rest on: entities, ids, statuses and dates. Choosing
+    /// between two different values would be a guess, so they are an error.
+    pub(crate) fn only<T: PartialEq>(
+        &self,
+        slot: &mut Option<T>,
+        element: Element<'_>,
+        value: Option<T>,
+    ) -> Result<(), DecodeError> {
+        let is_contradiction = slot.is_some() && value.is_some() && *slot != value;
+        self.first(slot, element, value);
+        if is_contradiction { Err(CONTRADICTION) } else { Ok(()) }
+    }
+
+    /// Counts an element that occurs more than once although every known answer has it once.
+    pub(crate) fn repeated(&self, element: Element<'_>) {
+        self.count(DriftKind::RepeatedElement, element);
+    }
+
+    /// The id of an order's customer. Nothing else depends on it, so one that is no id is left out.
+    pub(crate) fn customer_of_order(&self, element: Element<'_>) -> Option<CustomerId> {
+        customer_id(element).unwrap_or_else(|_| {
+            self.count(DriftKind::UnreadableId, element);
+            None
+        })
     }
 
     /// Counts an element that no decoder reads.
@@ -84,6 +122,22 @@ pub(crate) fn text<T: for<'t> From<&'t str>>(element: Element<'_>) -> Option<T> 
     element.text().map(|text| T::from(&text))
 }
 
+/// The id of a list item, without which it cannot be decoded.
+pub(crate) fn item_id<T: PartialEq>(
+    item: Element<'_>,
+    parse: fn(Element<'_>) -> Result<Option<T>, DecodeError>,
+) -> Result<T, DecodeError> {
+    let mut found = None;
+    for element in item.children().filter(|field| field.name() == "id") {
+        match (parse(element)?, &found) {
+            (Some(id), Some(first)) if id != *first => return Err(CONTRADICTION),
+            (Some(id), None) => found = Some(id),
+            _ => {}
+        }
+    }
+    found.ok_or(DecodeError("it has no id"))
+}
+
 /// The id of an order; `None` when the element is blank.
 pub(crate) fn order_id(element: Element<'_>) -> Result<Option<OrderId>, DecodeError> {
     element.text().map(|text| OrderId::parse(&text)).transpose().map_err(|_| DecodeError("its id is not a valid order id"))
@@ -93,11 +147,4 @@ pub(crate) fn order_id(element: Element<'_>) -> Result<Option<OrderId>, DecodeEr
 pub(crate) fn customer_id(element: Element<'_>) -> Result<Option<CustomerId>, DecodeError> {
     let id = element.text().map(|text| CustomerId::parse(&text)).transpose();
     id.map_err(|_| DecodeError("its customer id is not a valid customer id"))
-}
-
-/// Fills an empty slot: of repeated elements the first value counts.
-pub(crate) fn set_once<T>(slot: &mut Option<T>, value: Option<T>) {
-    if slot.is_none() {
-        *slot = value;
-    }
 }

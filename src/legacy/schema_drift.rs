@@ -20,6 +20,10 @@ pub(crate) enum DriftKind {
     UnknownElement,
     /// An enum value that is not in the schema.
     UnknownValue,
+    /// An element that every known answer has once occurs more than once.
+    RepeatedElement,
+    /// The id of something that the rest of the entity does not depend on cannot be parsed; it is left out.
+    UnreadableId,
     /// A date in another form than the documented ones, which was read.
     DateFormat,
     /// Text that cannot be parsed as a date, or a zero date.
@@ -46,6 +50,8 @@ impl DriftKind {
         match self {
             Self::UnknownElement => "unknown_element",
             Self::UnknownValue => "unknown_word",
+            Self::RepeatedElement => "repeated_element",
+            Self::UnreadableId => "unreadable_id",
             Self::DateFormat => "date_format",
             Self::UnreadableDate => "unreadable_date",
             Self::UndecodableItem => "unreadable_item",

@@ -7,7 +7,7 @@ use jiff::civil::{DateTime, datetime};
 use super::Data;
 use crate::model::{
     Customer, CustomerId, Delivery, Detail, Extensible, LocalTime, Message, MessageType, Order, OrderId, OrderStatus,
-    OrderedBy, Pii, Provider, Service, StrEnum, Zone,
+    OrderedBy, Person, Pii, Provider, Service, StrEnum, Zone,
 };
 
 const FIRST_ORDER: u64 = 20_417;
@@ -80,7 +80,8 @@ pub(super) fn data(orders: u32, zone: &Zone, today: LocalTime) -> Data {
         let customer_number = number - number / 5;
         let Ok(customer_id) = CustomerId::try_new(FIRST_CUSTOMER + customer_number) else { continue };
         let customer = data.customers.entry(customer_id).or_insert_with(|| customer(customer_id, customer_number, at));
-        let customer = Customer { registered_at: None, member_id: None, ..customer.clone() };
+        let person = Person { registered_at: None, member_id: None, ..customer.person.clone() };
+        let customer = Customer { id: customer_id, person };
         let Ok(id) = OrderId::try_new(FIRST_ORDER + number) else { continue };
         let status = if is_last { OrderStatus::New } else { status(number, u64::from(orders)) };
         data.orders.insert(id, order(id, number, at, status, customer, zone));
@@ -97,8 +98,7 @@ fn customer(id: CustomerId, number: u64, registered_at: LocalTime) -> Customer {
         _ => format!("2099{:02}{:02}{:04}", number % 12 + 1, number % 28 + 1, number % 10_000),
     };
     let has_access = number % 7 != 6;
-    Customer {
-        id,
+    let person = Person {
         access_id: has_access
             .then(|| if number % 3 == 1 { format!("{}", 65_375 + number) } else { access_code(number) }.into()),
         personal_identity_number: Some(personal_identity_number.into()),
@@ -113,7 +113,8 @@ fn customer(id: CustomerId, number: u64, registered_at: LocalTime) -> Customer {
         message: number.is_multiple_of(6).then(|| "Ring på dörren & vänta".into()),
         member_id: number.is_multiple_of(2).then(|| format!("{}", 1234 + number).into()),
         registered_at: Some(registered_at),
-    }
+    };
+    Customer { id, person }
 }
 
 fn access_code(number: u64) -> String {
@@ -143,13 +144,13 @@ fn order(id: OrderId, number: u64, at: LocalTime, status: OrderStatus, customer:
         network_name: Some("Övre Åsele Stadsnät".to_owned()),
         messages: Some(log(at, status, &customer, zone)),
         details: Some(details(number, offer)),
-        customer: Some(OrderedBy::Customer(Box::new(customer))),
+        customer: Some(OrderedBy { id: Some(customer.id), person: Some(Box::new(customer.person)) }),
     }
 }
 
 /// The log that leads to a status.
 fn log(at: LocalTime, status: OrderStatus, customer: &Customer, zone: &Zone) -> Vec<Message> {
-    let serial = customer.personal_identity_number.as_ref().map(Pii::expose).unwrap_or_default();
+    let serial = customer.person.personal_identity_number.as_ref().map(Pii::expose).unwrap_or_default();
     let mut entries = vec![
         entry(at, Some(MessageType::System), "Saved order".to_owned()),
         entry(at, Some(MessageType::System), format!("Attaching order to existing customer ({serial})")),

@@ -2,11 +2,18 @@
 
 use super::{Common, CustomerId, IdentityNumber, LocalTime, Pii, Private};
 
-/// An end customer. Which values are present depends on the call.
+/// An end customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Customer {
     /// Customer id.
     pub id: CustomerId,
+    /// What is known of the customer besides.
+    pub person: Person,
+}
+
+/// What is known of a customer besides the id. Which values are present depends on the call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Person {
     /// Access point (`socket`): digits or a code such as `KC0101A06`.
     pub access_id: Option<Pii<Common>>,
     /// Swedish personal identity number (`serial`): 10, 12 or 14 digits, sometimes masked.
@@ -35,28 +42,7 @@ pub struct Customer {
     pub registered_at: Option<LocalTime>,
 }
 
-impl Customer {
-    /// A customer with nothing but an id.
-    #[must_use]
-    pub fn new(id: CustomerId) -> Self {
-        Self {
-            id,
-            access_id: None,
-            personal_identity_number: None,
-            first_name: None,
-            last_name: None,
-            email: None,
-            address: None,
-            postal_code: None,
-            city: None,
-            phone: None,
-            premise: None,
-            message: None,
-            member_id: None,
-            registered_at: None,
-        }
-    }
-
+impl Person {
     /// Texts that may identify the customer or the dwelling, to be redacted from upstream messages.
     pub fn identifying_texts(&self) -> impl Iterator<Item = &str> {
         let Self { access_id, first_name, last_name, member_id, .. } = self;

@@ -1,6 +1,6 @@
 //! How much memory a value holds.
 
-use super::{Customer, Detail, Extensible, Message, Order, OrderedBy, Pii, Provider, Service, ShortText};
+use super::{Customer, Detail, Extensible, Message, Order, OrderedBy, Person, Pii, Provider, Service, ShortText};
 
 /// A value whose memory can be counted.
 pub trait HeldBytes {
@@ -29,16 +29,20 @@ impl HeldBytes for Order {
         size_of::<Self>()
             + short.chain(texts).sum::<usize>()
             + status.as_ref().map_or(0, unknown)
-            + match customer {
-                Some(OrderedBy::Customer(customer)) => customer.held_bytes(),
-                Some(OrderedBy::Id(_)) | None => 0,
-            }
+            + customer.as_ref().and_then(|OrderedBy { id: _, person }| person.as_deref()).map_or(0, Person::held_bytes)
             + messages.as_ref().map_or(0, elements)
             + details.as_ref().map_or(0, elements)
     }
 }
 
 impl HeldBytes for Customer {
+    fn held_bytes(&self) -> usize {
+        let Self { id, person } = self;
+        size_of_val(id) + person.held_bytes()
+    }
+}
+
+impl HeldBytes for Person {
     fn held_bytes(&self) -> usize {
         size_of::<Self>()
             + self.identifying_texts().map(str::len).sum::<usize>()

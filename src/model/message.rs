@@ -33,7 +33,7 @@ impl StrEnum for MessageType {
 }
 
 /// A log entry.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Message {
     /// Time of the entry.
     pub at: Option<LocalTime>,

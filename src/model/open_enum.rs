@@ -16,7 +16,7 @@ pub trait StrEnum: Copy + Eq + 'static {
 }
 
 /// A value of an open enum. Unknown values are passed through unchanged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Extensible<T> {
     /// A value of the enum.
     Known(T),

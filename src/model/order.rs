@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 
-use super::{Customer, CustomerId, Extensible, FreeText, LocalTime, Message, OrderId, Pii, StrEnum};
+use super::{CustomerId, Extensible, FreeText, LocalTime, Message, OrderId, Person, Pii, StrEnum};
 
 /// A text that is usually short: up to 24 bytes are stored inline, without an allocation, which counts in long lists.
 pub type ShortText = CompactString;
@@ -86,33 +86,13 @@ impl Order {
     }
 }
 
-/// The customer of an order.
+/// The customer of an order: the id, the rest, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OrderedBy {
-    /// From lists, which have the id only. No allocation, because lists are long.
-    Id(CustomerId),
-    /// From details.
-    Customer(Box<Customer>),
-}
-
-impl OrderedBy {
-    /// Customer id.
-    #[must_use]
-    pub fn id(&self) -> CustomerId {
-        match self {
-            Self::Id(id) => *id,
-            Self::Customer(customer) => customer.id,
-        }
-    }
-
-    /// The customer, when the call returned more than the id.
-    #[must_use]
-    pub fn customer(&self) -> Option<&Customer> {
-        match self {
-            Self::Id(_) => None,
-            Self::Customer(customer) => Some(customer),
-        }
-    }
+pub struct OrderedBy {
+    /// Customer id; `None` if the upstream returned none, or one that is no id.
+    pub id: Option<CustomerId>,
+    /// Only details have it. Boxed, because lists are long.
+    pub person: Option<Box<Person>>,
 }
 
 /// Requested delivery time.
@@ -147,7 +127,7 @@ pub struct Provider {
 }
 
 /// A further detail of an order. It may have a value, a monthly fee, both or neither.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Detail {
     /// Name of the detail.
     pub name: Option<Pii<FreeText>>,

@@ -28,7 +28,7 @@ pub enum PiiAccess {
 }
 
 /// A text with PII of kind `K`. `Debug` prints `****`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Pii<K>(String, PhantomData<K>);
 
 /// A kind of PII.
@@ -65,7 +65,7 @@ pub struct Private;
 pub struct IdentityNumber;
 
 /// A text that may contain PII, which is redacted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FreeText;
 
 impl PiiKind for Common {

@@ -18,7 +18,7 @@ pub fn now() -> Timestamp {
 ///
 /// In the hour that repeats when daylight saving time ends, a local time is ambiguous. The earlier instant is displayed. The
 /// later one is retained, so that a client that asks for orders since a time in that hour does not miss any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LocalTime {
     wall: DateTime,
     offset: Offset,

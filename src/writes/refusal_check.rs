@@ -14,7 +14,7 @@
 
 use super::{Inner, ReadBack};
 use crate::backend::{Error, RequestContext, Sent, WriteError, WriteResult};
-use crate::model::{Customer, NewMessage, Order, OrderId, OrderedBy, UpstreamMessage};
+use crate::model::{NewMessage, Order, OrderId, Person, UpstreamMessage};
 
 impl Inner {
     /// The result of a write, a rejection after a look at the order. `shows` tells whether an order may show its effect.
@@ -46,7 +46,7 @@ impl Inner {
 
 /// A message without the customer's data and without the text that was written.
 fn redact(message: UpstreamMessage, order: &Order, written: Option<&NewMessage>) -> UpstreamMessage {
-    let customer = order.customer.as_ref().and_then(OrderedBy::customer);
-    let message = customer.into_iter().flat_map(Customer::identifying_texts).fold(message, UpstreamMessage::redact);
+    let person = order.customer.as_ref().and_then(|customer| customer.person.as_deref());
+    let message = person.into_iter().flat_map(Person::identifying_texts).fold(message, UpstreamMessage::redact);
     written.into_iter().map(|written| written.text.expose()).fold(message, UpstreamMessage::redact_parts_of)
 }

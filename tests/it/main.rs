@@ -14,6 +14,7 @@ mod conditional_requests;
 mod config;
 mod connect_failures;
 mod connections;
+mod contradictions;
 mod cors_and_security_headers;
 mod documents;
 mod drift;

@@ -244,6 +244,18 @@ async fn upstream_message_of_a_refused_read_needs_the_scope() {
     assert_eq!(problem["upstreamMessage"], Value::Null, "{problem}");
 }
 
+/// Without an id, nothing of such a customer is left to see.
+#[tokio::test]
+async fn customer_without_visible_members_is_absent() {
+    let order = "<order_info><orderinfo><status>new</status></orderinfo>\
+                 <customer><id>0</id><phone>0701740605</phone></customer><logs/></order_info>";
+    let upstream = Upstream::responding_with(Reply::xml(order)).await;
+    let gateway = gateway(&upstream).await;
+
+    assert_eq!(get(&gateway, "full", "/orders/1", "*/*").await.ok()["customer"], json!({"phone": "0701740605"}));
+    assert_eq!(get(&gateway, "masked", "/orders/1", "*/*").await.ok().get("customer"), None);
+}
+
 #[tokio::test]
 async fn openapi_annotates_the_masked_members() {
     let document = serde_json::to_value(tjansteguiden_gateway::rest::openapi::document("/")).expect("a document");
@@ -265,6 +277,12 @@ async fn openapi_annotates_the_masked_members() {
         "Detail.name",
         "Detail.value",
         "Message.text",
+        "OrderCustomer.address",
+        "OrderCustomer.email",
+        "OrderCustomer.message",
+        "OrderCustomer.personalIdentityNumber",
+        "OrderCustomer.phone",
+        "OrderCustomer.premise",
     ];
 
     assert_eq!(annotated, expected);

@@ -1,103 +1,86 @@
 //! The fields of a customer. Each answer has another selection of them, spread over one or two elements.
 
-use crate::legacy::field_reader::{DecodeError, FieldReader, customer_id, set_once, text};
+use crate::legacy::field_reader::{DecodeError, FieldReader, text};
 use crate::legacy::xml::{Element, Writer};
-use crate::model::{Common, Customer, CustomerId, IdentityNumber, LocalTime, Pii, Private};
+use crate::model::{CustomerId, Person, Pii};
 
-/// A customer whose fields have not all been read.
-#[derive(Debug, Default)]
+/// What one element says of a customer.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct CustomerFields {
-    id: Option<CustomerId>,
-    access_id: Option<Pii<Common>>,
-    personal_identity_number: Option<Pii<IdentityNumber>>,
-    first_name: Option<Pii<Common>>,
-    last_name: Option<Pii<Common>>,
-    email: Option<Pii<Private>>,
-    address: Option<Pii<Private>>,
-    postal_code: Option<Pii<Common>>,
-    city: Option<Pii<Common>>,
-    phone: Option<Pii<Private>>,
-    premise: Option<Pii<Private>>,
-    message: Option<Pii<Private>>,
-    member_id: Option<Pii<Common>>,
-    registered_at: Option<LocalTime>,
-    /// Whether any field had a value, also one that no decoder knows.
-    has_value: bool,
+    pub(super) id: Option<CustomerId>,
+    pub(super) person: Person,
 }
 
 impl CustomerFields {
-    /// Reads the fields in an element. A field that was read before keeps its value.
-    pub(super) fn read(&mut self, element: Element<'_>, fields: FieldReader<'_>) -> Result<(), DecodeError> {
+    /// Reads an element, ids with `read_id`. `None` if no known field has a value.
+    pub(super) fn read<'t>(
+        element: Element<'t>,
+        fields: FieldReader<'_>,
+        read_id: impl Fn(Element<'t>) -> Result<Option<CustomerId>, DecodeError>,
+    ) -> Result<Option<Self>, DecodeError> {
+        let mut customer = Self::default();
+        let Self { id, person } = &mut customer;
         for field in element.children() {
-            self.has_value |= field.text().is_some();
             match field.name() {
-                "id" => set_once(&mut self.id, customer_id(field)?),
-                "date" => set_once(&mut self.registered_at, fields.time(field)),
-                "socket" => set_once(&mut self.access_id, text(field)),
-                "serial" => set_once(&mut self.personal_identity_number, text(field)),
-                "firstname" => set_once(&mut self.first_name, text(field)),
-                "surname" => set_once(&mut self.last_name, text(field)),
-                "email" => set_once(&mut self.email, text(field)),
-                "address" => set_once(&mut self.address, text(field)),
-                "zip" => set_once(&mut self.postal_code, text(field)),
-                "city" => set_once(&mut self.city, text(field)),
-                "phone" => set_once(&mut self.phone, text(field)),
-                "premise" => set_once(&mut self.premise, text(field)),
-                "message" => set_once(&mut self.message, text(field)),
-                "member" => set_once(&mut self.member_id, text(field)),
+                "id" => fields.only(id, field, read_id(field)?)?,
+                "date" => fields.only(&mut person.registered_at, field, fields.time(field))?,
+                "socket" => fields.only(&mut person.access_id, field, text(field))?,
+                "serial" => fields.only(&mut person.personal_identity_number, field, text(field))?,
+                "member" => fields.only(&mut person.member_id, field, text(field))?,
+                "firstname" => fields.first(&mut person.first_name, field, text(field)),
+                "surname" => fields.first(&mut person.last_name, field, text(field)),
+                "email" => fields.first(&mut person.email, field, text(field)),
+                "address" => fields.first(&mut person.address, field, text(field)),
+                "zip" => fields.first(&mut person.postal_code, field, text(field)),
+                "city" => fields.first(&mut person.city, field, text(field)),
+                "phone" => fields.first(&mut person.phone, field, text(field)),
+                "premise" => fields.first(&mut person.premise, field, text(field)),
+                "message" => fields.first(&mut person.message, field, text(field)),
                 _ => fields.unknown(field),
             }
         }
+        Ok((customer != Self::default()).then_some(customer))
+    }
+
+    /// Adds what another element says of the same customer; its fields are treated like repetitions in one element.
+    pub(super) fn add(&mut self, other: Self, element: Element<'_>, fields: FieldReader<'_>) -> Result<(), DecodeError> {
+        let (known, person) = (&mut self.person, other.person);
+        fields.only(&mut self.id, element, other.id)?;
+        fields.only(&mut known.registered_at, element, person.registered_at)?;
+        fields.only(&mut known.access_id, element, person.access_id)?;
+        fields.only(&mut known.personal_identity_number, element, person.personal_identity_number)?;
+        fields.only(&mut known.member_id, element, person.member_id)?;
+        fields.first(&mut known.first_name, element, person.first_name);
+        fields.first(&mut known.last_name, element, person.last_name);
+        fields.first(&mut known.email, element, person.email);
+        fields.first(&mut known.address, element, person.address);
+        fields.first(&mut known.postal_code, element, person.postal_code);
+        fields.first(&mut known.city, element, person.city);
+        fields.first(&mut known.phone, element, person.phone);
+        fields.first(&mut known.premise, element, person.premise);
+        fields.first(&mut known.message, element, person.message);
         Ok(())
-    }
-
-    /// The id, if it was read.
-    pub(super) const fn id(&self) -> Option<CustomerId> {
-        self.id
-    }
-
-    /// The customer; `None` if no field had a value.
-    pub(super) fn into_customer(self) -> Result<Option<Customer>, DecodeError> {
-        let Some(id) = self.id else {
-            return if self.has_value { Err(DecodeError("its customer has no id")) } else { Ok(None) };
-        };
-        Ok(Some(Customer {
-            id,
-            access_id: self.access_id,
-            personal_identity_number: self.personal_identity_number,
-            first_name: self.first_name,
-            last_name: self.last_name,
-            email: self.email,
-            address: self.address,
-            postal_code: self.postal_code,
-            city: self.city,
-            phone: self.phone,
-            premise: self.premise,
-            message: self.message,
-            member_id: self.member_id,
-            registered_at: self.registered_at,
-        }))
     }
 }
 
 /// Writes the fields that every answer with a customer has.
-pub(super) fn encode_identity(customer: &Customer, xml: &mut Writer) {
-    xml.text("id", &customer.id.to_string());
-    xml.optional("socket", customer.access_id.as_ref().map(Pii::expose));
-    xml.optional("serial", customer.personal_identity_number.as_ref().map(Pii::expose));
-    xml.optional("firstname", customer.first_name.as_ref().map(Pii::expose));
-    xml.optional("surname", customer.last_name.as_ref().map(Pii::expose));
+pub(super) fn encode_identity(id: Option<CustomerId>, person: &Person, xml: &mut Writer) {
+    xml.optional("id", id.map(|id| id.to_string()).as_deref());
+    xml.optional("socket", person.access_id.as_ref().map(Pii::expose));
+    xml.optional("serial", person.personal_identity_number.as_ref().map(Pii::expose));
+    xml.optional("firstname", person.first_name.as_ref().map(Pii::expose));
+    xml.optional("surname", person.last_name.as_ref().map(Pii::expose));
 }
 
-pub(super) fn encode_address(customer: &Customer, xml: &mut Writer) {
-    xml.optional("email", customer.email.as_ref().map(Pii::expose));
-    xml.optional("address", customer.address.as_ref().map(Pii::expose));
-    xml.optional("zip", customer.postal_code.as_ref().map(Pii::expose));
-    xml.optional("city", customer.city.as_ref().map(Pii::expose));
+pub(super) fn encode_address(person: &Person, xml: &mut Writer) {
+    xml.optional("email", person.email.as_ref().map(Pii::expose));
+    xml.optional("address", person.address.as_ref().map(Pii::expose));
+    xml.optional("zip", person.postal_code.as_ref().map(Pii::expose));
+    xml.optional("city", person.city.as_ref().map(Pii::expose));
 }
 
-pub(super) fn encode_contact(customer: &Customer, xml: &mut Writer) {
-    xml.optional("message", customer.message.as_ref().map(Pii::expose));
-    xml.optional("phone", customer.phone.as_ref().map(Pii::expose));
-    xml.optional("premise", customer.premise.as_ref().map(Pii::expose));
+pub(super) fn encode_contact(person: &Person, xml: &mut Writer) {
+    xml.optional("message", person.message.as_ref().map(Pii::expose));
+    xml.optional("phone", person.phone.as_ref().map(Pii::expose));
+    xml.optional("premise", person.premise.as_ref().map(Pii::expose));
 }

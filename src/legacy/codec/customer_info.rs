@@ -2,7 +2,7 @@
 
 use super::customer_fields::{CustomerFields, encode_address, encode_contact, encode_identity};
 use crate::config::Dialect;
-use crate::legacy::field_reader::{DecodeError, FieldReader};
+use crate::legacy::field_reader::{DecodeError, FieldReader, customer_id};
 use crate::legacy::query::{InvalidParams, QueryParams};
 use crate::legacy::xml::{Element, Writer};
 use crate::model::{Customer, CustomerId, Pii};
@@ -21,28 +21,36 @@ pub(in crate::legacy) fn decode<'t>(
     elements: impl Iterator<Item = Element<'t>>,
     fields: FieldReader<'_>,
 ) -> Result<Option<Customer>, DecodeError> {
-    let mut customer = CustomerFields::default();
+    let (mut customer, mut data, mut data_element) = (None, None, None);
     for element in elements {
-        customer.read(element, fields)?;
+        let read = CustomerFields::read(element, fields, customer_id)?;
+        if element.name() == "customer" {
+            fields.only(&mut customer, element, read)?;
+        } else {
+            fields.only(&mut data, element, read)?;
+            data_element = Some(element);
+        }
     }
-    // An answer without an id counts as "no such customer", whatever other fields an empty template has.
-    if customer.id().is_none() {
-        return Ok(None);
+    let mut customer = customer.unwrap_or_default();
+    if let Some((data, element)) = data.zip(data_element) {
+        customer.add(data, element, fields)?;
     }
-    match customer.into_customer()? {
-        Some(other) if other.id != id => Err(DecodeError("it is about another customer")),
-        customer => Ok(customer),
+    match customer.id {
+        // An answer without an id counts as "no such customer", whatever other fields an empty template has.
+        None => Ok(None),
+        Some(other) if other != id => Err(DecodeError("it is about another customer")),
+        Some(id) => Ok(Some(Customer { id, person: customer.person })),
     }
 }
 
 /// Writes the elements of an answer. Only the network dialect has the member id.
 pub(in crate::legacy) fn encode(customer: &Customer, dialect: Dialect, xml: &mut Writer) {
     xml.element("customer", |xml| {
-        encode_identity(customer, xml);
-        encode_address(customer, xml);
+        encode_identity(Some(customer.id), &customer.person, xml);
+        encode_address(&customer.person, xml);
         if dialect == Dialect::Network {
-            xml.optional("member", customer.member_id.as_ref().map(Pii::expose));
+            xml.optional("member", customer.person.member_id.as_ref().map(Pii::expose));
         }
     });
-    xml.element("data", |xml| encode_contact(customer, xml));
+    xml.element("data", |xml| encode_contact(&customer.person, xml));
 }

@@ -1,22 +1,23 @@
 //! `<log>`: one entry of an order's log.
 
-use crate::legacy::field_reader::{FieldReader, set_once, text};
+use crate::legacy::field_reader::{DecodeError, FieldReader, text};
 use crate::legacy::xml::{Element, Writer};
 use crate::model::{Extensible, Message, Pii};
 
 use super::with_seconds;
 
-pub(super) fn decode(element: Element<'_>, fields: FieldReader<'_>) -> Message {
+/// Decodes one `<log>`. Statuses and messages are verified by their entries, so decisions rest on all fields.
+pub(super) fn decode(element: Element<'_>, fields: FieldReader<'_>) -> Result<Message, DecodeError> {
     let mut entry = Message::default();
     for field in element.children() {
         match field.name() {
-            "date" => set_once(&mut entry.at, fields.time(field)),
-            "type" => set_once(&mut entry.kind, fields.enum_value(field)),
-            "message" => set_once(&mut entry.text, text(field)),
+            "date" => fields.only(&mut entry.at, field, fields.time(field))?,
+            "type" => fields.only(&mut entry.kind, field, fields.enum_value(field))?,
+            "message" => fields.only(&mut entry.text, field, text(field))?,
             _ => fields.unknown(field),
         }
     }
-    entry
+    Ok(entry)
 }
 
 pub(super) fn encode(entry: &Message, xml: &mut Writer) {

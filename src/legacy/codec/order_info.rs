@@ -1,12 +1,15 @@
 //! `order_info`: reads one order with its log and details. The answer does not repeat the order's id.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
 use super::customer_fields::{CustomerFields, encode_address, encode_contact, encode_identity};
 use super::orders::{decode_delivery, encode_delivery};
 use super::{log_entry, with_minutes};
-use crate::legacy::field_reader::{DecodeError, FieldReader, set_once, text};
+use crate::legacy::field_reader::{CONTRADICTION, DecodeError, FieldReader, text};
 use crate::legacy::query::{InvalidParams, QueryParams};
 use crate::legacy::xml::{Element, Writer};
-use crate::model::{Detail, Extensible, Order, OrderId, OrderedBy, Pii};
+use crate::model::{Detail, Extensible, Order, OrderId, OrderedBy, Person, Pii};
 
 pub(in crate::legacy) fn request(id: OrderId) -> QueryParams {
     QueryParams::default().with("id", id.to_string())
@@ -22,22 +25,44 @@ pub(in crate::legacy) fn decode<'t>(
     elements: impl Iterator<Item = Element<'t>>,
     fields: FieldReader<'_>,
 ) -> Result<Option<Order>, DecodeError> {
-    let mut order = Order::new(id);
-    let mut customer = CustomerFields::default();
-    let (mut messages, mut details) = (None::<Vec<_>>, Vec::new());
+    let (mut order, mut customer) = (None, None);
+    let (mut logs, mut details) = (None::<Vec<_>>, Vec::new());
     let mut exists = false;
     for element in elements {
         match element.name() {
-            "orderinfo" => exists |= decode_order(&mut order, element, fields),
-            "customer" => customer.read(element, fields)?,
-            "logs" => {
-                let entries = messages.get_or_insert_default();
-                each_child(element, "log", fields, |child| entries.push(log_entry::decode(child, fields)));
+            "orderinfo" => {
+                let (read, has_value) = decode_order(id, element, fields)?;
+                fields.only(&mut order, element, Some(read).filter(|read| *read != Order::new(id)))?;
+                exists |= has_value;
             }
-            _ => each_child(element, "data", fields, |child| details.push(decode_detail(child, fields))),
+            "customer" => {
+                let read = CustomerFields::read(element, fields, |field| Ok(fields.customer_of_order(field)))?;
+                fields.only(&mut customer, element, read)?;
+            }
+            "logs" => {
+                let part = decode_rows(element, "log", fields, log_entry::decode)?;
+                add_part(logs.get_or_insert_default(), part, element, fields);
+            }
+            _ => {
+                let part = decode_rows(element, "data", fields, |row, fields| Ok(decode_detail(row, fields)))?;
+                add_part(&mut details, part, element, fields);
+            }
         }
     }
-    order.customer = customer.into_customer()?.map(|customer| OrderedBy::Customer(Box::new(customer)));
+    let mut order = order.unwrap_or_else(|| Order::new(id));
+    if customer.as_ref().is_some_and(|customer| customer.id.is_none()) {
+        fields.missing("customer.id");
+    }
+    order.customer = customer.map(|CustomerFields { id, person }| OrderedBy {
+        id,
+        person: Some(person).filter(|person| *person != Person::default()).map(Box::new),
+    });
+    let logs = logs.map(without_repetitions);
+    // Writes are verified by the number of entries, which this leaves open. Details may be equal: of two services, for example.
+    if logs.as_deref().is_some_and(have_common_row) {
+        return Err(CONTRADICTION);
+    }
+    let messages = logs.map(join);
     // A log without an order may explain a failure, so this answer does not prove that the order does not exist.
     if !exists && messages.as_ref().is_some_and(|entries| !entries.is_empty()) {
         return Err(DecodeError("it has a log and no order"));
@@ -47,18 +72,20 @@ pub(in crate::legacy) fn decode<'t>(
         fields.missing("logs");
     }
     order.messages = messages;
-    order.details = Some(details);
+    order.details = Some(join(without_repetitions(details)));
     Ok(exists.then_some(order))
 }
 
 /// Writes the elements of an answer.
 pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
     xml.element("orderinfo", |xml| encode_order(order, xml));
-    if let Some(OrderedBy::Customer(customer)) = &order.customer {
+    if let Some(OrderedBy { id, person }) = &order.customer {
         xml.element("customer", |xml| {
-            encode_identity(customer, xml);
-            encode_address(customer, xml);
-            encode_contact(customer, xml);
+            let unknown = Person::default();
+            let person = person.as_deref().unwrap_or(&unknown);
+            encode_identity(*id, person, xml);
+            encode_address(person, xml);
+            encode_contact(person, xml);
         });
     }
     if let Some(entries) = &order.messages {
@@ -67,22 +94,23 @@ pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
     xml.element("serviceinfo", |xml| order.details.iter().flatten().for_each(|detail| encode_detail(detail, xml)));
 }
 
-/// Reads the fields of `<orderinfo>`. Returns whether any known field had a value: the answer for an unknown id may be an empty
-/// template.
-fn decode_order(order: &mut Order, element: Element<'_>, fields: FieldReader<'_>) -> bool {
+/// Reads the fields of `<orderinfo>`. Returns also whether any known field had a value: the answer for an unknown id may be an
+/// empty template.
+fn decode_order(id: OrderId, element: Element<'_>, fields: FieldReader<'_>) -> Result<(Order, bool), DecodeError> {
+    let mut order = Order::new(id);
     let mut has_value = false;
     for field in element.children() {
         match field.name() {
-            "date" => set_once(&mut order.ordered_at, fields.time(field)),
-            "type" => set_once(&mut order.kind, text(field)),
-            "status" => set_once(&mut order.status, fields.enum_value(field)),
-            "delivery" => set_once(&mut order.delivery, decode_delivery(field, fields)),
-            "provider" => set_once(&mut order.provider.name, text(field)),
-            "service_id" => set_once(&mut order.service.id, text(field)),
-            "service" => set_once(&mut order.service.name, text(field)),
-            "category" => set_once(&mut order.service.category, text(field)),
-            "service_uid" => set_once(&mut order.service.uid, text(field)),
-            "citynet" => set_once(&mut order.network_name, text(field)),
+            "date" => fields.only(&mut order.ordered_at, field, fields.time(field))?,
+            "type" => fields.only(&mut order.kind, field, text(field))?,
+            "status" => fields.only(&mut order.status, field, fields.enum_value(field))?,
+            "delivery" => fields.only(&mut order.delivery, field, decode_delivery(field, fields))?,
+            "service_id" => fields.only(&mut order.service.id, field, text(field))?,
+            "service_uid" => fields.only(&mut order.service.uid, field, text(field))?,
+            "service" => fields.first(&mut order.service.name, field, text(field)),
+            "category" => fields.first(&mut order.service.category, field, text(field)),
+            "provider" => fields.first(&mut order.provider.name, field, text(field)),
+            "citynet" => fields.first(&mut order.network_name, field, text(field)),
             _ => {
                 fields.unknown(field);
                 continue;
@@ -93,7 +121,7 @@ fn decode_order(order: &mut Order, element: Element<'_>, fields: FieldReader<'_>
     if order.status.is_none() {
         fields.missing("orderinfo.status");
     }
-    has_value
+    Ok((order, has_value))
 }
 
 fn encode_order(order: &Order, xml: &mut Writer) {
@@ -110,19 +138,65 @@ fn encode_order(order: &Order, xml: &mut Writer) {
 }
 
 /// Decodes the children with this name and counts the others as drift.
-fn each_child<'t>(element: Element<'t>, name: &str, fields: FieldReader<'_>, mut decode: impl FnMut(Element<'t>)) {
+fn decode_rows<'t, T>(
+    element: Element<'t>,
+    name: &str,
+    fields: FieldReader<'_>,
+    decode: fn(Element<'t>, FieldReader<'_>) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
+    let mut rows = Vec::new();
     for child in element.children() {
-        if child.name() == name { decode(child) } else { fields.unknown(child) }
+        if child.name() == name { rows.push(decode(child, fields)?) } else { fields.unknown(child) }
     }
+    Ok(rows)
+}
+
+/// Adds a part of a list, which usually has only one.
+fn add_part<T>(parts: &mut Vec<Vec<T>>, part: Vec<T>, element: Element<'_>, fields: FieldReader<'_>) {
+    if part.is_empty() {
+        return;
+    }
+    if !parts.is_empty() {
+        fields.repeated(element);
+    }
+    parts.push(part);
+}
+
+/// Removes parts that are equal to an earlier one. Other parts of a list belong together.
+fn without_repetitions<T: Hash + Eq>(mut parts: Vec<Vec<T>>) -> Vec<Vec<T>> {
+    if parts.len() > 1 {
+        let mut known = HashSet::new();
+        let is_first: Vec<_> = parts.iter().map(|part| known.insert(part)).collect();
+        let mut is_first = is_first.into_iter();
+        parts.retain(|_| is_first.next() == Some(true));
+    }
+    parts
+}
+
+/// Whether a row is in more than one part.
+fn have_common_row<T: Hash + Eq>(parts: &[Vec<T>]) -> bool {
+    if parts.len() < 2 {
+        return false;
+    }
+    let mut part_of = HashMap::new();
+    let mut rows = parts.iter().enumerate().flat_map(|(index, part)| part.iter().map(move |row| (index, row)));
+    rows.any(|(index, row)| *part_of.entry(row).or_insert(index) != index)
+}
+
+fn join<T>(parts: Vec<Vec<T>>) -> Vec<T> {
+    let mut parts = parts.into_iter();
+    let mut rows = parts.next().unwrap_or_default();
+    rows.extend(parts.flatten());
+    rows
 }
 
 fn decode_detail(element: Element<'_>, fields: FieldReader<'_>) -> Detail {
     let mut detail = Detail::default();
     for field in element.children() {
         match field.name() {
-            "name" => set_once(&mut detail.name, text(field)),
-            "value" => set_once(&mut detail.value, text(field)),
-            "monthly" => set_once(&mut detail.monthly_fee, text(field)),
+            "name" => fields.first(&mut detail.name, field, text(field)),
+            "value" => fields.first(&mut detail.value, field, text(field)),
+            "monthly" => fields.first(&mut detail.monthly_fee, field, text(field)),
             _ => fields.unknown(field),
         }
     }

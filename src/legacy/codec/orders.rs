@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::{Decoded, undecodable, with_seconds};
-use crate::legacy::field_reader::{DecodeError, FieldReader, customer_id, order_id, set_once, text};
+use crate::legacy::field_reader::{DecodeError, FieldReader, item_id, order_id, text};
 use crate::legacy::query::{InvalidParams, QueryParams};
 use crate::legacy::xml::{Element, Writer};
 use crate::model::{Delivery, Extensible, Order, OrderId, OrderedBy};
@@ -19,21 +19,22 @@ pub(in crate::legacy) fn read_request(params: &QueryParams) -> Result<Date, Inva
 /// Decodes one `<order>`.
 pub(in crate::legacy) fn decode(element: Element<'_>, fields: FieldReader<'_>) -> Decoded<Order> {
     // Read before the other fields, because an undecodable item is reported with its id.
-    let id = element.children().filter(|field| field.name() == "id").find_map(|field| order_id(field).transpose());
-    let id = id.transpose().map_err(|DecodeError(detail)| undecodable(None, detail))?;
-    let mut order = Order::new(id.ok_or_else(|| undecodable(None, "it has no id"))?);
+    let id = item_id(element, order_id).map_err(|DecodeError(detail)| undecodable(None, detail))?;
+    let invalid = |DecodeError(detail)| undecodable(Some(id.get()), detail);
+    let mut order = Order::new(id);
     for field in element.children() {
         match field.name() {
             "id" => {}
-            "type" => set_once(&mut order.kind, text(field)),
-            "date" => set_once(&mut order.ordered_at, fields.time(field)),
-            "status" => set_once(&mut order.status, fields.enum_value(field)),
-            "service" => set_once(&mut order.service.id, text(field)),
-            "xsp" => set_once(&mut order.provider.id, text(field)),
-            "delivery" => set_once(&mut order.delivery, decode_delivery(field, fields)),
+            "type" => fields.only(&mut order.kind, field, text(field)).map_err(invalid)?,
+            "date" => fields.only(&mut order.ordered_at, field, fields.time(field)).map_err(invalid)?,
+            "status" => fields.only(&mut order.status, field, fields.enum_value(field)).map_err(invalid)?,
+            "service" => fields.only(&mut order.service.id, field, text(field)).map_err(invalid)?,
+            "xsp" => fields.only(&mut order.provider.id, field, text(field)).map_err(invalid)?,
+            "delivery" => fields.only(&mut order.delivery, field, decode_delivery(field, fields)).map_err(invalid)?,
             "customer" => {
-                let id = customer_id(field).map_err(|DecodeError(detail)| undecodable(Some(order.id.get()), detail))?;
-                set_once(&mut order.customer, id.map(OrderedBy::Id));
+                let id = fields.customer_of_order(field);
+                let customer = id.map(|id| OrderedBy { id: Some(id), person: None });
+                fields.only(&mut order.customer, field, customer).map_err(invalid)?;
             }
             _ => fields.unknown(field),
         }
@@ -52,6 +53,7 @@ pub(in crate::legacy) fn decode(element: Element<'_>, fields: FieldReader<'_>) -
 
 /// Writes one `<order>` with the fields that lists have.
 pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
+    let customer = order.customer.as_ref().and_then(|customer| customer.id);
     xml.element("order", |xml| {
         xml.text("id", &order.id.to_string());
         xml.optional("type", order.kind.as_deref());
@@ -60,7 +62,7 @@ pub(in crate::legacy) fn encode(order: &Order, xml: &mut Writer) {
         xml.optional("service", order.service.id.as_deref());
         xml.optional("xsp", order.provider.id.as_deref());
         xml.optional("delivery", order.delivery.map(|delivery| encode_delivery(delivery, with_seconds)).as_deref());
-        xml.optional("customer", order.customer.as_ref().map(|customer| customer.id().to_string()).as_deref());
+        xml.optional("customer", customer.map(|id| id.to_string()).as_deref());
     });
 }
 

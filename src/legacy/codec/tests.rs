@@ -6,10 +6,11 @@ use jiff::civil::{DateTime, datetime};
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{add_message, customer_info, customers, order_info, orders, set_status};
+use super::{Decoded, add_message, customer_info, customers, order_info, orders, set_status};
 use crate::charset::Charset;
 use crate::config::Dialect;
 use crate::legacy::decode_settings::DecodeSettings;
+use crate::legacy::field_reader::{CONTRADICTION, DecodeError};
 use crate::legacy::methods::{CUSTOMER_INFO, CUSTOMERS, METHODS, MethodSpec, ORDER_INFO, ORDERS};
 use crate::legacy::query::QueryParams;
 use crate::legacy::response_parser::ResponseParser;
@@ -18,7 +19,7 @@ use crate::legacy::xml::{Element, Writer};
 use crate::metrics::Metrics;
 use crate::model::{
     Customer, CustomerId, Delivery, Detail, Extensible, LocalTime, MAX_ID, Message, MessageType, NewMessage, Order, OrderId,
-    OrderStatus, OrderedBy, Provider, Service, StrEnum, Zone, compose,
+    OrderStatus, OrderedBy, Person, Provider, Service, StrEnum, Zone, compose,
 };
 use crate::resilience::ByteBudget;
 
@@ -81,22 +82,22 @@ fn order_id() -> impl Strategy<Value = OrderId> {
     (1..=MAX_ID).prop_map(|id| OrderId::try_new(id).expect("an id"))
 }
 
-fn identity() -> impl Strategy<Value = Customer> {
+fn identity() -> impl Strategy<Value = Person> {
     let strings = (option::of(digits()), option::of(digits()), option::of(text()), option::of(text()), option::of(text()));
-    (customer_id(), strings).prop_map(|(id, (access_id, personal_identity_number, first_name, last_name, email))| Customer {
+    strings.prop_map(|(access_id, personal_identity_number, first_name, last_name, email)| Person {
         access_id: access_id.map(Into::into),
         personal_identity_number: personal_identity_number.map(Into::into),
         first_name: first_name.map(Into::into),
         last_name: last_name.map(Into::into),
         email: email.map(Into::into),
-        ..Customer::new(id)
+        ..Person::default()
     })
 }
 
-fn resident() -> impl Strategy<Value = Customer> {
+fn resident() -> impl Strategy<Value = Person> {
     let address = (option::of(text()), option::of(digits()), option::of(text()));
     let contact = (option::of(text()), option::of(digits()), option::of(digits()));
-    (identity(), address, contact).prop_map(|(identity, (address, postal_code, city), (message, phone, premise))| Customer {
+    (identity(), address, contact).prop_map(|(identity, (address, postal_code, city), (message, phone, premise))| Person {
         address: address.map(Into::into),
         postal_code: postal_code.map(Into::into),
         city: city.map(Into::into),
@@ -104,6 +105,14 @@ fn resident() -> impl Strategy<Value = Customer> {
         premise: premise.map(Into::into),
         message: message.map(Into::into),
         ..identity
+    })
+}
+
+/// The customer of a detailed order: the id, the rest, or both.
+fn ordered_by() -> impl Strategy<Value = Option<OrderedBy>> {
+    (option::of(customer_id()), option::of(resident())).prop_map(|(id, person)| {
+        let person = person.filter(|person| *person != Person::default()).map(Box::new);
+        (id.is_some() || person.is_some()).then_some(OrderedBy { id, person })
     })
 }
 
@@ -118,7 +127,7 @@ fn listed_order() -> impl Strategy<Value = Order> {
             delivery,
             service: Service { id: service.map(Into::into), ..Service::default() },
             provider: Provider { id: provider.map(Into::into), name: None },
-            customer: customer.map(OrderedBy::Id),
+            customer: customer.map(|id| OrderedBy { id: Some(id), person: None }),
             ..Order::new(id)
         },
     )
@@ -143,7 +152,7 @@ fn detail() -> impl Strategy<Value = Detail> {
 
 fn detailed_order() -> impl Strategy<Value = Order> {
     let service = (option::of(digits()), option::of(digits()), option::of(text()), option::of(text()));
-    let others = (option::of(text()), option::of(text()), option::of(resident()));
+    let others = (option::of(text()), option::of(text()), ordered_by());
     let lists = (option::of(prop::collection::vec(log_entry(), 0..4)), prop::collection::vec(detail(), 0..4));
     (listed_order(), time(60), delivery(60), service, others, lists).prop_map(
         |(listed, at, delivery, (id, uid, name, category), (provider, network_name, customer), (messages, details))| Order {
@@ -152,7 +161,7 @@ fn detailed_order() -> impl Strategy<Value = Order> {
             service: Service { id: id.map(Into::into), uid, name, category },
             provider: Provider { id: None, name: provider },
             network_name,
-            customer: customer.map(|customer| OrderedBy::Customer(Box::new(customer))),
+            customer,
             messages,
             details: Some(details),
             ..listed
@@ -225,12 +234,18 @@ proptest! {
     }
 
     #[test]
-    fn listed_customers_round_trip(identity in identity(), registered_at in time(60), provider in any::<bool>()) {
-        let (dialect, customer) = if provider {
-            (Dialect::Provider, Customer { registered_at: Some(registered_at), email: None, ..identity })
+    fn listed_customers_round_trip(
+        id in customer_id(),
+        identity in identity(),
+        registered_at in time(60),
+        provider in any::<bool>(),
+    ) {
+        let (dialect, person) = if provider {
+            (Dialect::Provider, Person { registered_at: Some(registered_at), email: None, ..identity })
         } else {
             (Dialect::Network, identity)
         };
+        let customer = Customer { id, person };
 
         let answer = answer(&CUSTOMERS, |xml| customers::encode(&customer, dialect, xml));
         let decoded = customers::decode(answer.last_element().expect("an item"), answer.fields());
@@ -240,12 +255,14 @@ proptest! {
 
     #[test]
     fn detailed_customers_round_trip(
+        id in customer_id(),
         resident in resident(),
         member in option::of(digits()),
         provider in any::<bool>(),
     ) {
         let dialect = if provider { Dialect::Provider } else { Dialect::Network };
-        let customer = Customer { member_id: member.filter(|_| !provider).map(Into::into), ..resident };
+        let person = Person { member_id: member.filter(|_| !provider).map(Into::into), ..resident };
+        let customer = Customer { id, person };
 
         let answer = answer(&CUSTOMER_INFO, |xml| customer_info::encode(&customer, dialect, xml));
         let decoded = customer_info::decode(customer.id, answer.elements(), answer.fields());
@@ -274,6 +291,64 @@ proptest! {
         }
     }
 
+    /// A block that occurs twice is a contradiction, a repetition, or another part of the same list.
+    #[test]
+    fn repeated_blocks_never_mix(order in detailed_order().boxed(), other in detailed_order().boxed(), first in any::<bool>()) {
+        let (xml, other_xml) = (payload(&order), payload(&other));
+        for name in ["orderinfo", "customer", "logs", "serviceinfo"] {
+            let (Some(own), Some(repeated)) = (block(&xml, name), block(&other_xml, name)) else { continue };
+            let pair = if first { format!("{repeated}{own}") } else { format!("{own}{repeated}") };
+
+            let Ok(Some(decoded)) = decode_order(&order, &xml.replacen(own, &pair, 1)) else { continue };
+
+            let rest = Order { messages: order.messages.clone(), details: order.details.clone(), ..decoded.clone() };
+            prop_assert_eq!(&rest, &order);
+            let (messages, other_messages) = (order.messages.as_deref().unwrap_or_default(), other.messages.as_deref());
+            let others = other_messages.filter(|_| name == "logs").unwrap_or_default();
+            prop_assert!(is_joined(decoded.messages.as_deref().unwrap_or_default(), messages, others, first));
+            let (details, other_details) = (order.details.as_deref().unwrap_or_default(), other.details.as_deref());
+            let others = other_details.filter(|_| name == "serviceinfo").unwrap_or_default();
+            prop_assert!(is_joined(decoded.details.as_deref().unwrap_or_default(), details, others, first));
+        }
+        for name in ["orderinfo", "customer", "logs", "serviceinfo"] {
+            let Some(own) = block(&xml, name) else { continue };
+            let twice = xml.replacen(own, &format!("{own} {own}"), 1);
+            prop_assert_eq!(decode_order(&order, &twice), Ok(Some(order.clone())));
+        }
+    }
+
+    /// Of repeated values one is used, and none where decisions rest on them.
+    #[test]
+    fn repeated_values_never_mix(order in detailed_order().boxed(), other in detailed_order().boxed(), first in any::<bool>()) {
+        let (xml, other_xml) = (payload(&order), payload(&other));
+        for name in ["orderinfo", "customer"] {
+            let (Some(own), Some(others)) = (block(&xml, name), block(&other_xml, name)) else { continue };
+            for (field, own, repeated) in common_fields(own, others) {
+                let pair = if first { format!("{repeated}{own}") } else { format!("{own}{repeated}") };
+                let replaced = decode_order(&order, &xml.replacen(own, repeated, 1));
+                let is_contradiction = is_decisive(field) && replaced != Ok(Some(order.clone()));
+
+                let decoded = decode_order(&order, &xml.replacen(own, &pair, 1));
+
+                let expected = if first { replaced } else { Ok(Some(order.clone())) };
+                prop_assert_eq!(decoded, if is_contradiction { Err(CONTRADICTION) } else { expected });
+            }
+        }
+    }
+
+    #[test]
+    fn listed_orders_with_repeated_values_are_undecodable_or_unchanged(order in listed_order(), other in listed_order()) {
+        let (xml, other_xml) = (listed(&order), listed(&other));
+        for (_, own, repeated) in common_fields(&xml, &other_xml) {
+            let is_contradiction = decode_listed(&xml.replacen(own, repeated, 1)) != Ok(order.clone());
+
+            let decoded = decode_listed(&xml.replacen(own, &format!("{own}{repeated}"), 1));
+
+            let decoded = decoded.map_err(|undecodable| DecodeError(undecodable.detail));
+            prop_assert_eq!(decoded, if is_contradiction { Err(CONTRADICTION) } else { Ok(order.clone()) });
+        }
+    }
+
     #[test]
     fn no_document_makes_a_decoder_panic(document in markup(), chunk in 1_usize..50) {
         for method in METHODS {
@@ -293,6 +368,82 @@ proptest! {
             let _ = answer.finish();
         }
     }
+}
+
+/// The payload of an answer about an order.
+fn payload(order: &Order) -> String {
+    let mut xml = Writer::document();
+    xml.element("x", |xml| order_info::encode(order, xml));
+    let xml = xml.into_string();
+    block(&xml, "x").expect("an element").trim_start_matches("<x>").trim_end_matches("</x>").to_owned()
+}
+
+fn decode_order(order: &Order, payload: &str) -> Result<Option<Order>, DecodeError> {
+    let mut answer = ResponseParser::new(&ORDER_INFO, settings(), None, u64::MAX);
+    answer.push(format!("<order_info>{payload}</order_info>").as_bytes());
+    while answer.advance().expect("a document") {}
+    order_info::decode(order.id, answer.elements(), answer.fields())
+}
+
+/// A list item.
+fn listed(order: &Order) -> String {
+    let mut xml = Writer::document();
+    orders::encode(order, &mut xml);
+    block(&xml.into_string(), "order").expect("an element").to_owned()
+}
+
+fn decode_listed(item: &str) -> Decoded<Order> {
+    let mut answer = ResponseParser::new(&ORDERS, settings(), None, u64::MAX);
+    answer.push(format!("<orders>{item}</orders>").as_bytes());
+    while answer.advance().expect("a document") {}
+    orders::decode(answer.last_element().expect("an item"), answer.fields())
+}
+
+/// The first element with this name.
+fn block<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
+    let end_tag = format!("</{name}>");
+    let (begin, end) = (xml.find(&format!("<{name}>"))?, xml.find(&end_tag)?);
+    Some(&xml[begin..end + end_tag.len()])
+}
+
+/// The fields that both blocks have: name, own element, element of the other.
+fn common_fields<'x>(own: &'x str, other: &'x str) -> Vec<(&'static str, &'x str, &'x str)> {
+    const FIELDS: [&str; 21] = [
+        "id",
+        "date",
+        "type",
+        "status",
+        "delivery",
+        "provider",
+        "service_id",
+        "service",
+        "category",
+        "service_uid",
+        "citynet",
+        "xsp",
+        "socket",
+        "serial",
+        "firstname",
+        "surname",
+        "email",
+        "address",
+        "zip",
+        "city",
+        "phone",
+    ];
+    FIELDS.iter().filter_map(|name| Some((*name, block(own, name)?, block(other, name)?))).collect()
+}
+
+/// Whether decisions rest on a field of an order or a customer.
+fn is_decisive(field: &str) -> bool {
+    const DECISIVE: [&str; 9] = ["date", "type", "status", "delivery", "service_id", "service_uid", "id", "socket", "serial"];
+    DECISIVE.contains(&field)
+}
+
+/// Whether rows are those of one list, or of both in document order.
+fn is_joined<T: PartialEq + Clone>(rows: &[T], own: &[T], others: &[T], others_first: bool) -> bool {
+    let both = if others_first { [others, own].concat() } else { [own, others].concat() };
+    if own == others { rows == own } else { rows == both }
 }
 
 /// Documents made of the elements that decoders know, in any order and nesting.

@@ -19,7 +19,7 @@
 //! | `InMethod` not empty, `After` | start tag of the method element | | malformed: there are two |
 //! | `InMethod` | start tag of `response` | `InResponse` | |
 //! | `InMethod` | any other start tag | `InMethod`, not empty | a payload element begins |
-//! | `InResponse` | any start tag | `InResponse`, not empty | a payload element begins; malformed if it is an item and the items of a list are in another `response` |
+//! | `InResponse` | any start tag | `InResponse`, not empty | a payload element begins; malformed if the items of a list are in two |
 //! | `Before`, `After` | start tag of `status` | unchanged | a status outside the method element begins |
 //! | `Before`, `After` | start tag with another method's name | | malformed |
 //! | `Before` | any other start tag | unchanged | an element that may contain the method element |

@@ -3,20 +3,23 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::masked::{IdentityNumberText, PrivateText, masked, open_text};
 use super::{Time, Unreadable};
-use crate::model::{self, Pii, PiiAccess};
+use crate::model::{self, CustomerId, Person, Pii, PiiAccess};
 
 /// An end customer. Which members are present depends on the route and on the upstream.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Customer)]
 pub(in crate::rest) struct Customer<'a> {
     /// Customer id.
-    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 18020)]
-    id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = true, nullable = false, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 18020)]
+    id: Option<u64>,
     /// Access point of the customer: digits or a code. Not every customer has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "KC0101A06")]
@@ -74,22 +77,55 @@ pub(in crate::rest) struct Customer<'a> {
 impl<'a> Customer<'a> {
     /// Masks the customer according to `pii_access`.
     pub(in crate::rest) fn new(customer: &'a model::Customer, pii_access: PiiAccess) -> Self {
+        Self::with_person(Some(customer.id), &customer.person, pii_access)
+    }
+
+    /// The customer of an order, whose id may be unknown.
+    pub(super) fn with_person(id: Option<CustomerId>, person: &'a Person, pii_access: PiiAccess) -> Self {
         Self {
-            id: customer.id.get(),
-            access_id: customer.access_id.as_ref().map(Pii::expose),
-            personal_identity_number: masked(customer.personal_identity_number.as_ref(), pii_access),
-            first_name: open_text(customer.first_name.as_ref().map(Pii::expose), pii_access),
-            last_name: open_text(customer.last_name.as_ref().map(Pii::expose), pii_access),
-            email: masked(customer.email.as_ref(), pii_access),
-            address: masked(customer.address.as_ref(), pii_access),
-            postal_code: customer.postal_code.as_ref().map(Pii::expose),
-            city: open_text(customer.city.as_ref().map(Pii::expose), pii_access),
-            phone: masked(customer.phone.as_ref(), pii_access),
-            premise: masked(customer.premise.as_ref(), pii_access),
-            message: masked(customer.message.as_ref(), pii_access),
-            member_id: open_text(customer.member_id.as_ref().map(Pii::expose), pii_access),
-            registered_at: customer.registered_at.map(Time),
+            id: id.map(CustomerId::get),
+            access_id: person.access_id.as_ref().map(Pii::expose),
+            personal_identity_number: masked(person.personal_identity_number.as_ref(), pii_access),
+            first_name: open_text(person.first_name.as_ref().map(Pii::expose), pii_access),
+            last_name: open_text(person.last_name.as_ref().map(Pii::expose), pii_access),
+            email: masked(person.email.as_ref(), pii_access),
+            address: masked(person.address.as_ref(), pii_access),
+            postal_code: person.postal_code.as_ref().map(Pii::expose),
+            city: open_text(person.city.as_ref().map(Pii::expose), pii_access),
+            phone: masked(person.phone.as_ref(), pii_access),
+            premise: masked(person.premise.as_ref(), pii_access),
+            message: masked(person.message.as_ref(), pii_access),
+            member_id: open_text(person.member_id.as_ref().map(Pii::expose), pii_access),
+            registered_at: person.registered_at.map(Time),
         }
+    }
+
+    /// Whether no member is present.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The schema of the customer of an order: a [`Customer`] whose id may be absent.
+pub(super) struct OrderCustomer;
+
+impl PartialSchema for OrderCustomer {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = Customer::schema();
+        if let RefOr::T(Schema::Object(customer)) = &mut schema {
+            customer.required.clear();
+            customer.description = Some(
+                "The customer of an order. `id` is absent when the upstream has none for this order, or one that is not an id."
+                    .to_owned(),
+            );
+        }
+        schema
+    }
+}
+
+impl ToSchema for OrderCustomer {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Customer::schemas(schemas);
     }
 }
 

@@ -12,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::model::{Extensible, FreeText, IdentityNumber, Pii, PiiAccess, PiiKind, Private, StrEnum};
 
 /// A text with PII of kind `K`, already masked if necessary.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(in crate::rest) struct Masked<'a, K>(Cow<'a, str>, PhantomData<K>);
 
 // Aliases, because a schema cannot reference a generic type.

@@ -6,9 +6,10 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use super::customer::{Customer, OrderCustomer};
 use super::masked::{MaskedText, masked, open_text, open_value};
-use super::{Customer, Items, Message, Time, Unreadable, enums};
-use crate::model::{self, Delivery, OrderedBy, PiiAccess};
+use super::{Items, Message, Time, Unreadable, enums};
+use crate::model::{self, Delivery, OrderedBy, Person, PiiAccess};
 use crate::problem::Details;
 
 /// An order for a fibre service. Lists and details have the same type; members that a route does not return are absent.
@@ -49,9 +50,9 @@ pub(in crate::rest) struct Order<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     network: Option<Network<'a>>,
-    /// The customer. Present in lists with `id` only.
+    /// The customer, in lists with `id` only. Absent when nothing is known of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Customer)]
+    #[schema(nullable = false, value_type = OrderCustomer)]
     customer: Option<CustomerRef<'a>>,
     /// The log entries, in log order. Always an array in details, absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,14 +74,15 @@ struct CustomerRef<'a>(&'a OrderedBy, PiiAccess);
 
 impl Serialize for CustomerRef<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            OrderedBy::Customer(customer) => Customer::new(customer, self.1).serialize(serializer),
-            OrderedBy::Id(id) => {
-                let mut customer = serializer.serialize_struct("Customer", 1)?;
-                customer.serialize_field("id", &id.get())?;
-                customer.end()
-            }
+        let OrderedBy { id, person } = self.0;
+        if let Some(person) = person {
+            return Customer::with_person(*id, person, self.1).serialize(serializer);
         }
+        let mut customer = serializer.serialize_struct("Customer", id.iter().len())?;
+        if let Some(id) = id {
+            customer.serialize_field("id", &id.get())?;
+        }
+        customer.end()
     }
 }
 
@@ -167,7 +169,7 @@ impl<'a> Order<'a> {
             service: service(&order.service, pii_access),
             provider: provider(&order.provider, pii_access),
             network: open_text(order.network_name.as_deref(), pii_access).map(|name| Network { name }),
-            customer: order.customer.as_ref().map(|customer| CustomerRef(customer, pii_access)),
+            customer: order.customer.as_ref().and_then(|customer| customer_ref(customer, pii_access)),
             messages: entries.map(|models| Items { models, pii_access, convert: Message::new }),
             details: order.details.as_deref().map(|models| Items { models, pii_access, convert: detail }),
             problem: None,
@@ -181,6 +183,12 @@ impl<'a> Order<'a> {
 }
 
 /// `None` instead of an object without members.
+fn customer_ref(customer: &OrderedBy, pii_access: PiiAccess) -> Option<CustomerRef<'_>> {
+    let is_empty = |person: &Person| Customer::with_person(None, person, pii_access).is_empty();
+    let is_hidden = customer.id.is_none() && customer.person.as_deref().is_none_or(is_empty);
+    (!is_hidden).then_some(CustomerRef(customer, pii_access))
+}
+
 fn service(service: &model::Service, pii_access: PiiAccess) -> Option<Service<'_>> {
     let model::Service { id, uid, name, category } = service;
     let is_known = id.is_some() || uid.is_some() || name.is_some() || category.is_some();

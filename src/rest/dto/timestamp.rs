@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use crate::model::LocalTime;
 
 /// A time with the UTC offset that the upstream's time zone had then.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rest) struct Time(pub(in crate::rest) LocalTime);
 
 impl Serialize for Time {

@@ -67,8 +67,9 @@ pub(in crate::rest) async fn expand(state: &RequestState, context: &RequestConte
 /// Completes a listed order with its details. Values of the list win, so that an order reads the same with and without details.
 fn merge(listed: Order, details: Order) -> Order {
     let customer = match (listed.customer, details.customer) {
-        (Some(OrderedBy::Id(id)), Some(OrderedBy::Customer(customer))) if customer.id == id => {
-            Some(OrderedBy::Customer(customer))
+        // The customer of the details may have no id, but not another one.
+        (Some(listed), Some(details)) if details.id.is_none() || details.id == listed.id => {
+            Some(OrderedBy { person: details.person, ..listed })
         }
         (listed, details) => listed.or(details),
     };

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{CustomerId, Extensible, Order, OrderedBy};
+use crate::model::{CustomerId, Extensible, Order};
 use crate::rest::extract::OrderListQuery;
 
 /// The filters of a list of orders.
@@ -32,7 +32,7 @@ impl Filter {
         let is_in_time =
             order.ordered_at.is_none_or(|at| at.latest() >= self.since && self.until.is_none_or(|until| at.earliest() < until));
         let status = order.status.as_ref().map(Extensible::as_str);
-        let customer = order.customer.as_ref().map(OrderedBy::id);
+        let customer = order.customer.as_ref().and_then(|customer| customer.id);
         is_in_time
             && (self.status.is_empty() || self.status.iter().any(|accepted| Some(accepted.as_str()) == status))
             && (self.kind.is_none() || self.kind.as_deref() == order.kind.as_deref())

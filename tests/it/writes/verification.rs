@@ -1,9 +1,12 @@
 //! Verification by read-back: which answers are evidence that a write was applied.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::join_all;
 use reqwest::Method;
 
 use super::{VERIFIED_TWICE, patch_if_match, without_result};
-use crate::support::{FakeOrders, Gateway, Reply, is_write};
+use crate::support::{FakeOrders, Gateway, Reply, Upstream, is_write};
 
 #[tokio::test]
 async fn missing_log_is_not_an_empty_log() {
@@ -30,6 +33,56 @@ async fn missing_log_is_not_an_empty_log() {
     // A status change does not need the log: neither to evaluate `If-Match: *` nor to verify its outcome.
     patch_if_match(&gateway, "*", "received").await.ok();
     gateway.patch_status(1, r#"{"status":"received"}"#).await.ok();
+}
+
+/// An order that contradicts itself shows neither that a change was applied nor that another one was.
+#[tokio::test]
+async fn contradictory_read_back_is_not_evidence() {
+    let order = |inside: &str| format!("<order_info>{inside}<logs/></order_info>");
+    let documents = [
+        "<orderinfo><status>received</status><status>new</status></orderinfo>",
+        "<orderinfo><status>received</status><type>order</type><status>Received</status></orderinfo>",
+        "<orderinfo><status>received</status></orderinfo><orderinfo><status>active</status></orderinfo>",
+        "<orderinfo><status>received</status></orderinfo><customer><id>5</id></customer><customer><id>6</id></customer>",
+        "<orderinfo><status>received</status></orderinfo><logs><log><message>a</message><message>b</message></log></logs>",
+    ];
+    let before = order("<orderinfo><status>new</status></orderinfo>");
+    join_all(documents.map(order).iter().flat_map(|document| [(document, true), (document, false)]).map(
+        |(document, is_guarded)| {
+            let (before, document) = (before.clone(), document.clone());
+            async move {
+                let is_written = AtomicBool::new(false);
+                let upstream = Upstream::responding_to(move |query| {
+                    if is_write(query) {
+                        is_written.store(true, Ordering::SeqCst);
+                        return without_result();
+                    }
+                    Reply::xml(if is_written.load(Ordering::SeqCst) { &document } else { &before })
+                });
+                let upstream = upstream.await;
+                let gateway = Gateway::with(&upstream, &VERIFIED_TWICE).await;
+
+                let answer = if is_guarded {
+                    patch_if_match(&gateway, "*", "received").await
+                } else {
+                    gateway.patch_status(1, r#"{"status":"received"}"#).await
+                };
+                assert_eq!(answer.problem(504, "outcome-unknown")["outcome"], "unknown");
+            }
+        },
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_an_order_that_contradicts_itself() {
+    let document = "<order_info><orderinfo><status>new</status><status>active</status></orderinfo><logs/></order_info>";
+    let upstream = Upstream::responding_with(Reply::xml(document)).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
+
+    let problem = patch_if_match(&gateway, "*", "received").await.problem(502, "upstream-answer-invalid");
+    assert_eq!(problem["outcome"], "not-applied");
+    assert!(!upstream.queries().iter().any(|query| is_write(query)));
 }
 
 #[tokio::test]
