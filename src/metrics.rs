@@ -74,6 +74,7 @@ pub const MEDIA_TYPE: &str = prometheus::TEXT_FORMAT;
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 300.0];
 
 impl Default for Metrics {
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn default() -> Self {
         let registry = Registry::new();
         register_process_info(&registry);
