@@ -41,7 +41,7 @@ async fn contradictory_read_back_is_not_evidence() {
     let order = |inside: &str| format!("<order_info>{inside}<logs/></order_info>");
     let documents = [
         "<orderinfo><status>received</status><status>new</status></orderinfo>",
-        "<orderinfo><status>received</status><type>order</type><status>Received</status></orderinfo>",
+        "<orderinfo><status>received</status><type>order</type><status>Active</status></orderinfo>",
         "<orderinfo><status>received</status></orderinfo><orderinfo><status>active</status></orderinfo>",
         "<orderinfo><status>received</status></orderinfo><customer><id>5</id></customer><customer><id>6</id></customer>",
         "<orderinfo><status>received</status></orderinfo><logs><log><message>a</message><message>b</message></log></logs>",
