@@ -36,25 +36,27 @@ async fn failing_first(failures: usize, reply: Reply) -> Upstream {
 
 #[tokio::test]
 async fn transient_read_failures_are_retried_at_most_twice() {
-    for reply in [
-        Reply::raw(b""),
-        Reply::raw(b"").then_reset(),
-        Reply::raw(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n<order_info>"),
-        Reply::status(503, ""),
-        Reply::new(500, "text/html", b"<html/>"),
-        Reply::status(429, ""),
+    for (reply, is_silent) in [
+        (Reply::raw(b""), true),
+        (Reply::raw(b"").then_reset(), true),
+        (Reply::raw(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n<order_info>"), false),
+        (Reply::status(503, ""), false),
+        (Reply::new(500, "text/html", b"<html/>"), false),
+        (Reply::status(429, ""), false),
     ] {
-        let upstream = failing_first(2, reply.clone()).await;
+        // The connection of the login is reused. When it is closed without an answer, the repeat on a new one is no retry.
+        let free = usize::from(is_silent && is_provider());
+        let upstream = failing_first(2 + free, reply.clone()).await;
         let gateway = Gateway::in_front_of(&upstream).await;
 
         assert_eq!(gateway.get("/orders/1").await.ok()["status"], "new", "{reply:?}");
-        assert_eq!(upstream.queries().len(), 3);
+        assert_eq!(upstream.queries().len(), 3 + free);
         assert_eq!(gateway.metric(RETRIES).await, 2);
 
-        let upstream = failing_first(3, reply.clone()).await;
+        let upstream = failing_first(3 + free, reply.clone()).await;
         let gateway = Gateway::in_front_of(&upstream).await;
         assert!(gateway.get("/orders/1").await.status >= 500, "{reply:?}");
-        assert_eq!(upstream.queries().len(), 3);
+        assert_eq!(upstream.queries().len(), 3 + free);
     }
     for reply in [Reply::raw(b"").then_reset(), Reply::status(503, "")] {
         let upstream = failing_first(2, reply).await;
