@@ -109,6 +109,7 @@ expected = {
         "secret_file": "/etc/tjansteguiden-gateway/secrets/server-secret",
         "base_path": "/",
         "trusted_proxies": ["10.0.0.0/8"],
+        "max_buffered_bytes": 100663296,
         "max_connections": 1024,
         "header_timeout": "10s",
         "body_timeout": "10s",
