@@ -61,7 +61,7 @@ impl Connection {
             .allow_obsolete_multiline_headers_in_responses(true);
         let handshake = builder.handshake(TokioIo::new(stream)).await;
         let (requests, io) = handshake.map_err(|_| SendError::NotSent(Cause::Other))?;
-        // Ends with the last request, or with the connection; its errors reach whoever waits for an answer.
+        // Ends with the last request, or with the connection; its errors reach the request that waits for an answer.
         tokio::spawn(io);
         Ok(Self { requests, peer, made_at: Instant::now(), has_received })
     }

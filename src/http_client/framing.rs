@@ -2,7 +2,7 @@
 //!
 //! Header lines that are not used may be wrong: hyper leaves them out, or reads them leniently. With a line that delimits the
 //! body (`Content-Length`, `Transfer-Encoding`) that would be a guess: another reader on the way may understand it otherwise,
-//! and then a body, or the next answer on the connection, begins where nobody sent one. So the bytes of a head are looked
+//! and then a body, or the next answer on the connection, begins where none was sent. So the bytes of a head are looked
 //! through before hyper reads them ([`HeadFilter`]), and what they say together is checked afterwards ([`is_unambiguous`]).
 
 use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};

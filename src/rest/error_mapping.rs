@@ -52,7 +52,7 @@ impl Problem {
         Self::new(Code::Overloaded, detail).retry_after(RETRY_WHEN_OVERLOADED)
     }
 
-    /// The problem of a failed write. What the order is like now is told only to principals that may read it. That includes the
+    /// The problem of a failed write. Only principals that may read the order learn its present state. That includes the
     /// ETag after a failed precondition: it is a hash of few possible states, and sending it back would be a blind overwrite.
     #[must_use]
     pub fn from_write_failure(failure: &WriteFailure, principal: &Principal) -> Self {

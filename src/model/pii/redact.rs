@@ -230,7 +230,7 @@ mod tests {
     }
 
     proptest! {
-        // The seed is fixed: among millions of combinations there are some that nobody could read either.
+        // The seed is fixed: among millions of combinations there are some that people could not read either.
         #![proptest_config(ProptestConfig { cases: 500, rng_seed: RngSeed::Fixed(1212), ..ProptestConfig::default() })]
 
         #[test]

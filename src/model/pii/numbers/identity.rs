@@ -181,7 +181,7 @@ fn begins_other(groups: &Groups<'_>, first: usize, next: usize) -> bool {
     year_month_day(groups, next) || begins_phone()
 }
 
-/// Whether a date after which nobody who orders was born is followed by another number or, after this mark, by a time.
+/// Whether a date after which no customer was born is followed by another number or, after this mark, by a time.
 fn is_event(gap: Gap, mark: Option<char>, date: &[u8], time: &[u8]) -> bool {
     let is_recent = date.len() == 8 && date.get(..4).map(number) >= Some(FIRST_EVENT_YEAR);
     let is_time = time.len() == 4 && number(time) < 2400 && number(time) % 100 < 60;

@@ -3,7 +3,7 @@
 
 use super::groups::{Gap, Groups, number};
 
-/// Dates from this year on are rather events than births: nobody who orders is younger.
+/// Dates from this year on are rather events than births: no customer is younger.
 pub(super) const FIRST_EVENT_YEAR: u32 = 2005;
 
 /// The number of groups of the date or clock time that begins here.
