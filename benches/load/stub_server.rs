@@ -59,6 +59,8 @@ type Response = Vec<Bytes>;
 struct Responses {
     order_info: Response,
     lists: Vec<(&'static str, Response)>,
+    set_status: Response,
+    add_message: Response,
     bad_request: Response,
 }
 
@@ -77,6 +79,8 @@ impl Responses {
         Self {
             order_info: response("200 OK", &[include_str!("../../tests/fixtures/network/order_info.xml").into()]),
             lists: LISTS.map(|(since, length)| (since, list(length))).into(),
+            set_status: response("200 OK", &[confirmation("set_status").into()]),
+            add_message: response("200 OK", &[confirmation("add_message").into()]),
             bad_request: response("400 Bad Request", &[]),
         }
     }
@@ -92,9 +96,16 @@ impl Responses {
                 let date = parameter("date").unwrap_or_default();
                 self.lists.iter().find(|(since, _)| *since == date).map_or(&self.bad_request, |(_, list)| list)
             }
+            Some("set_status") => &self.set_status,
+            Some("add_message") => &self.add_message,
             _ => &self.bad_request,
         }
     }
+}
+
+/// The answer to a write that was applied. Nothing is: `order_info` stays the same.
+fn confirmation(method: &str) -> String {
+    format!("<{method}><response><message>Done</message></response><status>success</status></{method}>")
 }
 
 fn response(status: &str, body: &[Bytes]) -> Response {
