@@ -210,7 +210,7 @@ fn serve() {
     block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         println!("http://{}/", listener.local_addr().expect("an address"));
-        stub_server::run(listener).await.expect("connections");
+        stub_server::run(listener, stub_server::Behaviour::default()).await.expect("connections");
     });
 }
 

@@ -133,7 +133,7 @@ fn start_upstream() -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-            stub_server::run(listener).await.expect("connections");
+            stub_server::run(listener, stub_server::Behaviour::default()).await.expect("connections");
         });
     });
     format!("http://{address}/")
