@@ -4,7 +4,7 @@ import math
 import statistics
 from html import escape
 
-from report import GATEWAY, HOP, Figures, ratio
+from figures import GATEWAY, HOP, Figures, ratio
 
 PANELS = [
     ("order.cpu", "One order, 64 connections: CPU per request"),

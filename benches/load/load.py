@@ -1,4 +1,4 @@
-"""Measures the gateway and other servers under the same load; `run` builds what this needs and starts it."""
+"""Measures the gateway and other servers under the same load; `run` installs and builds what this needs and starts it."""
 
 import argparse
 import contextlib
@@ -6,17 +6,23 @@ import datetime
 import os
 import pathlib
 import platform
+import re
+import resource
 import shutil
 import signal
 import subprocess
 import tempfile
 
 import chart
+import figures
+import hops
 import report
 import servers
+from figures import Figures
 from probes import HERE, InvalidResponse, wait_until_idle
-from report import Figures
-from scenarios import SCENARIOS, Candidate, Effort, check, warm_up
+from profiles import BASE, PROFILES, Profile
+from programs import CORES, make_certificates, stub
+from scenarios import Candidate, Effort, check, warm_up
 
 # Far above the usual duration: ends a run that hangs.
 STARTUP_SECONDS, SECONDS_PER_ROUND = 300, 600
@@ -24,32 +30,40 @@ STARTUP_SECONDS, SECONDS_PER_ROUND = 300, 600
 
 def main() -> None:
     arguments = parse()
-    effort = Effort(1, 1, 2) if arguments.quick else Effort(arguments.rounds, 5, 5)
-    exit_on_signals(STARTUP_SECONDS + effort.rounds * SECONDS_PER_ROUND)
-    assign_cores()
-    with tempfile.TemporaryDirectory(prefix="load-") as folder, contextlib.ExitStack() as stack:
-        candidates = start(arguments, effort, pathlib.Path(folder), stack)
-        figures = measure(candidates, effort)
-    text = report.markdown(figures, machine(effort), datetime.date.today())
+    profiles = [profile for profile in PROFILES if not arguments.profile or profile.name in arguments.profile]
+    effort = Effort(1, 1, 2) if arguments.quick else Effort(arguments.rounds, 3, 5)
+    exit_on_signals(len(profiles) * (STARTUP_SECONDS + effort.rounds * SECONDS_PER_ROUND))
+    prepare_process()
+    results = {}
+    for profile in profiles:
+        print(f"--- {profile.name}: {profile.title}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="load-") as folder, contextlib.ExitStack() as stack:
+            candidates = start(profile, arguments, effort, pathlib.Path(folder), stack)
+            results[profile.name] = measure(profile, candidates, effort)
+    text = report.markdown(profiles, results, machine(arguments, effort), datetime.date.today())
     print("\n" + text)
-    if figures.failed:
+    if any(each.failed for each in results.values()):
         raise SystemExit("a server failed, so no results were written")
-    if not arguments.quick:
+    if not arguments.quick and not arguments.profile:
         (HERE / "results.md").write_text(text, encoding="utf-8")
-        (HERE / "results.svg").write_text(chart.svg(figures), encoding="utf-8")
+        (HERE / "results.svg").write_text(chart.svg(results[BASE.name]), encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:
     purpose = "Measures the gateway and other servers under the same load."
     parser = argparse.ArgumentParser(prog="benches/load/run", description=purpose)
-    parser.add_argument("--rounds", type=int, default=4, help="number of rounds (default: 4)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
     parser.add_argument("--quick", action="store_true", help="one short round to check that everything works; writes no files")
+    names = [profile.name for profile in PROFILES]
+    only = "measures only this profile, and writes no files; may be repeated (default: all)"
+    parser.add_argument("--profile", action="append", choices=names, help=only)
     previous = "an earlier build of the gateway, measured in the same rounds as the column `previous`"
     parser.add_argument("--previous", "--gateway", type=pathlib.Path, metavar="PATH", help=previous)
     # Set by `run`.
     parser.add_argument("--own-gateway", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--stub", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--node-modules", type=pathlib.Path, help=argparse.SUPPRESS)
+    for program in ("--node-modules", "--envoy", "--caddy"):
+        parser.add_argument(program, type=pathlib.Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
@@ -74,13 +88,13 @@ def exit_on_signals(seconds: int) -> None:
     signal.alarm(seconds)
 
 
-def assign_cores() -> None:
-    """Reserves the first core for the servers; the stub, the load generator and this program run on the second."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
+def prepare_process() -> None:
+    """Moves this process and its children to the second core, and lets them open all the files that the system allows."""
+    if len(CORES) < 2:
         raise SystemExit("two cores are required: one for the servers, one for the load")
-    servers.CORE = cores[0]
-    os.sched_setaffinity(0, {cores[1]})
+    os.sched_setaffinity(0, CORES[1:])
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 # --- servers
@@ -88,34 +102,45 @@ def assign_cores() -> None:
 
 def available(arguments: argparse.Namespace) -> list[servers.Server]:
     """The servers whose programs are installed here."""
-    found = [servers.gateway(report.GATEWAY, arguments.own_gateway.resolve())]
+    found = [servers.gateway(figures.GATEWAY, arguments.own_gateway.resolve())]
     if arguments.previous:
-        found.append(servers.gateway(report.PREVIOUS, arguments.previous.resolve()))
+        found.append(servers.gateway(figures.PREVIOUS, arguments.previous.resolve()))
     if shutil.which("nginx"):
-        found.append(servers.hop(report.HOP))
-        found.append(servers.reconnecting("nginx, reconnecting"))
-        if servers.XSLT_MODULE.exists():
-            found.append(servers.xslt("nginx with XSLT"))
+        found.append(hops.nginx(figures.HOP))
+        found += [hops.nginx_tuned("nginx, tuned"), hops.nginx_reconnecting("nginx, reconnecting")]
+    if arguments.envoy:
+        found.append(hops.envoy(figures.ENVOY, arguments.envoy.resolve()))
+    if shutil.which("haproxy"):
+        found.append(hops.haproxy(figures.HAPROXY))
+    if arguments.caddy:
+        found.append(hops.caddy(figures.CADDY, arguments.caddy.resolve()))
+    if shutil.which("nginx") and hops.XSLT_MODULE.exists():
+        found.append(hops.nginx_xslt("nginx with XSLT"))
     if arguments.node_modules:
-        found.append(servers.node(report.NODE, arguments.node_modules.resolve()))
+        found.append(servers.node(figures.NODE, arguments.node_modules.resolve()))
     return found
 
 
 def start(
-    arguments: argparse.Namespace, effort: Effort, folder: pathlib.Path, stack: contextlib.ExitStack
+    profile: Profile, arguments: argparse.Namespace, effort: Effort, folder: pathlib.Path, stack: contextlib.ExitStack
 ) -> list[Candidate]:
-    """Starts all servers and checks their responses."""
+    """Starts the stub and the servers of a profile, and checks their responses."""
     # Started as root, nginx drops its privileges; its workers still need access to the files below.
     folder.chmod(0o755)
-    upstream = stack.enter_context(servers.stub(arguments.stub.resolve(), folder / "stub"))
+    certificates = make_certificates(folder / "certificates") if profile.has_tls else None
+    conditions = servers.Conditions(connections=profile.connections, certificates=certificates)
+    legacy = stub(arguments.stub.resolve(), folder / "stub", profile.delay_milliseconds, certificates)
+    upstream = stack.enter_context(legacy)
     candidates, responses = [], {}
     for number, server in enumerate(available(arguments)):
+        if profile.servers and server.name not in profile.servers:
+            continue
         own = folder / f"server-{number}"
         own.mkdir()
-        running = stack.enter_context(server.running(upstream, own / "0"))
-        candidate = Candidate(server, running, upstream, own)
+        running = stack.enter_context(server.running(upstream, own / "0", conditions))
+        candidate = Candidate(server, running, upstream, own, conditions)
         try:
-            responses[server.name] = check(candidate)
+            responses[server.name] = check(candidate, profile.lists)
             if shutil.which("wrk"):
                 warm_up(candidate, effort)
             candidates.append(candidate)
@@ -127,7 +152,7 @@ def start(
 
 def report_differences(responses: dict[str, dict | None]) -> None:
     """Names the servers whose JSON differs from the gateway's: they do not do the same work."""
-    own = responses.get(report.GATEWAY)
+    own = responses.get(figures.GATEWAY)
     for name, response in responses.items():
         if own and response and response != own:
             kinds = [kind for kind in own if own[kind] != response[kind]]
@@ -137,11 +162,11 @@ def report_differences(responses: dict[str, dict | None]) -> None:
 # --- rounds
 
 
-def measure(candidates: list[Candidate], effort: Effort) -> Figures:
+def measure(profile: Profile, candidates: list[Candidate], effort: Effort) -> Figures:
     """Runs every scenario against every server, round by round, so that a disturbance affects all of them."""
-    figures = Figures([candidate.name for candidate in candidates])
+    found = Figures([candidate.name for candidate in candidates])
     processes = [candidate.running.process for candidate in candidates]
-    scenarios = [scenario for scenario in SCENARIOS if shutil.which("wrk") or not scenario.needs_wrk]
+    scenarios = [scenario for scenario in profile.scenarios if shutil.which("wrk") or not scenario.needs_wrk]
     for number in range(effort.rounds):
         # Rotate the order: no server always follows the same one.
         first = number % len(candidates)
@@ -150,24 +175,26 @@ def measure(candidates: list[Candidate], effort: Effort) -> Figures:
             for candidate in candidates[first:] + candidates[:first]:
                 try:
                     wait_until_idle(processes)
-                    figures.add(candidate.name, number, scenario.measure(candidate, effort))
+                    found.add(candidate.name, number, scenario.measure(candidate, effort))
                 # OSError: the CPU clock of a server that has exited cannot be read.
                 except (InvalidResponse, OSError) as error:
                     print(f"FAILED: {candidate.name}: {error}", flush=True)
-                    figures.failed = True
-    return figures
+                    found.failed = True
+    return found
 
 
-def machine(effort: Effort) -> list[str]:
+def machine(arguments: argparse.Namespace, effort: Effort) -> list[str]:
     """Describes the machine and the versions that the figures depend on."""
     lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
     found = [model, f"{os.cpu_count()} cores", f"Linux {platform.release()}"]
-    for command in (["nginx", "-v"], ["node", "--version"]):
-        if shutil.which(command[0]):
+    commands = {"nginx": ["nginx", "-v"], "Envoy": [arguments.envoy, "--version"], "HAProxy": ["haproxy", "-v"]}
+    commands |= {"Caddy": [arguments.caddy, "version"], "Node": ["node", "--version"]}
+    for name, command in commands.items():
+        if command[0] and shutil.which(command[0]):
             output = subprocess.run(command, capture_output=True, text=True, check=False)
-            version = (output.stdout + output.stderr).strip().rpartition("/")[2].removeprefix("v")
-            found.append(f"{command[0]} {version}")
+            if version := re.search(r"\d+\.\d+\.\d+", output.stdout + output.stderr):
+                found.append(f"{name} {version.group()}")
     rounds = "1 round" if effort.rounds == 1 else f"{effort.rounds} rounds"
     return [*found, rounds]
 

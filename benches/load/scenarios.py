@@ -1,14 +1,17 @@
-"""The scenarios that every server runs. Each returns values by metric; report.py lists the metrics."""
+"""What is measured of each server: single orders, lists, memory. Each scenario returns values by metric."""
 
+import contextlib
 import json
 import pathlib
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import kernel
 import probes
 from probes import InvalidResponse
-from servers import Running, Server
+from programs import Running
+from servers import Conditions, Server
 
 # The `since` date that selects each list length in the stub.
 LISTS = {1_000: "2001-01-01", 100_000: "2002-01-01", 1_000_000: "2003-01-01"}
@@ -31,8 +34,9 @@ class Candidate:
 
     server: Server
     running: Running
-    upstream: str
+    upstream: Running
     folder: pathlib.Path
+    conditions: Conditions
     # Expected response size by list length.
     sizes: dict[int, int] = field(default_factory=dict)
     starts: int = 0
@@ -45,10 +49,10 @@ class Candidate:
     def returns_xml(self) -> bool:
         return b"<" in self.server.item
 
-    def fresh_process(self):
+    def fresh_process(self, cores: int = 1) -> contextlib.AbstractContextManager[Running]:
         """Starts a second process of the same server, without any history."""
         self.starts += 1
-        return self.server.running(self.upstream, self.folder / f"{self.starts}")
+        return self.server.running(self.upstream, self.folder / f"{self.starts}", replace(self.conditions, cores=cores))
 
     def list_path(self, length: int) -> str:
         return self.server.orders % LISTS[length]
@@ -57,73 +61,70 @@ class Candidate:
 # --- response checks
 
 
-def check(candidate: Candidate) -> dict | None:
+def check(candidate: Candidate, lengths: tuple[int, ...]) -> dict | None:
     """Checks one response of each kind; returns the JSON ones, which must be equal for all servers that translate."""
-    lengths = [length for length in LISTS if length <= 100_000 or candidate.server.streams]
     for length in lengths:
-        check_list(candidate, length)
-    order = probes.body(candidate.running.port, candidate.server.order % ORDER_ID)
+        if length <= 100_000 or candidate.server.streams:
+            check_list(candidate, length)
+    order = probes.body(candidate.running, candidate.server.order % ORDER_ID)
     if candidate.returns_xml:
         if b"<orderinfo>" not in order:
             raise InvalidResponse("the response to an order is not an order")
         return None
-    orders = json.loads(probes.body(candidate.running.port, candidate.list_path(1_000)))
+    orders = json.loads(probes.body(candidate.running, candidate.list_path(1_000)))
     return {"an order": json.loads(order), "a list": orders}
 
 
 def check_list(candidate: Candidate, length: int) -> None:
     path = candidate.list_path(length)
-    size, count = probes.size_and_count(candidate.running.port, path, candidate.server.item)
+    size, count = probes.size_and_count(candidate.running, path, candidate.server.item)
     if count != length:
         raise InvalidResponse(f"a list of {length} orders contained {count}")
     candidate.sizes[length] = size
 
 
-def fetch(candidate: Candidate, port: int, length: int, concurrency: int = 1) -> list[probes.Transfer]:
+def fetch(candidate: Candidate, server: Running, length: int, concurrency: int = 1) -> list[probes.Transfer]:
     """Fetches a list and checks that every transfer is complete."""
-    transfers = probes.transfer(port, candidate.list_path(length), concurrency)
+    transfers = probes.transfer(server, candidate.list_path(length), concurrency)
     if any(transfer.size != candidate.sizes[length] for transfer in transfers):
         raise InvalidResponse(f"a list of {length} orders was truncated")
     return transfers
 
 
-# --- scenarios
-
-
-def under_load(candidate: Candidate, path: str, connections: int, seconds: int) -> tuple[probes.Load, float]:
-    """The result of wrk, and the CPU time per request."""
-    running = candidate.running
-    before = probes.cpu_seconds(running.process)
-    load = probes.load(running.port, path, connections, seconds)
-    return load, (probes.cpu_seconds(running.process) - before) / load.requests
-
-
 def warm_up(candidate: Candidate, effort: Effort) -> None:
     """Warms up caches and connection pools, and the just-in-time compiler of Node."""
     for path in (candidate.server.order, candidate.list_path(1_000)):
-        probes.load(candidate.running.port, path, CONCURRENCY, min(effort.seconds, 2))
+        probes.load(candidate.running, path, CONCURRENCY, min(effort.seconds, 2))
 
 
-def one_order(candidate: Candidate, effort: Effort) -> dict[str, float]:
-    load, cpu = under_load(candidate, candidate.server.order, 64, effort.seconds)
-    return {"order.cpu": cpu, "order.rate": load.requests / load.seconds, "order.median": load.median, "order.p99": load.p99}
+# --- scenarios
+
+
+def one_order(candidate: Candidate, effort: Effort, connections: int = 64) -> dict[str, float]:
+    load, cpu = probes.load_with_cpu(candidate.running, candidate.server.order, connections, effort.seconds)
+    return {"order.cpu": cpu, "order.rate": load.rate, "order.median": load.median, "order.p99": load.p99}
+
+
+def one_order_of_32(candidate: Candidate, effort: Effort) -> dict[str, float]:
+    """On fewer connections than the gateway has reads in flight by default, so that none waits in its queue."""
+    return one_order(candidate, effort, 32)
 
 
 def one_order_alone(candidate: Candidate, effort: Effort) -> dict[str, float]:
-    load, _ = under_load(candidate, candidate.server.order, 1, effort.seconds)
-    return {"alone.median": load.median}
+    return {"alone.median": probes.load(candidate.running, candidate.server.order, 1, effort.seconds).median}
 
 
 def short_list(candidate: Candidate, effort: Effort) -> dict[str, float]:
-    load, cpu = under_load(candidate, candidate.list_path(1_000), CONCURRENCY, effort.seconds)
-    return {"short.cpu": cpu, "short.rate": load.requests / load.seconds}
+    load, cpu = probes.load_with_cpu(candidate.running, candidate.list_path(1_000), CONCURRENCY, effort.seconds)
+    return {"short.cpu": cpu, "short.rate": load.rate}
 
 
 def long_list(candidate: Candidate, effort: Effort) -> dict[str, float]:
     running = candidate.running
-    before = probes.cpu_seconds(running.process)
-    transfers = [fetch(candidate, running.port, 100_000)[0] for _ in range(effort.transfers)]
-    cpu = (probes.cpu_seconds(running.process) - before) / effort.transfers
+    count = effort.transfers if candidate.server.streams else 1
+    before = kernel.cpu_seconds(running.process)
+    transfers = [fetch(candidate, running, 100_000)[0] for _ in range(count)]
+    cpu = (kernel.cpu_seconds(running.process) - before) / count
     return {
         "long.total": statistics.median(transfer.total for transfer in transfers),
         "long.first": statistics.median(transfer.first_byte for transfer in transfers),
@@ -138,10 +139,10 @@ def memory(candidate: Candidate, _: Effort) -> dict[str, float]:
     def peak(length: int, concurrency: int = 1) -> float:
         with candidate.fresh_process() as running:
             # Exclude what the first list allocates once.
-            fetch(candidate, running.port, 1_000)
-            probes.reset_peak_memory(running.process)
-            fetch(candidate, running.port, length, concurrency)
-            return probes.peak_memory(running.process)
+            fetch(candidate, running, 1_000)
+            kernel.reset_peak_memory(running.process)
+            fetch(candidate, running, length, concurrency)
+            return kernel.peak_memory(running.process)
 
     peaks = {"memory.long": peak(100_000)}
     if candidate.server.streams:
@@ -155,13 +156,4 @@ class Scenario:
 
     title: str
     measure: Callable[[Candidate, Effort], dict[str, float]]
-    needs_wrk: bool
-
-
-SCENARIOS = [
-    Scenario("one order, 64 connections", one_order, needs_wrk=True),
-    Scenario("one order, 1 connection", one_order_alone, needs_wrk=True),
-    Scenario("1 000 orders, 16 connections", short_list, needs_wrk=True),
-    Scenario("100 000 orders", long_list, needs_wrk=False),
-    Scenario("memory", memory, needs_wrk=False),
-]
+    needs_wrk: bool = True
