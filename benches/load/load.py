@@ -31,16 +31,17 @@ STARTUP_SECONDS, SECONDS_PER_ROUND = 300, 600
 def main() -> None:
     arguments = parse()
     profiles = [profile for profile in PROFILES if not arguments.profile or profile.name in arguments.profile]
-    effort = Effort(1, 1, 2) if arguments.quick else Effort(arguments.rounds, 3, 5)
-    exit_on_signals(len(profiles) * (STARTUP_SECONDS + effort.rounds * SECONDS_PER_ROUND))
+    rounds = 1 if arguments.quick else arguments.rounds
+    exit_on_signals(len(profiles) * (STARTUP_SECONDS + rounds * SECONDS_PER_ROUND))
     prepare_process()
     results = {}
     for profile in profiles:
         print(f"--- {profile.name}: {profile.title}", flush=True)
+        effort = Effort(1, 1, 2) if arguments.quick else Effort(rounds, profile.seconds, 5)
         with tempfile.TemporaryDirectory(prefix="load-") as folder, contextlib.ExitStack() as stack:
             candidates = start(profile, arguments, effort, pathlib.Path(folder), stack)
             results[profile.name] = measure(profile, candidates, effort)
-    text = report.markdown(profiles, results, machine(arguments, effort), datetime.date.today())
+    text = report.markdown(profiles, results, machine(arguments, rounds), datetime.date.today())
     print("\n" + text)
     if any(each.failed for each in results.values()):
         raise SystemExit("a server failed, so no results were written")
@@ -183,7 +184,7 @@ def measure(profile: Profile, candidates: list[Candidate], effort: Effort) -> Fi
     return found
 
 
-def machine(arguments: argparse.Namespace, effort: Effort) -> list[str]:
+def machine(arguments: argparse.Namespace, rounds: int) -> list[str]:
     """Describes the machine and the versions that the figures depend on."""
     lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
@@ -195,8 +196,7 @@ def machine(arguments: argparse.Namespace, effort: Effort) -> list[str]:
             output = subprocess.run(command, capture_output=True, text=True, check=False)
             if version := re.search(r"\d+\.\d+\.\d+", output.stdout + output.stderr):
                 found.append(f"{name} {version.group()}")
-    rounds = "1 round" if effort.rounds == 1 else f"{effort.rounds} rounds"
-    return [*found, rounds]
+    return [*found, "1 round" if rounds == 1 else f"{rounds} rounds"]
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ class Profile:
     rows: list[Row]
     # Names of the servers; all if None.
     servers: frozenset[str] | None = PROXIES
+    # Duration of each load.
+    seconds: int = 2
     # Lengths of lists whose responses are checked before the first round.
     lists: tuple[int, ...] = (1_000, 100_000)
     # How long the stub waits before each response.
@@ -46,6 +48,7 @@ BASE = Profile(
     title="One core, an upstream that answers at once",
     note="One process on one core, connections kept, no TLS.",
     servers=None,
+    seconds=3,
     lists=(1_000, 100_000, 1_000_000),
     scenarios=[
         Scenario("one order, 64 connections", one_order),
