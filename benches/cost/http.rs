@@ -85,7 +85,7 @@ impl Connection {
     }
 
     fn read(&mut self) {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         let length = self.stream.read(&mut buffer).expect("a connection");
         assert!(length > 0, "the gateway closed the connection");
         self.received.extend_from_slice(buffer.split_at(length).0);
