@@ -6,8 +6,10 @@
 //! **Why a pool of our own.** The issuer's documents are fetched with `reqwest` ([`client`]). Calls to upstreams need what it and
 //! the pool below it, hyper-util's legacy client, cannot do: connections have no largest age there, so a busy one never follows a
 //! name that moves; a request cannot be bound to the address that another one went to; and an error does not say whether the
-//! connection was reused, which decides whether a repetition is free. So [`pool`] keeps connections of hyper itself, and writes
-//! have none to share. `cargo bench --bench http_client` compares the three in allocations, CPU time and memory.
+//! connection was reused, which decides whether a repetition is free. So [`pool`] keeps the connections, and writes have none to
+//! share. A [`connection`] is not hyper's either, whose client needs a task, two channels and new buffers for each request, and
+//! does not say which bytes went out; `httparse` reads the heads of both. `cargo bench --bench http_client` compares all of them
+//! in allocations, CPU time and memory.
 //!
 //! **Making a connection** ([`connector`], [`next_hop`]). The name is looked up for every connection. Its addresses are tried
 //! one after another, each with a head start of 250 ms or its share of the timeout, families in turn (RFC 8305); the first that
@@ -28,8 +30,8 @@
 //! the moment of a request. A read that ends so before a byte of an answer is repeated once on a new connection, at once and
 //! without a charge to the retry budget, because the failure says nothing about the server's health.
 //!
-//! **Reading an answer** ([`connection`], [`framing`]). Header lines that are not used may be wrong. Those that delimit the body
-//! are read strictly: an answer whose length is in doubt is never a success.
+//! **Reading an answer** ([`head`], [`framing`]). Header lines that are not used may be wrong. Those that delimit the body are
+//! read strictly: an answer whose length is in doubt is never a success.
 //!
 //! **Failing** ([`cause`], [`connect_log`]). Every failure has one of a closed set of causes, each with what to do about it, in
 //! the log and as a label of a metric. Causes of the gateway's own, such as missing file descriptors, are not blamed on the
@@ -45,6 +47,7 @@ mod connect_log;
 mod connection;
 mod connector;
 mod framing;
+mod head;
 mod next_hop;
 mod pool;
 mod stream;
@@ -52,7 +55,7 @@ mod stream;
 use std::error::Error as StdError;
 use std::net::IpAddr;
 
-use http::{HeaderValue, Uri};
+use http::Uri;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
@@ -65,6 +68,7 @@ pub(crate) use client::{HttpClient, HttpError};
 pub(crate) use connect_log::ConnectLog;
 pub(crate) use connection::{Connection, SendError};
 pub use connector::ConnectorError;
+pub(crate) use head::Head;
 pub(crate) use pool::{Body, Pool};
 
 /// How servers are connected to.
@@ -100,7 +104,7 @@ pub struct TrustStoreError;
 pub struct AddressError;
 
 /// What the gateway calls itself.
-pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION")));
+pub(crate) const AGENT: &str = concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION"));
 
 /// A server by its name.
 #[derive(Debug, Clone)]

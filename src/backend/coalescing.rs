@@ -41,17 +41,18 @@ impl<B: Backend> Coalescing<B> {
     }
 
     /// Joins the read of `id` in flight, or starts one.
-    async fn join<K, T, C>(&self, context: &RequestContext, reads: &InFlightReads<K, T>, id: K, call: C) -> Result<T>
+    async fn join<K, T, C, F>(&self, context: &RequestContext, reads: &InFlightReads<K, T>, id: K, call: C) -> Result<T>
     where
         K: Copy + Eq + Hash + Send + 'static,
         T: Clone + Send + Sync + 'static,
-        C: FnOnce(Arc<B>, RequestContext) -> BoxFuture<'static, Result<T>>,
+        C: FnOnce(Arc<B>, RequestContext) -> F + Send,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         let (read, is_joined) = reads.join_or_start(id, || {
             // Neither the deadline nor the disconnect of the first waiter may end the call for the others.
             let own = RequestContext::within(self.timeout);
             let result = call(Arc::clone(&self.inner), own.clone());
-            async move { (result.await, own.call_log()) }.boxed()
+            async move { (result.await, own.call_log()) }
         });
         let (result, calls) = timeout_at(context.deadline(), read).await.map_err(|_| Error::Timeout)?;
         context.merge_call_log(calls);
@@ -73,7 +74,7 @@ impl<B: Backend> Backend for Coalescing<B> {
             let _invalidate = self.orders.invalidate_on_drop(id);
             return self.inner.order_info(context, id).await;
         }
-        let call = move |inner: Arc<B>, context| async move { inner.order_info(&context, id).await }.boxed();
+        let call = move |inner: Arc<B>, context| async move { inner.order_info(&context, id).await };
         self.join(context, &self.orders, id, call).await
     }
 
@@ -85,7 +86,7 @@ impl<B: Backend> Backend for Coalescing<B> {
         if context.is_uncached() {
             return self.inner.customer_info(context, id).await;
         }
-        let call = move |inner: Arc<B>, context| async move { inner.customer_info(&context, id).await }.boxed();
+        let call = move |inner: Arc<B>, context| async move { inner.customer_info(&context, id).await };
         self.join(context, &self.customers, id, call).await
     }
 
@@ -107,29 +108,32 @@ impl<B: Backend> Backend for Coalescing<B> {
 /// The result that all waiters share, and the calls that were made for it.
 type SharedResult<T> = (Result<T>, CallLog);
 type SharedRead<T> = Shared<BoxFuture<'static, SharedResult<T>>>;
-type Reads<K, T> = Arc<Mutex<HashMap<K, Entry<T>>>>;
 
-/// The reads in flight, by what they read.
-struct InFlightReads<K, T>(Reads<K, T>);
+/// The reads in flight, by what they read. Clones share them.
+struct InFlightReads<K, T>(Arc<Mutex<Entries<K, T>>>);
+
+struct Entries<K, T> {
+    by_id: HashMap<K, Entry<T>>,
+    /// How many there have been.
+    count: u64,
+}
 
 /// A read that can be joined. The reference is weak, so that the read is cancelled when its last waiter drops it.
 struct Entry<T> {
     read: WeakShared<BoxFuture<'static, SharedResult<T>>>,
-    owner: OwnerId,
+    /// Which of all entries this is.
+    number: u64,
 }
-
-/// Identity of the read that made an entry, by address.
-type OwnerId = Arc<()>;
 
 impl<K, T> Default for InFlightReads<K, T> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self(Arc::new(Mutex::new(Entries { by_id: HashMap::new(), count: 0 })))
     }
 }
 
 impl<K, T> fmt::Debug for InFlightReads<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} reads in flight", self.0.lock().len())
+        write!(f, "{} reads in flight", self.0.lock().by_id.len())
     }
 }
 
@@ -139,47 +143,52 @@ where
     T: Clone + Send + Sync + 'static,
 {
     /// The read of `id` in flight, or a new one; and whether it was joined.
-    fn join_or_start(&self, id: K, start: impl FnOnce() -> BoxFuture<'static, SharedResult<T>>) -> (SharedRead<T>, bool) {
-        // Held until the new read is entered, or two callers could start one each.
-        let mut reads = self.0.lock();
-        if let Some(read) = reads.get(&id).and_then(|entry| entry.read.upgrade()) {
+    fn join_or_start<F>(&self, id: K, start: impl FnOnce() -> F) -> (SharedRead<T>, bool)
+    where
+        F: Future<Output = SharedResult<T>> + Send + 'static,
+    {
+        // Held until the new read is entered, or two requests could start one each.
+        let mut entries = self.0.lock();
+        if let Some(read) = entries.by_id.get(&id).and_then(|entry| entry.read.upgrade()) {
             return (read, true);
         }
-        let owner = OwnerId::default();
+        entries.count += 1;
+        let number = entries.count;
         // The read removes its own entry when it ends or is cancelled, and never that of a later one.
-        let guard = InFlightGuard { reads: Arc::clone(&self.0), id, owner: Some(Arc::clone(&owner)) };
+        let guard = InFlightGuard { reads: Self(Arc::clone(&self.0)), id, number: Some(number) };
         let result = start();
+        // The only box of a read that no other joins, so nothing around it may be boxed too.
         let read = async move {
             let _guard = guard;
             result.await
         };
         let read = read.boxed().shared();
         if let Some(weak) = read.downgrade() {
-            reads.insert(id, Entry { read: weak, owner });
+            entries.by_id.insert(id, Entry { read: weak, number });
         }
         (read, false)
     }
 
     /// When the guard is dropped, no read that started before can be joined any more.
     fn invalidate_on_drop(&self, id: K) -> InFlightGuard<K, T> {
-        InFlightGuard { reads: Arc::clone(&self.0), id, owner: None }
+        InFlightGuard { reads: Self(Arc::clone(&self.0)), id, number: None }
     }
 }
 
 /// Removes an entry when it is dropped.
 struct InFlightGuard<K: Copy + Eq + Hash, T> {
-    reads: Reads<K, T>,
+    reads: InFlightReads<K, T>,
     id: K,
-    /// Whose entry; `None` for any.
-    owner: Option<OwnerId>,
+    /// Which entry; `None` for any.
+    number: Option<u64>,
 }
 
 impl<K: Copy + Eq + Hash, T> Drop for InFlightGuard<K, T> {
     fn drop(&mut self) {
-        let mut reads = self.reads.lock();
-        let is_meant = |entry: &Entry<T>| self.owner.as_ref().is_none_or(|owner| Arc::ptr_eq(owner, &entry.owner));
-        if reads.get(&self.id).is_some_and(is_meant) {
-            reads.remove(&self.id);
+        let mut entries = self.reads.0.lock();
+        let is_meant = |entry: &Entry<T>| self.number.is_none_or(|number| number == entry.number);
+        if entries.by_id.get(&self.id).is_some_and(is_meant) {
+            entries.by_id.remove(&self.id);
         }
     }
 }

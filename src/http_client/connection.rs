@@ -1,33 +1,38 @@
-//! One HTTP/1.1 connection.
+//! One HTTP/1.1 connection, which carries one request at a time.
+//!
+//! Why not hyper's client: what may be repeated, and what may be reported as not sent, depends on which bytes went out and which
+//! came back, and that is known for certain only here. A request takes no task, no channel and no new buffer: the bytes that
+//! arrive are parsed where they lie. `httparse`, which hyper uses, reads the heads.
 
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
+use futures_util::FutureExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::cause::{self, Cause};
-use super::framing::{AmbiguousLength, is_unambiguous};
+use super::framing::{Framing, Step};
+use super::head::{Head, end_of_head};
 use super::stream::Stream;
 
-/// Read buffer of a connection, in bytes, and so the limit of a head: more makes lists no faster and each of them larger.
-const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// More header lines than any server sends.
-const MAX_HEADERS: usize = 256;
+/// Limit of a head, and the largest read: more makes lists no faster and each of them larger.
+const MAX_BUFFER: usize = 64 * 1024;
+/// Room for a usual answer. An idle connection holds this much.
+const INITIAL_BUFFER: usize = 8 * 1024;
 
 /// A connection for one request at a time.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    requests: SendRequest<Empty<Bytes>>,
-    peer: SocketAddr,
+    stream: Stream,
     made_at: Instant,
-    has_received: Arc<AtomicBool>,
+    received: Vec<u8>,
+    /// Where in `received` the bytes begin that were not read yet.
+    next: usize,
+    /// What is still to come of the present answer.
+    framing: Framing,
+    /// Whether the server keeps the connection open after it.
+    is_kept_alive: bool,
 }
 
 /// Why there is no answer.
@@ -48,57 +53,170 @@ pub(crate) enum SendError {
 }
 
 impl Connection {
-    /// Header lines that are not used may be wrong; see [`super::framing`] for those that are.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts connections")]
-    pub(super) async fn start(stream: Stream) -> Result<Self, SendError> {
-        let (peer, has_received) = (stream.peer(), stream.has_received());
-        let mut builder = Builder::new();
-        builder
-            .max_buf_size(READ_BUFFER_BYTES)
-            .max_headers(MAX_HEADERS)
-            .ignore_invalid_headers_in_responses(true)
-            .allow_spaces_after_header_name_in_responses(true)
-            .allow_obsolete_multiline_headers_in_responses(true);
-        let handshake = builder.handshake(TokioIo::new(stream)).await;
-        let (requests, io) = handshake.map_err(|_| SendError::NotSent(Cause::Other))?;
-        // Ends with the last request, or with the connection; its errors reach the request that waits for an answer.
-        tokio::spawn(io);
-        Ok(Self { requests, peer, made_at: Instant::now(), has_received })
+    pub(super) fn new(stream: Stream) -> Self {
+        let received = Vec::with_capacity(INITIAL_BUFFER);
+        Self { stream, made_at: Instant::now(), received, next: 0, framing: Framing::Complete, is_kept_alive: true }
     }
 
     pub(crate) const fn peer(&self) -> SocketAddr {
-        self.peer
+        self.stream.peer()
     }
 
     pub(super) const fn made_at(&self) -> Instant {
         self.made_at
     }
 
-    /// Waits until another request can be sent; `false` if none can. Only for a connection whose last answer was read to its
-    /// end.
-    pub(super) async fn is_usable(&mut self) -> bool {
-        self.requests.ready().await.is_ok()
+    /// Whether the answer was read to its end and another request may follow.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.is_kept_alive && self.framing == Framing::Complete && self.next == self.received.len()
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(&mut self, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, SendError> {
-        self.has_received.store(false, Ordering::Relaxed);
-        match self.requests.try_send_request(request).await {
-            Ok(response) if is_unambiguous(response.headers()) => Ok(response),
-            Ok(_) => Err(SendError::InvalidHttp),
-            // The connection had ended before it took the request.
-            Err(error) if error.message().is_some() => Err(SendError::NotSent(Cause::Reset)),
-            Err(error) => Err(self.classify(error.error())),
+    /// Whether the server has neither closed the connection nor sent anything that no request asked for, as far as is known.
+    pub(super) fn is_open(&mut self) -> bool {
+        self.stream.read(&mut [0]).now_or_never().is_none()
+    }
+
+    /// Gives back the room that a large answer took.
+    pub(super) fn shrink(&mut self) {
+        self.received.clear();
+        self.next = 0;
+        self.received.shrink_to(INITIAL_BUFFER);
+    }
+
+    /// Sends a request and waits for the head of its answer, which `read` takes what it needs from.
+    pub(super) async fn send<T>(&mut self, request: &[u8], read: impl Fn(&Head<'_>) -> T) -> Result<T, SendError> {
+        // A server that rejects a connection may have done so by now, and will not read the request.
+        match self.stream.read(&mut [0]).now_or_never() {
+            None => {}
+            Some(Err(error)) if cause::rejects_client_certificate(&error) => {
+                return Err(SendError::NotSent(Cause::ClientCertificate));
+            }
+            Some(_) => return Err(SendError::NotSent(Cause::Reset)),
+        }
+        self.write(request).await.map_err(|error| lost(&error, true))?;
+        let mut is_unanswered = true;
+        let mut searched = 0;
+        loop {
+            if searched == 0 {
+                self.skip_empty_lines();
+            }
+            let pending = self.pending();
+            let Some(end) = end_of_head(pending, searched) else {
+                // An empty line may arrive in pieces.
+                searched = pending.len().saturating_sub(3);
+                match self.receive().await {
+                    Ok(0) => return Err(SendError::ConnectionLost { is_unanswered }),
+                    Ok(_) => is_unanswered = false,
+                    Err(error) => return Err(lost(&error, is_unanswered)),
+                }
+                continue;
+            };
+            let head = pending.split_at(end).0;
+            let answer = Head::parse(head, |parsed| Answer::of(parsed, head, &read)).map_err(|_| SendError::InvalidHttp)??;
+            self.next += end;
+            searched = 0;
+            if let Some(Answer { framing, is_kept_alive, value }) = answer {
+                self.framing = framing;
+                self.is_kept_alive = is_kept_alive;
+                return Ok(value);
+            }
         }
     }
 
-    fn classify(&self, error: &hyper::Error) -> SendError {
-        if cause::rejects_client_certificate(error) {
-            SendError::NotSent(Cause::ClientCertificate)
-        } else if error.is_parse() || cause::find::<AmbiguousLength>(error).is_some() {
-            SendError::InvalidHttp
-        } else {
-            SendError::ConnectionLost { is_unanswered: !self.has_received.load(Ordering::Relaxed) }
+    /// The next bytes of the body, `None` at its end.
+    pub(super) async fn next_chunk(&mut self) -> Option<Result<&[u8], SendError>> {
+        const LOST: SendError = SendError::ConnectionLost { is_unanswered: false };
+        let chunk = loop {
+            if self.framing == Framing::Complete {
+                return None;
+            }
+            let Ok((step, framing)) = self.framing.step(self.pending()) else { return Some(Err(LOST)) };
+            self.framing = framing;
+            match step {
+                Step::Data(length) => {
+                    let start = self.next;
+                    self.next += length;
+                    break start..self.next;
+                }
+                Step::Skip(length) => self.next += length,
+                Step::Incomplete => match self.receive().await {
+                    Ok(0) if framing == Framing::UntilClose => self.framing = Framing::Complete,
+                    Ok(0) | Err(_) => return Some(Err(LOST)),
+                    Ok(_) => {}
+                },
+            }
+        };
+        Some(Ok(self.received.get(chunk).unwrap_or_default()))
+    }
+
+    async fn write(&mut self, request: &[u8]) -> io::Result<()> {
+        self.stream.write_all(request).await?;
+        self.stream.flush().await
+    }
+
+    /// Waits for more bytes. Returns how many arrived, 0 at the end of the connection.
+    async fn receive(&mut self) -> io::Result<usize> {
+        let was_full = self.received.len() == self.received.capacity();
+        self.received.drain(..std::mem::take(&mut self.next));
+        if was_full && self.received.capacity() < MAX_BUFFER {
+            self.received.reserve_exact(2 * self.received.capacity() - self.received.len());
         }
+        if self.received.len() >= MAX_BUFFER {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, TooLong));
+        }
+        self.stream.read_buf(&mut self.received).await
+    }
+
+    /// The bytes that were not read yet.
+    fn pending(&self) -> &[u8] {
+        self.received.get(self.next..).unwrap_or_default()
+    }
+
+    /// Servers may send empty lines before an answer.
+    fn skip_empty_lines(&mut self) {
+        while let [b'\n', ..] | [b'\r', b'\n', ..] = self.pending() {
+            self.next += if self.pending().starts_with(b"\n") { 1 } else { 2 };
+        }
+    }
+}
+
+/// The head of a final answer.
+struct Answer<T> {
+    framing: Framing,
+    is_kept_alive: bool,
+    value: T,
+}
+
+impl<T> Answer<T> {
+    /// `None` for an interim answer, behind which another follows.
+    fn of(head: &Head<'_>, bytes: &[u8], read: impl Fn(&Head<'_>) -> T) -> Result<Option<Self>, SendError> {
+        match head.status {
+            // Nothing asks for a switch of protocols.
+            101 => Err(SendError::InvalidHttp),
+            100..=199 => Ok(None),
+            _ => {
+                let framing = Framing::of(head, bytes).map_err(|_| SendError::InvalidHttp)?;
+                let is_kept_alive = framing != Framing::UntilClose
+                    && !head.has_token("connection", "close")
+                    && (!head.is_http_1_0 || head.has_token("connection", "keep-alive"));
+                Ok(Some(Self { framing, is_kept_alive, value: read(head) }))
+            }
+        }
+    }
+}
+
+/// The head of an answer is longer than the buffer.
+#[derive(Debug, thiserror::Error)]
+#[error("it is longer than {MAX_BUFFER} bytes")]
+struct TooLong;
+
+/// Why a request that may have arrived has no answer.
+fn lost(error: &io::Error, is_unanswered: bool) -> SendError {
+    if cause::rejects_client_certificate(error) {
+        SendError::NotSent(Cause::ClientCertificate)
+    } else if cause::find::<TooLong>(error).is_some() {
+        SendError::InvalidHttp
+    } else {
+        SendError::ConnectionLost { is_unanswered }
     }
 }

@@ -1,102 +1,167 @@
-//! Refuses answers whose length is in doubt.
+//! How long an answer is.
 //!
-//! Header lines that are not used may be wrong: hyper leaves them out, or reads them leniently. With a line that delimits the
-//! body (`Content-Length`, `Transfer-Encoding`) that would be a guess: another reader on the way may understand it otherwise,
-//! and then a body, or the next answer on the connection, begins where none was sent. So the bytes of a head are looked
-//! through before hyper reads them ([`HeadFilter`]), and what they say together is checked afterwards ([`is_unambiguous`]).
+//! A header line that delimits the body (`Content-Length`, `Transfer-Encoding`) and is not written as it must be would be read
+//! differently by another reader on the way, and then a body, or the next answer on the connection, begins where none was sent.
+//! So the length of an answer is known for certain, or the answer is refused.
 
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use super::head::Head;
 
 /// The length of an answer is in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a header line that delimits the body cannot be relied on")]
 pub(super) struct AmbiguousLength;
 
-/// Looks through the heads of the answers on a connection.
-#[derive(Debug, Default)]
-pub(super) struct HeadFilter {
-    position: Position,
-    /// A line that has not ended yet. Empty as long as lines arrive whole.
-    line: Vec<u8>,
+/// A body does not have the form that its head announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the chunks of the body are malformed")]
+pub(super) struct InvalidChunk;
+
+/// What is still to come of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Nothing: the body is complete.
+    Complete,
+    /// This many bytes.
+    Length(u64),
+    /// Chunks.
+    Chunked(Chunk),
+    /// Everything until the server closes the connection.
+    UntilClose,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Position {
-    /// Before the status line.
-    #[default]
-    Start,
-    /// Between the status line and the end of the head; of an interim response (1xx), another head follows.
-    Head {
-        is_interim: bool,
-    },
-    Body,
+/// Where in its chunks a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chunk {
+    /// Before the line with the size of a chunk.
+    Size,
+    /// In the data of a chunk, with this many bytes to come.
+    Data(u64),
+    /// Before the line end behind the data.
+    DataEnd,
+    /// In the trailers, which are not used.
+    Trailers,
+}
+
+/// What received bytes are, seen from a place in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// This many bytes are data.
+    Data(usize),
+    /// This many bytes only delimit data.
+    Skip(usize),
+    /// More must arrive before that is known.
+    Incomplete,
 }
 
 const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
+/// Limit of the line with a chunk's size, and of each line of the trailers, in bytes.
+const MAX_LINE: usize = 8 * 1024;
 
-impl HeadFilter {
-    /// A request is being sent: what follows is the head of its answer.
-    pub(super) fn expect_head(&mut self) {
-        if self.position == Position::Body {
-            self.position = Position::Start;
+impl Framing {
+    /// How the body is delimited: by one length, by chunks, or by the end of the connection. `bytes` are those of the head.
+    pub(super) fn of(head: &Head<'_>, bytes: &[u8]) -> Result<Self, AmbiguousLength> {
+        let mut lines = bytes.split(|&byte| byte == b'\n').skip(1);
+        if lines.any(|line| FRAMING.iter().any(|name| is_misspelt(line.strip_suffix(b"\r").unwrap_or(line), name))) {
+            return Err(AmbiguousLength);
         }
-    }
-
-    /// Looks through bytes as they arrive.
-    pub(super) fn check(&mut self, mut bytes: &[u8]) -> Result<(), AmbiguousLength> {
-        while self.position != Position::Body
-            && let Some(end) = memchr::memchr(b'\n', bytes)
-        {
-            let (line, rest) = bytes.split_at(end);
-            if self.line.is_empty() {
-                self.check_line(line)?;
-            } else {
-                let mut whole = std::mem::take(&mut self.line);
-                whole.extend_from_slice(line);
-                self.check_line(&whole)?;
+        let mut encodings = head.all("transfer-encoding");
+        let framing = match (encodings.next(), encodings.next()) {
+            (None, _) => content_length(head)?.map_or(Self::UntilClose, Self::of_length),
+            (Some(b), None) if b.eq_ignore_ascii_case(b"chunked") && !head.contains("content-length") => {
+                Self::Chunked(Chunk::Size)
             }
-            bytes = rest.get(1..).unwrap_or_default();
-        }
-        // Bounded by hyper's limit of a head.
-        if self.position != Position::Body {
-            self.line.extend_from_slice(bytes);
-        }
-        Ok(())
-    }
-
-    fn check_line(&mut self, line: &[u8]) -> Result<(), AmbiguousLength> {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        self.position = match self.position {
-            // Servers may send an empty line before an answer; hyper passes over it.
-            Position::Start | Position::Head { is_interim: true } if line.is_empty() => Position::Start,
-            Position::Start => Position::Head { is_interim: is_interim(line) },
-            Position::Head { .. } if line.is_empty() => Position::Body,
-            head @ Position::Head { .. } if FRAMING.iter().any(|name| is_misspelt(line, name)) => {
-                self.position = head;
-                return Err(AmbiguousLength);
-            }
-            other => other,
+            (Some(_), _) => return Err(AmbiguousLength),
         };
-        Ok(())
+        Ok(if matches!(head.status, 204 | 304) { Self::Complete } else { framing })
+    }
+
+    const fn of_length(length: u64) -> Self {
+        if length == 0 { Self::Complete } else { Self::Length(length) }
+    }
+
+    /// What the next bytes are, and what is still to come behind them.
+    pub(super) fn step(self, bytes: &[u8]) -> Result<(Step, Self), InvalidChunk> {
+        if bytes.is_empty() {
+            return Ok((Step::Incomplete, self));
+        }
+        match self {
+            Self::Complete => Ok((Step::Incomplete, self)),
+            Self::UntilClose => Ok((Step::Data(bytes.len()), self)),
+            Self::Length(left) => {
+                let (taken, left) = take(left, bytes);
+                Ok((Step::Data(taken), Self::of_length(left)))
+            }
+            Self::Chunked(Chunk::Data(left)) => {
+                let (taken, left) = take(left, bytes);
+                Ok((Step::Data(taken), Self::Chunked(if left == 0 { Chunk::DataEnd } else { Chunk::Data(left) })))
+            }
+            Self::Chunked(chunk) => match line(bytes)? {
+                None => Ok((Step::Incomplete, self)),
+                Some(line) => Ok((Step::Skip(line.len() + "\r\n".len()), after_line(chunk, line)?)),
+            },
+        }
     }
 }
 
-/// Whether the headers delimit the body in one way: by one length, by chunks, or by the end of the connection.
-pub(super) fn is_unambiguous(headers: &HeaderMap) -> bool {
-    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (encodings.next(), encodings.next()) {
-        // hyper rejects lengths that differ or are no numbers.
-        (None, _) => true,
-        (Some(encoding), None) => encoding.as_bytes().eq_ignore_ascii_case(b"chunked") && !headers.contains_key(CONTENT_LENGTH),
-        (Some(_), Some(_)) => false,
+/// As many bytes as there are of a number that is to come, and how many are still to come then.
+fn take(left: u64, bytes: &[u8]) -> (usize, u64) {
+    let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+    (taken, left - taken as u64)
+}
+
+/// What follows a line between the data of chunks.
+fn after_line(chunk: Chunk, line: &[u8]) -> Result<Framing, InvalidChunk> {
+    match chunk {
+        Chunk::DataEnd if line.is_empty() => Ok(Framing::Chunked(Chunk::Size)),
+        Chunk::Data(_) | Chunk::DataEnd => Err(InvalidChunk),
+        Chunk::Size => Ok(Framing::Chunked(match chunk_size(line)? {
+            0 => Chunk::Trailers,
+            size => Chunk::Data(size),
+        })),
+        Chunk::Trailers if line.is_empty() => Ok(Framing::Complete),
+        Chunk::Trailers => Ok(Framing::Chunked(Chunk::Trailers)),
     }
 }
 
-fn is_interim(status_line: &[u8]) -> bool {
-    status_line
-        .split(|&byte| byte == b' ')
-        .find(|part| !part.is_empty() && !part.starts_with(b"HTTP/"))
-        .is_some_and(|status| status.len() == 3 && status.starts_with(b"1"))
+/// The line that begins here, without its end, which must be CR LF; `None` if it has not arrived.
+fn line(bytes: &[u8]) -> Result<Option<&[u8]>, InvalidChunk> {
+    match memchr::memchr(b'\n', bytes) {
+        Some(end) if end <= MAX_LINE => {
+            let line = bytes.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(InvalidChunk)?;
+            Ok(Some(line))
+        }
+        None if bytes.len() <= MAX_LINE => Ok(None),
+        Some(_) | None => Err(InvalidChunk),
+    }
+}
+
+/// The size of a chunk, in front of its extensions, which are not used.
+fn chunk_size(line: &[u8]) -> Result<u64, InvalidChunk> {
+    let size = line.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end();
+    if !(1..=16).contains(&size.len()) {
+        return Err(InvalidChunk);
+    }
+    size.iter().try_fold(0_u64, |number, &byte| {
+        let digit = char::from(byte).to_digit(16).ok_or(InvalidChunk)?;
+        Ok(number << 4 | u64::from(digit))
+    })
+}
+
+/// The length that all `Content-Length` headers agree on; `None` if there is none.
+fn content_length(head: &Head<'_>) -> Result<Option<u64>, AmbiguousLength> {
+    let mut length = None;
+    for value in head.all("content-length").flat_map(|value| value.split(|&byte| byte == b',')) {
+        let digits = std::str::from_utf8(value.trim_ascii()).map_err(|_| AmbiguousLength)?;
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(AmbiguousLength);
+        }
+        let value: u64 = digits.parse().map_err(|_| AmbiguousLength)?;
+        if length.is_some_and(|length| length != value) {
+            return Err(AmbiguousLength);
+        }
+        length = Some(value);
+    }
+    Ok(length)
 }
 
 /// Whether a line seems to be the header with this name and is not written as it must be.
@@ -120,60 +185,122 @@ mod tests {
 
     use super::*;
 
-    fn check(text: &str) -> Result<(), AmbiguousLength> {
-        HeadFilter::default().check(text.as_bytes())
+    fn framing(lines: &str) -> Option<Framing> {
+        let head = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+        Head::parse(head.as_bytes(), |parsed| Framing::of(parsed, head.as_bytes())).unwrap().ok()
+    }
+
+    /// The data of a body that arrives in pieces; `None` if it is malformed, incomplete, or something follows.
+    fn data(mut framing: Framing, body: &[u8], cuts: &[usize]) -> Option<Vec<u8>> {
+        let (mut data, mut waiting, mut rest) = (Vec::new(), Vec::new(), body);
+        for cut in cuts.iter().copied().cycle() {
+            let (piece, more) = rest.split_at(cut.min(rest.len()));
+            waiting.extend_from_slice(piece);
+            rest = more;
+            loop {
+                let (step, next) = framing.step(&waiting).ok()?;
+                framing = next;
+                match step {
+                    Step::Data(length) => data.extend(waiting.drain(..length)),
+                    Step::Skip(length) => drop(waiting.drain(..length)),
+                    Step::Incomplete => break,
+                }
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        (framing == Framing::Complete && waiting.is_empty()).then_some(data)
     }
 
     #[test]
-    fn only_lines_that_delimit_the_body_are_refused() {
-        for head in [
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nContent-Length : 5\r\n",
-            "HTTP/1.1 200 OK\r\ncontent-length:5\r\nX-Powered-By : PHP\r\n\r\n",
-            "HTTP/1.1 200 OK\nContent-Length-Hint : 5\nContent: 5\n\n",
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nContent-Length : 5\r\n",
+    fn length_is_known_or_the_answer_is_refused() {
+        for (lines, expected) in [
+            ("", Some(Framing::UntilClose)),
+            ("Content-Length: 5\r\n", Some(Framing::Length(5))),
+            ("content-length:\t0 \r\n", Some(Framing::Complete)),
+            ("Content-Length: 5\r\nContent-Length: 5, 5\r\n", Some(Framing::Length(5))),
+            ("Content-Length-Hint : 5\r\nX-Powered-By : PHP\r\n", Some(Framing::UntilClose)),
+            ("Transfer-Encoding: Chunked\r\n", Some(Framing::Chunked(Chunk::Size))),
+            ("Content-Length: 5\r\nContent-Length: 6\r\n", None),
+            ("Content-Length: 5, 6\r\n", None),
+            ("Content-Length: +5\r\n", None),
+            ("Content-Length:\r\n", None),
+            ("Content-Length: 18446744073709551616\r\n", None),
+            ("Content-Length : 5\r\n", None),
+            (" Content-Length: 5\r\n", None),
+            ("X: y\r\n\ttransfer-encoding: chunked\r\n", None),
+            ("Content-Length\r\n", None),
+            ("Content-Length: 5\u{7}\r\n", None),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", None),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", None),
+            ("Transfer-Encoding: gzip, chunked\r\n", None),
+            ("Transfer-Encoding:\r\n", None),
         ] {
-            assert_eq!(check(head), Ok(()), "{head}");
-        }
-        for head in [
-            "HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n",
-            "HTTP/1.1 200 OK\n Content-Length: 5\n\n",
-            "HTTP/1.1 200 OK\r\nX: y\r\n\ttransfer-encoding: chunked\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\u{7}\r\n\r\n",
-            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n",
-        ] {
-            assert_eq!(check(head), Err(AmbiguousLength), "{head}");
+            assert_eq!(framing(lines), expected, "{lines:?}");
         }
     }
 
     #[test]
-    fn every_answer_of_a_connection_is_looked_through() {
-        let mut filter = HeadFilter::default();
-        filter.check(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab").unwrap();
-        filter.check(b"Content-Length : 5\r\n").unwrap();
-        filter.expect_head();
-        filter.check(b"HTTP/1.1 200 OK\r\n").unwrap();
-        assert_eq!(filter.check(b"Content-Length : 5\r\n"), Err(AmbiguousLength));
+    fn chunks_are_read_strictly() {
+        let chunked = Framing::Chunked(Chunk::Size);
+        for (body, expected) in [
+            ("3\r\nabc\r\n0\r\n\r\n", Some("abc")),
+            ("3;name=value\r\nabc\r\n00\r\nX: y\r\n\r\n", Some("abc")),
+            ("1 \r\na\r\n0000000000000002\r\nbc\r\n0\r\n\r\n", Some("abc")),
+            ("A\r\nabcdefghij\r\n0\r\n\r\n", Some("abcdefghij")),
+            ("3\nabc\r\n0\r\n\r\n", None),
+            ("3\r\nabc\n0\r\n\r\n", None),
+            ("3\r\nabcd\r\n0\r\n\r\n", None),
+            (" 3\r\nabc\r\n0\r\n\r\n", None),
+            ("+3\r\nabc\r\n0\r\n\r\n", None),
+            ("0x3\r\nabc\r\n0\r\n\r\n", None),
+            ("\r\nabc", None),
+            ("00000000000000003\r\nabc\r\n0\r\n\r\n", None),
+            ("3\r\nabc\r\n0\r\n", None),
+            ("3\r\nabc\r\n0\r\n\r\nmore", None),
+        ] {
+            assert_eq!(data(chunked, body.as_bytes(), &[body.len()]), expected.map(|text| text.as_bytes().to_vec()), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn lines_between_chunks_are_limited() {
+        for (length, is_read) in [(MAX_LINE, true), (MAX_LINE + 1, false)] {
+            let size = format!("3;{}\r", "x".repeat(length - 3));
+            let body = format!("{size}\nabc\r\n0\r\n\r\n");
+            assert_eq!(data(Framing::Chunked(Chunk::Size), body.as_bytes(), &[body.len()]).is_some(), is_read, "{length}");
+            assert_eq!(Framing::Chunked(Chunk::Size).step(size.as_bytes()).is_ok(), is_read, "{length}");
+        }
     }
 
     proptest! {
         #[test]
-        fn pieces_make_no_difference(cuts in prop::collection::vec(1..20_usize, 1..20)) {
-            for (head, expected) in [
-                ("HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 5\r\n\r\nContent-Length : 5\r\n", Ok(())),
-                ("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length : 5\r\n\r\n", Err(AmbiguousLength)),
-            ] {
-                let (mut filter, mut rest, mut result) = (HeadFilter::default(), head.as_bytes(), Ok(()));
-                for cut in cuts.iter().cycle() {
-                    if rest.is_empty() || result.is_err() {
-                        break;
-                    }
-                    let (piece, more) = rest.split_at((*cut).min(rest.len()));
-                    result = filter.check(piece);
-                    rest = more;
-                }
-                prop_assert_eq!(result, expected);
+        fn any_chunks_in_any_pieces_are_the_data(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..6),
+            cuts in prop::collection::vec(1..30_usize, 1..10),
+        ) {
+            let mut body = Vec::new();
+            for chunk in &chunks {
+                body.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                body.extend_from_slice(chunk);
+                body.extend_from_slice(b"\r\n");
             }
+            body.extend_from_slice(b"0\r\n\r\n");
+            let sent = chunks.concat();
+
+            prop_assert_eq!(data(Framing::Chunked(Chunk::Size), &body, &cuts), Some(sent.clone()));
+            if !sent.is_empty() {
+                prop_assert_eq!(data(Framing::Length(sent.len() as u64), &sent, &cuts), Some(sent));
+            }
+            for end in 0..body.len() {
+                prop_assert_eq!(data(Framing::Chunked(Chunk::Size), &body[..end], &cuts), None, "cut at {}", end);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200), cuts in prop::collection::vec(1..30_usize, 1..10)) {
+            let _ = data(Framing::Chunked(Chunk::Size), &body, &cuts);
         }
     }
 }

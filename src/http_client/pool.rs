@@ -4,17 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::HeaderMap;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Body as _, Incoming};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use super::cause::{Cause, ConnectError};
 use super::connection::{Connection, SendError};
 use super::connector::Connector;
+use super::head::Head;
 use super::{ConnectConfig, ConnectLog, ConnectorError, Origin};
 
 /// Connections to one server. Clones share them.
@@ -43,10 +39,10 @@ struct Idle {
 /// the connection.
 #[derive(Debug)]
 pub(crate) struct Body {
-    incoming: Incoming,
-    is_complete: bool,
-    /// The connection, its pool, and how long it may be idle there. `None` if it is for one request only.
-    returned_to: Option<(Connection, Arc<Inner>, Duration)>,
+    /// `None` only while it is dropped.
+    connection: Option<Connection>,
+    /// The pool of the connection, and how long it may be idle there. `None` if it is for one request only.
+    returned_to: Option<(Arc<Inner>, Duration)>,
 }
 
 /// How long a connection is idle at most: less than servers keep it open.
@@ -76,57 +72,64 @@ impl Pool {
         self.0.connector.is_direct()
     }
 
-    /// Sends a request that may arrive twice, at this address if one is given, and waits for the head of the answer. Returns
-    /// which address answered.
+    /// Sends a request that may arrive twice, at this address if one is given, and waits for the head of the answer, which `read`
+    /// takes what it needs from. Returns also which address answered.
     ///
     /// A reused connection may be closed by the server at the moment of the request, and nothing can tell beforehand. A request
     /// that ends so, without a byte of an answer, is repeated once on a new connection.
-    pub(crate) async fn send(
+    pub(crate) async fn send<T>(
         &self,
         address: Option<SocketAddr>,
-        request: impl Fn() -> Request<Empty<Bytes>>,
-    ) -> Result<(Response<Body>, SocketAddr), SendError> {
-        if let Some(mut connection) = self.take(address).await {
-            match connection.send(request()).await {
+        request: &[u8],
+        read: impl Fn(&Head<'_>) -> T,
+    ) -> Result<(T, Body, SocketAddr), SendError> {
+        const REQUEST_TIMEOUT: u16 = 408;
+        let read = |head: &Head<'_>| (head.status, idle_timeout(head), read(head));
+        if let Some(mut connection) = self.take(address) {
+            match connection.send(request, &read).await {
                 // Some servers say that they closed an idle connection.
-                Ok(response) if response.status() == StatusCode::REQUEST_TIMEOUT => {}
-                Ok(response) => return Ok(self.keep(connection, response)),
+                Ok((REQUEST_TIMEOUT, ..)) => {}
+                Ok((_, idle, value)) => return Ok(self.keep(connection, idle, value)),
                 Err(SendError::NotSent(Cause::Reset) | SendError::ConnectionLost { is_unanswered: true }) => {}
                 Err(error) => return Err(error),
             }
         }
-        let mut connection = self.connect(address).await?;
-        let response = self.send_on(&mut connection, request()).await?;
+        // Boxed, because it is seldom needed and larger than all the rest.
+        let mut connection = Box::pin(self.connect(address)).await?;
+        let (_, idle, value) = self.send_on(&mut connection, request, &read).await?;
         if address.is_some() {
             // It was made without a lookup, so it must not lead others to an address that the name has left.
-            return Ok((response.map(Body::of_one), connection.peer()));
+            let peer = connection.peer();
+            return Ok((value, Body::of_one(connection), peer));
         }
-        Ok(self.keep(connection, response))
+        Ok(self.keep(connection, idle, value))
     }
 
     /// A new connection for one request that must not arrive twice, at this address if one is given.
     pub(crate) async fn connect(&self, address: Option<SocketAddr>) -> Result<Connection, SendError> {
         let Inner { connector, server, .. } = &*self.0;
         let stream = connector.connect(server, address).await.map_err(|error| SendError::NotSent(error.cause))?;
-        Connection::start(stream).await
+        Ok(Connection::new(stream))
     }
 
     /// Sends the one request of a connection, which is closed afterwards.
-    pub(crate) async fn send_once(
+    pub(crate) async fn send_once<T>(
         &self,
         mut connection: Connection,
-        request: Request<Empty<Bytes>>,
-    ) -> Result<Response<Body>, SendError> {
-        let response = self.send_on(&mut connection, request).await?;
-        Ok(response.map(Body::of_one))
+        request: &[u8],
+        read: impl Fn(&Head<'_>) -> T,
+    ) -> Result<(T, Body), SendError> {
+        let value = self.send_on(&mut connection, request, read).await?;
+        Ok((value, Body::of_one(connection)))
     }
 
-    async fn send_on(
+    async fn send_on<T>(
         &self,
         connection: &mut Connection,
-        request: Request<Empty<Bytes>>,
-    ) -> Result<Response<Incoming>, SendError> {
-        let result = connection.send(request).await;
+        request: &[u8],
+        read: impl Fn(&Head<'_>) -> T,
+    ) -> Result<T, SendError> {
+        let result = connection.send(request, read).await;
         if let Err(SendError::NotSent(cause)) = result {
             let error = std::io::Error::other("the server rejected the connection before it read the request");
             self.0.connector.report(&ConnectError::new(cause, Some(connection.peer()), error));
@@ -135,7 +138,7 @@ impl Pool {
     }
 
     /// The idle connection that was used last, to this address if one is given.
-    async fn take(&self, address: Option<SocketAddr>) -> Option<Connection> {
+    fn take(&self, address: Option<SocketAddr>) -> Option<Connection> {
         loop {
             let mut connection = {
                 let connections = &mut self.0.idle.lock().connections;
@@ -146,27 +149,27 @@ impl Pool {
                 let position = connections.iter().rposition(is_right)?;
                 connections.remove(position).0
             };
-            if connection.is_usable().await {
+            if connection.is_open() {
                 return Some(connection);
             }
         }
     }
 
     /// Attaches the connection to the answer that it brings.
-    fn keep(&self, connection: Connection, response: Response<Incoming>) -> (Response<Body>, SocketAddr) {
-        let (peer, idle) = (connection.peer(), idle_timeout(response.headers()));
-        let returned_to = Some((connection, Arc::clone(&self.0), idle));
-        (response.map(|incoming| Body { incoming, is_complete: false, returned_to }), peer)
+    fn keep<T>(&self, connection: Connection, idle: Duration, value: T) -> (T, Body, SocketAddr) {
+        let peer = connection.peer();
+        (value, Body { connection: Some(connection), returned_to: Some((Arc::clone(&self.0), idle)) }, peer)
     }
 }
 
 impl Inner {
-    fn put_back(self: &Arc<Self>, connection: Connection, idle_timeout: Duration) {
+    fn put_back(self: &Arc<Self>, mut connection: Connection, idle_timeout: Duration) {
         let now = Instant::now();
         let expires = (now + idle_timeout).min(connection.made_at() + self.max_age);
         if expires <= now {
             return;
         }
+        connection.shrink();
         let mut idle = self.idle.lock();
         idle.connections.push((connection, expires));
         if !idle.is_watched {
@@ -195,30 +198,20 @@ async fn close_expired(pool: Weak<Inner>) {
 
 impl Body {
     /// The body of an answer whose connection is not used again.
-    const fn of_one(incoming: Incoming) -> Self {
-        Self { incoming, is_complete: false, returned_to: None }
+    const fn of_one(connection: Connection) -> Self {
+        Self { connection: Some(connection), returned_to: None }
     }
 
     /// The next chunk, `None` at the end.
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
-        loop {
-            let Some(frame) = self.incoming.frame().await else {
-                self.is_complete = true;
-                return None;
-            };
-            let Ok(frame) = frame else { return Some(Err(SendError::ConnectionLost { is_unanswered: false })) };
-            // Frames without data are trailers, which are not used.
-            if let Ok(bytes) = frame.into_data() {
-                return Some(Ok(bytes));
-            }
-        }
+    pub(crate) async fn next(&mut self) -> Option<Result<&[u8], SendError>> {
+        self.connection.as_mut()?.next_chunk().await
     }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if let Some((connection, pool, idle_timeout)) = self.returned_to.take()
-            && (self.is_complete || self.incoming.is_end_stream())
+        if let (Some(connection), Some((pool, idle_timeout))) = (self.connection.take(), self.returned_to.take())
+            && connection.is_reusable()
         {
             pool.put_back(connection, idle_timeout);
         }
@@ -226,21 +219,23 @@ impl Drop for Body {
 }
 
 /// How long the connection of an answer may be idle: less than its server announces (`Keep-Alive: timeout=5`).
-fn idle_timeout(headers: &HeaderMap) -> Duration {
-    let announced = headers.get("keep-alive").and_then(|value| value.to_str().ok()).and_then(|value| {
-        value.split(',').find_map(|parameter| {
-            let (name, seconds) = parameter.split_once('=')?;
-            let seconds = seconds.trim().trim_matches('"').parse().ok()?;
-            name.trim().eq_ignore_ascii_case("timeout").then(|| Duration::from_secs(seconds))
-        })
-    });
-    announced.map_or(IDLE_TIMEOUT, |announced| announced.saturating_sub(IDLE_MARGIN).min(IDLE_TIMEOUT))
+fn idle_timeout(head: &Head<'_>) -> Duration {
+    head.text("keep-alive").and_then(announced_timeout).map_or(IDLE_TIMEOUT, |announced| {
+        announced.saturating_sub(IDLE_MARGIN).min(IDLE_TIMEOUT)
+    })
+}
+
+/// The `timeout` parameter of a `Keep-Alive` header.
+fn announced_timeout(value: &str) -> Option<Duration> {
+    value.split(',').find_map(|parameter| {
+        let (name, seconds) = parameter.split_once('=')?;
+        let seconds = seconds.trim().trim_matches('"').parse().ok()?;
+        name.trim().eq_ignore_ascii_case("timeout").then(|| Duration::from_secs(seconds))
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -268,9 +263,10 @@ mod tests {
             ("idle-timeout=1", 3),
             ("timeout;2", 3),
         ] {
-            let headers = HeaderMap::from_iter([("keep-alive".parse().unwrap(), HeaderValue::from_static(announced))]);
-            assert_eq!(idle_timeout(&headers), Duration::from_secs(seconds), "{announced:?}");
+            let head = format!("HTTP/1.1 200 OK\r\nKeep-Alive: {announced}\r\n\r\n");
+            let idle = Head::parse(head.as_bytes(), idle_timeout).unwrap();
+            assert_eq!(idle, Duration::from_secs(seconds), "{announced:?}");
         }
-        assert_eq!(idle_timeout(&HeaderMap::new()), IDLE_TIMEOUT);
+        assert_eq!(Head::parse(b"HTTP/1.1 200 OK\r\n\r\n", idle_timeout).unwrap(), IDLE_TIMEOUT);
     }
 }

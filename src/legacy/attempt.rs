@@ -68,18 +68,18 @@ impl Attempt {
         share: Share,
         deadline: Instant,
     ) -> Self {
-        let Response { status, charset, retry_after, clock_skew, body } = response;
+        let Response { status, charset, retry_after, clock_skew, mut body } = response;
         let max_bytes = match method.idempotency {
             Idempotency::Safe => settings.max_response_bytes,
             Idempotency::Idempotent | Idempotency::NonIdempotent => settings.max_response_bytes.min(MAX_CONFIRMATION_BYTES),
         };
-        let parser = ResponseParser::new(method, Arc::clone(settings), charset, max_bytes).with_share(share);
-        let answer = match timeout_at(deadline, read_whole(parser, body, max_bytes)).await {
+        let mut parser = Box::new(ResponseParser::new(method, Arc::clone(settings), charset, max_bytes).with_share(share));
+        let answer = match timeout_at(deadline, read_whole(&mut parser, &mut body, max_bytes)).await {
             Err(_) => return Self::TimedOut,
             Ok(Err(ReceiveError::Connection(error))) => return error.into(),
             Ok(Err(ReceiveError::Memory(exhausted))) => return Self::NotBuffered(exhausted),
             Ok(Err(ReceiveError::Document(malformed))) => Err(malformed),
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(())) => Ok(parser),
         };
         Self::Answered { status, retry_after, clock_skew, answer }
     }
@@ -172,7 +172,7 @@ enum ReceiveError {
     Document(Malformed),
 }
 
-async fn read_whole(mut parser: ResponseParser, mut body: Body, max_bytes: u64) -> Result<Box<ResponseParser>, ReceiveError> {
+async fn read_whole(parser: &mut ResponseParser, body: &mut Body, max_bytes: u64) -> Result<(), ReceiveError> {
     let mut total = 0;
     while let Some(bytes) = body.next().await {
         let bytes = bytes.map_err(ReceiveError::Connection)?;
@@ -180,10 +180,9 @@ async fn read_whole(mut parser: ResponseParser, mut body: Body, max_bytes: u64) 
         if total > max_bytes {
             return Err(ReceiveError::Document(Malformed("it is larger than max_response_bytes")));
         }
-        parser.push(&bytes);
+        parser.push(bytes);
         while parser.advance().map_err(ReceiveError::Document)? {}
         parser.reserve().map_err(ReceiveError::Memory)?;
     }
-    parser.finish().map_err(ReceiveError::Document)?;
-    Ok(Box::new(parser))
+    parser.finish().map_err(ReceiveError::Document)
 }

@@ -1,7 +1,7 @@
 //! The credential of calls to the upstream.
 
 use super::methods::{ADD_MESSAGE, MethodSpec};
-use super::query::QueryParams;
+use super::query::{QueryWriter, UnmappableCharacter};
 use super::session::{SessionCache, SessionHash};
 use crate::backend::{Error, Result};
 use crate::config::{Secret, Upstream};
@@ -33,13 +33,22 @@ impl UpstreamCredential {
 
     /// Adds the credential to a call. Whether messages of the provider dialect take the user or the hash is not documented, so
     /// both are sent.
-    pub(super) fn authorize(&self, method: &MethodSpec, params: QueryParams, auth: &CallAuth) -> QueryParams {
-        let with_user = |params: QueryParams| self.api_user().with(|api_user| params.with("api_user", api_user));
-        match auth {
-            CallAuth::User => with_user(params),
-            CallAuth::Hash { hash, .. } if method == &ADD_MESSAGE => with_user(params.with("hash", hash.as_str())),
-            CallAuth::Hash { hash, .. } => params.with("hash", hash.as_str()),
+    ///
+    /// # Errors
+    /// As [`QueryWriter::append`].
+    pub(super) fn authorize(
+        &self,
+        method: &MethodSpec,
+        auth: &CallAuth,
+        query: &mut QueryWriter,
+    ) -> std::result::Result<(), UnmappableCharacter> {
+        if let CallAuth::Hash { hash, .. } = auth {
+            query.append("hash", hash.as_str())?;
         }
+        if matches!(auth, CallAuth::User) || method == &ADD_MESSAGE {
+            self.api_user().with(|api_user| query.append("api_user", api_user))?;
+        }
+        Ok(())
     }
 
     /// A credential as long as a real one, to see what fits into a request before there is a session.

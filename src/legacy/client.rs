@@ -14,7 +14,7 @@ use super::decode_settings::DecodeSettings;
 use super::field_reader::DecodeError;
 use super::item_stream::{ItemStream, StreamTimeouts};
 use super::methods::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, MethodSpec, ORDER_INFO, ORDERS, SET_STATUS};
-use super::query::QueryParams;
+use super::query::{QueryParams, QueryWriter};
 use super::resilient_transport::ResilientTransport;
 use super::response_parser::{DecodeItem, ResponseParser};
 use super::schema_drift::SchemaDrift;
@@ -195,9 +195,8 @@ impl Client {
         let query = match &*self.credential {
             UpstreamCredential::User(_) => Err(Error::CredentialRejected),
             UpstreamCredential::Login { api_user, api_key, .. } => {
-                let method = QueryParams::default().with("method", API_LOGIN.name);
                 let login = api_user.with(|api_user| api_key.with(|api_key| api_login::request(api_user, api_key)));
-                self.encode(&method.and(login))
+                self.encode(&API_LOGIN, None, &login)
             }
         };
         async move {
@@ -213,8 +212,7 @@ impl Client {
 
     /// The query string of a call, once it is certain that it can be sent.
     fn query(&self, method: &MethodSpec, params: &QueryParams, auth: &CallAuth) -> Result<String> {
-        let with_method = QueryParams::default().with("method", method.name);
-        let query = self.encode(&self.credential.authorize(method, with_method, auth).and(params.clone()))?;
+        let query = self.encode(method, Some(auth), params)?;
         // Counted for every message, so that the limit of a text does not depend on whether the request has a key.
         let is_marked = params.get("message").is_ok_and(|text| IdempotencyMarker::split(text).is_some());
         let marker = if method == &ADD_MESSAGE && !is_marked { MARKER_LENGTH } else { 0 };
@@ -230,9 +228,15 @@ impl Client {
         Ok(query)
     }
 
-    fn encode(&self, params: &QueryParams) -> Result<String> {
+    /// The query string of a call, with a credential unless it is a login.
+    fn encode(&self, method: &MethodSpec, auth: Option<&CallAuth>, params: &QueryParams) -> Result<String> {
         let charset = self.transport.decode_settings().charset;
-        params.encode(charset).map_err(|character| Error::UnencodableInput {
+        let mut query = QueryWriter::new(charset);
+        let encoded = query
+            .append("method", method.name)
+            .and_then(|()| auth.map_or(Ok(()), |auth| self.credential.authorize(method, auth, &mut query)))
+            .and_then(|()| query.append_all(params));
+        encoded.map(|()| query.finish()).map_err(|character| Error::UnencodableInput {
             detail: format!("has a character that the upstream cannot take: {character} is not in {}", charset.name()),
         })
     }

@@ -93,7 +93,7 @@ impl<T: 'static> ItemStream<T> {
             let deadline = if self.position == 0 { self.timeouts.first_item } else { Instant::now() + self.timeouts.silence };
             match timeout_at(deadline.min(self.timeouts.whole), self.body.next()).await {
                 Err(_) => return Err(Error::Timeout),
-                Ok(Some(Ok(bytes))) => self.parser.push(&bytes),
+                Ok(Some(Ok(bytes))) => self.parser.push(bytes),
                 Ok(Some(Err(_))) => {
                     return Err(Error::InvalidResponse { reason: "the connection was lost before it was complete" });
                 }

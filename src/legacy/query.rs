@@ -1,5 +1,6 @@
 //! Query strings, in the character set of the upstream.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use icu_normalizer::properties::CanonicalCombiningClassMapBorrowed;
@@ -9,7 +10,16 @@ use crate::model::compose;
 
 /// The parameters of a call, in the order in which they are sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct QueryParams(Vec<(String, String)>);
+pub(crate) struct QueryParams(Vec<(Cow<'static, str>, String)>);
+
+/// Writes a query string. Every byte with a meaning in query strings is percent-encoded, so that no value can inject another
+/// parameter. Letters are composed, whatever the character set: old systems have no other form of them, or show it as two
+/// characters.
+#[derive(Debug)]
+pub(crate) struct QueryWriter {
+    text: String,
+    charset: Charset,
+}
 
 /// Parameters that the legacy endpoint rejects. The text is the `message` of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,14 +40,8 @@ impl fmt::Display for UnmappableCharacter {
 
 impl QueryParams {
     /// These parameters and one more.
-    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.0.push((name.to_owned(), value.into()));
-        self
-    }
-
-    /// These parameters, followed by others.
-    pub(crate) fn and(mut self, mut other: Self) -> Self {
-        self.0.append(&mut other.0);
+    pub(crate) fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.0.push((name.into(), value.into()));
         self
     }
 
@@ -51,27 +55,6 @@ impl QueryParams {
         }
     }
 
-    /// The query string. Every byte with a meaning in query strings is percent-encoded, so that no value can inject another
-    /// parameter. Letters are composed, whatever the character set: old systems have no other form of them, or show it as two
-    /// characters.
-    ///
-    /// # Errors
-    /// The first character that is not in the character set.
-    pub(crate) fn encode(&self, charset: Charset) -> Result<String, UnmappableCharacter> {
-        let mut query = String::new();
-        for (name, value) in &self.0 {
-            if !query.is_empty() {
-                query.push('&');
-            }
-            query.extend(form_urlencoded::byte_serialize(name.as_bytes()));
-            query.push('=');
-            let value = compose(value);
-            let bytes = charset.encode(&value).map_err(|character| unmappable(&value, character))?;
-            query.extend(form_urlencoded::byte_serialize(&bytes));
-        }
-        Ok(query)
-    }
-
     /// Parses a query string; a parameter without `=` has an empty value.
     pub(crate) fn decode(query: &str, charset: Charset) -> Self {
         let parameters = query.split('&').filter(|pair| !pair.is_empty());
@@ -79,10 +62,48 @@ impl QueryParams {
             parameters
                 .map(|pair| {
                     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                    (decode_text(name, charset), decode_text(value, charset))
+                    (decode_text(name, charset).into(), decode_text(value, charset))
                 })
                 .collect(),
         )
+    }
+}
+
+impl QueryWriter {
+    /// Room for a read; most calls are reads.
+    const USUAL_BYTES: usize = 96;
+
+    pub(crate) fn new(charset: Charset) -> Self {
+        Self { text: String::with_capacity(Self::USUAL_BYTES), charset }
+    }
+
+    /// Appends a parameter.
+    ///
+    /// # Errors
+    /// The first character that is not in the character set.
+    pub(crate) fn append(&mut self, name: &str, value: &str) -> Result<(), UnmappableCharacter> {
+        if !self.text.is_empty() {
+            self.text.push('&');
+        }
+        self.text.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+        self.text.push('=');
+        let value = compose(value);
+        let bytes = self.charset.encode(&value).map_err(|character| unmappable(&value, character))?;
+        self.text.extend(form_urlencoded::byte_serialize(&bytes));
+        Ok(())
+    }
+
+    /// Appends parameters in their order.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub(crate) fn append_all(&mut self, params: &QueryParams) -> Result<(), UnmappableCharacter> {
+        params.0.iter().try_for_each(|(name, value)| self.append(name, value))
+    }
+
+    /// The query string.
+    pub(crate) fn finish(self) -> String {
+        self.text
     }
 }
 
@@ -110,13 +131,17 @@ mod tests {
 
     use super::*;
 
+    fn encode(params: &QueryParams, charset: Charset) -> Result<String, UnmappableCharacter> {
+        let mut query = QueryWriter::new(charset);
+        query.append_all(params).map(|()| query.finish())
+    }
+
     proptest! {
         #[test]
         fn any_text_is_encoded_as_one_parameter(name in "[a-z]{1,8}", value in any::<String>()) {
-            let params = QueryParams::default().with(&name, compose(&value)).with("type", "log");
-            prop_assert_eq!(QueryParams::default().with(&name, value).with("type", "log").encode(Charset::UTF_8), params.encode(Charset::UTF_8));
-
-            let query = params.encode(Charset::UTF_8).unwrap();
+            let params = QueryParams::default().with(name.clone(), compose(&value)).with("type", "log");
+            let query = encode(&params, Charset::UTF_8).unwrap();
+            prop_assert_eq!(encode(&QueryParams::default().with(name, value).with("type", "log"), Charset::UTF_8).unwrap(), &*query);
 
             prop_assert!(query.is_ascii());
             prop_assert_eq!(query.matches('&').count(), 1);
@@ -129,10 +154,10 @@ mod tests {
         let latin = Charset::parse("iso-8859-1").unwrap();
         let params = QueryParams::default().with("message", "Å & b");
 
-        assert_eq!(params.encode(latin).unwrap(), "message=%C5+%26+b");
+        assert_eq!(encode(&params, latin).unwrap(), "message=%C5+%26+b");
         assert_eq!(QueryParams::decode("message=%C5+%26+b", latin), params);
         // As macOS sends it.
-        assert_eq!(QueryParams::default().with("message", "A\u{30a} & b").encode(latin), params.encode(latin));
+        assert_eq!(encode(&QueryParams::default().with("message", "A\u{30a} & b"), latin), encode(&params, latin));
     }
 
     #[test]
@@ -148,7 +173,7 @@ mod tests {
             ("👩\u{200d}🔧", "\"👩\" (U+1F469)"),
             ("a\u{200b}b", "\"\u{200b}\" (U+200B)"),
         ] {
-            let error = QueryParams::default().with("message", text).encode(latin).unwrap_err();
+            let error = encode(&QueryParams::default().with("message", text), latin).unwrap_err();
             assert_eq!(error.to_string(), name, "{text}");
         }
     }

@@ -49,6 +49,6 @@ impl RawReads {
 impl RawBody {
     /// The next chunk, `None` at the end.
     pub async fn next_chunk(&mut self) -> Option<io::Result<Bytes>> {
-        self.0.next().await.map(|chunk| chunk.map_err(io::Error::other))
+        self.0.next().await.map(|chunk| chunk.map(Bytes::copy_from_slice).map_err(io::Error::other))
     }
 }

@@ -6,17 +6,12 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{AGE, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::uri::PathAndQuery;
-use http::{Request, Uri};
-use http_body_util::Empty;
 use jiff::SignedDuration;
 use url::Position;
 
 use crate::backend::RequestContext;
 use crate::config::Upstream;
-use crate::http_client::{self, AddressError, Cause, ConnectConfig, ConnectLog, Connection, ConnectorError, Origin, Pool};
+use crate::http_client::{self, Cause, ConnectConfig, ConnectLog, Connection, ConnectorError, Head, Origin, Pool};
 use crate::metrics::UpstreamMetrics;
 use crate::model::now;
 
@@ -25,10 +20,12 @@ pub(crate) use crate::http_client::{Body, SendError};
 /// Sends calls to one upstream.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    path: String,
-    /// What stands before the path in a request that a proxy forwards, for example `http://portal.example`; else empty.
-    absolute: String,
-    host: HeaderValue,
+    /// Length of the path.
+    path_length: usize,
+    /// A request up to its query. For a proxy that forwards requests, the target is absolute (`http://portal.example/orders`).
+    before_query: String,
+    /// The rest of the request line and the headers.
+    after_query: String,
     pool: Pool,
 }
 
@@ -49,7 +46,7 @@ pub(crate) struct Response {
 pub(crate) struct ConnectedWrite {
     pool: Pool,
     connection: Connection,
-    request: Request<Empty<Bytes>>,
+    request: Vec<u8>,
 }
 
 /// The longest `Retry-After` that is respected.
@@ -63,32 +60,34 @@ impl Transport {
         let connect_timeout = upstream.connect_timeout.min(upstream.timeout / 2);
         let log = ConnectLog::of_upstream(metrics);
         let pool = Pool::try_new(Origin::of(url)?, &connect_config(upstream), connect_timeout, *max_connection_age, log)?;
+        let absolute = if pool.is_forwarding() { &url[..Position::BeforePath] } else { "" };
+        let host = http_client::host_header(url);
         Ok(Self {
-            path: url.path().to_owned(),
-            absolute: if pool.is_forwarding() { url[..Position::BeforePath].to_owned() } else { String::new() },
-            host: HeaderValue::try_from(http_client::host_header(url)).map_err(|_| AddressError)?,
+            path_length: url.path().len(),
+            before_query: format!("GET {absolute}{}?", url.path()),
+            after_query: format!(" HTTP/1.1\r\nhost: {host}\r\nuser-agent: {}\r\n\r\n", http_client::AGENT),
             pool,
         })
     }
 
     /// Length of the request line with this query, in bytes.
-    pub(crate) fn request_line_length(&self, query: &str) -> usize {
-        "GET ? HTTP/1.1".len() + self.path.len() + query.len()
+    pub(crate) const fn request_line_length(&self, query: &str) -> usize {
+        "GET ? HTTP/1.1".len() + self.path_length + query.len()
     }
 
     /// Sends a read and waits for the head of its response.
     pub(crate) async fn read(&self, context: &RequestContext, query: &str) -> Result<Response, SendError> {
-        let target = self.target(query)?;
-        let (response, address) = self.pool.send(context.pinned_address(), || self.request(target.clone())).await?;
+        let request = self.request(query)?;
+        let (head, body, address) = self.pool.send(context.pinned_address(), &request, ResponseHead::read).await?;
         if self.pool.is_direct() {
             context.pin_to(address);
         }
-        Ok(response_of(response))
+        Ok(head.with(body))
     }
 
     /// Makes the connection for a write.
     pub(crate) async fn connect(&self, context: &RequestContext, query: &str) -> Result<ConnectedWrite, SendError> {
-        let request = self.request(self.target(query)?);
+        let request = self.request(query)?;
         let connection = self.pool.connect(context.pinned_address()).await?;
         if self.pool.is_direct() {
             context.pin_to(connection.peer());
@@ -96,45 +95,44 @@ impl Transport {
         Ok(ConnectedWrite { pool: self.pool.clone(), connection, request })
     }
 
-    /// The target of a request. What cannot be written as one was certainly not sent.
-    fn target(&self, query: &str) -> Result<Uri, SendError> {
-        let Self { absolute, path, .. } = self;
-        let target = format!("{absolute}{path}?{query}");
-        let uri = if absolute.is_empty() {
-            PathAndQuery::from_maybe_shared(target).map(Uri::from)
-        } else {
-            Uri::from_maybe_shared(target)
-        };
-        uri.map_err(|_| SendError::NotSent(Cause::Other))
-    }
-
-    fn request(&self, target: Uri) -> Request<Empty<Bytes>> {
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = target;
-        let headers = request.headers_mut();
-        headers.reserve(2);
-        headers.insert(HOST, self.host.clone());
-        headers.insert(USER_AGENT, http_client::AGENT);
-        request
+    /// The bytes of a request. What cannot be a part of a request line was certainly not sent.
+    fn request(&self, query: &str) -> Result<Vec<u8>, SendError> {
+        if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(SendError::NotSent(Cause::Other));
+        }
+        Ok([self.before_query.as_bytes(), query.as_bytes(), self.after_query.as_bytes()].concat())
     }
 }
 
 impl ConnectedWrite {
     /// Sends the write, once.
     pub(crate) async fn send(self) -> Result<Response, SendError> {
-        self.pool.send_once(self.connection, self.request).await.map(response_of)
+        let (head, body) = self.pool.send_once(self.connection, &self.request, ResponseHead::read).await?;
+        Ok(head.with(body))
     }
 }
 
-fn response_of(response: http::Response<Body>) -> Response {
-    let (head, body) = response.into_parts();
-    let text_of = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    Response {
-        status: head.status.as_u16(),
-        charset: text_of(CONTENT_TYPE).and_then(charset_label).map(str::to_owned),
-        retry_after: text_of(RETRY_AFTER).and_then(|text| retry_after(text, text_of(DATE))),
-        clock_skew: clock_skew(&head.headers),
-        body,
+/// What the head of a response says.
+struct ResponseHead {
+    status: u16,
+    charset: Option<String>,
+    retry_after: Option<Duration>,
+    clock_skew: Option<SignedDuration>,
+}
+
+impl ResponseHead {
+    fn read(head: &Head<'_>) -> Self {
+        Self {
+            status: head.status,
+            charset: head.text("content-type").and_then(charset_label).map(str::to_owned),
+            retry_after: head.text("retry-after").and_then(|text| retry_after(text, head.text("date"))),
+            clock_skew: clock_skew(head),
+        }
+    }
+
+    fn with(self, body: Body) -> Response {
+        let Self { status, charset, retry_after, clock_skew } = self;
+        Response { status, charset, retry_after, clock_skew, body }
     }
 }
 
@@ -145,8 +143,8 @@ fn connect_config(upstream: &Upstream) -> ConnectConfig {
 }
 
 /// How far the clock of a server is ahead of ours, whose response has just begun. A cached response is older than it looks.
-fn clock_skew(headers: &HeaderMap) -> Option<SignedDuration> {
-    let date = headers.get(DATE).filter(|_| !headers.contains_key(AGE))?.to_str().ok()?;
+fn clock_skew(head: &Head<'_>) -> Option<SignedDuration> {
+    let date = head.text("date").filter(|_| !head.contains("age"))?;
     jiff::fmt::rfc2822::parse(date).ok().map(|there| there.timestamp().duration_since(now()))
 }
 

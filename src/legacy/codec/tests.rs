@@ -12,7 +12,7 @@ use crate::config::Dialect;
 use crate::legacy::decode_settings::DecodeSettings;
 use crate::legacy::field_reader::{CONTRADICTION, DecodeError};
 use crate::legacy::methods::{CUSTOMER_INFO, CUSTOMERS, METHODS, MethodSpec, ORDER_INFO, ORDERS};
-use crate::legacy::query::QueryParams;
+use crate::legacy::query::{QueryParams, QueryWriter};
 use crate::legacy::response_parser::ResponseParser;
 use crate::legacy::schema_drift::SchemaDrift;
 use crate::legacy::xml::{Element, Writer};
@@ -273,7 +273,9 @@ proptest! {
     #[test]
     fn requests_round_trip(order in order_id(), customer in customer_id(), at in time(1), text in text()) {
         let sent = |params: QueryParams| {
-            let query = params.encode(Charset::UTF_8).expect("UTF-8 has every character");
+            let mut query = QueryWriter::new(Charset::UTF_8);
+            query.append_all(&params).expect("UTF-8 has every character");
+            let query = query.finish();
             QueryParams::decode(&query, Charset::UTF_8)
         };
         let date = at.wall().date();
