@@ -167,7 +167,7 @@ impl Client {
         let UpstreamCredential::Login { session, .. } = &*self.credential else { return Ok(CallAuth::User) };
         // What cannot be encoded is rejected before anything is sent, a login included.
         self.query(method, params, &self.credential.placeholder_auth())?;
-        let hash = timeout_at(deadline, session.hash(self.login())).await.unwrap_or(Err(Error::Timeout));
+        let hash = timeout_at(deadline, session.hash(|| self.login())).await.unwrap_or(Err(Error::Timeout));
         hash.map(|hash| CallAuth::Hash { hash, is_renewed: false }).map_err(|error| match error {
             Error::NotSent { .. } | Error::Overloaded | Error::BuffersFull => error,
             cause => Error::NotSent { cause: Box::new(cause) },
@@ -182,7 +182,7 @@ impl Client {
         else {
             return false;
         };
-        let renewed = timeout_at(deadline, session.renew(hash, self.login())).await;
+        let renewed = timeout_at(deadline, session.renew(hash, || self.login())).await;
         let Some(hash) = renewed.ok().flatten() else { return false };
         *auth = CallAuth::Hash { hash, is_renewed: true };
         true

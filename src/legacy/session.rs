@@ -88,28 +88,27 @@ struct LastLogin {
 
 impl SessionCache {
     /// A valid hash; runs `login` if there is none.
-    pub(crate) async fn hash(
-        &self,
-        login: impl Future<Output = Result<SessionHash, Error>> + Send + 'static,
-    ) -> Result<SessionHash, Error> {
+    pub(crate) async fn hash<L>(&self, login: impl FnOnce() -> L) -> Result<SessionHash, Error>
+    where
+        L: Future<Output = Result<SessionHash, Error>> + Send + 'static,
+    {
         self.hash_unless(None, login).await
     }
 
     /// Another hash, after `refused` was refused. `None` if there is none yet.
-    pub(crate) async fn renew(
-        &self,
-        refused: &SessionHash,
-        login: impl Future<Output = Result<SessionHash, Error>> + Send + 'static,
-    ) -> Option<SessionHash> {
+    pub(crate) async fn renew<L>(&self, refused: &SessionHash, login: impl FnOnce() -> L) -> Option<SessionHash>
+    where
+        L: Future<Output = Result<SessionHash, Error>> + Send + 'static,
+    {
         let renewed = self.hash_unless(Some(refused), login).await.ok();
         renewed.filter(|hash| hash != refused)
     }
 
-    async fn hash_unless(
-        &self,
-        refused: Option<&SessionHash>,
-        login: impl Future<Output = Result<SessionHash, Error>> + Send + 'static,
-    ) -> Result<SessionHash, Error> {
+    /// `login` is called only when it is needed: its future is larger than all the rest of a call.
+    async fn hash_unless<L>(&self, refused: Option<&SessionHash>, login: impl FnOnce() -> L) -> Result<SessionHash, Error>
+    where
+        L: Future<Output = Result<SessionHash, Error>> + Send + 'static,
+    {
         let requested_at = Instant::now();
         let mut last = Arc::clone(&self.0).lock_owned().await;
         // A login that completed while this call waited for the lock is shared, whatever its result.
@@ -120,6 +119,7 @@ impl SessionCache {
         }
         let previous_failures = last.as_ref().map_or(0, LastLogin::failures);
         // In its own task: when the call that started the login is cancelled, the others still need its result.
+        let login = login();
         let login = tokio::spawn(async move {
             let result = login.await;
             *last = Some(LastLogin { completed_at: Instant::now(), result: result.clone(), previous_failures });
@@ -194,14 +194,14 @@ mod tests {
     async fn concurrent_calls_share_a_login_until_it_expires() {
         let (session, upstream) = (SessionCache::default(), Arc::new(FakeUpstream::default()));
 
-        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&upstream).login()))).await;
+        let hashes = join_all((0..50).map(|_| session.hash(|| Arc::clone(&upstream).login()))).await;
         assert!(hashes.into_iter().all(|hash| text(hash) == Ok("1".to_owned())));
 
         advance(TTL - Duration::from_secs(1)).await;
-        assert_eq!(text(session.hash(Arc::clone(&upstream).login()).await), Ok("1".to_owned()));
+        assert_eq!(text(session.hash(|| Arc::clone(&upstream).login()).await), Ok("1".to_owned()));
 
         advance(Duration::from_secs(1)).await;
-        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&upstream).login()))).await;
+        let hashes = join_all((0..50).map(|_| session.hash(|| Arc::clone(&upstream).login()))).await;
         assert!(hashes.into_iter().all(|hash| text(hash) == Ok("2".to_owned())));
         assert_eq!(upstream.logins(), 2);
     }
@@ -209,12 +209,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn refused_hash_is_renewed_once_for_all_calls() {
         let (session, upstream) = (SessionCache::default(), Arc::new(FakeUpstream::default()));
-        let first = session.hash(Arc::clone(&upstream).login()).await.expect("a hash");
+        let first = session.hash(|| Arc::clone(&upstream).login()).await.expect("a hash");
         first.mark_accepted();
 
-        assert_eq!(session.renew(&first, Arc::clone(&upstream).login()).await, None);
+        assert_eq!(session.renew(&first, || Arc::clone(&upstream).login()).await, None);
         advance(ACCEPTED_COOLDOWN).await;
-        let renewed = join_all((0..50).map(|_| session.renew(&first, Arc::clone(&upstream).login()))).await;
+        let renewed = join_all((0..50).map(|_| session.renew(&first, || Arc::clone(&upstream).login()))).await;
 
         assert!(renewed.iter().flatten().all(|hash| hash.as_str() == "2"));
         assert_eq!((renewed.iter().flatten().count(), upstream.logins()), (50, 2));
@@ -223,11 +223,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn never_accepted_hash_is_renewed_after_the_cooldown() {
         let (session, upstream) = (SessionCache::default(), Arc::new(FakeUpstream::default()));
-        let first = session.hash(Arc::clone(&upstream).login()).await.expect("a hash");
+        let first = session.hash(|| Arc::clone(&upstream).login()).await.expect("a hash");
 
-        assert_eq!(session.renew(&first, Arc::clone(&upstream).login()).await, None);
+        assert_eq!(session.renew(&first, || Arc::clone(&upstream).login()).await, None);
         advance(RELOGIN_COOLDOWN).await;
-        let renewed = session.renew(&first, Arc::clone(&upstream).login()).await;
+        let renewed = session.renew(&first, || Arc::clone(&upstream).login()).await;
 
         assert!(renewed.is_some());
         assert_eq!(upstream.logins(), 2);
@@ -237,15 +237,15 @@ mod tests {
     async fn refused_login_is_shared_until_the_cooldown_ends() {
         let (session, upstream) = (SessionCache::default(), FakeUpstream::failing_with(Error::CredentialRejected));
 
-        let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&upstream).login()))).await;
+        let hashes = join_all((0..50).map(|_| session.hash(|| Arc::clone(&upstream).login()))).await;
         assert!(hashes.iter().all(|hash| *hash == Err(Error::CredentialRejected)));
 
         advance(RELOGIN_COOLDOWN - Duration::from_millis(1)).await;
-        assert!(session.hash(Arc::clone(&upstream).login()).await.is_err());
+        assert!(session.hash(|| Arc::clone(&upstream).login()).await.is_err());
         assert_eq!(upstream.logins(), 1);
 
         advance(Duration::from_millis(1)).await;
-        assert!(session.hash(Arc::clone(&upstream).login()).await.is_err());
+        assert!(session.hash(|| Arc::clone(&upstream).login()).await.is_err());
         assert_eq!(upstream.logins(), 2);
     }
 
@@ -254,25 +254,25 @@ mod tests {
         let (session, upstream) = (SessionCache::default(), FakeUpstream::failing_with(Error::Timeout));
 
         for (login, delay) in (1..).zip([100, 200, 400, 800, 1_600, 2_000, 2_000]) {
-            let hashes = join_all((0..50).map(|_| session.hash(Arc::clone(&upstream).login()))).await;
+            let hashes = join_all((0..50).map(|_| session.hash(|| Arc::clone(&upstream).login()))).await;
             assert!(hashes.iter().all(|hash| *hash == Err(Error::Timeout)));
 
             advance(Duration::from_millis(delay - 1)).await;
-            assert!(session.hash(Arc::clone(&upstream).login()).await.is_err());
+            assert!(session.hash(|| Arc::clone(&upstream).login()).await.is_err());
             assert_eq!(upstream.logins(), login);
             advance(Duration::from_millis(1)).await;
         }
 
         *upstream.error.lock().await = None;
-        assert_eq!(text(session.hash(Arc::clone(&upstream).login()).await), Ok("8".to_owned()));
+        assert_eq!(text(session.hash(|| Arc::clone(&upstream).login()).await), Ok("8".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn login_survives_the_call_that_started_it() {
         let (session, upstream) = (SessionCache::default(), Arc::new(FakeUpstream::default()));
 
-        let cancelled = tokio::time::timeout(Duration::from_millis(500), session.hash(Arc::clone(&upstream).login())).await;
-        let hash = session.hash(Arc::clone(&upstream).login()).await;
+        let cancelled = tokio::time::timeout(Duration::from_millis(500), session.hash(|| Arc::clone(&upstream).login())).await;
+        let hash = session.hash(|| Arc::clone(&upstream).login()).await;
 
         assert!(cancelled.is_err());
         assert_eq!(text(hash), Ok("1".to_owned()));
