@@ -102,7 +102,10 @@ where
                 Ok::<_, Infallible>(response.map(guarded))
             }
         });
-        let mut http = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(TokioIo::new(stream), service));
+        let mut builder = http1::Builder::new();
+        // Otherwise hyper reads while it serves, only to notice that the client has left, which `stream` does.
+        builder.max_buf_size(BUFFER).half_close(true);
+        let mut http = pin!(builder.serve_connection(TokioIo::new(stream), service));
         // `graceful_shutdown` closes a connection whose next head is not complete, and would reset a request that is just
         // arriving. So a head that is awaited or has begun gets some time before it.
         let drain = async {

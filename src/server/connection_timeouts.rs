@@ -139,6 +139,12 @@ impl ConnectionTimeouts {
         }
     }
 
+    /// Whether a request is being served.
+    pub(super) fn is_responding(&self) -> bool {
+        let state = self.0.lock();
+        matches!(state.phase, Phase::Busy { .. }) && !state.response_ended
+    }
+
     /// Whether the connection is between two requests.
     pub(super) fn is_idle(&self) -> bool {
         self.0.lock().phase == Phase::Idle

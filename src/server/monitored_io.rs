@@ -6,6 +6,9 @@
 //! While a body of unknown length is sent, the socket is set to be reset when it is closed. So whatever breaks the response
 //! off, the end of the process included, the client sees an error and not the end of a body. After the end of the response the
 //! socket closes regularly again.
+//!
+//! A client that disconnects while its request is served is noticed at the socket too ([`MonitoredWriter::client_left`]). hyper
+//! would read for that, into 8 KiB of new memory for each request, because the head of the request still lies in the old ones.
 
 use std::io;
 use std::pin::Pin;
@@ -13,9 +16,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -23,8 +27,7 @@ use tokio_util::either::Either;
 
 use super::connection_timeouts::ConnectionTimeouts;
 
-/// Bytes that are read at once. hyper offers all of its buffer, and reads the next request while it serves one: a client that
-/// sends ahead shall not fill that buffer.
+/// Bytes that are read at once. hyper offers all of its buffer: a client that sends requests ahead shall not fill it.
 const MAX_READ: u64 = 8 * 1024;
 
 /// What rustls buffers of a response that the client does not read: one TLS record.
@@ -113,6 +116,19 @@ impl MonitoredWriter {
         }
     }
 
+    /// Whether the client has closed its side of the connection; if not, the task is woken when it does. A client that sends the
+    /// next request ahead is noticed only when the response is written.
+    fn client_left(&self, context: &mut Context<'_>) -> bool {
+        match self.socket.poll_read_ready(context) {
+            Poll::Pending => false,
+            Poll::Ready(Err(_)) => true,
+            Poll::Ready(Ok(())) => {
+                let ready = self.socket.ready(Interest::READABLE).now_or_never();
+                ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+            }
+        }
+    }
+
     fn before_write(&mut self) {
         if self.timeouts.must_reset() {
             self.reset_on_close(true);
@@ -156,9 +172,14 @@ impl AsyncWrite for MonitoredWriter {
         self.socket.is_write_vectored()
     }
 
+    /// Called whenever hyper has been polled, with or without anything to write.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.before_flush();
-        Pin::new(&mut self.socket).poll_flush(context)
+        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+        if self.timeouts.is_responding() && self.client_left(context) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
