@@ -1,5 +1,5 @@
-//! Compares HTTP clients for the calls to the legacy system: the gateway's own pool (`src/http_client/pool.rs`), hyper-util's
-//! client, and reqwest.
+//! Compares HTTP clients for the calls to the legacy system: the gateway's own connections and their pool
+//! (`src/http_client/`), hyper-util's client, and reqwest.
 //!
 //! `cargo bench --bench http_client`
 //!
@@ -380,6 +380,8 @@ impl Client for Reqwest {
     type Body = reqwest::Response;
 
     fn new(base: &Url) -> Self {
+        // reqwest takes the provider of the process, also for plain HTTP; the gateway hands it a configuration instead.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let client = reqwest::Client::builder()
             .http1_only()
             .no_proxy()
