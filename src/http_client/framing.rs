@@ -260,7 +260,11 @@ mod tests {
             ("3\r\nabc\r\n0\r\n", None),
             ("3\r\nabc\r\n0\r\n\r\nmore", None),
         ] {
-            assert_eq!(data(chunked, body.as_bytes(), &[body.len()]), expected.map(|text| text.as_bytes().to_vec()), "{body:?}");
+            assert_eq!(
+                data(chunked, body.as_bytes(), &[body.len()]),
+                expected.map(|text| text.as_bytes().to_vec()),
+                "{body:?}"
+            );
         }
     }
 

@@ -88,9 +88,9 @@ impl Pool {
         if let Some(mut connection) = self.take(address) {
             match connection.send(request, &read).await {
                 // Some servers say that they closed an idle connection.
-                Ok((REQUEST_TIMEOUT, ..)) => {}
+                Ok((REQUEST_TIMEOUT, ..))
+                | Err(SendError::NotSent(Cause::Reset) | SendError::ConnectionLost { is_unanswered: true }) => {}
                 Ok((_, idle, value)) => return Ok(self.keep(connection, idle, value)),
-                Err(SendError::NotSent(Cause::Reset) | SendError::ConnectionLost { is_unanswered: true }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -220,9 +220,9 @@ impl Drop for Body {
 
 /// How long the connection of an answer may be idle: less than its server announces (`Keep-Alive: timeout=5`).
 fn idle_timeout(head: &Head<'_>) -> Duration {
-    head.text("keep-alive").and_then(announced_timeout).map_or(IDLE_TIMEOUT, |announced| {
-        announced.saturating_sub(IDLE_MARGIN).min(IDLE_TIMEOUT)
-    })
+    head.text("keep-alive")
+        .and_then(announced_timeout)
+        .map_or(IDLE_TIMEOUT, |announced| announced.saturating_sub(IDLE_MARGIN).min(IDLE_TIMEOUT))
 }
 
 /// The `timeout` parameter of a `Keep-Alive` header.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -124,7 +124,7 @@ impl MonitoredWriter {
             Poll::Ready(Err(_)) => true,
             Poll::Ready(Ok(())) => {
                 let ready = self.socket.ready(Interest::READABLE).now_or_never();
-                ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+                ready.is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed))
             }
         }
     }
