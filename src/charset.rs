@@ -98,6 +98,11 @@ pub(crate) struct ValueCharset {
 }
 
 impl ValueCharset {
+    /// Of a value that is UTF-8.
+    pub(crate) fn of_utf_8(is_ascii: bool) -> Self {
+        Self { has_utf_8: !is_ascii, ..Self::default() }
+    }
+
     /// Whether bytes at the end of the last piece wait for the next one.
     pub(crate) const fn is_incomplete(&self) -> bool {
         self.incomplete[0] != 0
@@ -128,6 +133,11 @@ impl TextDecoder {
         } else {
             Self::configured(label)
         }
+    }
+
+    /// Whether values in UTF-8 are as expected.
+    pub(crate) const fn expects_utf_8(self) -> bool {
+        self.expects_utf_8
     }
 
     /// The next piece of a value if it is UTF-8 as expected.

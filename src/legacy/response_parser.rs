@@ -45,7 +45,7 @@ use super::decode_settings::DecodeSettings;
 use super::field_reader::{DecodeError, FieldReader};
 use super::methods::MethodSpec;
 use super::schema_drift::DriftKind;
-use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Malformed, Token, Tokens, Tree, carries_no_data};
+use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Leaf, Malformed, Token, Tokens, Tree, carries_no_data};
 use crate::backend::{Error, Item, UndecodableItem};
 use crate::charset::{Charset, TextDecoder};
 use crate::model::{HeldBytes, Message, OffsetCache};
@@ -173,6 +173,13 @@ impl ResponseParser {
                 state.tree.push_matched_item(&item, decoder);
                 state.check_element(item.element_length() as u64)?;
                 return Ok(true);
+            }
+            // Items of a list are rarely read like this, and it checks all bytes that have arrived.
+            if let (Level::Element { .. }, None) = (state.level, &self.layouts)
+                && let Some(leaf) = tokens.leaf()
+            {
+                state.on_leaf(&leaf, &tokens)?;
+                continue;
             }
             let Some(token) = tokens.next()? else { break };
             let Level::Element { start } = state.level else {
@@ -353,6 +360,17 @@ impl State {
             Token::End => self.tree.end(),
         }
         Ok(!self.tree.is_building())
+    }
+
+    /// Handles a leaf inside a payload element.
+    fn on_leaf(&mut self, leaf: &Leaf<'_>, tokens: &Tokens<'_>) -> Result<(), Malformed> {
+        if leaf.follows_white_space() {
+            self.tree.white_space();
+        }
+        // Without text, the charset need not be known yet.
+        let decoder = if leaf.text().is_empty() { self.decoder.unwrap_or_default() } else { self.decoder(tokens) };
+        self.tree.leaf(leaf, decoder);
+        self.check_count()
     }
 
     /// Classifies the payload element that has just ended. Returns whether it is a data element; others are read into the

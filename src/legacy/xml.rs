@@ -13,6 +13,7 @@
 //!
 //! It accepts a safe subset of XML: no document type declaration, no processing instructions, at most [`MAX_DEPTH`] levels.
 
+mod byte_kinds;
 mod entities;
 mod input;
 mod layout_cache;
@@ -28,7 +29,7 @@ mod tree;
 mod writer;
 
 pub(crate) use layout_cache::LayoutCache;
-pub(crate) use reader::{DocumentReader, Tokens, carries_no_data};
+pub(crate) use reader::{DocumentReader, Leaf, Tokens, carries_no_data};
 pub(crate) use token::{Malformed, Token};
 pub(crate) use tree::{Anomaly, Element, Tree};
 pub(crate) use writer::Writer;

@@ -60,12 +60,17 @@ pub(super) fn writable(text: &str) -> Cow<'_, str> {
 
 /// Whether bytes are ASCII that [`append`] would not change: no entity, no line end but `\n`, no control character.
 pub(super) fn is_plain_ascii(bytes: &[u8]) -> bool {
-    !has_any(bytes, |byte| byte >= 0x7f || byte == b'&' || byte < b' ' && !matches!(byte, b'\t' | b'\n'))
+    !has_any(bytes, |byte| byte >= 0x7f || is_special(byte))
 }
 
 /// Whether bytes, if they are UTF-8, are a text that [`append`] would not change.
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
-    !has_any(bytes, |byte| byte == b'&' || may_be_changed(byte))
+    !has_any(bytes, is_special)
+}
+
+/// Whether [`append`] may change a text with this byte.
+pub(super) const fn is_special(byte: u8) -> bool {
+    byte == b'&' || may_be_changed(byte)
 }
 
 /// Whether a byte may begin a character that [`Cleaner`] changes. 0xC2 begins U+0080 to U+00BF, and 0xEF U+F000 to U+FFFF.

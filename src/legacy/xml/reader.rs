@@ -18,11 +18,17 @@
 //!
 //! Everything else is [`Malformed`].
 //!
+//! [`Tokens::leaf`] takes a start tag, a text and an end tag in one step.
+//!
 //! Why not quick-xml's `Reader`: it needs slices of complete tokens in UTF-8, so the search for the end of incomplete tokens
 //! would be needed in front of it anyway, and with both one order took 1.7 times the instructions (`benches/README.md`). Only
 //! its search for the end of a tag with quoted values is used.
 
+mod leaf;
+
 use std::borrow::Cow;
+
+pub(crate) use leaf::Leaf;
 
 use super::MAX_DEPTH;
 use super::input::InputBuffer;
@@ -103,6 +109,8 @@ impl DocumentReader {
             dropped: self.input.dropped(),
             has_bom: self.input.has_bom(),
             progress: &mut self.progress,
+            utf_8: "",
+            utf_8_start: 0,
         }
     }
 
@@ -149,6 +157,9 @@ pub(crate) struct Tokens<'d> {
     dropped: u64,
     has_bom: bool,
     progress: &'d mut Progress,
+    /// A part of `bytes` that is UTF-8, and where it begins.
+    utf_8: &'d str,
+    utf_8_start: usize,
 }
 
 impl Progress {

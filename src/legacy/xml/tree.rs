@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use crate::charset::{TextDecoder, ValueCharset};
 
+use super::Leaf;
 use super::entities;
 use super::layout_cache::{MatchedItem, Span};
 use super::plain_text;
@@ -152,6 +153,32 @@ impl Tree {
         if attributes && value.is_none_or(|value| value == index) {
             self.record_anomaly(Anomaly::Attribute);
         }
+    }
+
+    /// Adds a complete element to the innermost open one.
+    pub(crate) fn leaf(&mut self, leaf: &Leaf<'_>, decoder: TextDecoder) {
+        let (depth, text) = (self.open.len(), leaf.text());
+        // The common case: a field whose text needs neither decoding nor a check.
+        let is_plain = leaf.kinds().is_plain() && (leaf.kinds().is_ascii() || decoder.expects_utf_8());
+        if let Some(OpenElement { node: parent, text: end, value: None }) = self.open.last_mut()
+            && is_plain
+            && !has_fields(depth, leaf.name())
+        {
+            let start = self.characters.len();
+            self.characters.push_str(leaf.source());
+            *end = self.characters.len();
+            let name = Span { start, end: start + leaf.name().len() };
+            let text = Span { start: *end - text.len(), end: *end };
+            let next = self.nodes.len() + 1;
+            self.nodes.push(Node { name, text, parent: Some(*parent), end: next, anomalies: 0 });
+            self.charset = ValueCharset::of_utf_8(leaf.kinds().is_ascii());
+            return;
+        }
+        self.start(leaf.name(), false);
+        if !text.is_empty() {
+            self.text(text.as_bytes(), decoder);
+        }
+        self.end();
     }
 
     /// Adds a complete outermost element that matched a layout.
