@@ -50,7 +50,7 @@ impl IdempotencyMarker {
     /// characters within it are accepted only where its case and digits exclude that they separate words.
     #[must_use]
     pub fn split(text: &str) -> Option<(Self, Cow<'_, str>)> {
-        let starts = text.match_indices(['g', 'G']).map(|(start, _)| start);
+        let starts = memchr::memchr2_iter(b'g', b'G', text.as_bytes());
         starts.filter(|start| !text[..*start].ends_with(char::is_alphanumeric)).find_map(|start| {
             let (marker, after) = parse(&text[start..])?;
             let before = text[..start].trim_start();

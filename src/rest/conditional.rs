@@ -13,34 +13,36 @@ use crate::auth::Principal;
 use crate::model::Order;
 use crate::resilience::Reservation;
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// Responds with JSON that is known to be small.
 pub(super) fn json(value: &impl Serialize) -> Response {
-    ([(CONTENT_TYPE, "application/json")], json::to_small_bytes(value)).into_response()
+    ([(CONTENT_TYPE, JSON)], json::to_small_bytes(value)).into_response()
 }
 
 /// Responds with JSON, held in this memory until it is sent.
 pub(super) fn large_json(value: &impl Serialize, memory: Reservation) -> Response {
-    ([(CONTENT_TYPE, "application/json")], json::to_bytes(value, memory)).into_response()
+    ([(CONTENT_TYPE, JSON)], json::to_bytes(value, memory)).into_response()
 }
 
 /// Responds with JSON and the ETag of its bytes, or with 304.
 pub(super) fn json_with_etag(headers: &HeaderMap, value: &impl Serialize, memory: Reservation) -> Response {
     let body = json::to_bytes(value, memory);
-    respond(headers, etag::of_body(&body), "application/json", body)
+    respond(headers, etag::of_body(&body), body)
 }
 
 /// Responds with the status of an order and the ETag that also covers its log, or with 304.
 pub(super) fn status_with_etag(headers: &HeaderMap, principal: &Principal, order: &Order) -> Response {
     let body = json::to_small_bytes(&OrderStatusBody::new(order.status.as_ref(), principal.scopes().pii_access()));
-    respond(headers, etag::of_status(principal.upstream(), order), "application/json", body)
+    respond(headers, etag::of_status(principal.upstream(), order), body)
 }
 
-/// Responds with a body and its ETag, or with 304.
-fn respond(headers: &HeaderMap, etag: ETag, content_type: &'static str, body: Bytes) -> Response {
+/// Responds with JSON and its ETag, or with 304.
+fn respond(headers: &HeaderMap, etag: ETag, body: Bytes) -> Response {
     let mut response = if etag::is_not_modified(headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(CONTENT_TYPE, content_type)], body).into_response()
+        ([(CONTENT_TYPE, JSON)], body).into_response()
     };
     response.headers_mut().typed_insert(etag);
     // Caches have to revalidate: an order may change at any time.

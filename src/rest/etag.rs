@@ -6,7 +6,7 @@
 
 use std::iter;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, Digest, SHA256, digest};
 use headers::{ETag, Header, IfMatch, IfNoneMatch};
 use http::HeaderMap;
 use http::header::{HeaderValue, IF_NONE_MATCH};
@@ -15,31 +15,36 @@ use crate::model::{Extensible, Order};
 
 /// The ETag of a response body.
 pub(super) fn of_body(body: &[u8]) -> ETag {
-    of_parts(&[body])
+    of_digest(&digest(&SHA256, body))
 }
 
 /// The ETag of an order's status. The upstream's name is part of it, because two upstreams may use the same order ids.
 pub(super) fn of_status(upstream: &str, order: &Order) -> ETag {
     let status = order.status.as_ref().map_or("", Extensible::as_str);
-    let mut log = String::new();
+    let mut digest = Context::new(&SHA256);
+    let mut add = |text: &str| digest.update(text.as_bytes());
+    [upstream, "\n", status].into_iter().for_each(&mut add);
     for entry in order.messages.iter().flatten() {
-        let at = entry.at.map(|at| at.to_string()).unwrap_or_default();
-        log.extend(["\n", &at, " ", entry.kind.as_ref().map_or("", Extensible::as_str)]);
+        add("\n");
+        if let Some(at) = entry.at {
+            at.with_rfc3339(&mut add);
+        }
+        add(" ");
+        add(entry.kind.as_ref().map_or("", Extensible::as_str));
     }
-    of_parts(&[upstream.as_bytes(), b"\n", status.as_bytes(), log.as_bytes()])
+    of_digest(&digest.finish())
 }
 
 #[expect(clippy::expect_used, reason = "an empty ETag would match every other empty one")]
-fn of_parts(parts: &[&[u8]]) -> ETag {
+fn of_digest(digest: &Digest) -> ETag {
     /// 128 bits: short in headers, and collisions are out of reach.
     const LENGTH: usize = 16;
-    let mut digest = Context::new(&SHA256);
-    for part in parts {
-        digest.update(part);
-    }
-    let digest = digest.finish();
     let prefix = digest.as_ref().first_chunk::<LENGTH>().expect("a SHA-256 digest has 32 bytes");
-    format!("\"{}\"", hex::encode(prefix)).parse().expect("quoted hexadecimal digits are an ETag")
+    let mut quoted = [b'"'; 2 * LENGTH + 2];
+    let digits = quoted.get_mut(1..=2 * LENGTH).expect("a digit less at both ends");
+    hex::encode_to_slice(prefix, digits).expect("two digits for each byte");
+    let quoted = std::str::from_utf8(&quoted).expect("digits are ASCII");
+    quoted.parse().expect("quoted hexadecimal digits are an ETag")
 }
 
 /// Whether `If-None-Match` lists the ETag, weak or strong. A malformed value of a repeated header is ignored, the others count.
