@@ -34,7 +34,7 @@ impl Charset {
     pub fn parse(label: &str) -> Result<Self, UnknownCharset> {
         let encoding = Encoding::for_label(label.trim().as_bytes());
         let encoding = encoding.filter(|encoding| *encoding == UTF_8 || encoding.is_single_byte()).ok_or(UnknownCharset)?;
-        let is_windows = label.trim().to_ascii_lowercase().ends_with("1252");
+        let is_windows = label.trim().ends_with("1252");
         Ok(Self { encoding, is_latin_1: encoding == WINDOWS_1252 && !is_windows })
     }
 

@@ -73,6 +73,7 @@ impl Attempt {
             Idempotency::Safe => settings.max_response_bytes,
             Idempotency::Idempotent | Idempotency::NonIdempotent => settings.max_response_bytes.min(MAX_CONFIRMATION_BYTES),
         };
+        // In a box, because futures that hold it are moved.
         let mut parser = Box::new(ResponseParser::new(method, Arc::clone(settings), charset, max_bytes).with_share(share));
         let answer = match timeout_at(deadline, read_whole(&mut parser, &mut body, max_bytes)).await {
             Err(_) => return Self::TimedOut,
@@ -180,8 +181,7 @@ async fn read_whole(parser: &mut ResponseParser, body: &mut Body, max_bytes: u64
         if total > max_bytes {
             return Err(ReceiveError::Document(Malformed("it is larger than max_response_bytes")));
         }
-        parser.push(bytes);
-        while parser.advance().map_err(ReceiveError::Document)? {}
+        parser.read(bytes).map_err(ReceiveError::Document)?;
         parser.reserve().map_err(ReceiveError::Memory)?;
     }
     parser.finish().map_err(ReceiveError::Document)

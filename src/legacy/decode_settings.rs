@@ -6,7 +6,7 @@ use super::schema_drift::SchemaDrift;
 use crate::charset::Charset;
 use crate::config::Upstream;
 use crate::metrics::UpstreamMetrics;
-use crate::model::Zone;
+use crate::model::{OffsetCache, Zone};
 use crate::resilience::ByteBudget;
 
 /// Settings for decoding the answers of one upstream.
@@ -26,6 +26,8 @@ pub(crate) struct DecodeSettings {
     pub(crate) memory: ByteBudget,
     /// Counts the schema drift of its answers.
     pub(crate) drift: Arc<SchemaDrift>,
+    /// UTC offsets of the days in its answers.
+    pub(crate) offsets: OffsetCache,
 }
 
 impl DecodeSettings {
@@ -38,6 +40,7 @@ impl DecodeSettings {
             max_item_bytes: upstream.max_item_bytes,
             memory,
             drift: Arc::new(SchemaDrift::new(metrics)),
+            offsets: OffsetCache::default(),
         }
     }
 }

@@ -5,14 +5,13 @@ use super::methods::MethodSpec;
 use super::schema_drift::DriftKind;
 use super::time_format;
 use super::xml::{Anomaly, Element, Tree};
-use crate::model::{CustomerId, Extensible, LocalTime, OffsetCache, OrderId, StrEnum};
+use crate::model::{CustomerId, Extensible, LocalTime, OrderId, StrEnum};
 
 /// Reads values from the answer to one call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FieldReader<'a> {
     method: &'static MethodSpec,
     settings: &'a DecodeSettings,
-    offsets: &'a OffsetCache,
 }
 
 /// Why an item cannot be decoded: a fixed text, never a value from the answer.
@@ -24,8 +23,8 @@ pub(crate) struct DecodeError(pub(crate) &'static str);
 pub(crate) const CONTRADICTION: DecodeError = DecodeError("one of its elements occurs twice, with different values");
 
 impl<'a> FieldReader<'a> {
-    pub(crate) const fn new(method: &'static MethodSpec, settings: &'a DecodeSettings, offsets: &'a OffsetCache) -> Self {
-        Self { method, settings, offsets }
+    pub(crate) const fn new(method: &'static MethodSpec, settings: &'a DecodeSettings) -> Self {
+        Self { method, settings }
     }
 
     /// A value of an open enum.
@@ -43,7 +42,7 @@ impl<'a> FieldReader<'a> {
         let text = element.text()?;
         let zone = &self.settings.zone;
         if let Some(wall) = time_format::parse_documented(&text) {
-            return Some(zone.resolve_cached(wall, self.offsets));
+            return Some(zone.resolve_cached(wall, &self.settings.offsets));
         }
         let time = time_format::parse_other(&text).and_then(|(wall, offset)| match offset {
             Some(offset) => zone.convert(wall, offset),

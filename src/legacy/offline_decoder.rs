@@ -126,8 +126,7 @@ impl Decoder {
     fn parse(&self, method: &'static MethodSpec, document: &[u8]) -> Result<ResponseParser, Malformed> {
         let mut answer = ResponseParser::new(method, Arc::clone(&self.settings), None, self.settings.max_response_bytes);
         for chunk in document.chunks(self.chunk_size) {
-            answer.push(chunk);
-            while answer.advance()? {}
+            answer.read(chunk)?;
         }
         answer.finish().map(|()| answer)
     }

@@ -48,7 +48,7 @@ use super::schema_drift::DriftKind;
 use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Leaf, Malformed, Token, Tokens, Tree, carries_no_data};
 use crate::backend::{Error, Item, UndecodableItem};
 use crate::charset::{Charset, TextDecoder};
-use crate::model::{HeldBytes, Message, OffsetCache};
+use crate::model::{HeldBytes, Message};
 use crate::resilience::{Exhausted, Reservation, Reserved, Share};
 
 /// Decodes one list item.
@@ -69,10 +69,8 @@ pub(crate) struct ResponseParser {
 const MAX_ELEMENTS: usize = 1_000_000;
 /// Maximum number of elements in a list item: a hundred times as many as any has, and few enough to cost nothing in every list.
 const MAX_ITEM_ELEMENTS: usize = 4_096;
-/// Elements below a data element that become a structure each.
-const STRUCTURES: [&str; 2] = ["log", "data"];
-/// Memory of such a structure without its texts. Vectors grow by doubling.
-const STRUCTURE_BYTES: usize = 2 * size_of::<Message>();
+/// Memory of what a row becomes, without its texts. Vectors grow by doubling.
+const ROW_BYTES: usize = 2 * size_of::<Message>();
 
 /// Everything but the document itself, apart so that both can be borrowed at once.
 #[derive(Debug)]
@@ -91,7 +89,6 @@ struct State {
     max_element_bytes: u64,
     /// Maximum number of elements in the tree.
     max_elements: usize,
-    offsets: OffsetCache,
 }
 
 /// Where the next token is.
@@ -125,7 +122,6 @@ impl ResponseParser {
             outcome: ResponseOutcome::default(),
             max_element_bytes,
             max_elements: MAX_ELEMENTS,
-            offsets: OffsetCache::default(),
         };
         Self { document: DocumentReader::new(), state, layouts: None, memory }
     }
@@ -152,6 +148,19 @@ impl ResponseParser {
         self.state.fields()
     }
 
+    /// Reads the next bytes of a document that is not a list.
+    pub(crate) fn read(&mut self, chunk: &[u8]) -> Result<(), Malformed> {
+        let Some(tokens) = self.document.tokens_of(chunk) else {
+            self.push(chunk);
+            return self.advance().map(|_| ());
+        };
+        // Nearly always: the document comes in one chunk.
+        self.state.tree.reserve(chunk.len());
+        advance(&mut self.state, &mut self.layouts, tokens)?;
+        self.document.keep(chunk);
+        self.check_pending()
+    }
+
     /// Appends the next bytes of the document.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if self.layouts.is_none() {
@@ -163,47 +172,17 @@ impl ResponseParser {
     /// Parses on: in lists to the end of the next item, otherwise to the end of the bytes. Returns `false` when more bytes are
     /// needed.
     pub(crate) fn advance(&mut self) -> Result<bool, Malformed> {
-        let state = &mut self.state;
-        let mut tokens = self.document.tokens();
-        loop {
-            if let (Level::AfterItem, Some(layouts)) = (state.level, &mut self.layouts)
-                && let Some(item) = tokens.match_item(layouts)
-            {
-                let decoder = state.decoder(&tokens);
-                state.tree.push_matched_item(&item, decoder);
-                state.check_element(item.element_length() as u64)?;
-                return Ok(true);
-            }
-            // Items of a list are rarely read like this, and it checks all bytes that have arrived.
-            if let (Level::Element { .. }, None) = (state.level, &self.layouts)
-                && let Some(leaf) = tokens.leaf()
-            {
-                state.on_leaf(&leaf, &tokens)?;
-                continue;
-            }
-            let Some(token) = tokens.next()? else { break };
-            let Level::Element { start } = state.level else {
-                state.on_envelope_token(token, &tokens)?;
-                continue;
-            };
-            if !state.on_payload_token(token, &tokens)? {
-                continue;
-            }
-            state.check_element(tokens.position() - start)?;
-            if !state.classify_element(tokens.depth()) {
-                state.level = Level::Envelope;
-                continue;
-            }
-            state.level = Level::AfterItem;
-            if let Some(layouts) = &mut self.layouts {
-                tokens.learn(layouts, start);
-                return Ok(true);
-            }
+        let has_item = advance(&mut self.state, &mut self.layouts, self.document.tokens())?;
+        if !has_item {
+            self.check_pending()?;
         }
-        // An incomplete token or element counts too, so that no element grows without limit while it arrives.
-        let start = if let Level::Element { start } = state.level { start } else { self.document.position() };
-        state.check_element(self.document.pushed().saturating_sub(start))?;
-        Ok(false)
+        Ok(has_item)
+    }
+
+    /// Checks the size of an incomplete token or element, so that no element grows without limit while it arrives.
+    fn check_pending(&self) -> Result<(), Malformed> {
+        let start = if let Level::Element { start } = self.state.level { start } else { self.document.position() };
+        self.state.check_element(self.document.pushed().saturating_sub(start))
     }
 
     /// The last data element.
@@ -279,9 +258,7 @@ impl ResponseParser {
     ) -> Result<Reserved<T>, Error> {
         // Everything is in the tree by now.
         self.document = DocumentReader::new();
-        let is_structure = |element: &Element<'_>| STRUCTURES.contains(&element.name());
-        let structures = self.elements().flat_map(Element::children).filter(is_structure).count();
-        let decoded = size_of::<T>() + self.state.tree.text_bytes() + structures * STRUCTURE_BYTES;
+        let decoded = size_of::<T>() + self.state.tree.text_bytes() + self.state.tree.rows() * ROW_BYTES;
         self.memory.resize(self.state.tree.held_bytes() + decoded)?;
         let entity = decode(&self).map_err(|DecodeError(reason)| Error::InvalidResponse { reason })?;
         // Text among the data may be an error message of the server, so it does not prove that the entity does not exist.
@@ -305,9 +282,49 @@ impl ResponseParser {
     }
 }
 
+/// Parses on, as [`ResponseParser::advance`].
+fn advance(state: &mut State, layouts: &mut Option<LayoutCache>, mut tokens: Tokens<'_>) -> Result<bool, Malformed> {
+    loop {
+        if let (Level::AfterItem, Some(layouts)) = (state.level, &mut *layouts)
+            && let Some(item) = tokens.match_item(layouts)
+        {
+            let decoder = state.decoder(&tokens);
+            state.tree.push_matched_item(&item, decoder);
+            state.check_element(item.element_length() as u64)?;
+            return Ok(true);
+        }
+        // Items of a list are rarely read like this, and it checks all bytes that have arrived.
+        if let (Level::Element { .. }, None) = (state.level, &*layouts)
+            && let Some(leaf) = tokens.leaf()
+        {
+            state.on_leaf(&leaf, &tokens)?;
+            continue;
+        }
+        let Some(token) = tokens.next()? else { break };
+        let Level::Element { start } = state.level else {
+            state.on_envelope_token(token, &tokens)?;
+            continue;
+        };
+        if !state.on_payload_token(token, &tokens)? {
+            continue;
+        }
+        state.check_element(tokens.position() - start)?;
+        if !state.classify_element(tokens.depth()) {
+            state.level = Level::Envelope;
+            continue;
+        }
+        state.level = Level::AfterItem;
+        if let Some(layouts) = &mut *layouts {
+            tokens.learn(layouts, start);
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl State {
     fn fields(&self) -> FieldReader<'_> {
-        FieldReader::new(self.method, &self.settings, &self.offsets)
+        FieldReader::new(self.method, &self.settings)
     }
 
     /// Handles a token outside payload elements.

@@ -136,12 +136,12 @@ fn order(id: OrderId, number: u64, at: LocalTime, status: OrderStatus, customer:
         },
         service: Service {
             id: Some(offer.service.into()),
-            uid: Some(offer.uid.to_owned()),
-            name: Some(offer.name.to_owned()),
-            category: Some(offer.category.to_owned()),
+            uid: Some(offer.uid.into()),
+            name: Some(offer.name.into()),
+            category: Some(offer.category.into()),
         },
-        provider: Provider { id: Some(offer.provider.0.into()), name: Some(offer.provider.1.to_owned()) },
-        network_name: Some("Övre Åsele Stadsnät".to_owned()),
+        provider: Provider { id: Some(offer.provider.0.into()), name: Some(offer.provider.1.into()) },
+        network_name: Some("Övre Åsele Stadsnät".into()),
         messages: Some(log(at, status, &customer, zone)),
         details: Some(details(number, offer)),
         customer: Some(OrderedBy { id: Some(customer.id), person: Some(Box::new(customer.person)) }),
@@ -190,7 +190,7 @@ fn details(number: u64, offer: &Offer) -> Vec<Detail> {
     let fact = |name: &str, value: Option<&str>, monthly_fee: Option<&str>| Detail {
         name: Some(name.into()),
         value: value.map(Pii::from),
-        monthly_fee: monthly_fee.map(str::to_owned),
+        monthly_fee: monthly_fee.map(Into::into),
     };
     let mut facts = vec![
         fact("invoice type", Some(if number.is_multiple_of(2) { "Autogiro" } else { "E-faktura" }), None),

@@ -24,10 +24,9 @@ impl HeldBytes for Order {
             messages,
             details,
         } = self;
-        let short = [kind, service_id, provider_id].into_iter().map(|text| text.as_ref().map_or(0, ShortText::capacity));
-        let texts = [uid, name, category, provider_name, network_name].into_iter().map(|text| capacity(text.as_ref()));
+        let texts = [kind, service_id, uid, name, category, provider_id, provider_name, network_name];
         size_of::<Self>()
-            + short.chain(texts).sum::<usize>()
+            + texts.into_iter().map(|text| capacity(text.as_ref())).sum::<usize>()
             + status.as_ref().map_or(0, unknown)
             + customer.as_ref().and_then(|OrderedBy { id: _, person }| person.as_deref()).map_or(0, Person::held_bytes)
             + messages.as_ref().map_or(0, elements)
@@ -65,8 +64,9 @@ impl HeldBytes for Detail {
     }
 }
 
-fn capacity(text: Option<&String>) -> usize {
-    text.map_or(0, String::capacity)
+/// Bytes of a text beside the value itself.
+fn capacity(text: Option<&ShortText>) -> usize {
+    text.filter(|text| text.is_heap_allocated()).map_or(0, ShortText::capacity)
 }
 
 fn unknown<E>(value: &Extensible<E>) -> usize {

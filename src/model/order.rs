@@ -4,7 +4,7 @@ use compact_str::CompactString;
 
 use super::{CustomerId, Extensible, FreeText, LocalTime, Message, OrderId, Person, Pii, StrEnum};
 
-/// A text that is usually short: up to 24 bytes are stored inline, without an allocation, which counts in long lists.
+/// A text that is usually short: up to 24 bytes are stored inline, without an allocation.
 pub type ShortText = CompactString;
 
 /// Order status. The upstream publishes no rules for transitions between them.
@@ -57,7 +57,7 @@ pub struct Order {
     /// The service provider.
     pub provider: Provider,
     /// Name of the network in which the service is delivered.
-    pub network_name: Option<String>,
+    pub network_name: Option<ShortText>,
     /// The customer.
     pub customer: Option<OrderedBy>,
     /// The log entries, in log order; `None` when the answer has no log.
@@ -110,11 +110,11 @@ pub struct Service {
     /// Service id in the portal.
     pub id: Option<ShortText>,
     /// Service id of the provider.
-    pub uid: Option<String>,
+    pub uid: Option<ShortText>,
     /// Name.
-    pub name: Option<String>,
+    pub name: Option<ShortText>,
     /// Category in the portal's catalogue.
-    pub category: Option<String>,
+    pub category: Option<ShortText>,
 }
 
 /// The service provider.
@@ -123,7 +123,7 @@ pub struct Provider {
     /// Provider id in the portal. Only lists have it.
     pub id: Option<ShortText>,
     /// Name. Only details have it.
-    pub name: Option<String>,
+    pub name: Option<ShortText>,
 }
 
 /// A further detail of an order. It may have a value, a monthly fee, both or neither.
@@ -134,5 +134,5 @@ pub struct Detail {
     /// Value of the detail.
     pub value: Option<Pii<FreeText>>,
     /// Monthly fee in SEK, as decimal text.
-    pub monthly_fee: Option<String>,
+    pub monthly_fee: Option<ShortText>,
 }

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::ShortText;
 pub use redact::mask_personal_data;
 pub use upstream_message::UpstreamMessage;
 
@@ -29,7 +30,7 @@ pub enum PiiAccess {
 
 /// A text with PII of kind `K`. `Debug` prints `****`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Pii<K>(String, PhantomData<K>);
+pub struct Pii<K>(ShortText, PhantomData<K>);
 
 /// A kind of PII.
 pub trait PiiKind: Copy + Eq + Send + Sync + 'static {
@@ -132,13 +133,13 @@ impl<K: PiiKind> Pii<K> {
 
 impl<K> From<String> for Pii<K> {
     fn from(text: String) -> Self {
-        Self(text, PhantomData)
+        Self(text.into(), PhantomData)
     }
 }
 
 impl<K> From<&str> for Pii<K> {
     fn from(text: &str) -> Self {
-        Self(text.to_owned(), PhantomData)
+        Self(text.into(), PhantomData)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Local times of the upstream, which returns them without a time zone.
 
-use std::cell::Cell;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -93,15 +93,33 @@ impl LocalTime {
     }
 }
 
-/// UTC offsets of days that have a single one, by day of the month. Lists have many times on few days, and an offset lookup is
-/// expensive.
+/// UTC offsets of days of one time zone that have a single one, by day of the month. Answers have many times on few days, and an
+/// offset lookup is expensive.
 #[derive(Debug, Default)]
-pub struct OffsetCache([Cell<Option<(Date, Offset)>>; 32]);
+pub struct OffsetCache([AtomicU64; 32]);
 
 impl OffsetCache {
-    fn slot(&self, day: Date) -> Option<&Cell<Option<(Date, Offset)>>> {
+    fn get(&self, day: Date) -> Option<Offset> {
+        let entry = self.slot(day)?.load(Ordering::Relaxed);
+        let (known_day, seconds) = (entry >> 32, u32::try_from(entry & u64::from(u32::MAX)).ok()?);
+        if known_day == day_number(day) { Offset::from_seconds(seconds.cast_signed()).ok() } else { None }
+    }
+
+    fn insert(&self, day: Date, offset: Offset) {
+        if let Some(slot) = self.slot(day) {
+            slot.store(day_number(day) << 32 | u64::from(offset.seconds().cast_unsigned()), Ordering::Relaxed);
+        }
+    }
+
+    fn slot(&self, day: Date) -> Option<&AtomicU64> {
         self.0.get(usize::try_from(day.day()).ok()?)
     }
+}
+
+/// A number of 32 bits that no other day has. Never 0.
+fn day_number(day: Date) -> u64 {
+    let [year, rest] = day.year().to_be_bytes();
+    u32::from_be_bytes([year, rest, day.month().cast_unsigned(), day.day().cast_unsigned()]).into()
 }
 
 /// A name that is not in the time zone database.
@@ -156,14 +174,13 @@ impl Zone {
     #[must_use]
     pub fn resolve_cached(&self, wall: DateTime, cache: &OffsetCache) -> LocalTime {
         let day = wall.date();
-        let Some(slot) = cache.slot(day) else { return self.resolve(wall) };
-        match slot.get() {
-            Some((cached_day, offset)) if cached_day == day => LocalTime { wall, offset, later_offset: offset },
-            _ => {
-                slot.set(self.single_offset(day).map(|offset| (day, offset)));
-                self.resolve(wall)
-            }
+        if let Some(offset) = cache.get(day) {
+            return LocalTime { wall, offset, later_offset: offset };
         }
+        if let Some(offset) = self.single_offset(day) {
+            cache.insert(day, offset);
+        }
+        self.resolve(wall)
     }
 
     /// The UTC offset of a day that has a single one.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::iter;
 
 use super::customer_fields::{CustomerFields, encode_address, encode_contact, encode_identity};
 use super::orders::{decode_delivery, encode_delivery};
@@ -26,7 +27,7 @@ pub(in crate::legacy) fn decode<'t>(
     fields: FieldReader<'_>,
 ) -> Result<Option<Order>, DecodeError> {
     let (mut order, mut customer) = (None, None);
-    let (mut logs, mut details) = (None::<Vec<_>>, Vec::new());
+    let (mut logs, mut details) = (None::<Parts<_>>, Parts::default());
     let mut exists = false;
     for element in elements {
         match element.name() {
@@ -41,11 +42,11 @@ pub(in crate::legacy) fn decode<'t>(
             }
             "logs" => {
                 let part = decode_rows(element, "log", fields, log_entry::decode)?;
-                add_part(logs.get_or_insert_default(), part, element, fields);
+                logs.get_or_insert_default().add(part, element, fields);
             }
             _ => {
                 let part = decode_rows(element, "data", fields, |row, fields| Ok(decode_detail(row, fields)))?;
-                add_part(&mut details, part, element, fields);
+                details.add(part, element, fields);
             }
         }
     }
@@ -57,12 +58,12 @@ pub(in crate::legacy) fn decode<'t>(
         id,
         person: Some(person).filter(|person| *person != Person::default()).map(Box::new),
     });
-    let logs = logs.map(without_repetitions);
+    let logs = logs.map(Parts::without_repetitions);
     // Writes are verified by the number of entries, which this leaves open. Details may be equal: of two services, for example.
-    if logs.as_deref().is_some_and(have_common_row) {
+    if logs.as_ref().is_some_and(Parts::have_common_row) {
         return Err(CONTRADICTION);
     }
-    let messages = logs.map(join);
+    let messages = logs.map(Parts::join);
     // A log without an order may explain a failure, so this answer does not prove that the order does not exist.
     if !exists && messages.as_ref().is_some_and(|entries| !entries.is_empty()) {
         return Err(DecodeError("it has a log and no order"));
@@ -72,7 +73,7 @@ pub(in crate::legacy) fn decode<'t>(
         fields.missing("logs");
     }
     order.messages = messages;
-    order.details = Some(join(without_repetitions(details)));
+    order.details = Some(details.without_repetitions().join());
     Ok(exists.then_some(order))
 }
 
@@ -151,43 +152,58 @@ fn decode_rows<'t, T>(
     Ok(rows)
 }
 
-/// Adds a part of a list, which usually has only one.
-fn add_part<T>(parts: &mut Vec<Vec<T>>, part: Vec<T>, element: Element<'_>, fields: FieldReader<'_>) {
-    if part.is_empty() {
-        return;
-    }
-    if !parts.is_empty() {
-        fields.repeated(element);
-    }
-    parts.push(part);
+/// The parts of a list, which usually has only one.
+struct Parts<T> {
+    first: Vec<T>,
+    others: Vec<Vec<T>>,
 }
 
-/// Removes parts that are equal to an earlier one. Other parts of a list belong together.
-fn without_repetitions<T: Hash + Eq>(mut parts: Vec<Vec<T>>) -> Vec<Vec<T>> {
-    if parts.len() > 1 {
-        let mut known = HashSet::new();
-        let is_first: Vec<_> = parts.iter().map(|part| known.insert(part)).collect();
-        let mut is_first = is_first.into_iter();
-        parts.retain(|_| is_first.next() == Some(true));
+impl<T> Default for Parts<T> {
+    fn default() -> Self {
+        Self { first: Vec::new(), others: Vec::new() }
     }
-    parts
 }
 
-/// Whether a row is in more than one part.
-fn have_common_row<T: Hash + Eq>(parts: &[Vec<T>]) -> bool {
-    if parts.len() < 2 {
-        return false;
+impl<T: Hash + Eq> Parts<T> {
+    fn add(&mut self, part: Vec<T>, element: Element<'_>, fields: FieldReader<'_>) {
+        if part.is_empty() {
+            return;
+        }
+        if self.first.is_empty() {
+            self.first = part;
+        } else {
+            fields.repeated(element);
+            self.others.push(part);
+        }
     }
-    let mut part_of = HashMap::new();
-    let mut rows = parts.iter().enumerate().flat_map(|(index, part)| part.iter().map(move |row| (index, row)));
-    rows.any(|(index, row)| *part_of.entry(row).or_insert(index) != index)
-}
 
-fn join<T>(parts: Vec<Vec<T>>) -> Vec<T> {
-    let mut parts = parts.into_iter();
-    let mut rows = parts.next().unwrap_or_default();
-    rows.extend(parts.flatten());
-    rows
+    /// Removes parts that are equal to an earlier one. Other parts of a list belong together.
+    fn without_repetitions(mut self) -> Self {
+        if !self.others.is_empty() {
+            let mut known = HashSet::from([&self.first]);
+            let is_new: Vec<_> = self.others.iter().map(|part| known.insert(part)).collect();
+            let mut is_new = is_new.into_iter();
+            self.others.retain(|_| is_new.next() == Some(true));
+        }
+        self
+    }
+
+    /// Whether a row is in more than one part.
+    fn have_common_row(&self) -> bool {
+        if self.others.is_empty() {
+            return false;
+        }
+        let mut part_of = HashMap::new();
+        let parts = iter::once(&self.first).chain(&self.others).enumerate();
+        let mut rows = parts.flat_map(|(index, part)| part.iter().map(move |row| (index, row)));
+        rows.any(|(index, row)| *part_of.entry(row).or_insert(index) != index)
+    }
+
+    fn join(self) -> Vec<T> {
+        let mut rows = self.first;
+        rows.extend(self.others.into_iter().flatten());
+        rows
+    }
 }
 
 fn decode_detail(element: Element<'_>, fields: FieldReader<'_>) -> Detail {

@@ -14,12 +14,12 @@ use crate::legacy::field_reader::{CONTRADICTION, DecodeError};
 use crate::legacy::methods::{CUSTOMER_INFO, CUSTOMERS, METHODS, MethodSpec, ORDER_INFO, ORDERS};
 use crate::legacy::query::{QueryParams, QueryWriter};
 use crate::legacy::response_parser::ResponseParser;
-use crate::legacy::schema_drift::SchemaDrift;
-use crate::legacy::xml::{Element, Writer};
+use crate::legacy::schema_drift::{DriftEntry, SchemaDrift};
+use crate::legacy::xml::{Element, Malformed, Writer};
 use crate::metrics::Metrics;
 use crate::model::{
-    Customer, CustomerId, Delivery, Detail, Extensible, LocalTime, MAX_ID, Message, MessageType, NewMessage, Order, OrderId,
-    OrderStatus, OrderedBy, Person, Provider, Service, StrEnum, Zone, compose,
+    Customer, CustomerId, Delivery, Detail, Extensible, LocalTime, MAX_ID, Message, MessageType, NewMessage, OffsetCache,
+    Order, OrderId, OrderStatus, OrderedBy, Person, Provider, Service, StrEnum, Zone, compose,
 };
 use crate::resilience::ByteBudget;
 
@@ -32,6 +32,7 @@ fn settings() -> Arc<DecodeSettings> {
         max_response_bytes: u64::MAX,
         max_item_bytes: u64::MAX,
         drift: Arc::new(SchemaDrift::new(Metrics::default().upstream("test"))),
+        offsets: OffsetCache::default(),
     })
 }
 
@@ -146,7 +147,7 @@ fn detail() -> impl Strategy<Value = Detail> {
     fields.prop_map(|(name, value, monthly_fee)| Detail {
         name: name.map(Into::into),
         value: value.map(Into::into),
-        monthly_fee,
+        monthly_fee: monthly_fee.map(Into::into),
     })
 }
 
@@ -158,9 +159,14 @@ fn detailed_order() -> impl Strategy<Value = Order> {
         |(listed, at, delivery, (id, uid, name, category), (provider, network_name, customer), (messages, details))| Order {
             ordered_at: Some(at),
             delivery: Some(delivery),
-            service: Service { id: id.map(Into::into), uid, name, category },
-            provider: Provider { id: None, name: provider },
-            network_name,
+            service: Service {
+                id: id.map(Into::into),
+                uid: uid.map(Into::into),
+                name: name.map(Into::into),
+                category: category.map(Into::into),
+            },
+            provider: Provider { id: None, name: provider.map(Into::into) },
+            network_name: network_name.map(Into::into),
             customer,
             messages,
             details: Some(details),
@@ -352,6 +358,24 @@ proptest! {
     }
 
     #[test]
+    fn answers_are_read_in_any_chunks_as_byte_by_byte(
+        // On the heap: together they are too large for the stack of a test.
+        payload in prop_oneof![markup().boxed(), detailed_order().prop_map(|order| payload(&order)).boxed()],
+        edits in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(PIECES.to_vec())), 0..4),
+        label in prop::sample::select(vec![None, Some("utf-8"), Some("iso-8859-1")]),
+        chunk in prop_oneof![Just(usize::MAX), 1_usize..400],
+    ) {
+        let mut document = format!("<?xml version=\"1.0\"?>\n<order_info>\n {payload}</order_info>\n").into_bytes();
+        for (at, piece) in edits {
+            let at = at.index(document.len());
+            document.splice(at..at, piece.iter().copied());
+        }
+
+        // A leaf that arrives byte by byte is read as three tokens.
+        prop_assert_eq!(read(&document, label, chunk), read(&document, label, 1), "{}", String::from_utf8_lossy(&document));
+    }
+
+    #[test]
     fn no_document_makes_a_decoder_panic(document in markup(), chunk in 1_usize..50) {
         for method in METHODS {
             let document = format!("<{0}>{document}</{0}>", method.name);
@@ -370,6 +394,53 @@ proptest! {
             let _ = answer.finish();
         }
     }
+}
+
+/// What is inserted into documents: what a parser has to notice wherever it is.
+const PIECES: [&[u8]; 20] = [
+    b"<",
+    b">",
+    b"/",
+    b"&",
+    b"&amp;",
+    b"&auml;",
+    b" ",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"\x7f",
+    b"\xc3\xa5",
+    b"\xc3",
+    b"\xe5",
+    b"<b>x</b>",
+    b"<br>",
+    b"</log>",
+    b"<log>x</log>",
+    b"<!-- -->",
+    b"<![CDATA[x]]>",
+];
+
+/// All that a parser makes of a document that arrives in chunks of this size.
+fn read(
+    document: &[u8],
+    label: Option<&str>,
+    chunk: usize,
+) -> (Result<Vec<String>, Malformed>, Option<String>, Vec<DriftEntry>) {
+    fn describe(element: Element<'_>, all: &mut Vec<String>) {
+        all.push(format!("{} {:?} {:?}", element.path(), element.text(), element.own_text()));
+        element.children().for_each(|child| describe(child, all));
+    }
+    let settings = settings();
+    let mut answer = ResponseParser::new(&ORDER_INFO, Arc::clone(&settings), label.map(str::to_owned), u64::MAX);
+    let result = document.chunks(chunk).try_for_each(|chunk| answer.read(chunk)).and_then(|()| answer.finish());
+    let mut elements = Vec::new();
+    answer.elements().for_each(|element| describe(element, &mut elements));
+    elements.push(format!("{:?}", answer.outcome()));
+    let entity = result.is_ok().then(|| {
+        let id = OrderId::try_new(1).expect("an id");
+        format!("{:?}", answer.into_entity(|answer| order_info::decode(id, answer.elements(), answer.fields())))
+    });
+    (result.map(|()| elements), entity, settings.drift.entries())
 }
 
 /// The payload of an answer about an order.

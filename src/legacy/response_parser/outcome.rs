@@ -32,10 +32,10 @@ enum Status {
 
 impl Status {
     fn parse(text: Option<&str>) -> Self {
-        match text.map(str::to_ascii_lowercase).as_deref() {
+        match text {
             None => Self::Absent,
-            Some("success") => Self::Success,
-            Some("failed") => Self::Failed,
+            Some(text) if text.eq_ignore_ascii_case("success") => Self::Success,
+            Some(text) if text.eq_ignore_ascii_case("failed") => Self::Failed,
             Some(_) => Self::Ambiguous,
         }
     }

@@ -23,6 +23,23 @@ impl InputBuffer {
         self.dropped += (used + bom) as u64;
     }
 
+    /// Whether a chunk can be read where it is: nothing is left of those before it but these `used` bytes, and it is passed on
+    /// unchanged. [`Self::keep`] must follow then, [`Self::push`] otherwise.
+    pub(super) fn passes(&mut self, chunk: &[u8], used: usize) -> bool {
+        if used < self.buffer.len() || !self.transcoder.passes(chunk) {
+            return false;
+        }
+        self.dropped += used as u64;
+        self.buffer.clear();
+        true
+    }
+
+    /// Keeps the rest of a chunk of which `used` bytes were read where it is.
+    pub(super) fn keep(&mut self, rest: &[u8], used: usize) {
+        self.dropped += used as u64;
+        self.buffer.extend_from_slice(rest);
+    }
+
     /// Ends the document. Must be called once, after the last byte.
     pub(super) fn finish(&mut self) {
         self.transcoder.finish(&mut self.buffer);

@@ -36,6 +36,7 @@ use super::layout_cache::{LayoutCache, MatchedItem};
 use super::open_elements::OpenElements;
 use super::tag::{each_attribute, has_valid_name_ends, is_white_space, split_name};
 use super::token::{Malformed, Token, TokenKind, TokenSearch};
+use crate::model::ShortText;
 
 const INVALID_NAME: Malformed = Malformed("a tag has an invalid name");
 const PROCESSING_INSTRUCTION: Malformed = Malformed("it has a processing instruction");
@@ -76,7 +77,7 @@ struct Progress {
     has_stray_bytes: bool,
     /// The search for the end of the next token, if only a part of the token has arrived.
     search: Option<TokenSearch>,
-    declared_encoding: Option<String>,
+    declared_encoding: Option<ShortText>,
 }
 
 /// Which part of a document is being read.
@@ -111,6 +112,30 @@ impl DocumentReader {
             progress: &mut self.progress,
             utf_8: "",
             utf_8_start: 0,
+        }
+    }
+
+    /// The tokens of the next chunk, read where it is, if that is possible. [`Self::keep`] must follow; if it is not possible,
+    /// [`Self::push`].
+    pub(crate) fn tokens_of<'d>(&'d mut self, chunk: &'d [u8]) -> Option<Tokens<'d>> {
+        if !self.input.passes(chunk, self.progress.next) {
+            return None;
+        }
+        self.progress.next = 0;
+        let (dropped, has_bom) = (self.input.dropped(), self.input.has_bom());
+        Some(Tokens { bytes: chunk, dropped, has_bom, progress: &mut self.progress, utf_8: "", utf_8_start: 0 })
+    }
+
+    /// Keeps what of a chunk has not been read where it is.
+    pub(crate) fn keep(&mut self, chunk: &[u8]) {
+        let used = std::mem::take(&mut self.progress.next);
+        let rest = chunk.split_at(used).1;
+        if self.progress.stage == Stage::Epilog && rest.iter().all(u8::is_ascii_whitespace) {
+            // The line end after nearly all documents: it has no meaning, whatever follows.
+            self.progress.search = None;
+            self.input.keep(&[], chunk.len());
+        } else {
+            self.input.keep(rest, used);
         }
     }
 
@@ -331,7 +356,7 @@ impl<'d> Tokens<'d> {
         let mut encoding = None;
         each_attribute(attributes, |name, value| {
             if name == b"encoding" {
-                encoding = Some(String::from_utf8_lossy(value).into_owned());
+                encoding = Some(ShortText::from_utf8_lossy(value));
             }
         })?;
         self.progress.declared_encoding = encoding;

@@ -46,6 +46,14 @@ impl Transcoder {
         length
     }
 
+    /// Whether the next bytes of the document, before which all have been passed on, are passed on unchanged.
+    pub(super) fn passes(&mut self, bytes: &[u8]) -> bool {
+        if matches!(self, Self::Undecided) && bytes.len() >= MAX_BOM_LENGTH && Encoding::for_bom(bytes).is_none() {
+            *self = Self::NoBom;
+        }
+        matches!(self, Self::NoBom | Self::Utf8)
+    }
+
     /// Appends the replacement for an incomplete character at the end of the document. Must be called once: the decoder panics
     /// when it is used after its end.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {

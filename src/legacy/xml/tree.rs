@@ -47,6 +47,10 @@ pub(crate) struct Tree {
     open: Vec<OpenElement>,
     /// The last outermost element.
     last: Option<usize>,
+    /// Number of rows: elements with fields in an outermost one.
+    rows: usize,
+    /// Number of rows before the last outermost element.
+    rows_before_last: usize,
     /// Whether any element has an anomaly.
     has_anomalies: bool,
     /// Whether any node is a text, which spares nearly all trees the search for them.
@@ -96,6 +100,7 @@ impl Tree {
         self.characters.clear();
         self.open.clear();
         self.last = None;
+        self.rows = 0;
         self.has_anomalies = false;
         self.has_texts = false;
     }
@@ -123,6 +128,11 @@ impl Tree {
         self.characters.len()
     }
 
+    /// Number of elements with fields in outermost ones.
+    pub(crate) const fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Whether an element is open.
     pub(crate) fn is_building(&self) -> bool {
         !self.open.is_empty()
@@ -147,6 +157,9 @@ impl Tree {
         }
         if parent.is_none() {
             self.last = Some(index);
+            self.rows_before_last = self.rows;
+        } else if value.is_none() {
+            self.rows += 1;
         }
         self.open.push(OpenElement { node: index, text: span.end, value });
         self.nodes.push(Node { name: span, text: Span::default(), parent: parent.map(|open| open.node), end: 0, anomalies: 0 });
@@ -278,6 +291,7 @@ impl Tree {
         let Some(index) = self.last.take() else { return };
         self.characters.truncate(self.node(index).name.start);
         self.nodes.truncate(index);
+        self.rows = self.rows_before_last;
     }
 
     /// Every anomaly with its element.
@@ -428,7 +442,7 @@ impl<'t> Element<'t> {
 
     /// Whether it or a descendant has a text; an element without any means the same as a missing element.
     pub(crate) fn has_value(self) -> bool {
-        self.texts().next().is_some()
+        self.own_text().is_some() || self.texts().next().is_some()
     }
 
     /// Its text and those in it, without blank ones.
