@@ -45,7 +45,7 @@ use super::decode_settings::DecodeSettings;
 use super::field_reader::{DecodeError, FieldReader};
 use super::methods::MethodSpec;
 use super::schema_drift::DriftKind;
-use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Leaf, Malformed, Token, Tokens, Tree, carries_no_data};
+use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Leaf, Malformed, Part, Token, Tokens, Tree, carries_no_data};
 use crate::backend::{Error, Item, UndecodableItem};
 use crate::charset::{Charset, TextDecoder};
 use crate::model::{HeldBytes, Message};
@@ -293,14 +293,19 @@ fn advance(state: &mut State, layouts: &mut Option<LayoutCache>, mut tokens: Tok
             state.check_element(item.element_length() as u64)?;
             return Ok(true);
         }
-        // Items of a list are rarely read like this, and it checks all bytes that have arrived.
-        if let (Level::Element { .. }, None) = (state.level, &*layouts)
-            && let Some(leaf) = tokens.leaf()
-        {
-            state.on_leaf(&leaf, &tokens)?;
-            continue;
-        }
-        let Some(token) = tokens.next()? else { break };
+        // Items of a list are rarely read by parts, for which all bytes that have arrived are checked.
+        let part = match (state.level, &*layouts) {
+            (Level::Element { .. }, None) => tokens.next_part()?,
+            _ => tokens.next()?.map(Part::Token),
+        };
+        let token = match part {
+            None => break,
+            Some(Part::Leaf(leaf)) => {
+                state.on_leaf(&leaf, &tokens)?;
+                continue;
+            }
+            Some(Part::Token(token)) => token,
+        };
         let Level::Element { start } = state.level else {
             state.on_envelope_token(token, &tokens)?;
             continue;
@@ -381,11 +386,11 @@ impl State {
 
     /// Handles a leaf inside a payload element.
     fn on_leaf(&mut self, leaf: &Leaf<'_>, tokens: &Tokens<'_>) -> Result<(), Malformed> {
-        if leaf.follows_white_space() {
+        if tokens.follows_white_space() {
             self.tree.white_space();
         }
         // Without text, the charset need not be known yet.
-        let decoder = if leaf.text().is_empty() { self.decoder.unwrap_or_default() } else { self.decoder(tokens) };
+        let decoder = if leaf.text.is_empty() { self.decoder.unwrap_or_default() } else { self.decoder(tokens) };
         self.tree.leaf(leaf, decoder);
         self.check_count()
     }
@@ -425,9 +430,10 @@ impl State {
     /// The decoder of texts. A byte order mark wins over the HTTP header, then come the XML declaration and the configured
     /// default. Called at the first text, when the XML declaration has been read.
     fn decoder(&mut self, tokens: &Tokens<'_>) -> TextDecoder {
-        if let Some(decoder) = self.decoder {
-            return decoder;
-        }
+        self.decoder.unwrap_or_else(|| self.determine_decoder(tokens))
+    }
+
+    fn determine_decoder(&mut self, tokens: &Tokens<'_>) -> TextDecoder {
         let labels = [self.http_charset.as_deref(), tokens.declared_encoding()];
         let declared = labels.into_iter().flatten().filter(|_| !tokens.has_bom()).find_map(|label| {
             let charset = Charset::parse(label);

@@ -29,7 +29,7 @@ mod tree;
 mod writer;
 
 pub(crate) use layout_cache::LayoutCache;
-pub(crate) use reader::{DocumentReader, Leaf, Tokens, carries_no_data};
+pub(crate) use reader::{DocumentReader, Leaf, Part, Tokens, carries_no_data};
 pub(crate) use token::{Malformed, Token};
 pub(crate) use tree::{Anomaly, Element, Tree};
 pub(crate) use writer::Writer;

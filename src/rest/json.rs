@@ -136,8 +136,8 @@ impl SerializeSeq for Compound<'_> {
 fn write_name(name: &'static str, out: &mut Vec<u8>) {
     const ROOM: usize = 32;
     let mut quoted = [b'"'; ROOM];
-    let (begin, end) = ("\"".len(), "\"".len() + name.len());
-    if let Some(inside) = quoted.get_mut(begin..end) {
+    let end = "\"".len() + name.len();
+    if let Some(inside) = quoted.get_mut("\"".len()..end) {
         inside.copy_from_slice(name.as_bytes());
     }
     match (quoted.get_mut(end + 1), end + 2) {

@@ -46,6 +46,7 @@ const KINDS: [u8; 256] = {
     kinds
 };
 
+#[inline]
 fn kind(byte: u8) -> u8 {
     KINDS.get(usize::from(byte)).copied().unwrap_or(SPECIAL)
 }
@@ -54,7 +55,7 @@ impl ByteKinds {
     /// The length of the text before the next tag, and what it consists of; `None` if no tag begins within `limit` bytes.
     pub(super) fn before_tag(bytes: &[u8], limit: usize) -> Option<(usize, Self)> {
         let mut kinds = 0;
-        for (length, byte) in bytes.iter().take(limit).enumerate() {
+        for (length, byte) in bytes.get(..limit).unwrap_or(bytes).iter().enumerate() {
             let kind = kind(*byte);
             if kind & TAG != 0 {
                 return Some((length, Self(kinds)));

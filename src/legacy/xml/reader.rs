@@ -18,7 +18,7 @@
 //!
 //! Everything else is [`Malformed`].
 //!
-//! [`Tokens::leaf`] takes a start tag, a text and an end tag in one step.
+//! [`Tokens::next_part`] takes a start tag, a text and an end tag in one step.
 //!
 //! Why not quick-xml's `Reader`: it needs slices of complete tokens in UTF-8, so the search for the end of incomplete tokens
 //! would be needed in front of it anyway, and with both one order took 1.7 times the instructions (`benches/README.md`). Only
@@ -28,7 +28,7 @@ mod leaf;
 
 use std::borrow::Cow;
 
-pub(crate) use leaf::Leaf;
+pub(crate) use leaf::{Leaf, Part};
 
 use super::MAX_DEPTH;
 use super::input::InputBuffer;
@@ -356,7 +356,7 @@ impl<'d> Tokens<'d> {
         let mut encoding = None;
         each_attribute(attributes, |name, value| {
             if name == b"encoding" {
-                encoding = Some(ShortText::from_utf8_lossy(value));
+                encoding = Some(ShortText::from(String::from_utf8_lossy(value)));
             }
         })?;
         self.progress.declared_encoding = encoding;

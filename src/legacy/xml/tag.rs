@@ -8,6 +8,7 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 /// Whether a sequence of name bytes is a valid name: digits, `-` and `.` must not be first, and `:` must not be last.
+#[inline]
 pub(super) fn has_valid_name_ends(bytes: &[u8]) -> bool {
     let has_valid_start = bytes.first().is_some_and(|byte| !byte.is_ascii_digit() && !matches!(byte, b'-' | b'.'));
     has_valid_start && bytes.last() != Some(&b':')
@@ -28,11 +29,13 @@ pub(super) fn split_name(tag: &[u8]) -> (&[u8], usize) {
 }
 
 /// Whether a byte is white space in XML; a form feed is a control character.
+#[inline]
 pub(super) const fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Whether a name may contain this byte.
+#[inline]
 pub(super) const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.' | 0x80..)
 }

@@ -109,7 +109,7 @@ impl Tree {
     pub(crate) fn reserve(&mut self, bytes: usize) {
         /// Typical size of an element with two tags and a text.
         const BYTES_PER_ELEMENT: usize = 32;
-        self.characters.reserve(bytes / 2);
+        self.characters.reserve(bytes * 5 / 8);
         self.nodes.reserve(bytes / BYTES_PER_ELEMENT);
     }
 
@@ -170,24 +170,24 @@ impl Tree {
 
     /// Adds a complete element to the innermost open one.
     pub(crate) fn leaf(&mut self, leaf: &Leaf<'_>, decoder: TextDecoder) {
-        let (depth, text) = (self.open.len(), leaf.text());
+        let (depth, text) = (self.open.len(), leaf.text);
         // The common case: a field whose text needs neither decoding nor a check.
-        let is_plain = leaf.kinds().is_plain() && (leaf.kinds().is_ascii() || decoder.expects_utf_8());
+        let is_plain = leaf.kinds.is_plain() && (leaf.kinds.is_ascii() || decoder.expects_utf_8());
         if let Some(OpenElement { node: parent, text: end, value: None }) = self.open.last_mut()
             && is_plain
-            && !has_fields(depth, leaf.name())
+            && !has_fields(depth, leaf.name)
         {
             let start = self.characters.len();
-            self.characters.push_str(leaf.source());
+            self.characters.push_str(leaf.source);
             *end = self.characters.len();
-            let name = Span { start, end: start + leaf.name().len() };
+            let name = Span { start, end: start + leaf.name.len() };
             let text = Span { start: *end - text.len(), end: *end };
             let next = self.nodes.len() + 1;
             self.nodes.push(Node { name, text, parent: Some(*parent), end: next, anomalies: 0 });
-            self.charset = ValueCharset::of_utf_8(leaf.kinds().is_ascii());
+            self.charset = ValueCharset::of_utf_8(leaf.kinds.is_ascii());
             return;
         }
-        self.start(leaf.name(), false);
+        self.start(leaf.name, false);
         if !text.is_empty() {
             self.text(text.as_bytes(), decoder);
         }
