@@ -430,7 +430,10 @@ impl State {
     /// The decoder of texts. A byte order mark wins over the HTTP header, then come the XML declaration and the configured
     /// default. Called at the first text, when the XML declaration has been read.
     fn decoder(&mut self, tokens: &Tokens<'_>) -> TextDecoder {
-        self.decoder.unwrap_or_else(|| self.determine_decoder(tokens))
+        match self.decoder {
+            Some(decoder) => decoder,
+            None => self.determine_decoder(tokens),
+        }
     }
 
     fn determine_decoder(&mut self, tokens: &Tokens<'_>) -> TextDecoder {

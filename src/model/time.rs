@@ -69,28 +69,21 @@ impl LocalTime {
     pub fn with_rfc3339<R>(self, use_text: impl FnOnce(&str) -> R) -> R {
         let (date, time) = (self.wall.date(), self.wall.time());
         let minutes = self.offset.seconds() / 60;
-        let mut text = *b"0000-00-00T00:00:00+00:00";
-        let numbers = [
-            (0, i32::from(date.year()) / 100),
-            (2, i32::from(date.year()) % 100),
-            (5, i32::from(date.month())),
-            (8, i32::from(date.day())),
-            (11, i32::from(time.hour())),
-            (14, i32::from(time.minute())),
-            (17, i32::from(time.second())),
-            (20, minutes.abs() / 60),
-            (23, minutes.abs() % 60),
-        ];
-        for (position, number) in numbers {
-            if let (Some(digits), Ok(number)) = (text.get_mut(position..position + 2), u8::try_from(number)) {
-                digits.copy_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
-            }
-        }
-        if minutes < 0 {
-            text[19] = b'-';
-        }
+        let sign = if minutes < 0 { b'-' } else { b'+' };
+        let [[c1, c2], [y1, y2]] = [date.year() / 100, date.year() % 100].map(two_digits);
+        let [[m1, m2], [d1, d2]] = [date.month(), date.day()].map(two_digits);
+        let [[h1, h2], [n1, n2], [s1, s2]] = [time.hour(), time.minute(), time.second()].map(two_digits);
+        let [[o1, o2], [p1, p2]] = [minutes.abs() / 60, minutes.abs() % 60].map(two_digits);
+        let text =
+            [c1, c2, y1, y2, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, sign, o1, o2, b':', p1, p2];
         use_text(std::str::from_utf8(&text).expect("digits and punctuation are ASCII"))
     }
+}
+
+/// The last two decimal digits.
+fn two_digits(number: impl TryInto<u8>) -> [u8; 2] {
+    let number = number.try_into().unwrap_or(0) % 100;
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 /// UTC offsets of days of one time zone that have a single one, by day of the month. Answers have many times on few days, and an

@@ -132,7 +132,6 @@ impl SerializeSeq for Compound<'_> {
 
 /// Writes the name of a member. It is put together on the stack, which the compiler does in advance, and appended in one piece.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "measured: the name has to be known at compile time")]
 fn write_name(name: &'static str, out: &mut Vec<u8>) {
     const ROOM: usize = 32;
     let mut quoted = [b'"'; ROOM];
@@ -353,6 +352,26 @@ mod tests {
 
             assert_eq!(written, number.to_string().as_bytes());
         }
+    }
+
+    #[test]
+    fn names_of_any_length_are_written() {
+        #[derive(Serialize)]
+        struct Names {
+            twenty_eight_letters_in_total: u64,
+            a_name_of_exactly_thirty_bytes: u64,
+            longer_than_all_names_of_the_contract: u64,
+        }
+        let names = Names {
+            twenty_eight_letters_in_total: 1,
+            a_name_of_exactly_thirty_bytes: 2,
+            longer_than_all_names_of_the_contract: 3,
+        };
+        let mut written = Vec::new();
+
+        write(&names, &mut written).unwrap();
+
+        assert_eq!(String::from_utf8(written).unwrap(), serde_json::to_string(&names).unwrap());
     }
 
     #[test]
