@@ -108,7 +108,7 @@ impl Tree {
     /// Reserves memory for the elements in this many bytes of a document.
     pub(crate) fn reserve(&mut self, bytes: usize) {
         /// Typical size of an element with two tags and a text.
-        const BYTES_PER_ELEMENT: usize = 40;
+        const BYTES_PER_ELEMENT: usize = 32;
         self.characters.reserve(bytes * 5 / 8);
         self.nodes.reserve(bytes / BYTES_PER_ELEMENT);
     }
