@@ -70,10 +70,10 @@ impl LocalTime {
         let (date, time) = (self.wall.date(), self.wall.time());
         let minutes = self.offset.seconds() / 60;
         let sign = if minutes < 0 { b'-' } else { b'+' };
-        let [[c1, c2], [y1, y2]] = [date.year() / 100, date.year() % 100].map(two_digits);
-        let [[m1, m2], [d1, d2]] = [date.month(), date.day()].map(two_digits);
-        let [[h1, h2], [n1, n2], [s1, s2]] = [time.hour(), time.minute(), time.second()].map(two_digits);
-        let [[o1, o2], [p1, p2]] = [minutes.abs() / 60, minutes.abs() % 60].map(two_digits);
+        let ([c1, c2], [y1, y2]) = (two_digits(date.year() / 100), two_digits(date.year() % 100));
+        let ([m1, m2], [d1, d2]) = (two_digits(date.month()), two_digits(date.day()));
+        let ([h1, h2], [n1, n2], [s1, s2]) = (two_digits(time.hour()), two_digits(time.minute()), two_digits(time.second()));
+        let ([o1, o2], [p1, p2]) = (two_digits(minutes.abs() / 60), two_digits(minutes.abs() % 60));
         let text =
             [c1, c2, y1, y2, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, sign, o1, o2, b':', p1, p2];
         use_text(std::str::from_utf8(&text).expect("digits and punctuation are ASCII"))
@@ -81,6 +81,7 @@ impl LocalTime {
 }
 
 /// The last two decimal digits.
+#[inline]
 fn two_digits(number: impl TryInto<u8>) -> [u8; 2] {
     let number = number.try_into().unwrap_or(0) % 100;
     [b'0' + number / 10, b'0' + number % 10]
