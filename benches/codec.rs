@@ -1,14 +1,17 @@
 //! How fast answers are decoded: ours beside the same bytes through quick-xml's serde, and through loops over
 //! quick-xml's events that keep the values, or do nothing with them.
 //!
-//! `cargo bench --bench codec`
+//! `cargo bench --bench codec`. At the end it prints the ratio of ours, from XML to JSON, to quick-xml's serde, which takes the
+//! median of rounds in turn. `cargo bench --bench codec -- --once 1000` only translates one list of 1 000 orders, so that an
+//! instrument such as callgrind can count.
 
 #![expect(clippy::expect_used, reason = "a bench")]
 
 use std::fmt::Write;
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use quick_xml::events::Event;
 use serde::Deserialize;
 use tjansteguiden_gateway::backend::Item;
@@ -19,6 +22,8 @@ use tjansteguiden_gateway::rest::list::{Encoder, ListFormat};
 
 /// What one read from a socket brings.
 const PIECE: usize = 64 * 1024;
+/// What is sent at once.
+const CHUNK: usize = 32 * 1024;
 
 fn orders(number: u32) -> String {
     let mut document = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<orders>\n   <response>\n");
@@ -179,6 +184,55 @@ fn events_into_tree(document: &str) -> usize {
     }
 }
 
+/// From XML to JSON, as the gateway does it. Returns the number of orders.
+fn to_json(decoder: &Decoder, document: &str) -> usize {
+    let (mut encoder, mut count) = (Encoder::new(ListFormat::Json, PiiAccess::Full), 0);
+    let see = |item| {
+        let Item::Decoded(order) = item else { return };
+        encoder.item(&order).expect("an order");
+        count += 1;
+        if encoder.len() > CHUNK {
+            black_box(encoder.take());
+        }
+    };
+    decoder.orders(document.as_bytes(), see).expect("a list");
+    encoder.finish(None).expect("the end");
+    black_box(encoder.take());
+    count
+}
+
+fn by_serde(document: &str) -> usize {
+    let orders: SerdeOrders = quick_xml::de::from_str(document).expect("a document");
+    black_box(orders).response.order.len()
+}
+
+/// Prints the throughput of ours, from XML to JSON, and of quick-xml's serde.
+fn print_ratio() {
+    const ROUNDS: usize = 15;
+    let (document, decoder) = (orders(100_000), Decoder::new(PIECE));
+    let time = |translate: &dyn Fn() -> usize| {
+        let began = Instant::now();
+        assert_eq!(translate(), 100_000);
+        began.elapsed()
+    };
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| (time(&|| to_json(&decoder, &document)), time(&|| by_serde(&document)))).collect();
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(ROUNDS / 2).copied().expect("an odd number of rounds")
+    };
+    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+    let mebibytes = document.len() as f64 / f64::from(1 << 20);
+    let per_second = |of: fn(&(Duration, Duration)) -> Duration| {
+        median(rounds.iter().map(|round| mebibytes / of(round).as_secs_f64()).collect())
+    };
+    let ratio = median(rounds.iter().map(|(ours, serde)| serde.as_secs_f64() / ours.as_secs_f64()).collect());
+    println!(
+        "XML to JSON: ours {:.0} MiB/s, quick-xml serde without JSON {:.0} MiB/s, ratio {ratio:.1} (median of {ROUNDS} rounds)",
+        per_second(|round| round.0),
+        per_second(|round| round.1),
+    );
+}
+
 fn short_list(criterion: &mut Criterion) {
     let document = orders(1_000);
     let decoder = Decoder::new(PIECE);
@@ -202,27 +256,14 @@ fn list(criterion: &mut Criterion) {
         });
     });
     group.bench_function("ours, to JSON", |bencher| {
-        bencher.iter(|| {
-            let mut encoder = Encoder::new(ListFormat::Json, PiiAccess::Full);
-            let see = |item| {
-                let Item::Decoded(order) = item else { return };
-                encoder.item(&order).expect("an order");
-                if encoder.len() > PIECE {
-                    black_box(encoder.take());
-                }
-            };
-            assert_eq!(decoder.orders(document.as_bytes(), see), Ok(100_000));
-        });
+        bencher.iter(|| assert_eq!(to_json(&decoder, &document), 100_000));
     });
     group.bench_function("quick-xml events", |bencher| bencher.iter(|| events(&document)));
     group.bench_function("quick-xml events, values kept", |bencher| {
         bencher.iter(|| assert_eq!(events_into_orders(&document), 100_000));
     });
     group.bench_function("quick-xml serde", |bencher| {
-        bencher.iter(|| {
-            let orders: SerdeOrders = quick_xml::de::from_str(&document).expect("a document");
-            assert_eq!(black_box(orders).response.order.len(), 100_000);
-        });
+        bencher.iter(|| assert_eq!(by_serde(&document), 100_000));
     });
     group.finish();
 }
@@ -244,4 +285,16 @@ fn entity(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, short_list, list, entity);
-criterion_main!(benches);
+
+fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--once").skip(1);
+    if let Some(number) = arguments.next().and_then(|number| number.parse().ok()) {
+        assert_eq!(to_json(&Decoder::new(PIECE), &orders(number)), number as usize);
+        return;
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    if std::env::args().any(|argument| argument == "--bench") {
+        print_ratio();
+    }
+}
