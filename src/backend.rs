@@ -23,7 +23,7 @@ pub use error::{Error, Result};
 pub use receipt::{Receipt, Sent, Snapshot, WriteError, WriteResult};
 pub use request_context::{CallLog, RequestContext};
 
-use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{Customer, CustomerId, ListedOrder, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::Reserved;
 
 /// An order system.
@@ -33,7 +33,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// Before the first item; later faults are the last item of the stream.
-    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>>;
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<ListedOrder>>;
 
     /// One order with its log and details. Read.
     ///

@@ -62,6 +62,7 @@
 //! | envelope | the elements around the payload of a legacy answer: root, `response`, `status` |
 //! | recognised | an answer with the expected structure; everything else is unrecognised and never a success |
 //! | layout cache | remembered element sequences of list items, the fast path for lists |
+//! | compact order | a listed order whose values all have the usual form: decoded without a tree, written without a serializer |
 //! | schema drift | elements, values and charsets in answers that the decoder does not know; counted by name, never by value |
 //! | open, closed enum | `status` and `type` pass unknown values through when read, and are checked when written |
 //! | undecodable item | a list item that cannot be read; it is reported, the others are delivered |

@@ -17,8 +17,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::backend::{Backend, Error, Item, Items, Receipt, RequestContext, Result, Sent, Snapshot, WriteResult};
 use crate::model::{
-    Customer, CustomerId, Extensible, Message, MessageType, NewMessage, Order, OrderId, OrderStatus, OrderedBy, Provider,
-    Service, StrEnum, Zone, now,
+    Customer, CustomerId, Extensible, ListedOrder, Message, MessageType, NewMessage, Order, OrderId, OrderStatus, OrderedBy,
+    Provider, Service, StrEnum, Zone, now,
 };
 use crate::resilience::Reserved;
 
@@ -51,15 +51,16 @@ impl Memory {
     }
 
     /// The wanted entries by their ids, a few at a time, so that a long list holds neither the lock nor a copy of it all.
-    fn list<K, T>(
+    fn list<K, T, L>(
         &self,
         entries: fn(&Data) -> &BTreeMap<K, T>,
         wanted: impl Fn(&T) -> bool + Send + 'static,
-        project: fn(&T) -> T,
-    ) -> Items<T>
+        project: fn(&T) -> L,
+    ) -> Items<L>
     where
         K: Ord + Copy + Send + 'static,
         T: Send + 'static,
+        L: Send + 'static,
     {
         const PIECE: usize = 128;
         let data = Arc::clone(&self.data);
@@ -88,7 +89,7 @@ impl Memory {
 
 #[async_trait]
 impl Backend for Memory {
-    async fn orders(&self, _: &RequestContext, since: Date) -> Result<Items<Order>> {
+    async fn orders(&self, _: &RequestContext, since: Date) -> Result<Items<ListedOrder>> {
         let is_since = move |order: &Order| order.ordered_at.is_some_and(|at| at.wall().date() >= since);
         Ok(self.list(|data| &data.orders, is_since, in_list))
     }
@@ -128,8 +129,8 @@ fn lock(data: &Mutex<Data>) -> MutexGuard<'_, Data> {
 }
 
 /// The fields of an order that lists have.
-fn in_list(order: &Order) -> Order {
-    Order {
+fn in_list(order: &Order) -> ListedOrder {
+    let listed = Order {
         kind: order.kind.clone(),
         status: order.status.clone(),
         ordered_at: order.ordered_at,
@@ -138,7 +139,8 @@ fn in_list(order: &Order) -> Order {
         provider: Provider { id: order.provider.id.clone(), name: None },
         customer: order.customer.as_ref().map(|customer| OrderedBy { id: customer.id, person: None }),
         ..Order::new(order.id)
-    }
+    };
+    listed.into()
 }
 
 /// The fields of an order that details have.

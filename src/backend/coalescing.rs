@@ -19,7 +19,7 @@ use tokio::time::timeout_at;
 
 use super::{Backend, CallLog, Error, Items, RequestContext, Result, Snapshot, WriteResult};
 use crate::metrics::UpstreamMetrics;
-use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{Customer, CustomerId, ListedOrder, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::Reserved;
 
 /// A backend whose equal reads in flight share one call, and its result.
@@ -65,7 +65,7 @@ impl<B: Backend> Coalescing<B> {
 
 #[async_trait]
 impl<B: Backend> Backend for Coalescing<B> {
-    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<ListedOrder>> {
         self.inner.orders(context, since).await
     }
 

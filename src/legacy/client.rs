@@ -16,7 +16,7 @@ use super::item_stream::{ItemStream, StreamTimeouts};
 use super::methods::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, MethodSpec, ORDER_INFO, ORDERS, SET_STATUS};
 use super::query::{QueryParams, QueryWriter};
 use super::resilient_transport::ResilientTransport;
-use super::response_parser::{DecodeItem, ResponseParser};
+use super::response_parser::{ItemCodec, ResponseParser};
 use super::schema_drift::SchemaDrift;
 use super::session::SessionHash;
 use super::transport::Transport;
@@ -27,7 +27,7 @@ use crate::config::Upstream;
 use crate::http_client::ConnectorError;
 use crate::idempotency::IdempotencyMarker;
 use crate::metrics::UpstreamMetrics;
-use crate::model::{Customer, CustomerId, HeldBytes, NewMessage, Order, OrderId, OrderStatus};
+use crate::model::{Customer, CustomerId, HeldBytes, ListedOrder, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::{ByteBudget, Reserved, RetryBudget};
 
 /// The longest request line that every server accepts, in bytes.
@@ -137,7 +137,7 @@ impl Client {
         context: &RequestContext,
         method: &'static MethodSpec,
         params: QueryParams,
-        decode: DecodeItem<T>,
+        codec: &'static ItemCodec<T>,
     ) -> Result<Items<T>> {
         let first_item = self.deadline(context);
         let timeouts = StreamTimeouts { first_item, silence: self.transport.timeout(), whole: context.deadline() };
@@ -146,7 +146,7 @@ impl Client {
             let query = self.query(method, &params, &auth)?;
             let opened = match self.transport.open_list(context, method, &query, first_item).await {
                 Ok((response, call)) => {
-                    ItemStream::new(method, self.transport.decode_settings(), decode, response, timeouts).open(call).await
+                    ItemStream::new(method, self.transport.decode_settings(), codec, response, timeouts).open(call).await
                 }
                 Err(error) => Err(error),
             };
@@ -257,9 +257,9 @@ fn write_result(result: Result<()>, sent: Sent) -> WriteResult {
 
 #[async_trait]
 impl Backend for Client {
-    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<ListedOrder>> {
         let timer = self.time(context, &ORDERS);
-        timer.list(self.list(context, &ORDERS, orders::request(since), orders::decode).await)
+        timer.list(self.list(context, &ORDERS, orders::request(since), &orders::CODEC).await)
     }
 
     async fn order_info(&self, context: &RequestContext, id: OrderId) -> Result<Snapshot<Order>> {
@@ -269,7 +269,7 @@ impl Backend for Client {
 
     async fn customers(&self, context: &RequestContext, since: Date) -> Result<Items<Customer>> {
         let timer = self.time(context, &CUSTOMERS);
-        timer.list(self.list(context, &CUSTOMERS, customers::request(since), customers::decode).await)
+        timer.list(self.list(context, &CUSTOMERS, customers::request(since), &customers::CODEC).await)
     }
 
     async fn customer_info(&self, context: &RequestContext, id: CustomerId) -> Result<Reserved<Customer>> {

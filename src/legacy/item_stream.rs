@@ -10,19 +10,17 @@ use tokio::time::{Instant, timeout_at};
 use super::decode_settings::DecodeSettings;
 use super::methods::MethodSpec;
 use super::resilient_transport::InFlightCall;
-use super::response_parser::{DecodeItem, ResponseParser};
+use super::response_parser::{ItemCodec, ResponseParser};
 use super::transport::{Body, Response};
 use crate::backend::{Error, Item};
 
 /// A list whose HTTP status is a success.
-pub(crate) struct ItemStream<T> {
-    decode: DecodeItem<T>,
+pub(crate) struct ItemStream<T: 'static> {
+    codec: &'static ItemCodec<T>,
     parser: ResponseParser,
     body: Body,
     /// Size of the last batch, the capacity of the next.
     batch_capacity: usize,
-    /// Number of items so far.
-    position: u64,
     timeouts: StreamTimeouts,
     /// An error that comes after the items of the last batch.
     pending_error: Option<Error>,
@@ -49,12 +47,13 @@ impl<T: 'static> ItemStream<T> {
     pub(crate) fn new(
         method: &'static MethodSpec,
         settings: &Arc<DecodeSettings>,
-        decode: DecodeItem<T>,
+        codec: &'static ItemCodec<T>,
         response: Response,
         timeouts: StreamTimeouts,
     ) -> Self {
-        let parser = ResponseParser::new(method, Arc::clone(settings), response.charset, settings.max_item_bytes).for_list();
-        Self { decode, parser, body: response.body, batch_capacity: 0, position: 0, timeouts, pending_error: None, call: None }
+        let parser = ResponseParser::new(method, Arc::clone(settings), response.charset, settings.max_item_bytes);
+        let parser = parser.for_list(codec.fields);
+        Self { codec, parser, body: response.body, batch_capacity: 0, timeouts, pending_error: None, call: None }
     }
 
     /// The items in batches, as soon as the first item has arrived or the list has ended without one. An error after that ends
@@ -82,37 +81,24 @@ impl<T: 'static> ItemStream<T> {
                 return Err(error);
             }
             let mut batch = Vec::with_capacity(self.batch_capacity);
-            match self.decode_into(&mut batch) {
-                Err(error) if batch.is_empty() => return Err(error),
-                result => self.pending_error = result.err(),
+            match self.parser.decode_items(self.codec, MAX_BATCH, &mut batch) {
+                Err(error) if batch.is_empty() => return Err(error.into()),
+                result => self.pending_error = result.err().map(Error::from),
             }
             if !batch.is_empty() {
                 self.batch_capacity = batch.len();
                 return Ok(Some(batch));
             }
-            let deadline = if self.position == 0 { self.timeouts.first_item } else { Instant::now() + self.timeouts.silence };
+            let deadline =
+                if self.parser.has_no_items() { self.timeouts.first_item } else { Instant::now() + self.timeouts.silence };
             match timeout_at(deadline.min(self.timeouts.whole), self.body.next()).await {
                 Err(_) => return Err(Error::Timeout),
                 Ok(Some(Ok(bytes))) => self.parser.push(bytes),
                 Ok(Some(Err(_))) => {
                     return Err(Error::InvalidResponse { reason: "the connection was lost before it was complete" });
                 }
-                Ok(None) => return self.parser.finish_list(self.position).map(|()| None),
+                Ok(None) => return self.parser.finish_list().map(|_| None),
             }
         }
-    }
-
-    /// Decodes the items that have arrived, up to the maximum size of a batch.
-    fn decode_into(&mut self, batch: &mut Vec<Item<T>>) -> Result<(), Error> {
-        while batch.len() < MAX_BATCH && self.parser.advance()? {
-            if self.parser.outcome().may_be_success() {
-                self.position += 1;
-                self.parser.decode_item(self.position, self.decode, batch);
-            } else {
-                // The rest of the document may explain the failure, but items in a failure are not a list.
-                self.parser.discard_elements();
-            }
-        }
-        Ok(())
     }
 }

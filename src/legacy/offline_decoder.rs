@@ -8,12 +8,12 @@ use super::attempt::Attempt;
 use super::codec::{api_login, customer_info, customers, order_info, orders};
 use super::decode_settings::DecodeSettings;
 use super::methods::{ADD_MESSAGE, API_LOGIN, CUSTOMER_INFO, CUSTOMERS, MethodSpec, ORDER_INFO, ORDERS, SET_STATUS};
-use super::response_parser::{DecodeItem, ResponseParser};
+use super::response_parser::{ItemCodec, ResponseParser};
 use super::xml::Malformed;
 use crate::backend::{Error, Item};
 use crate::config::Upstream;
 use crate::metrics::Metrics;
-use crate::model::{Customer, CustomerId, Order, OrderId};
+use crate::model::{Customer, CustomerId, ListedOrder, Order, OrderId};
 use crate::resilience::{ByteBudget, Reserved};
 
 /// Decodes documents like a client with default settings.
@@ -39,8 +39,8 @@ impl Decoder {
     ///
     /// # Errors
     /// When the document is not a complete list, after the items before the error.
-    pub fn orders(&self, document: &[u8], on_item: impl FnMut(Item<Order>)) -> Result<u64, Error> {
-        self.list(&ORDERS, document, orders::decode, on_item)
+    pub fn orders(&self, document: &[u8], on_item: impl FnMut(Item<ListedOrder>)) -> Result<u64, Error> {
+        self.list(&ORDERS, document, &orders::CODEC, on_item)
     }
 
     /// Decodes a response to `customers`, item by item. Returns the number of items.
@@ -48,7 +48,7 @@ impl Decoder {
     /// # Errors
     /// As [`Self::orders`].
     pub fn customers(&self, document: &[u8], on_item: impl FnMut(Item<Customer>)) -> Result<u64, Error> {
-        self.list(&CUSTOMERS, document, customers::decode, on_item)
+        self.list(&CUSTOMERS, document, &customers::CODEC, on_item)
     }
 
     /// Decodes a response to `order_info`.
@@ -98,20 +98,24 @@ impl Decoder {
         &self,
         method: &'static MethodSpec,
         document: &[u8],
-        decode: DecodeItem<T>,
+        codec: &ItemCodec<T>,
         mut on_item: impl FnMut(Item<T>),
     ) -> Result<u64, Error> {
-        let mut answer = ResponseParser::new(method, Arc::clone(&self.settings), None, self.settings.max_item_bytes).for_list();
-        let (mut count, mut batch) = (0, Vec::new());
+        /// As many as a client takes at once.
+        const BATCH: usize = 64;
+        let mut answer = ResponseParser::new(method, Arc::clone(&self.settings), None, self.settings.max_item_bytes);
+        answer = answer.for_list(codec.fields);
+        let mut batch = Vec::new();
         for chunk in document.chunks(self.chunk_size) {
             answer.push(chunk);
-            while answer.advance()? {
-                count += 1;
-                answer.decode_item(count, decode, &mut batch);
+            let mut needs_more = false;
+            while !needs_more {
+                let result = answer.decode_items(codec, BATCH, &mut batch);
                 batch.drain(..).for_each(&mut on_item);
+                needs_more = result?;
             }
         }
-        answer.finish_list(count).map(|()| count)
+        answer.finish_list()
     }
 
     fn attempt(&self, method: &'static MethodSpec, document: &[u8]) -> Attempt {

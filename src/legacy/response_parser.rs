@@ -31,36 +31,39 @@
 //! | `Element` | its end tag, otherwise | `Envelope` | read into the outcome and discarded |
 //! | `AfterItem` | a whole list item with a known layout | `AfterItem` | kept; `advance` returns |
 //! | `AfterItem` | any other token | as from `Envelope` | |
+//!
+//! In lists, an item with a known layout whose values all have the usual form is decoded without tokens and tree ([`list`]).
 
 mod envelope;
+mod list;
 mod outcome;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use envelope::Envelope;
+pub(crate) use list::ItemCodec;
+use list::ListState;
 pub(crate) use outcome::ResponseOutcome;
 
-use super::codec::Decoded;
 use super::decode_settings::DecodeSettings;
 use super::field_reader::{DecodeError, FieldReader};
 use super::methods::MethodSpec;
 use super::schema_drift::DriftKind;
-use super::xml::{Anomaly, DocumentReader, Element, LayoutCache, Leaf, Malformed, Part, Token, Tokens, Tree, carries_no_data};
-use crate::backend::{Error, Item, UndecodableItem};
+use super::xml::{Anomaly, DocumentReader, Element, Leaf, Malformed, Part, Token, Tokens, Tree, carries_no_data};
+use crate::backend::Error;
 use crate::charset::{Charset, TextDecoder};
 use crate::model::{HeldBytes, Message};
 use crate::resilience::{Exhausted, Reservation, Reserved, Share};
-
-/// Decodes one list item.
-pub(crate) type DecodeItem<T> = fn(Element<'_>, FieldReader<'_>) -> Decoded<T>;
 
 /// A response as it arrives.
 #[derive(Debug)]
 pub(crate) struct ResponseParser {
     document: DocumentReader,
     state: State,
-    /// Layouts of list items; `None` if the response is not a list.
-    layouts: Option<LayoutCache>,
+    /// `None` if the response is not a list.
+    list: Option<Box<ListState>>,
     /// What the document and the tree hold. Empty for lists, whose items are bounded one by one.
     memory: Reservation,
 }
@@ -123,13 +126,7 @@ impl ResponseParser {
             max_element_bytes,
             max_elements: MAX_ELEMENTS,
         };
-        Self { document: DocumentReader::new(), state, layouts: None, memory }
-    }
-
-    /// A parser for a list: its items are handed out one by one and usually have the same layout.
-    pub(crate) fn for_list(self) -> Self {
-        let state = State { max_elements: MAX_ITEM_ELEMENTS, ..self.state };
-        Self { layouts: Some(LayoutCache::default()), state, ..self }
+        Self { document: DocumentReader::new(), state, list: None, memory }
     }
 
     /// A parser whose memory is reserved from this share.
@@ -156,14 +153,14 @@ impl ResponseParser {
         };
         // Nearly always: the document comes in one chunk.
         self.state.tree.reserve(chunk.len());
-        advance(&mut self.state, &mut self.layouts, tokens)?;
+        advance(&mut self.state, self.list.as_deref_mut(), tokens)?;
         self.document.keep(chunk);
         self.check_pending()
     }
 
     /// Appends the next bytes of the document.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        if self.layouts.is_none() {
+        if self.list.is_none() {
             self.state.tree.reserve(bytes.len());
         }
         self.document.push(bytes);
@@ -172,7 +169,7 @@ impl ResponseParser {
     /// Parses on: in lists to the end of the next item, otherwise to the end of the bytes. Returns `false` when more bytes are
     /// needed.
     pub(crate) fn advance(&mut self) -> Result<bool, Malformed> {
-        let has_item = advance(&mut self.state, &mut self.layouts, self.document.tokens())?;
+        let has_item = advance(&mut self.state, self.list.as_deref_mut(), self.document.tokens())?;
         if !has_item {
             self.check_pending()?;
         }
@@ -220,37 +217,6 @@ impl ResponseParser {
         self.state.outcome.failure(self.state.method, http_status, &self.state.settings)
     }
 
-    /// Decodes the item that [`Self::advance`] has just completed, and discards its element. The item is appended to `batch`
-    /// and not returned, because items are large and moving them costs time.
-    #[expect(clippy::expect_used, reason = "only called after `advance` has completed an element")]
-    pub(crate) fn decode_item<T>(&mut self, position: u64, decode: DecodeItem<T>, batch: &mut Vec<Item<T>>) {
-        let element = self.last_element().expect("`advance` has completed an element");
-        match decode(element, self.fields()) {
-            Ok(item) => batch.push(Item::Decoded(item)),
-            Err(undecodable) => {
-                self.state.settings.drift.count(self.state.method, DriftKind::UndecodableItem, element.name());
-                batch.push(Item::Undecodable(UndecodableItem { position, ..undecodable }));
-            }
-        }
-        self.discard_elements();
-    }
-
-    /// Checks, after the last byte, that the document was a complete list of this many items.
-    pub(crate) fn finish_list(&mut self, items: u64) -> Result<(), Error> {
-        const OK: u16 = 200;
-        self.finish()?;
-        if let Some(failure) = self.failure(OK) {
-            Err(failure)
-        } else if !self.state.outcome.may_be_success() {
-            Err(Error::InvalidResponse { reason: "its status is neither success nor failed" })
-        } else if items == 0 && self.state.outcome.has_explanation() {
-            // An empty list has nothing else in it.
-            Err(Error::InvalidResponse { reason: "it has no items and is not an empty list either" })
-        } else {
-            Ok(())
-        }
-    }
-
     /// The entity of a complete response that may be a success, with the memory that it holds.
     pub(crate) fn into_entity<T: HeldBytes>(
         mut self,
@@ -283,18 +249,19 @@ impl ResponseParser {
 }
 
 /// Parses on, as [`ResponseParser::advance`].
-fn advance(state: &mut State, layouts: &mut Option<LayoutCache>, mut tokens: Tokens<'_>) -> Result<bool, Malformed> {
+fn advance(state: &mut State, mut list: Option<&mut ListState>, mut tokens: Tokens<'_>) -> Result<bool, Malformed> {
     loop {
-        if let (Level::AfterItem, Some(layouts)) = (state.level, &mut *layouts)
-            && let Some(item) = tokens.match_item(layouts)
+        if let (Level::AfterItem, Some(list)) = (state.level, &mut list)
+            && let Some(item) = tokens.match_item(&mut list.layouts, false)
         {
+            tokens.take_item(&item);
             let decoder = state.decoder(&tokens);
             state.tree.push_matched_item(&item, decoder);
             state.check_element(item.element_length() as u64)?;
             return Ok(true);
         }
         // Items of a list are rarely read by parts, for which all bytes that have arrived are checked.
-        let part = match (state.level, &*layouts) {
+        let part = match (state.level, &list) {
             (Level::Element { .. }, None) => tokens.next_part()?,
             _ => tokens.next()?.map(Part::Token),
         };
@@ -319,8 +286,8 @@ fn advance(state: &mut State, layouts: &mut Option<LayoutCache>, mut tokens: Tok
             continue;
         }
         state.level = Level::AfterItem;
-        if let Some(layouts) = &mut *layouts {
-            tokens.learn(layouts, start);
+        if let Some(list) = &mut list {
+            tokens.learn(&mut list.layouts, start);
             return Ok(true);
         }
     }

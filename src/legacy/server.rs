@@ -25,7 +25,7 @@ use super::xml::Writer;
 use crate::backend::{Backend, Error, Item, Items, RequestContext};
 use crate::charset::Charset;
 use crate::config::Dialect;
-use crate::model::Customer;
+use crate::model::{Customer, ListedOrder};
 
 /// The dialect of the endpoint and the clients that it accepts.
 #[derive(Debug, Clone)]
@@ -154,7 +154,8 @@ impl Endpoint {
             }
             Method::Orders => {
                 let items = backend.orders(context, orders::read_request(params)?).await?;
-                Ok(list_response(method, ListEnvelope::of_orders(dialect), items, orders::encode).await?)
+                let encode = |order: ListedOrder, xml: &mut Writer| orders::encode(&order.into_order(), xml);
+                Ok(list_response(method, ListEnvelope::of_orders(dialect), items, encode).await?)
             }
             Method::OrderInfo => {
                 let order = or_empty(backend.order_info(context, order_info::read_request(params)?).await)?;
@@ -162,7 +163,7 @@ impl Endpoint {
             }
             Method::Customers => {
                 let items = backend.customers(context, customers::read_request(params)?).await?;
-                let encode = move |customer: &Customer, xml: &mut Writer| customers::encode(customer, dialect, xml);
+                let encode = move |customer: Customer, xml: &mut Writer| customers::encode(&customer, dialect, xml);
                 Ok(list_response(method, ListEnvelope::of_customers(dialect), items, encode).await?)
             }
             Method::CustomerInfo => {
@@ -254,7 +255,7 @@ async fn list_response<T: Send + 'static>(
     method: &MethodSpec,
     envelope: ListEnvelope,
     mut items: Items<T>,
-    encode: impl Fn(&T, &mut Writer) + Send + 'static,
+    encode: impl Fn(T, &mut Writer) + Send + 'static,
 ) -> Result<Response, Error> {
     let first = items.next().await.transpose()?;
     let items = stream::iter(first.map(Ok)).chain(items);
@@ -273,7 +274,7 @@ async fn list_response<T: Send + 'static>(
         let mut xml = Writer::default();
         for item in batch? {
             match item {
-                Item::Decoded(item) => encode(&item, &mut xml),
+                Item::Decoded(item) => encode(item, &mut xml),
                 // The protocol cannot report an undecodable item, and without it the list must not look complete.
                 Item::Undecodable(_) => return Err(Error::InvalidResponse { reason: "one of its items cannot be read" }),
             }

@@ -13,7 +13,7 @@ const UNSET: Date = date(1, 1, 1);
 /// Parses `2015-10-06 11:48:00`, `2015-10-06 11:48` or `2015-10-06`. By hand, because lists have two dates per order.
 pub(crate) fn parse_documented(text: &str) -> Option<DateTime> {
     let (date, time) = text.split_at_checked(10)?;
-    let date = parse_date(date).filter(|date| *date != UNSET)?;
+    let date = parse_day(date)?;
     let (hour, minute, second) = match time.as_bytes() {
         [] => (0, 0, 0),
         [b' ', h1, h2, b':', m1, m2] => (two_digits(&[*h1, *h2])?, two_digits(&[*m1, *m2])?, 0),
@@ -29,7 +29,7 @@ pub(crate) fn parse_documented(text: &str) -> Option<DateTime> {
 /// UTC offset. The time of day may also be `24:00:00`, the end of the day, and have a leap second. Fractions are removed.
 pub(crate) fn parse_other(text: &str) -> Option<(DateTime, Option<Offset>)> {
     let (date, rest) = text.trim().split_at_checked(10)?;
-    let midnight = parse_date(date).filter(|date| *date != UNSET)?.to_datetime(Time::midnight());
+    let midnight = parse_day(date)?.to_datetime(Time::midnight());
     if rest.is_empty() {
         return Some((midnight, None));
     }
@@ -94,6 +94,11 @@ fn parse_offset(text: &str) -> Option<Offset> {
 /// Splits before the first character that `ends` the first part.
 fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(ends).unwrap_or(text.len()))
+}
+
+/// Parses the date of a time, which has not been set if it is zero.
+pub(crate) fn parse_day(text: &str) -> Option<Date> {
+    parse_date(text).filter(|date| *date != UNSET)
 }
 
 /// Parses `2015-10-06`, if the calendar has that day. There is no year 0: `0000-…` is a zero date.

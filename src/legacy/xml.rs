@@ -3,12 +3,13 @@
 //! The parser does three things that no library does together: it parses a document in one pass while its chunks arrive
 //! ([`reader`]), it decides the character set of each text, because labels may be wrong ([`tree`]), and it reports an
 //! undecodable list item without rejecting the document. List items with the same layout as an earlier one are parsed by
-//! comparison ([`layout_cache`]).
+//! comparison ([`layout_cache`]), and those of the usual form need no tree.
 //!
 //! ```text
 //! chunks ──► transcode ──► input ──┬──► reader (token) ──► response_parser ──► tree ──► elements
-//!            BOM, UTF-16  buffer   └──► layout_cache ───────────────────────────┘
-//!                                       whole list items
+//!            BOM, UTF-16  buffer   └──► layout_cache ──┬────────────────────────┘
+//!                                       whole list    └──► fields of the usual form
+//!                                       items
 //! ```
 //!
 //! It accepts a safe subset of XML: no document type declaration, no processing instructions, at most [`MAX_DEPTH`] levels.
@@ -28,7 +29,7 @@ mod transcode;
 mod tree;
 mod writer;
 
-pub(crate) use layout_cache::LayoutCache;
+pub(crate) use layout_cache::{LayoutCache, MatchedItem};
 pub(crate) use reader::{DocumentReader, Leaf, Part, Tokens, carries_no_data};
 pub(crate) use token::{Malformed, Token};
 pub(crate) use tree::{Anomaly, Element, Tree};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 
 use crate::backend::{Backend, Error, Items, RequestContext, Result, Snapshot, WriteResult};
-use crate::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus, UpstreamMessage};
+use crate::model::{Customer, CustomerId, ListedOrder, NewMessage, Order, OrderId, OrderStatus, UpstreamMessage};
 use crate::resilience::Reserved;
 
 /// A backend that delays calls and rejects a share of them before they reach the inner one. Which calls fail depends on
@@ -50,7 +50,7 @@ fn share(call: u64) -> f64 {
 
 #[async_trait]
 impl<B: Backend> Backend for FaultInjection<B> {
-    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<ListedOrder>> {
         self.inject().await?;
         self.inner.orders(context, since).await
     }

@@ -23,11 +23,28 @@ macro_rules! id {
             /// # Errors
             /// [`InvalidId`] for every other text.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
-                let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-                if !canonical {
+                Self::parse_bytes(text.as_bytes())
+            }
+
+            /// Same as [`Self::parse`], of ASCII.
+            ///
+            /// # Errors
+            /// [`InvalidId`] for every other text.
+            pub fn parse_bytes(text: &[u8]) -> Result<Self, InvalidId> {
+                /// Digits of [`MAX_ID`].
+                const MAX_DIGITS: usize = 16;
+                if text.first() == Some(&b'0') || text.len() > MAX_DIGITS {
                     return Err(InvalidId);
                 }
-                Self::try_new(text.parse().map_err(|_| InvalidId)?)
+                let mut number = 0;
+                for byte in text {
+                    let digit = byte.wrapping_sub(b'0');
+                    if digit > 9 {
+                        return Err(InvalidId);
+                    }
+                    number = number * 10 + u64::from(digit);
+                }
+                Self::try_new(number)
             }
 
             /// The id with this number.

@@ -26,6 +26,11 @@ pub struct LocalTime {
 }
 
 impl LocalTime {
+    /// The local time at an instant that is not ambiguous, in whole seconds, with an offset in whole minutes.
+    pub(super) fn unambiguous(instant: Timestamp, offset: Offset) -> Self {
+        Self { wall: offset.to_datetime(instant), offset, later_offset: offset }
+    }
+
     /// The local time without its offset.
     #[must_use]
     pub const fn wall(self) -> DateTime {
@@ -178,7 +183,7 @@ impl Zone {
     }
 
     /// The UTC offset of a day that has a single one.
-    fn single_offset(&self, day: Date) -> Option<Offset> {
+    pub(super) fn single_offset(&self, day: Date) -> Option<Offset> {
         let midnight = |date: Date| self.resolve(date.to_datetime(jiff::civil::Time::midnight()));
         let (first, last) = (midnight(day), midnight(day.tomorrow().ok()?));
         // In zones that skip midnight, the first hour of the day does not exist.

@@ -14,7 +14,7 @@ use tjansteguiden_gateway::backend::{Backend, Items, RequestContext, Result, Sna
 use tjansteguiden_gateway::idempotency::MarkerSigner;
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::metrics::Metrics;
-use tjansteguiden_gateway::model::{Customer, CustomerId, NewMessage, Order, OrderId, OrderStatus, Zone};
+use tjansteguiden_gateway::model::{Customer, CustomerId, ListedOrder, NewMessage, Order, OrderId, OrderStatus, Zone};
 use tjansteguiden_gateway::resilience::{ByteBudget, Reserved, RetryBudget};
 use tjansteguiden_gateway::rest::{self, Timeouts, UpstreamHandle};
 use tjansteguiden_gateway::server::{Limits, Server};
@@ -39,7 +39,7 @@ impl PanickingBackend {
 
 #[async_trait]
 impl Backend for PanickingBackend {
-    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<Order>> {
+    async fn orders(&self, context: &RequestContext, since: Date) -> Result<Items<ListedOrder>> {
         self.memory.orders(context, since).await
     }
 

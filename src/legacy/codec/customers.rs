@@ -7,6 +7,7 @@ use super::{Decoded, undecodable, with_minutes};
 use crate::config::Dialect;
 use crate::legacy::field_reader::{DecodeError, FieldReader, customer_id, item_id};
 use crate::legacy::query::{InvalidParams, QueryParams};
+use crate::legacy::response_parser::ItemCodec;
 use crate::legacy::xml::{Element, Writer};
 use crate::model::{Customer, Pii};
 
@@ -17,6 +18,9 @@ pub(in crate::legacy) fn request(since: Date) -> QueryParams {
 pub(in crate::legacy) fn read_request(params: &QueryParams) -> Result<Date, InvalidParams> {
     super::read_since(params)
 }
+
+/// How lists of customers are decoded.
+pub(in crate::legacy) const CODEC: ItemCodec<Customer> = ItemCodec { decode, fields: &[], decode_plain: |_, _, _, _| None };
 
 /// Decodes one `<customer>`.
 pub(in crate::legacy) fn decode(element: Element<'_>, fields: FieldReader<'_>) -> Decoded<Customer> {

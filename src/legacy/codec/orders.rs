@@ -3,10 +3,16 @@
 use jiff::civil::Date;
 
 use super::{Decoded, undecodable, with_seconds};
+use crate::backend::Item;
 use crate::legacy::field_reader::{DecodeError, FieldReader, item_id, order_id, text};
 use crate::legacy::query::{InvalidParams, QueryParams};
-use crate::legacy::xml::{Element, Writer};
-use crate::model::{Delivery, Extensible, Order, OrderId, OrderedBy};
+use crate::legacy::response_parser::ItemCodec;
+use crate::legacy::time_format::parse_day;
+use crate::legacy::xml::{Element, MatchedItem, Writer};
+use crate::model::{
+    CompactDelivery, CompactOrder, CustomerId, DayCache, Delivery, Extensible, ListedOrder, Order, OrderId, OrderStatus,
+    OrderedBy, PlainText, RenderedTime, StrEnum, Zone,
+};
 
 pub(in crate::legacy) fn request(since: Date) -> QueryParams {
     super::since_request(since)
@@ -15,6 +21,14 @@ pub(in crate::legacy) fn request(since: Date) -> QueryParams {
 pub(in crate::legacy) fn read_request(params: &QueryParams) -> Result<Date, InvalidParams> {
     super::read_since(params)
 }
+
+/// How lists of orders are decoded.
+pub(in crate::legacy) const CODEC: ItemCodec<ListedOrder> = ItemCodec {
+    decode: |element, fields| decode(element, fields).map(ListedOrder::from),
+    // The indexes of `decode_plain`.
+    fields: &["id", "type", "date", "status", "service", "xsp", "delivery", "customer"],
+    decode_plain,
+};
 
 /// Decodes one `<order>`.
 pub(in crate::legacy) fn decode(element: Element<'_>, fields: FieldReader<'_>) -> Decoded<Order> {
@@ -49,6 +63,50 @@ pub(in crate::legacy) fn decode(element: Element<'_>, fields: FieldReader<'_>) -
         }
     }
     Ok(order)
+}
+
+/// Decodes an `<order>` of which every text is of the usual form. Any other is left to [`decode`].
+fn decode_plain(
+    item: &MatchedItem<'_, '_>,
+    zone: &Zone,
+    days: &mut DayCache,
+    batch: &mut Vec<Item<ListedOrder>>,
+) -> Option<()> {
+    if !item.has_only_fields() {
+        return None;
+    }
+    let field = |index| item.field(index);
+    let order = CompactOrder {
+        id: OrderId::parse_bytes(field(0)).ok()?,
+        kind: optional(field(1)).ok()?,
+        ordered_at: plain_time(field(2), zone, days)?,
+        status: OrderStatus::ALL.iter().copied().find(|known| known.as_str().as_bytes() == field(3))?,
+        service: optional(field(4)).ok()?,
+        provider: optional(field(5)).ok()?,
+        delivery: match field(6) {
+            b"" => None,
+            b"asap" => Some(CompactDelivery::Asap),
+            time => Some(CompactDelivery::At(plain_time(time, zone, days)?)),
+        },
+        customer: CustomerId::parse_bytes(field(7)).ok()?,
+    };
+    batch.push(Item::Decoded(ListedOrder::Compact(order)));
+    Some(())
+}
+
+/// A text that is not plain.
+struct NotPlain;
+
+/// A text that may be missing.
+fn optional(text: &[u8]) -> Result<Option<PlainText>, NotPlain> {
+    if text.is_empty() { Ok(None) } else { PlainText::new(text).map(Some).ok_or(NotPlain) }
+}
+
+/// A time such as `2016-03-14 09:05:00`.
+fn plain_time(text: &[u8], zone: &Zone, days: &mut DayCache) -> Option<RenderedTime> {
+    let (date, time) = text.split_first_chunk()?;
+    let time = time.strip_prefix(b" ")?.try_into().ok()?;
+    zone.render(*date, time, days, parse_day)
 }
 
 /// Writes one `<order>` with the fields that lists have.

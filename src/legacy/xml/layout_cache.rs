@@ -23,6 +23,8 @@ const MAX_LEAVES: usize = 64;
 /// The layouts of earlier items.
 #[derive(Debug, Default)]
 pub(crate) struct LayoutCache {
+    /// The names that [`MatchedItem::fields`] returns the texts of.
+    field_names: &'static [&'static str],
     /// The one that matched last comes first.
     layouts: Vec<Layout>,
     /// Where the texts are in the last matched item; kept to reuse the allocation.
@@ -33,11 +35,26 @@ pub(crate) struct LayoutCache {
 #[derive(Debug, PartialEq, Eq)]
 struct Layout {
     /// The bytes before, between and after the texts. The first segment begins with the white space before the item.
-    segments: Vec<Vec<u8>>,
+    segments: Vec<Segment>,
     /// Where the item's own name is in the first segment.
     name: Span,
     leaves: Vec<Leaf>,
+    /// Which text each of the fields that the cache was made for has, by its index; `None` for one that is missing or empty.
+    /// Empty if the item has other elements or one of them twice.
+    fields: Vec<Option<usize>>,
 }
+
+/// The bytes between two texts.
+#[derive(Debug, PartialEq, Eq)]
+struct Segment {
+    bytes: Vec<u8>,
+    /// Its first bytes, or all of them, and which of them count: comparing a block of fixed size needs no call.
+    first: [u8; BLOCK],
+    mask: [u8; BLOCK],
+}
+
+/// As long as most segments.
+const BLOCK: usize = 32;
 
 /// An element of an item.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,11 +83,17 @@ pub(crate) struct MatchedItem<'c, 'd> {
 }
 
 impl LayoutCache {
-    /// Matches the item at the start of `bytes`, white space before it included, if it has arrived completely.
-    pub(super) fn match_item<'d>(&mut self, bytes: &'d [u8]) -> Option<MatchedItem<'_, 'd>> {
+    /// A cache whose matches know these fields.
+    pub(crate) fn new(field_names: &'static [&'static str]) -> Self {
+        Self { field_names, ..Self::default() }
+    }
+
+    /// Matches the item at the start of `bytes`, white space before it included, if it has arrived completely. A guess is
+    /// faster, but the texts may have markup in them: it suits a decoder that accepts no text with a `<`.
+    pub(super) fn match_item<'d>(&mut self, bytes: &'d [u8], is_guess: bool) -> Option<MatchedItem<'_, 'd>> {
         let (index, length) = (0..self.layouts.len()).find_map(|index| {
             let layout = self.layouts.get(index)?;
-            layout.match_texts(bytes, &mut self.texts).map(|length| (index, length))
+            layout.match_texts(bytes, &mut self.texts, is_guess).map(|length| (index, length))
         })?;
         self.layouts.swap(0, index);
         Some(MatchedItem { layout: self.layouts.first()?, texts: &self.texts, bytes: bytes.get(..length)? })
@@ -79,7 +102,8 @@ impl LayoutCache {
     /// Remembers the layout of an item that was read token by token, given the bytes before it.
     pub(super) fn learn(&mut self, before: &[u8], item: &[u8]) {
         let start = before.iter().rposition(|byte| !is_white_space(*byte)).map_or(0, |last| last + 1);
-        let Some(layout) = before.get(start..).and_then(|white_space| Layout::of(white_space, item)) else { return };
+        let layout = before.get(start..).and_then(|white_space| Layout::of(white_space, item));
+        let Some(layout) = layout.map(|layout| layout.with_fields(self.field_names)) else { return };
         if !self.layouts.contains(&layout) {
             self.layouts.truncate(MAX_LAYOUTS - 1);
             self.layouts.insert(0, layout);
@@ -104,8 +128,8 @@ impl Layout {
             // The item's own end tag.
             if from.strip_prefix(b"</").and_then(|end| end.strip_prefix(own_name)).is_some_and(|end| end == b">") {
                 segment.extend_from_slice(from);
-                segments.push(segment);
-                return Some(Self { segments, name, leaves });
+                segments.push(Segment::new(segment));
+                return Some(Self { segments, name, leaves, fields: Vec::new() });
             }
             let name = start_tag(from)?;
             if leaves.len() == MAX_LEAVES {
@@ -124,7 +148,7 @@ impl Layout {
                 continue;
             }
             // A text, up to the end tag of the leaf; an element in it has no layout.
-            segments.push(std::mem::take(&mut segment));
+            segments.push(Segment::new(std::mem::take(&mut segment)));
             rest = rest.get(memchr::memchr(b'<', rest)?..)?;
             let end = rest.strip_prefix(b"</")?.strip_prefix(name)?.strip_prefix(b">")?;
             let (tag, after) = rest.split_at(rest.len() - end.len());
@@ -133,18 +157,64 @@ impl Layout {
         }
     }
 
-    /// Compares an item with this layout. If it matches, returns its length and fills `texts`.
-    fn match_texts(&self, bytes: &[u8], texts: &mut Vec<Span>) -> Option<usize> {
-        texts.clear();
-        let (last, segments) = self.segments.split_last()?;
-        let mut at = 0;
-        for segment in segments {
-            let text = bytes.get(at..)?.strip_prefix(segment.as_slice())?;
-            let start = at + segment.len();
-            at = start + memchr::memchr(b'<', text)?;
-            texts.push(Span { start, end: at });
+    /// The same layout, which knows where the texts of these fields are.
+    fn with_fields(self, names: &[&str]) -> Self {
+        let name_of = |leaf: &Leaf| self.segments.get(leaf.segment)?.bytes.get(leaf.name.start..leaf.name.end);
+        let index_of = |leaf: &Leaf| names.iter().position(|name| Some(name.as_bytes()) == name_of(leaf));
+        let mut fields = vec![None; names.len()];
+        let mut seen = vec![false; names.len()];
+        for leaf in &self.leaves {
+            let Some(index) = index_of(leaf).filter(|index| seen.get(*index) == Some(&false)) else { return self };
+            if let (Some(field), Some(seen)) = (fields.get_mut(index), seen.get_mut(index)) {
+                *field = leaf.has_text.then_some(leaf.segment);
+                *seen = true;
+            }
         }
-        bytes.get(at..)?.starts_with(last).then_some(at + last.len())
+        Self { fields, ..self }
+    }
+
+    /// Compares an item with this layout. If it matches, returns its length and fills `texts`.
+    ///
+    /// A guess takes a text to be as long as `texts` say that the last one was, if the next segment follows then, and does not
+    /// search it for markup.
+    fn match_texts(&self, bytes: &[u8], texts: &mut Vec<Span>, is_guess: bool) -> Option<usize> {
+        let (first, segments) = self.segments.split_first()?;
+        texts.resize(segments.len(), Span::default());
+        if !first.begins(bytes) {
+            return None;
+        }
+        let mut start = first.bytes.len();
+        for (segment, text) in segments.iter().zip(texts) {
+            let mut end = start + (text.end - text.start);
+            if !(is_guess && bytes.get(end..).is_some_and(|rest| segment.begins(rest))) {
+                end = start + find_tag(bytes.get(start..)?)?;
+                if !segment.begins(bytes.get(end..)?) {
+                    return None;
+                }
+            }
+            *text = Span { start, end };
+            start = end + segment.bytes.len();
+        }
+        Some(start)
+    }
+}
+
+impl Segment {
+    fn new(bytes: Vec<u8>) -> Self {
+        let (mut first, mut mask) = ([0; BLOCK], [0; BLOCK]);
+        for ((byte, first), mask) in bytes.iter().zip(&mut first).zip(&mut mask) {
+            (*first, *mask) = (*byte, 0xff);
+        }
+        Self { bytes, first, mask }
+    }
+
+    /// Whether these bytes begin with it.
+    fn begins(&self, bytes: &[u8]) -> bool {
+        let Some(block) = bytes.first_chunk::<BLOCK>() else { return bytes.starts_with(&self.bytes) };
+        let words = block.as_chunks().0.iter().zip(self.first.as_chunks().0).zip(self.mask.as_chunks().0);
+        let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+        let differs = words.fold(0, |differs, ((other, own), mask)| differs | (word(other) ^ word(own)) & word(mask));
+        differs == 0 && (self.bytes.len() <= BLOCK || bytes.starts_with(&self.bytes))
     }
 }
 
@@ -169,6 +239,17 @@ impl<'d> MatchedItem<'_, 'd> {
         self.layout.name
     }
 
+    /// Whether each of its elements is a field that the cache knows, and none occurs twice.
+    pub(crate) const fn has_only_fields(&self) -> bool {
+        !self.layout.fields.is_empty()
+    }
+
+    /// The text of a field, by its index in the names that the cache was made for, as it stands; empty if the field is missing.
+    pub(crate) fn field(&self, index: usize) -> &'d [u8] {
+        let text = self.layout.fields.get(index).copied().flatten().and_then(|text| self.texts.get(text));
+        text.and_then(|span| self.bytes.get(span.start..span.end)).unwrap_or_default()
+    }
+
     /// Where the names and texts of its elements are in [`Self::bytes`].
     #[expect(clippy::expect_used, reason = "a match has a text after every segment but the last")]
     pub(super) fn leaves(&self) -> impl Iterator<Item = (Span, Span)> {
@@ -180,6 +261,24 @@ impl<'d> MatchedItem<'_, 'd> {
             (name, if leaf.has_text { text(leaf.segment) } else { Span { start: name.end, end: name.end } })
         })
     }
+}
+
+/// The position of the first `<`. Texts are short, so words of eight bytes find it before a vector search has begun.
+fn find_tag(text: &[u8]) -> Option<usize> {
+    const WORDS: usize = 4;
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    const TAGS: u64 = u64::from_ne_bytes([b'<'; 8]);
+    for (index, word) in text.as_chunks().0.iter().take(WORDS).enumerate() {
+        // A byte that is zero borrows from its own high bit. What it borrows above the first one does not matter.
+        let word = u64::from_le_bytes(*word) ^ TAGS;
+        let zeros = word.wrapping_sub(ONES) & !word & HIGH_BITS;
+        if zeros != 0 {
+            return Some(index * 8 + (zeros.trailing_zeros() / 8) as usize);
+        }
+    }
+    let searched = text.len().min(WORDS * 8) / 8 * 8;
+    memchr::memchr(b'<', text.get(searched..)?).map(|more| searched + more)
 }
 
 /// The name in the start tag that these bytes begin with, if it is a valid name without prefix.
@@ -196,7 +295,7 @@ mod tests {
     type Leaves = Vec<(String, String)>;
 
     fn read(layouts: &mut LayoutCache, bytes: &str) -> Option<(String, Leaves, usize)> {
-        let item = layouts.match_item(bytes.as_bytes())?;
+        let item = layouts.match_item(bytes.as_bytes(), false)?;
         let text = |span: Span| bytes[span.start..span.end].to_owned();
         let leaves = item.leaves().map(|(name, value)| (text(name), text(value))).collect();
         Some((text(item.name()), leaves, item.length()))
@@ -211,7 +310,7 @@ mod tests {
         let expected = ("order".to_owned(), leaves.to_vec(), item.len() - "\n<order>".len());
         assert_eq!(read(&mut layouts, item), Some(expected));
         assert_eq!(
-            layouts.match_item(item.as_bytes()).map(|item| item.element_length()),
+            layouts.match_item(item.as_bytes(), false).map(|item| item.element_length()),
             Some(item.len() - "\n \n<order>".len())
         );
     }
@@ -234,6 +333,17 @@ mod tests {
             "<order><xsp>2</xsp><id>1</id></order>",
         ] {
             assert_eq!(read(&mut layouts, other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn tags_are_found_after_texts_of_any_length() {
+        for length in 0..80 {
+            for filler in ["x", ";", "=", "\u{bc}", "\0", "\u{3c3c}"] {
+                let text = filler.repeat(length);
+                assert_eq!(find_tag(format!("{text}</id><").as_bytes()), Some(text.len()));
+                assert_eq!(find_tag(text.as_bytes()), None);
+            }
         }
     }
 

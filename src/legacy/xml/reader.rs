@@ -254,17 +254,20 @@ impl<'d> Tokens<'d> {
         }
     }
 
-    /// Takes the next list item in one step, if it has the layout of an earlier one and has arrived completely. To be called
-    /// directly after the end tag of an item.
-    pub(crate) fn match_item<'c>(&mut self, layouts: &'c mut LayoutCache) -> Option<MatchedItem<'c, 'd>> {
+    /// The next list item, if it has the layout of an earlier one and has arrived completely. To be called directly after the end
+    /// tag of an item. It is not taken yet. The texts of a guess may have markup in them.
+    pub(crate) fn match_item<'c>(&self, layouts: &'c mut LayoutCache, is_guess: bool) -> Option<MatchedItem<'c, 'd>> {
         // An item with a layout adds two levels: itself and its leaves.
         if self.progress.pending_end || !self.progress.follows_tag || !(1..=MAX_DEPTH - 2).contains(&self.depth()) {
             return None;
         }
-        let item = layouts.match_item(self.pending())?;
+        layouts.match_item(self.pending(), is_guess)
+    }
+
+    /// Takes an item that matched.
+    pub(crate) fn take_item(&mut self, item: &MatchedItem<'_, 'd>) {
         self.progress.search = None;
         self.progress.next += item.length();
-        Some(item)
     }
 
     /// Remembers the layout of the element that has just ended and began at `start`, if all of it is still in the buffer.

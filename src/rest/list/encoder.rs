@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::compact_order;
 use crate::backend;
 use crate::model::{self, PiiAccess};
 use crate::rest::dto::{Complete, Customer, Order, Unreadable, UnreadableLine};
@@ -40,9 +41,12 @@ pub trait ListItem: Send + Unpin + 'static {
     fn write(&self, pii_access: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error>;
 }
 
-impl ListItem for model::Order {
+impl ListItem for model::ListedOrder {
     fn write(&self, pii_access: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        json::write(&Order::new(self, pii_access), out)
+        match self {
+            Self::Compact(order) => compact_order::write(order, pii_access, out),
+            Self::Full(order) => json::write(&Order::new(order, pii_access), out),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 
 use super::ListItem;
 use crate::backend::RequestContext;
-use crate::model::{HeldBytes, Order, OrderedBy, PiiAccess};
+use crate::model::{HeldBytes, ListedOrder, Order, OrderedBy, PiiAccess};
 use crate::problem::{Code, Problem, ProblemContext};
 use crate::resilience::Reservation;
 use crate::rest::dto;
@@ -49,8 +49,9 @@ impl ListItem for Expanded {
 
 /// Reads the details of all orders and keeps their sequence. They share the deadline of `context`; a read that fails, or for
 /// which no time is left, becomes the `problem` of its order.
-pub(in crate::rest) async fn expand(state: &RequestState, context: &RequestContext, orders: Vec<Order>) -> Vec<Expanded> {
-    let expand_one = |order: Order| async move {
+pub(in crate::rest) async fn expand(state: &RequestState, context: &RequestContext, orders: Vec<ListedOrder>) -> Vec<Expanded> {
+    let expand_one = |order: ListedOrder| async move {
+        let order = order.into_order();
         let details = state.backend.order_info(context, order.id).await;
         match details.and_then(|details| Ok(details.value.into_owned()?)) {
             Ok((details, memory)) => Expanded { order: merge(order, details), problem: None, _memory: memory },

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{CustomerId, Extensible, Order};
+use crate::model::{CustomerId, ListedOrder};
 use crate::rest::extract::OrderListQuery;
 
 /// The filters of a list of orders.
@@ -28,14 +28,13 @@ impl From<OrderListQuery> for Filter {
 impl Filter {
     /// Whether an order passes all filters. An order without a readable time passes both bounds. In the repeated autumn hour
     /// the later instant counts for `since` and the earlier one for `until`, so that no order is missed.
-    pub(in crate::rest) fn includes(&self, order: &Order) -> bool {
-        let is_in_time =
-            order.ordered_at.is_none_or(|at| at.latest() >= self.since && self.until.is_none_or(|until| at.earliest() < until));
-        let status = order.status.as_ref().map(Extensible::as_str);
-        let customer = order.customer.as_ref().and_then(|customer| customer.id);
+    pub(in crate::rest) fn includes(&self, order: &ListedOrder) -> bool {
+        let is_in_time = order
+            .ordered_at()
+            .is_none_or(|(earliest, latest)| latest >= self.since && self.until.is_none_or(|until| earliest < until));
         is_in_time
-            && (self.status.is_empty() || self.status.iter().any(|accepted| Some(accepted.as_str()) == status))
-            && (self.kind.is_none() || self.kind.as_deref() == order.kind.as_deref())
-            && (self.customer_id.is_none() || self.customer_id == customer)
+            && (self.status.is_empty() || self.status.iter().any(|accepted| Some(accepted.as_str()) == order.status()))
+            && (self.kind.is_none() || self.kind.as_deref() == order.kind())
+            && (self.customer_id.is_none() || self.customer_id == order.customer_id())
     }
 }

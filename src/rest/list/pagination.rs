@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::cursor::{Cursor, Position};
 use super::{Encoder, ListFormat, ListItem, MAX_UNDECODABLE};
 use crate::backend::{Item, Items, UndecodableItem};
-use crate::model::{Customer, HeldBytes, Order, PiiAccess};
+use crate::model::{Customer, HeldBytes, ListedOrder, PiiAccess};
 use crate::problem::{Code, Problem};
 use crate::resilience::{ByteBudget, Reservation, Share};
 use crate::rest::extract::decode;
@@ -44,9 +44,9 @@ pub(in crate::rest) trait SortKey {
     fn sort_key(&self) -> Position;
 }
 
-impl SortKey for Order {
+impl SortKey for ListedOrder {
     fn sort_key(&self) -> Position {
-        Position { seconds: self.ordered_at.map(|at| at.earliest().as_second()), id: self.id.get() }
+        Position { seconds: self.ordered_at().map(|(earliest, _)| earliest.as_second()), id: self.id().get() }
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::extract::OriginalUri;
 use axum::response::Response;
 
-use crate::model::Order;
+use crate::model::ListedOrder;
 use crate::problem::Problem;
 use crate::rest::dto;
 use crate::rest::extract::{AcceptsList, OrderListQuery};
@@ -61,7 +61,7 @@ pub(in crate::rest) async fn list_orders(
     let lower_bound = page.and_then(|page| page.lower_bound()).map_or(filter.since, |bound| bound.max(filter.since));
     let orders = state.backend.orders(&context, state.zone.date(lower_bound)).await;
     let orders = orders.map_err(|error| Problem::from_list_error(&error, state.pii_access()))?;
-    let includes = move |order: &Order| filter.includes(order);
+    let includes = move |order: &ListedOrder| filter.includes(order);
     let Some(page) = page else { return list::respond(orders, accepts, state.pii_access(), includes).await };
     let page = Page::select(orders, page, state.pii_access(), &state.memory, includes).await?;
     if !is_expanded {
