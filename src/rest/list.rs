@@ -31,9 +31,9 @@ use crate::problem::Problem;
 
 /// Makes nginx pass each item on at once, and an error too.
 const UNBUFFERED: (HeaderName, HeaderValue) = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-/// Bytes that are gathered into one chunk while more items are ready. With the usual items of one more run, a chunk still fits
-/// the capacity of the encoder's buffer.
-const CHUNK_SIZE: usize = 31 * 1024;
+/// Bytes that are gathered into one chunk while more items are ready: less than half the capacity of the encoder's buffer, so
+/// that another run of usual items fits.
+const CHUNK_SIZE: usize = 63 * 256;
 /// Maximum number of undecodable items in one list, because they are held in memory until its end.
 pub(super) const MAX_UNDECODABLE: usize = 10_000;
 /// Batches read in one poll. When a filter excludes every item, nothing is sent in between; yield so that other tasks run.

@@ -19,6 +19,11 @@ impl InputBuffer {
     /// Removes `used` bytes at the start and appends new ones.
     pub(super) fn push(&mut self, bytes: &[u8], used: usize) {
         self.buffer.drain(..used);
+        // Of a document that is used as it arrives only the last incomplete element is left, and doubling the buffer for it would
+        // be a waste in every list. Other documents grow by doubling.
+        if self.buffer.len() < bytes.len() / 8 {
+            self.buffer.reserve_exact(bytes.len() + bytes.len() / 8);
+        }
         let bom = self.transcoder.push(bytes, &mut self.buffer);
         self.dropped += (used + bom) as u64;
     }

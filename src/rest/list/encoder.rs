@@ -10,7 +10,7 @@ use crate::rest::dto::{Complete, Customer, Order, Unreadable, UnreadableLine};
 use crate::rest::json;
 
 /// The initial capacity of the buffer, in bytes. Larger blocks are costly to allocate and free, and growing costs more still.
-const CAPACITY: usize = 48 * 1024;
+const CAPACITY: usize = 32 * 1024;
 
 /// The format of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
