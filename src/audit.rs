@@ -1,10 +1,11 @@
-//! The audit log: one line for every write and for every disclosure of personal data, with names and ids and no values.
+//! The audit log: who wrote, and who was shown personal data, with names and ids and no values.
 //!
-//! Audit lines are written at every log level. A disclosure is logged when the data are handed out, a write when it completes,
-//! even if the client has disconnected before.
+//! The disclosure of one order or customer is part of its request's line in the access log; a write and each batch of a list
+//! have a line of their own. These lines are written at every log level: a disclosure when its response has ended or when the
+//! batch is full, a write when it completes, even if the client has disconnected before.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::auth::Principal;
 use crate::model::PiiAccess;
@@ -12,24 +13,65 @@ use crate::model::PiiAccess;
 /// The `tracing` target of audit lines, which the log filter always passes.
 pub const TARGET: &str = "audit";
 
-/// Who sent a request, for its audit lines. Cheap to clone.
+/// Who sent a request and what it was shown. Cheap to clone; clones share the disclosure.
 #[derive(Debug, Clone)]
-pub struct AuditContext {
-    /// The id of the request.
-    pub request_id: Arc<str>,
-    /// Whose label and upstream the lines show.
-    pub principal: Principal,
-    /// Address of the client.
-    pub address: Option<IpAddr>,
+pub struct AuditContext(Arc<Record>);
+
+#[derive(Debug)]
+struct Record {
+    request_id: Arc<str>,
+    principal: Principal,
+    address: Option<IpAddr>,
+    disclosure: OnceLock<Disclosure>,
+}
+
+/// The one order or customer whose personal data a response contains.
+#[derive(Debug, Clone, Copy)]
+pub struct Disclosure {
+    /// The operation id.
+    pub action: &'static str,
+    /// The id of the order or customer.
+    pub id: u64,
 }
 
 impl AuditContext {
-    /// Logs that personal data of these orders or customers were disclosed. Masked data are no disclosure.
-    pub fn log_disclosure(&self, action: &'static str, ids: &[u64]) {
-        if self.principal.scopes().pii_access() == PiiAccess::Full && !ids.is_empty() {
-            let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
-            self.emit(action, &ids.join(","), "seen");
+    /// A request of this principal from this address.
+    #[must_use]
+    pub fn new(request_id: Arc<str>, principal: Principal, address: Option<IpAddr>) -> Self {
+        Self(Arc::new(Record { request_id, principal, address, disclosure: OnceLock::new() }))
+    }
+
+    /// The id of the request.
+    #[must_use]
+    pub fn request_id(&self) -> &Arc<str> {
+        &self.0.request_id
+    }
+
+    /// Whose label and upstream the lines show.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.0.principal
+    }
+
+    /// Address of the client.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.address
+    }
+
+    /// Records for the access log that the response contains personal data of this order or customer. Masked data are no
+    /// disclosure.
+    pub fn record_disclosure(&self, action: &'static str, id: u64) {
+        if self.may_see_pii() {
+            // A response is about one resource, so there is nothing to overwrite.
+            let _ = self.0.disclosure.set(Disclosure { action, id });
         }
+    }
+
+    /// What was recorded by [`Self::record_disclosure`].
+    #[must_use]
+    pub fn disclosure(&self) -> Option<Disclosure> {
+        self.0.disclosure.get().copied()
     }
 
     /// The disclosures of a list, logged in batches.
@@ -44,15 +86,19 @@ impl AuditContext {
         WriteAudit { audit: self, action, id, outcome: "unknown" }
     }
 
+    fn may_see_pii(&self) -> bool {
+        self.principal().scopes().pii_access() == PiiAccess::Full
+    }
+
     fn emit(&self, action: &str, ids: &str, outcome: &str) {
-        let address = self.address.map(tracing::field::display);
+        let Record { request_id, principal, address, .. } = &*self.0;
         tracing::info!(
             target: TARGET,
             {
-                request.id = &*self.request_id,
-                client = self.principal.label(),
-                client.address = address,
-                upstream = self.principal.upstream(),
+                request.id = &**request_id,
+                client = principal.label(),
+                client.address = address.map(tracing::field::display),
+                upstream = principal.upstream(),
                 action,
                 ids,
                 outcome,
@@ -78,14 +124,22 @@ impl DisclosureBatch {
     pub fn note(&mut self, id: u64) {
         self.ids.push(id);
         if self.ids.len() == Self::MAX_IDS {
-            self.audit.log_disclosure(self.action, &std::mem::take(&mut self.ids));
+            self.emit();
+        }
+    }
+
+    fn emit(&mut self) {
+        let ids = std::mem::take(&mut self.ids);
+        if self.audit.may_see_pii() && !ids.is_empty() {
+            let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
+            self.audit.emit(self.action, &ids.join(","), "seen");
         }
     }
 }
 
 impl Drop for DisclosureBatch {
     fn drop(&mut self) {
-        self.audit.log_disclosure(self.action, &self.ids);
+        self.emit();
     }
 }
 

@@ -101,9 +101,10 @@ async fn admit(request: &mut Request, scope: &RequestScope, settings: &Settings)
     if !scope.is_public(settings) {
         let (headers, deadline) = (request.headers(), scope.deadline());
         let principal = authentication::authenticate(&settings.authentication, headers, deadline, &settings.metrics).await?;
-        scope.record_principal(&principal);
-        request_limits::acquire_principal_permit(&principal)?;
-        request.extensions_mut().insert(AuditContext { request_id: scope.id(), principal, address });
+        let audit = AuditContext::new(scope.id(), principal, address);
+        scope.record_principal(&audit);
+        request_limits::acquire_principal_permit(audit.principal())?;
+        request.extensions_mut().insert(audit);
     }
     request_limits::check_head(request)
 }

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::{self, AuditContext};
 use crate::auth::Principal;
 use crate::backend::{CallLog, RequestContext};
 use crate::metrics::Metrics;
@@ -59,7 +60,7 @@ pub(super) struct ResponseState(Mutex<Progress>);
 #[derive(Debug, Default, Clone)]
 struct Progress {
     /// `None` while the request is not authenticated.
-    principal: Option<Principal>,
+    audit: Option<AuditContext>,
     /// `None` while there is no response.
     status: Option<u16>,
     end: ResponseEnd,
@@ -89,34 +90,58 @@ impl AccessLogEntry {
         }
     }
 
+    /// A line that discloses personal data is an audit line too, and those are written at every log level.
     fn emit(&self, calls: CallLog) {
-        let Progress { principal, status, end, ended_at } = self.response.0.lock().clone();
+        let Progress { audit, status, end, ended_at } = self.response.0.lock().clone();
         let duration = ended_at.unwrap_or_else(Instant::now) - self.started;
         self.metrics.request(self.route.label(), method_label(&self.method), status, duration);
-        tracing::info!(
-            request.id = &*self.request_id,
-            method = method_label(&self.method),
-            route = self.route.label(),
-            status,
-            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            client = principal.as_ref().map(Principal::label),
-            upstream = principal.as_ref().map(Principal::upstream),
-            legacy.call = calls.call,
-            legacy.outcome = calls.outcome,
-            retries = calls.retries,
-            response = match end {
-                ResponseEnd::Complete => "complete",
-                ResponseEnd::BrokenOff => "broken off",
-                ResponseEnd::Aborted => "aborted",
-            },
-            "request"
-        );
+        let principal = audit.as_ref().map(AuditContext::principal);
+        let disclosure = audit.as_ref().and_then(AuditContext::disclosure);
+        let address = disclosure.and_then(|_| audit.as_ref()?.address());
+        macro_rules! emit_to {
+            ($target:expr) => {
+                tracing::info!(
+                    target: $target,
+                    {
+                        request.id = &*self.request_id,
+                        method = method_label(&self.method),
+                        route = self.route.label(),
+                        status,
+                        duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+                        client = principal.map(Principal::label),
+                        upstream = principal.map(Principal::upstream),
+                        legacy.call = calls.call,
+                        legacy.outcome = calls.outcome,
+                        retries = calls.retries,
+                        response = end.label(),
+                        client.address = address.map(tracing::field::display),
+                        audit.action = disclosure.map(|disclosure| disclosure.action),
+                        audit.ids = disclosure.map(|disclosure| tracing::field::display(disclosure.id)),
+                    },
+                    "request"
+                )
+            };
+        }
+        match disclosure {
+            Some(_) => emit_to!(audit::TARGET),
+            None => emit_to!(module_path!()),
+        }
+    }
+}
+
+impl ResponseEnd {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::BrokenOff => "broken off",
+            Self::Aborted => "aborted",
+        }
     }
 }
 
 impl ResponseState {
-    pub(super) fn record_principal(&self, principal: Principal) {
-        self.0.lock().principal = Some(principal);
+    pub(super) fn record_principal(&self, audit: AuditContext) {
+        self.0.lock().audit = Some(audit);
     }
 
     fn record_end(&self, end: ResponseEnd) {

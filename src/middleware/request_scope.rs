@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Settings;
 use super::access_log::{AccessLogEntry, MonitoredBody, ResponseState, RouteTemplate};
 use super::forwarded_prefix;
-use crate::auth::Principal;
+use crate::audit::AuditContext;
 use crate::backend::RequestContext;
 use crate::problem::{self, ProblemContext, PublicBasePath};
 
@@ -79,8 +79,8 @@ impl RequestScope {
     }
 
     /// Records the principal for the access log.
-    pub(super) fn record_principal(&self, principal: &Principal) {
-        self.response.record_principal(principal.clone());
+    pub(super) fn record_principal(&self, audit: &AuditContext) {
+        self.response.record_principal(audit.clone());
     }
 
     /// Renders the body of a problem, adds the request id, and monitors the body for the access log.

@@ -41,7 +41,7 @@ fn describe(scope: Scope, operation: &mut Operation) {
 }
 
 async fn check_scope(State(scope): State<Scope>, request: Request, next: Next) -> Result<Response, Problem> {
-    let has_scope = request.extensions().get::<AuditContext>().is_some_and(|audit| audit.principal.scopes().has(scope));
+    let has_scope = request.extensions().get::<AuditContext>().is_some_and(|audit| audit.principal().scopes().has(scope));
     if has_scope { Ok(next.run(request).await) } else { Err(forbidden(scope)) }
 }
 

@@ -64,7 +64,7 @@ impl AppState {
         parts
             .extensions
             .get::<AuditContext>()
-            .and_then(|audit| Some((audit, self.upstreams.get(audit.principal.upstream())?)))
+            .and_then(|audit| Some((audit, self.upstreams.get(audit.principal().upstream())?)))
             .ok_or_else(|| Problem::new(Code::InternalError, "The request has no authenticated principal or no upstream."))
     }
 
@@ -124,14 +124,14 @@ impl RequestState {
 
     /// Who the client is among those that share a limit. Without authentication only its address distinguishes it.
     fn client(&self) -> Arc<str> {
-        match self.audit.address.filter(|_| self.principal().is_anonymous()) {
+        match self.audit.address().filter(|_| self.principal().is_anonymous()) {
             Some(address) => address.to_string().into(),
             None => self.principal().name().into(),
         }
     }
 
-    pub(super) const fn principal(&self) -> &Principal {
-        &self.audit.principal
+    pub(super) fn principal(&self) -> &Principal {
+        self.audit.principal()
     }
 
     pub(super) fn pii_access(&self) -> PiiAccess {
@@ -141,7 +141,7 @@ impl RequestState {
     /// The context of a problem with `path` that is part of the response to this request.
     pub(super) fn problem_context(&self, path: &str) -> ProblemContext {
         let instance = format!("{}{path}", self.base_path.trim_end_matches('/'));
-        ProblemContext { base_path: Arc::clone(&self.base_path), instance, request_id: Arc::clone(&self.audit.request_id) }
+        ProblemContext { base_path: Arc::clone(&self.base_path), instance, request_id: Arc::clone(self.audit.request_id()) }
     }
 }
 

@@ -2,8 +2,20 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::{Extension, Router, routing};
+use http::Request;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+use tjansteguiden_gateway::audit::AuditContext;
+use tjansteguiden_gateway::auth::{Authentication, Principal};
+use tjansteguiden_gateway::config::LogFormat;
+use tjansteguiden_gateway::metrics::Metrics;
+use tjansteguiden_gateway::resilience::ByteBudget;
+use tjansteguiden_gateway::{middleware, telemetry};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+use tracing::level_filters::LevelFilter;
 
 use crate::support::log::audit_lines;
 use crate::support::{
@@ -19,9 +31,12 @@ fn request(gateway: &Gateway, client: &str, id: &str, method: Method, target: &s
     gateway.request(method, target).bearer_auth(client).header("x-request-id", id)
 }
 
+/// A disclosure of one order or customer is a part of the request's own line, everything else has an audit line.
 fn summary(line: &Value) -> String {
     let text = |member: &str| line[member].as_str().unwrap_or("-").to_owned();
-    ["client", "client.address", "upstream", "action", "ids", "outcome"].map(text).join(" ")
+    let facts =
+        if line["message"] == "request" { ["audit.action", "audit.ids", "response"] } else { ["action", "ids", "outcome"] };
+    ["client", "client.address", "upstream"].into_iter().chain(facts).map(text).collect::<Vec<_>>().join(" ")
 }
 
 async fn audited(id: &str, count: usize) -> Vec<String> {
@@ -34,9 +49,9 @@ async fn only_unmasked_pii_reads_are_audited() {
     let gateway = Gateway::with(&upstream, &borrowed(&variables())).await;
 
     for (target, expected) in [
-        ("/orders/20417", "get_order 20417 seen"),
-        ("/orders/20417/messages", "list_order_messages 20417 seen"),
-        ("/customers/18020", "get_customer 18020 seen"),
+        ("/orders/20417", "get_order 20417 complete"),
+        ("/orders/20417/messages", "list_order_messages 20417 complete"),
+        ("/customers/18020", "get_customer 18020 complete"),
         ("/customers?since=2016-03-14", "list_customers 18020,18021 seen"),
         ("/customers?since=2016-03-14&limit=1", "list_customers 18020 seen"),
         ("/orders?since=2016-03-14&limit=1&expand=detail", "list_orders 20417 seen"),
@@ -62,6 +77,46 @@ async fn only_unmasked_pii_reads_are_audited() {
 
         assert_eq!(audited(&id, 0).await, [""; 0], "{target}");
     }
+}
+
+/// The client has left when the response is dropped unread.
+#[tokio::test]
+async fn disclosure_is_logged_at_every_level_after_its_client_disconnects() {
+    let lines = tempfile::NamedTempFile::new().expect("a file");
+    let subscriber = telemetry::subscriber(LogFormat::Json, LevelFilter::ERROR, false, lines.reopen().expect("a file"));
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let tasks = TaskTracker::new();
+    let settings = middleware::Settings {
+        memory: ByteBudget::default(),
+        base_path: "/".into(),
+        request_timeout: Duration::from_secs(1),
+        authentication: Authentication::Anonymous(Principal::anonymous("default")),
+        metrics: Metrics::default(),
+        rate: None,
+        trusted_proxies: Vec::new(),
+        cors_origins: Vec::new(),
+        is_public_route: |_| false,
+        is_tls: false,
+        tasks: tasks.clone(),
+    };
+    let disclose = async |Extension(audit): Extension<AuditContext>| {
+        audit.record_disclosure("get_order", 20417);
+        "personal data"
+    };
+    let router = Router::new().route("/orders/{id}", routing::get(disclose)).route("/me", routing::get(async || "nothing"));
+    let router = middleware::apply(router, settings);
+
+    for path in ["/me", "/orders/20417"] {
+        let request = Request::get(path).header("host", "a").body(Body::empty()).expect("a request");
+        drop(router.clone().oneshot(request).await);
+    }
+    tasks.close();
+    tasks.wait().await;
+
+    let text = std::fs::read_to_string(lines.path()).expect("text");
+    let line: Value = serde_json::from_str(&text).expect("one line of JSON");
+    let facts = ["message", "audit.action", "audit.ids", "response", "level"].map(|key| line[key].as_str().unwrap_or("-"));
+    assert_eq!(facts, ["request", "get_order", "20417", "aborted", "INFO"]);
 }
 
 #[tokio::test]

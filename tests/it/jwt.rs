@@ -331,7 +331,7 @@ async fn personal_number_subject_is_hashed_in_logs() {
     let mut labels = Vec::new();
 
     for subject in ["191212121212", "209912121212", "anna@example.com", "bo@example.com", "webshop"] {
-        let id = format!("label-{}", labels.len());
+        let id = format!("audit-label-{}", labels.len());
         let token = issuer.token(&json!({"sub": subject, "scope": "orders:read personal-data:read"}));
         let request = gateway.request(Method::GET, "/orders/20417").bearer_auth(token).header("x-request-id", &id);
 

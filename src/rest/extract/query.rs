@@ -129,7 +129,7 @@ impl FromRequestParts<AppState> for OrderListQuery {
             pairs.add_fault("expand", format!("requires a limit of at most {MAX_EXPANDED}"));
         }
         let query = since.map(|since| {
-            let filters = hash_order_filters(audit.principal.upstream(), since, until, &status, kind.as_deref(), customer_id);
+            let filters = hash_order_filters(audit.principal().upstream(), since, until, &status, kind.as_deref(), customer_id);
             Self { since, until, status, kind, customer_id, limit, cursor, expand, filters }
         });
         pairs.check_cursor(cursor, query.as_ref().map(|query| query.filters));
@@ -146,7 +146,7 @@ impl FromRequestParts<AppState> for CustomerListQuery {
         let since = pairs.required("since", |text| parse_date(text).ok_or(InvalidValue::Date));
         let (limit, cursor) = pairs.page();
         let query = since.map(|since| {
-            let filters = filter_hash(["customers", audit.principal.upstream(), &since.to_string()]);
+            let filters = filter_hash(["customers", audit.principal().upstream(), &since.to_string()]);
             Self { since, limit, cursor, filters }
         });
         pairs.check_cursor(cursor, query.as_ref().map(|query| query.filters));

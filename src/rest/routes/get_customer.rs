@@ -50,7 +50,7 @@ pub(in crate::rest) async fn get_customer(
     let response = json_with_etag(&headers, &dto::Customer::new(&customer, state.pii_access()), memory);
     // A 304 discloses nothing.
     if response.status().is_success() {
-        state.audit.log_disclosure("get_customer", &[path.id.get()]);
+        state.audit.record_disclosure("get_customer", path.id.get());
     }
     Ok(response)
 }

@@ -50,7 +50,7 @@ pub(in crate::rest) async fn get_order(
     let response = json_with_etag(&headers, &dto::Order::new(&order, state.pii_access()), memory);
     // A 304 discloses nothing.
     if response.status().is_success() {
-        state.audit.log_disclosure("get_order", &[path.id.get()]);
+        state.audit.record_disclosure("get_order", path.id.get());
     }
     Ok(response)
 }

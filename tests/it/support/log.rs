@@ -42,6 +42,9 @@ pub(crate) fn find_canary(text: &str) -> Option<&'static str> {
     CANARIES.into_iter().find(|canary| text.contains(canary))
 }
 
+/// The request ids whose lines are kept for [`audit_lines`] begin with this.
+const AUDITED: &str = "audit-";
+
 static AUDIT: Mutex<Vec<Value>> = Mutex::new(Vec::new());
 static CONNECT: Mutex<Vec<Value>> = Mutex::new(Vec::new());
 
@@ -54,14 +57,18 @@ pub(crate) fn capture() {
     });
 }
 
-/// Waits for at least `count` audit lines about requests with this id, and returns all of them.
+/// Waits for the access-log line of the request with this id and for at least `count` lines with audit facts about it, and
+/// returns all of the latter. The id begins with `audit-`.
 pub(crate) async fn audit_lines(request_id: &str, count: usize) -> Vec<Value> {
-    let lines = || -> Vec<Value> {
-        let all = AUDIT.lock();
-        all.iter().filter(|line| line["request.id"] == request_id).cloned().collect()
+    assert!(request_id.starts_with(AUDITED), "lines about {request_id} are not kept");
+    let lines = || -> Vec<Value> { AUDIT.lock().iter().filter(|line| line["request.id"] == request_id).cloned().collect() };
+    let audited = || -> Vec<Value> {
+        let is_audited = |line: &Value| line["message"] == "audit" || line["audit.action"].is_string();
+        lines().into_iter().filter(is_audited).collect()
     };
-    eventually("the audit lines are logged", async || lines().len() >= count).await;
-    lines()
+    let has_ended = || lines().iter().any(|line| line["message"] == "request");
+    eventually("the audit lines are logged", async || has_ended() && audited().len() >= count).await;
+    audited()
 }
 
 /// The lines so far about connections to this address that could not be made.
@@ -102,7 +109,7 @@ impl Drop for CapturedLine {
             let _ = writeln!(io::stderr(), "{canary:?} is in the log: {line}");
             std::process::exit(101);
         }
-        if line.contains("\"message\":\"audit\"") {
+        if line.contains(&format!("\"request.id\":\"{AUDITED}")) {
             AUDIT.lock().push(serde_json::from_str(&line).expect("JSON"));
         }
         if line.contains("\"message\":\"no connection to ") {
