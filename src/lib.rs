@@ -36,7 +36,7 @@
 //! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `resilience`, `writes` |
 //! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `content_coding`, `metrics`, `problem`, `resilience` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
-//! | [`telemetry`] | logs | `audit`, `config` |
+//! | [`telemetry`] | logs | `audit`, `config`, `model` |
 //! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `server`, `telemetry` |
 //! | [`commands`] | composition: one file per command | `auth`, `backend`, `config`, `http_client`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
 //!

@@ -6,6 +6,7 @@
 //! Logging never blocks a request: lines go through a queue to a thread that writes them, and are dropped and counted when
 //! standard output is not drained.
 
+mod json_lines;
 mod log_queue;
 
 use std::fs::File;
@@ -21,6 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use self::json_lines::JsonLines;
 use self::log_queue::LogQueue;
 use crate::audit;
 use crate::config::LogFormat;
@@ -73,10 +75,11 @@ where
         .with_default(level.min(LevelFilter::WARN));
     let layer = fmt::layer().with_writer(writer).with_target(false);
     let layer = match format {
-        LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => layer.event_format(JsonLines).boxed(),
         LogFormat::Text => layer.with_ansi(has_colours).boxed(),
     };
-    tracing_subscriber::registry().with(layer.with_filter(filter))
+    // A filter of the whole subscriber, because that of a single layer is asked again for every event.
+    tracing_subscriber::registry().with(layer).with(filter)
 }
 
 /// Logs panics by location only: their message may contain any value.
