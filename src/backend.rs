@@ -21,7 +21,7 @@ pub use call_timer::CallTimer;
 pub use coalescing::Coalescing;
 pub use error::{Error, Result};
 pub use receipt::{Receipt, Sent, Snapshot, WriteError, WriteResult};
-pub use request_context::{CallLog, RequestContext};
+pub use request_context::{CallLog, CompletionHook, RequestContext};
 
 use crate::model::{Customer, CustomerId, ListedOrder, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::Reserved;

@@ -29,12 +29,13 @@
 //! | [`memory`] | an order system in memory, with injected faults | `backend`, `model`, `resilience` |
 //! | [`auth`] | authentication: API keys, JWT, JWKS; the principal | `config`, `http_client`, `metrics`, `model`, `resilience` |
 //! | [`audit`] | the audit log: who wrote, who was shown PII | `auth`, `model` |
+//! | [`request`] | what the middleware knows of a request and its handler needs | `audit`, `backend` |
 //! | [`writes`] | the outcome of writes: verification, preconditions, idempotency, what is in doubt | `audit`, `backend`, `idempotency`, `metrics`, `model`, `resilience` |
 //! | [`quality_values`] | weighted lists in request headers: `Accept`, `Accept-Encoding` |  |
 //! | [`content_coding`] | content codings of responses: `zstd`, `br`, `gzip` | `quality_values` |
 //! | [`problem`] | RFC 9457 problems: codes, bodies, pages |  |
-//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `resilience`, `writes` |
-//! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `content_coding`, `metrics`, `problem`, `resilience` |
+//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `request`, `resilience`, `writes` |
+//! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `content_coding`, `metrics`, `problem`, `request`, `resilience` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config`, `model` |
 //! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `server`, `telemetry` |
@@ -104,6 +105,7 @@ pub mod model;
 pub mod ops;
 pub mod problem;
 pub mod quality_values;
+pub mod request;
 pub mod resilience;
 pub mod rest;
 pub mod server;

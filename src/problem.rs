@@ -127,6 +127,11 @@ pub struct Details<'a> {
     current_status: Option<&'a str>,
 }
 
+/// The space for headers, those of the middleware included, so that the map does not grow step by step.
+const MAX_HEADERS: usize = 12;
+/// The space for the body of a problem; most need less.
+const USUAL_SIZE: usize = 512;
+
 /// The media type of problems.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -168,6 +173,7 @@ impl Problem {
     /// Adds a response header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.reserve(MAX_HEADERS);
         self.0.headers.insert(name, value);
         self
     }
@@ -215,17 +221,15 @@ impl Problem {
 
 /// The response has no body yet: [`render`] writes it.
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
         let mut response = self.0.status.into_response();
-        response.headers_mut().extend(self.0.headers.clone());
+        let headers = response.headers_mut();
+        *headers = std::mem::take(&mut self.0.headers);
+        headers.reserve(MAX_HEADERS);
         response.extensions_mut().insert(self);
         response
     }
 }
-
-/// The public base path of a request, in its extensions where it is not the configured one.
-#[derive(Debug, Clone)]
-pub struct PublicBasePath(pub Arc<str>);
 
 /// The request that had a problem.
 #[derive(Debug, Clone)]
@@ -276,7 +280,8 @@ pub fn render(mut response: Response, context: impl FnOnce() -> ProblemContext) 
         }
         None => return response,
     };
-    let body = serde_json::to_vec(&problem.details(&context())).expect("strings, numbers and arrays are JSON");
+    let mut body = Vec::with_capacity(USUAL_SIZE);
+    serde_json::to_writer(&mut body, &problem.details(&context())).expect("strings, numbers and arrays are JSON");
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

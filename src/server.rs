@@ -31,8 +31,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::Response;
-use http::Request;
+use axum::body::Bytes;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
@@ -125,10 +125,11 @@ struct BindError {
     source: io::Error,
 }
 
-impl<S> Server<S>
+impl<S, B> Server<S>
 where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
+    B: http_body::Body<Data = Bytes, Error = axum::Error> + Send + 'static,
 {
     /// Binds to an address; port 0 chooses a free port.
     ///

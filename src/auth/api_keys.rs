@@ -37,21 +37,21 @@ impl ApiKeys {
     /// The owner of a key. The time this takes does not depend on the key: it is compared with every hash, in constant time.
     pub(super) fn authenticate(&self, key: &str) -> Result<Principal, AuthError> {
         let hash = hash_of_key(key);
-        let mut owners = Vec::new();
+        let (mut owner, mut other_owner) = (None, None);
         for client in &self.0 {
             let hashes = client.hashes.get();
             // `|` instead of `||` or `any`: those would stop at the first match.
             if hashes.iter().fold(false, |matches, known| matches | verify_slices_are_equal(known, &hash).is_ok()) {
-                owners.push(&client.principal);
+                other_owner = owner.replace(&client.principal);
             }
         }
 
-        match owners.as_slice() {
-            [principal] => Ok((*principal).clone()),
-            [] => Err(AuthError::Invalid("The API key is not known.")),
+        match (owner, other_owner) {
+            (Some(principal), None) => Ok(principal.clone()),
+            (None, _) => Err(AuthError::Invalid("The API key is not known.")),
             // The configuration rejects this at start, but a reloaded file may introduce it. Either client's scopes would be
             // a guess.
-            [one, other, ..] => {
+            (Some(one), Some(other)) => {
                 tracing::error!(client = one.name(), other = other.name(), "two clients have the same API key; it is refused");
                 Err(AuthError::Invalid("The API key belongs to more than one client."))
             }

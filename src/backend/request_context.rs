@@ -38,16 +38,22 @@ pub struct CallLog {
     pub retries: u32,
 }
 
+/// What is notified when a request and all of its calls have ended.
+pub trait CompletionHook: Send + Sync {
+    /// The last clone of the [`RequestContext`] was dropped.
+    fn completed(&self, calls: CallLog);
+}
+
 struct SharedCallLog {
     log: Mutex<CallLog>,
-    on_completion: Option<Box<dyn FnOnce(CallLog) + Send + Sync>>,
+    hook: Option<Arc<dyn CompletionHook>>,
 }
 
 /// The last clone is dropped when the response is over and the last call has ended, which may be long after the client left.
 impl Drop for SharedCallLog {
     fn drop(&mut self) {
-        if let Some(on_completion) = self.on_completion.take() {
-            on_completion(*self.log.get_mut());
+        if let Some(hook) = &self.hook {
+            hook.completed(*self.log.get_mut());
         }
     }
 }
@@ -65,14 +71,14 @@ impl RequestContext {
         Self::new(time, None)
     }
 
-    /// The same; `on_completion` gets the call log when the last clone is dropped.
+    /// The same; the hook gets the call log when the last clone is dropped.
     #[must_use]
-    pub fn with_completion_hook(time: Duration, on_completion: impl FnOnce(CallLog) + Send + Sync + 'static) -> Self {
-        Self::new(time, Some(Box::new(on_completion)))
+    pub fn with_completion_hook(time: Duration, hook: Arc<dyn CompletionHook>) -> Self {
+        Self::new(time, Some(hook))
     }
 
-    fn new(time: Duration, on_completion: Option<Box<dyn FnOnce(CallLog) + Send + Sync>>) -> Self {
-        let call_log = Arc::new(SharedCallLog { log: Mutex::default(), on_completion });
+    fn new(time: Duration, hook: Option<Arc<dyn CompletionHook>>) -> Self {
+        let call_log = Arc::new(SharedCallLog { log: Mutex::default(), hook });
         Self {
             deadline: Instant::now() + time,
             send_deadline: None,

@@ -84,20 +84,21 @@ impl App {
 
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
         let state = rest::AppState::new(upstreams, timeouts, memory.clone(), &server.base_path);
+        let (router, templates) = rest::router(state);
         let settings = middleware::Settings {
             base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,
             authentication: authentication(config, &metrics)?,
             metrics: metrics.clone(),
             memory,
-            tasks: tasks.clone(),
+            routes: templates,
             rate: server.rate_per_client.map(RateLimit::new),
             trusted_proxies: server.trusted_proxies.clone(),
             cors_origins: server.cors_origins.clone(),
             is_public_route: rest::is_public,
             is_tls: server.tls.is_some(),
         };
-        let router = middleware::apply(rest::router(state), settings);
+        let router = middleware::apply(router, settings);
 
         let system = SystemLimits::raise();
         for Warning { key, message } in limits::check(config, &system) {

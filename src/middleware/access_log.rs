@@ -6,59 +6,32 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use axum::body::{Body, Bytes};
-use axum::extract::MatchedPath;
 use http::{Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
+use super::Stack;
 use crate::audit::{self, AuditContext};
 use crate::auth::Principal;
-use crate::backend::{CallLog, RequestContext};
-use crate::metrics::Metrics;
+use crate::backend::{CallLog, CompletionHook, RequestContext};
 
-/// One line of the access log, apart from the upstream calls of the request.
-#[derive(Debug)]
+/// One line of the access log, apart from the upstream calls of the request. Shared between the request scope, the response
+/// body and the [`RequestContext`], whose last clone emits it.
 pub(super) struct AccessLogEntry {
     pub(super) request_id: Arc<str>,
     pub(super) method: Method,
-    pub(super) route: RouteTemplate,
+    /// The label of the route.
+    pub(super) route: Arc<str>,
     pub(super) started: Instant,
-    pub(super) response: Arc<ResponseState>,
-    pub(super) metrics: Metrics,
+    /// Has the metrics.
+    pub(super) stack: Arc<Stack>,
+    pub(super) progress: Mutex<Progress>,
 }
 
-/// The template of the matched route, such as `/orders/{id}`. Paths themselves are never logged: a client may put anything
-/// into them.
-#[derive(Debug, Clone)]
-pub(super) struct RouteTemplate {
-    /// `None` for a path without a route. Includes the base path.
-    pub(super) template: Option<MatchedPath>,
-    pub(super) base_length: usize,
-}
-
-impl RouteTemplate {
-    /// The template without the base path.
-    pub(super) fn below_base(&self) -> Option<&str> {
-        self.template.as_ref()?.as_str().get(self.base_length..)
-    }
-
-    /// The template for logs and metrics.
-    fn label(&self) -> &str {
-        let Some(template) = &self.template else { return "unknown" };
-        // The base path itself redirects to the documentation; without it, nothing would be left of that route.
-        self.below_base().filter(|route| !route.is_empty()).unwrap_or(template.as_str())
-    }
-}
-
-/// What is known of the response so far. Shared between the request scope, the response body and the access log.
+/// What is known so far.
 #[derive(Debug, Default)]
-pub(super) struct ResponseState(Mutex<Progress>);
-
-#[derive(Debug, Default, Clone)]
-struct Progress {
+pub(super) struct Progress {
     /// `None` while the request is not authenticated.
     audit: Option<AuditContext>,
     /// `None` while there is no response.
@@ -79,25 +52,24 @@ enum ResponseEnd {
     BrokenOff,
 }
 
-impl AccessLogEntry {
-    /// Emits the entry in a task of its own: hyper drops the body just before it writes the last bytes, and these need not wait
-    /// for the log.
-    pub(super) fn spawn_emit(self, calls: CallLog, tasks: &TaskTracker) {
-        match Handle::try_current() {
-            Ok(runtime) => drop(tasks.spawn_on(async move { self.emit(calls) }, &runtime)),
-            // Dropped by a thread outside of the runtime, or after it has stopped.
-            Err(_) => self.emit(calls),
-        }
+impl CompletionHook for AccessLogEntry {
+    /// hyper drops the body just before it writes the last bytes, which wait for the line: formatting it into a buffer takes
+    /// less than the task that would do it later.
+    fn completed(&self, calls: CallLog) {
+        let progress = self.progress.lock();
+        let duration = progress.ended_at.unwrap_or_else(Instant::now) - self.started;
+        self.stack.settings.metrics.request(&self.route, method_label(&self.method), progress.status, duration);
+        self.emit(&progress, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), calls);
     }
+}
 
+impl AccessLogEntry {
     /// A line that discloses personal data is an audit line too, and those are written at every log level.
-    fn emit(&self, calls: CallLog) {
-        let Progress { audit, status, end, ended_at } = self.response.0.lock().clone();
-        let duration = ended_at.unwrap_or_else(Instant::now) - self.started;
-        self.metrics.request(self.route.label(), method_label(&self.method), status, duration);
-        let principal = audit.as_ref().map(AuditContext::principal);
-        let disclosure = audit.as_ref().and_then(AuditContext::disclosure);
-        let address = disclosure.and_then(|_| audit.as_ref()?.address());
+    fn emit(&self, progress: &Progress, duration_ms: u64, calls: CallLog) {
+        let audit = progress.audit.as_ref();
+        let principal = audit.map(AuditContext::principal);
+        let disclosure = audit.and_then(AuditContext::disclosure);
+        let address = disclosure.and_then(|_| audit?.address());
         macro_rules! emit_to {
             ($target:expr) => {
                 tracing::info!(
@@ -105,27 +77,36 @@ impl AccessLogEntry {
                     {
                         request.id = &*self.request_id,
                         method = method_label(&self.method),
-                        route = self.route.label(),
-                        status,
-                        duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+                        route = &*self.route,
+                        status = progress.status,
+                        duration_ms,
                         client = principal.map(Principal::label),
                         upstream = principal.map(Principal::upstream),
                         legacy.call = calls.call,
                         legacy.outcome = calls.outcome,
                         retries = calls.retries,
-                        response = end.label(),
-                        client.address = address.map(tracing::field::display),
+                        response = progress.end.label(),
+                        client.address = address.map(display),
                         audit.action = disclosure.map(|disclosure| disclosure.action),
-                        audit.ids = disclosure.map(|disclosure| tracing::field::display(disclosure.id)),
+                        audit.ids = disclosure.map(|disclosure| display(disclosure.id)),
                     },
                     "request"
                 )
             };
         }
-        match disclosure {
-            Some(_) => emit_to!(audit::TARGET),
-            None => emit_to!(module_path!()),
+        if disclosure.is_some() {
+            emit_to!(audit::TARGET);
+        } else {
+            emit_to!(module_path!());
         }
+    }
+
+    pub(super) fn record_principal(&self, audit: AuditContext) {
+        self.progress.lock().audit = Some(audit);
+    }
+
+    fn record_end(&self, end: ResponseEnd) {
+        self.progress.lock().end = end;
     }
 }
 
@@ -136,16 +117,6 @@ impl ResponseEnd {
             Self::BrokenOff => "broken off",
             Self::Aborted => "aborted",
         }
-    }
-}
-
-impl ResponseState {
-    pub(super) fn record_principal(&self, audit: AuditContext) {
-        self.0.lock().audit = Some(audit);
-    }
-
-    fn record_end(&self, end: ResponseEnd) {
-        self.0.lock().end = end;
     }
 }
 
@@ -166,29 +137,24 @@ fn method_label(method: &Method) -> &str {
 }
 
 /// A response body that records how it ends.
-#[derive(Debug)]
-pub(super) struct MonitoredBody {
+pub struct MonitoredBody {
     body: Body,
-    response: Arc<ResponseState>,
+    entry: Arc<AccessLogEntry>,
     /// The last clone of the context emits the access log entry, so the entry waits for this body, and for a write that runs on
     /// after it.
     _context: RequestContext,
 }
 
 impl MonitoredBody {
-    pub(super) fn new(
-        body: Body,
-        status: StatusCode,
-        method: &Method,
-        response: Arc<ResponseState>,
-        context: RequestContext,
-    ) -> Self {
-        response.0.lock().status = Some(status.as_u16());
+    pub(super) fn new(body: Body, status: StatusCode, entry: Arc<AccessLogEntry>, context: RequestContext) -> Self {
+        let mut progress = entry.progress.lock();
+        progress.status = Some(status.as_u16());
         // hyper polls neither an empty body nor the body of a response to HEAD, so they are complete from the beginning.
-        if body.is_end_stream() || method == Method::HEAD {
-            response.record_end(ResponseEnd::Complete);
+        if body.is_end_stream() || entry.method == Method::HEAD {
+            progress.end = ResponseEnd::Complete;
         }
-        Self { body, response, _context: context }
+        drop(progress);
+        Self { body, entry, _context: context }
     }
 }
 
@@ -199,10 +165,10 @@ impl http_body::Body for MonitoredBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         match &frame {
-            Poll::Ready(Some(Err(_))) => self.response.record_end(ResponseEnd::BrokenOff),
-            Poll::Ready(None) => self.response.record_end(ResponseEnd::Complete),
+            Poll::Ready(Some(Err(_))) => self.entry.record_end(ResponseEnd::BrokenOff),
+            Poll::Ready(None) => self.entry.record_end(ResponseEnd::Complete),
             // hyper does not poll a body again that says it has ended.
-            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.response.record_end(ResponseEnd::Complete),
+            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.entry.record_end(ResponseEnd::Complete),
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         frame
@@ -220,6 +186,6 @@ impl http_body::Body for MonitoredBody {
 impl Drop for MonitoredBody {
     fn drop(&mut self) {
         // Fields are dropped after this, so the access log entry has the time.
-        self.response.0.lock().ended_at = Some(Instant::now());
+        self.entry.progress.lock().ended_at = Some(Instant::now());
     }
 }

@@ -1,5 +1,6 @@
 //! Turns a panic of a handler into a 500 problem.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 
 use axum::response::{IntoResponse, Response};
@@ -9,11 +10,12 @@ use crate::problem::{Code, Problem};
 
 /// Runs a handler. The message of a panic is dropped, since it may contain personal data; the panic hook has logged its
 /// location.
-pub(super) async fn catch(handler: impl Future<Output = Response>) -> Response {
+pub(super) async fn catch(handler: impl Future<Output = Result<Response, Infallible>>) -> Response {
     // Unwind safety: everything that handlers share is behind locks that are not poisoned by a panic.
-    let response = AssertUnwindSafe(handler).catch_unwind().await;
-    response
-        .unwrap_or_else(|_| Problem::new(Code::InternalError, "An unexpected error occurred in the gateway.").into_response())
+    match AssertUnwindSafe(handler).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Err(_) => Problem::new(Code::InternalError, "An unexpected error occurred in the gateway.").into_response(),
+    }
 }
 
 #[cfg(test)]
@@ -24,7 +26,6 @@ mod tests {
     use axum::body::Body;
     use axum::routing::get;
     use http_body_util::BodyExt;
-    use tokio_util::task::TaskTracker;
     use tower::ServiceExt;
 
     use crate::auth::{Authentication, Principal};
@@ -49,7 +50,7 @@ mod tests {
             cors_origins: Vec::new(),
             is_public_route: |_| false,
             is_tls: false,
-            tasks: TaskTracker::new(),
+            routes: vec!["/orders".to_owned()],
         };
         let router = apply(Router::new().route("/orders", get(panicking)), settings);
         let request = http::Request::get("/orders").header("host", "a").body(Body::empty()).unwrap();

@@ -26,9 +26,9 @@ const ENCODER_BYTES: usize = 1_280 * 1024;
 const MAX_CHUNK: usize = 64 * 1024;
 
 /// Compresses a successful response with a large, compressible body, unless there is no memory left for it.
-pub(super) fn apply(mut response: Response, coding: Option<Coding>, memory: &ByteBudget) -> Response {
+pub(super) fn apply(mut response: Response, is_head: bool, coding: Option<Coding>, memory: &ByteBudget) -> Response {
     // A stream of unknown size is a list, and lists are worth it.
-    let size = response.body().size_hint().exact().unwrap_or(u64::MAX);
+    let size = size(&response, is_head).unwrap_or(u64::MAX);
     if !response.status().is_success() || !is_compressible(response.headers(), size) {
         return response;
     }
@@ -41,7 +41,19 @@ pub(super) fn apply(mut response: Response, coding: Option<Coding>, memory: &Byt
     let Ok(encoder) = Encoder::try_new(coding) else { return response };
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     headers.remove(CONTENT_LENGTH);
+    if is_head {
+        return response;
+    }
     response.map(|body| Body::new(CompressedBody { body, pending: Bytes::new(), encoder: Some(encoder), _memory: memory }))
+}
+
+/// The size of the body before compression; `None` if it is not known. The router has removed that of a response to HEAD already.
+fn size(response: &Response, is_head: bool) -> Option<u64> {
+    if is_head {
+        response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    } else {
+        response.body().size_hint().exact()
+    }
 }
 
 fn is_compressible(headers: &HeaderMap, size: u64) -> bool {

@@ -4,7 +4,6 @@
 //! the router: an `OPTIONS` that is not a preflight would lose its 204 and `Allow`, an unknown route its 404. And it allows the
 //! same methods for all routes, while a preflight here gets the methods of its route.
 
-use axum::response::Response;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
     ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, ORIGIN,
@@ -45,8 +44,7 @@ impl CorsRequest {
     }
 
     /// Adds the security headers, and the CORS headers for an allowed origin.
-    pub(super) fn add_headers(self, response: &mut Response, allowed: &[HeaderValue], is_tls: bool) {
-        let headers = response.headers_mut();
+    pub(super) fn add_headers(self, headers: &mut HeaderMap, allowed: &[HeaderValue], is_tls: bool) {
         add_security_headers(headers, is_tls);
         if allowed.is_empty() {
             return;

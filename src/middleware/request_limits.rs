@@ -32,21 +32,34 @@ pub(super) fn check_head(request: &Request) -> Result<(), Problem> {
 /// Checks `Host` (RFC 9112, section 3.2). A proxy in front may have routed the request by one of two hosts, and this server
 /// must not guess which.
 fn check_host(request: &Request) -> Result<(), Problem> {
-    let hosts: Vec<_> = request.headers().get_all(HOST).iter().collect();
-    let detail = match hosts.as_slice() {
-        [] if request.version() != Version::HTTP_11 => return Ok(()),
-        [host] if is_host(host) => return Ok(()),
-        [_] => "must be a host with an optional port",
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let detail = match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() != Version::HTTP_11 => return Ok(()),
+        (Some(host), None) if is_plain_host(host.as_bytes()) || is_host(host) => return Ok(()),
+        (Some(_), None) => "must be a host with an optional port",
         _ => "must be sent exactly once",
     };
     Err(Problem::parameters(vec![FieldError::parameter("Host", detail)]))
+}
+
+/// Whether this is a host name or IPv4 address with an optional port of at most four digits, as nearly every client sends it.
+/// Parsing an `Authority` copies it.
+fn is_plain_host(value: &[u8]) -> bool {
+    let length = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
+    let (host, port) = value.split_at(length);
+    let is_port = matches!(port, [] | [b':', _, ..]) && port.len() <= 5 && port.iter().skip(1).all(u8::is_ascii_digit);
+    !host.is_empty() && is_port && host.iter().copied().all(is_host_byte)
+}
+
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._".contains(&byte)
 }
 
 fn is_host(value: &HeaderValue) -> bool {
     let Ok(authority) = Authority::try_from(value.as_bytes()) else { return false };
     let host = authority.host();
     // RFC 3986 allows more characters, but no host name has them. `[` begins an IPv6 address, which `Authority` has checked.
-    let is_host = host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let is_host = host.starts_with('[') || host.bytes().all(is_host_byte);
     // What is left of the authority must be nothing or a port: `user@a`, `a:` and `a:b` are refused.
     let has_port = authority.port_u16().is_some();
     let rest = authority.as_str().strip_prefix(host);
@@ -103,6 +116,18 @@ mod tests {
             ["", "a b/c?d", "a,b", "user@a", "user:key@a:80", "a:", "a:b", "a:65536", ":80", "http://a", "a/", "[::1", "ä"]
         {
             assert!(!is_host(&HeaderValue::from_bytes(host.as_bytes()).unwrap()), "{host}");
+            assert!(!is_plain_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn plain_hosts_are_hosts() {
+        for host in ["a", "example.com", "example.com:8080", "a_b-c.default.svc", "127.0.0.1:1", "a:0080"] {
+            assert!(is_plain_host(host.as_bytes()) && is_host(&HeaderValue::from_static(host)), "{host}");
+        }
+        // Left to the exact check.
+        for host in ["a:65535", "[::1]"] {
+            assert!(!is_plain_host(host.as_bytes()), "{host}");
         }
     }
 

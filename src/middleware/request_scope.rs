@@ -2,75 +2,66 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{MatchedPath, OriginalUri, Request};
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Uri};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Settings;
-use super::access_log::{AccessLogEntry, MonitoredBody, ResponseState, RouteTemplate};
-use super::forwarded_prefix;
+use super::access_log::{AccessLogEntry, MonitoredBody, Progress};
+use super::route_table::Route;
+use super::{Settings, Stack, forwarded_prefix};
 use crate::audit::AuditContext;
 use crate::backend::RequestContext;
-use crate::problem::{self, ProblemContext, PublicBasePath};
+use crate::problem::{self, ProblemContext};
+use crate::request::RequestInfo;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request in progress.
 pub(super) struct RequestScope {
-    id: Arc<str>,
-    method: Method,
+    entry: Arc<AccessLogEntry>,
     uri: Uri,
-    route: RouteTemplate,
-    response: Arc<ResponseState>,
     context: RequestContext,
-    /// The prefix that a proxy has stripped, without a slash at its end; empty for none.
+    /// The configured base path, below the prefix that a proxy has stripped.
+    base_path: Arc<str>,
+    /// That prefix, without a slash at its end; empty for none.
     prefix: Box<str>,
+    /// Whether the request needs no credentials: the documentation, and `OPTIONS`, which browsers send without any.
+    pub(super) is_public: bool,
 }
 
 impl RequestScope {
-    /// Assigns an id and a deadline to the request, and puts its [`RequestContext`] into the extensions for the handler.
-    pub(super) fn begin(request: &mut Request, settings: &Settings) -> Self {
-        let id = request_id(request.headers());
-        let method = request.method().clone();
-        let route = RouteTemplate {
-            template: request.extensions().get::<MatchedPath>().cloned(),
-            base_length: if &*settings.base_path == "/" { 0 } else { settings.base_path.len() },
-        };
-        // axum strips the base path from the URI of a nested router; problems report the path that the client sent.
-        let uri = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri(), |original| &original.0).clone();
-        let response = Arc::new(ResponseState::default());
+    /// Assigns an id and a deadline to the request.
+    pub(super) fn begin(request: &Request, stack: &Arc<Stack>) -> Self {
+        let settings = &stack.settings;
+        let Route { label, is_public } = stack.routes.find(request.uri().path());
         settings.metrics.request_begun();
-        let entry = AccessLogEntry {
-            request_id: Arc::clone(&id),
-            method: method.clone(),
-            route: route.clone(),
+        let entry = Arc::new(AccessLogEntry {
+            request_id: request_id(request.headers()),
+            method: request.method().clone(),
+            route: Arc::clone(label),
             started: Instant::now(),
-            response: Arc::clone(&response),
-            metrics: settings.metrics.clone(),
-        };
-        let tasks = settings.tasks.clone();
-        let context =
-            RequestContext::with_completion_hook(settings.request_timeout, move |calls| entry.spawn_emit(calls, &tasks));
-        request.extensions_mut().insert(context.clone());
+            stack: Arc::clone(stack),
+            progress: Mutex::new(Progress::default()),
+        });
+        let context = RequestContext::with_completion_hook(settings.request_timeout, Arc::clone(&entry) as _);
         let prefix: Box<str> = forwarded_prefix::resolve(request, &settings.trusted_proxies).into();
-        if !prefix.is_empty() {
-            request.extensions_mut().insert(PublicBasePath(public_base_path(&prefix, settings)));
+        Self {
+            is_public: *is_public || entry.method == Method::OPTIONS,
+            entry,
+            uri: request.uri().clone(),
+            context,
+            base_path: public_base_path(&prefix, settings),
+            prefix,
         }
-        Self { id, method, uri, route, response, context, prefix }
     }
 
-    /// Whether the request needs no credentials: the documentation, and `OPTIONS`, which browsers send without any.
-    pub(super) fn is_public(&self, settings: &Settings) -> bool {
-        self.method == Method::OPTIONS || self.route.below_base().is_some_and(settings.is_public_route)
-    }
-
-    /// The request id.
-    pub(super) fn id(&self) -> Arc<str> {
-        Arc::clone(&self.id)
+    /// The id of the request.
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.entry.request_id
     }
 
     /// When the response is due.
@@ -78,26 +69,33 @@ impl RequestScope {
         self.context.deadline()
     }
 
-    /// Records the principal for the access log.
-    pub(super) fn record_principal(&self, audit: &AuditContext) {
-        self.response.record_principal(audit.clone());
+    /// Records the principal for the access log and for the handler.
+    pub(super) fn record_principal(&self, audit: AuditContext, request: &mut Request) {
+        self.entry.record_principal(audit.clone());
+        request.extensions_mut().insert(RequestInfo {
+            audit,
+            uri: self.uri.clone(),
+            context: self.context.clone(),
+            route: Arc::clone(&self.entry.route),
+            base_path: Arc::clone(&self.base_path),
+        });
     }
 
     /// Renders the body of a problem, adds the request id, and monitors the body for the access log.
     #[expect(clippy::expect_used, reason = "`request_id` returns only letters, digits and `.`, `_`, `-`")]
-    pub(super) fn finish(self, response: Response, settings: &Settings) -> Response {
-        let Self { id, method, uri, response: state, context, prefix, .. } = self;
+    pub(super) fn finish(self, response: Response) -> http::Response<MonitoredBody> {
+        let Self { entry, uri, context, base_path, prefix, .. } = self;
         let mut response = problem::render(response, || ProblemContext {
-            base_path: public_base_path(&prefix, settings),
+            base_path,
             instance: format!("{prefix}{}", instance(&uri)),
-            request_id: Arc::clone(&id),
+            request_id: Arc::clone(&entry.request_id),
         });
         let status = response.status();
         let headers = response.headers_mut();
         // Orders contain personal data; what may be cached says so itself.
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        headers.insert(REQUEST_ID, HeaderValue::try_from(&*id).expect("a request id is a header value"));
-        response.map(|body| Body::new(MonitoredBody::new(body, status, &method, state, context)))
+        headers.insert(REQUEST_ID, HeaderValue::try_from(&*entry.request_id).expect("a request id is a header value"));
+        response.map(|body| MonitoredBody::new(body, status, entry, context))
     }
 }
 

@@ -1,6 +1,6 @@
 //! JSON responses, and conditional ones: with an ETag, or 304 when `If-None-Match` lists it.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use headers::{ETag, HeaderMapExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -14,6 +14,8 @@ use crate::model::Order;
 use crate::resilience::Reservation;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The space for headers, those of the middleware included, so that the map does not grow step by step.
+const MAX_HEADERS: usize = 12;
 
 /// Responds with JSON that is known to be small.
 pub(super) fn json(value: &impl Serialize) -> Response {
@@ -39,13 +41,17 @@ pub(super) fn status_with_etag(headers: &HeaderMap, principal: &Principal, order
 
 /// Responds with JSON and its ETag, or with 304.
 fn respond(headers: &HeaderMap, etag: ETag, body: Bytes) -> Response {
-    let mut response = if etag::is_not_modified(headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(CONTENT_TYPE, JSON)], body).into_response()
-    };
-    response.headers_mut().typed_insert(etag);
+    let is_not_modified = etag::is_not_modified(headers, &etag);
+    let mut response = Response::new(if is_not_modified { Body::empty() } else { Body::from(body) });
+    let headers = response.headers_mut();
+    headers.reserve(MAX_HEADERS);
+    headers.typed_insert(etag);
     // Caches have to revalidate: an order may change at any time.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if is_not_modified {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        headers.insert(CONTENT_TYPE, JSON);
+    }
     response
 }

@@ -50,7 +50,8 @@ pub(super) fn routes(base_path: &str, settle_time_seconds: Option<u64>) -> Route
         .with_state(documents)
 }
 
-const ROUTES: [&str; 6] =
+/// The templates of the documentation routes.
+pub(super) const ROUTES: [&str; 6] =
     ["/openapi.json", "/openapi.yaml", "/swagger-ui", "/swagger-ui/", "/swagger-ui/{*file}", "/problems/{code}"];
 
 /// Clients have to check each time: a new version of the gateway may have another document.

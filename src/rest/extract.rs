@@ -3,6 +3,7 @@
 mod accept;
 mod body;
 mod datetime;
+mod headers;
 mod json_object;
 mod media_type;
 mod path;
@@ -11,6 +12,7 @@ mod query;
 
 pub(super) use accept::{AcceptsJson, AcceptsList};
 pub(super) use body::{JsonBody, LARGE_BODIES, MergePatchBody};
+pub(super) use headers::RequestHeaders;
 pub(super) use json_object::JsonObject;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};
 pub(super) use preconditions::{IdempotencyKeyHeader, IfMatchHeader};

@@ -39,7 +39,8 @@ struct ApiDoc;
 #[must_use]
 pub fn document(server: &str) -> utoipa::openapi::OpenApi {
     let mut document = ApiDoc::openapi();
-    document.merge(operations().into_openapi());
+    let (operations, _) = operations();
+    document.merge(operations.into_openapi());
     forbid_additional_properties(&mut document);
     masked::inline(&mut document);
     add_security_schemes(&mut document);

@@ -12,18 +12,22 @@ use super::routes::operations;
 use super::state::AppState;
 use crate::problem::{Code, Problem};
 
-/// All routes.
-pub fn router(state: AppState) -> Router {
+/// All routes, and their templates without the base path.
+pub fn router(state: AppState) -> (Router, Vec<String>) {
     let base_path = Arc::clone(state.base_path());
     let settle_time = state.settle_time_seconds();
-    let (operations, _) = operations().split_for_parts();
-    let routes = operations.with_state(state).merge(docs::routes(&base_path, settle_time));
+    let (operations, scopes) = operations();
+    let mut templates: Vec<String> = scopes.routes().chain(docs::ROUTES).map(str::to_owned).collect();
+    templates.sort_unstable();
+    templates.dedup();
+    let (operations, _) = operations.split_for_parts();
+    let routes = operations.with_state(state.with_scopes(scopes)).merge(docs::routes(&base_path, settle_time));
     let all = if &*base_path == "/" {
         routes.route("/", get(|| async { docs::redirect("swagger-ui/") }))
     } else {
         nest(&base_path, routes)
     };
-    all.method_not_allowed_fallback(method_not_allowed).fallback(route_not_found)
+    (all.method_not_allowed_fallback(method_not_allowed).fallback(route_not_found), templates)
 }
 
 /// Nests the routes, and redirects both `/base` and `/base/` to the documentation. These need routes of their own: axum nests

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
+use http::Uri;
 use http::request::Parts;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::extract::LARGE_BODIES;
+use super::require_scope::RequiredScopes;
 use crate::audit::AuditContext;
 use crate::auth::Principal;
 use crate::backend::{Backend, RequestContext};
 use crate::model::{Customer, CustomerId, Order, OrderId, PiiAccess, Zone};
-use crate::problem::{Code, Problem, ProblemContext, PublicBasePath};
+use crate::problem::{Code, Problem, ProblemContext};
+use crate::request::RequestInfo;
 use crate::resilience::{ByteBudget, Reserved};
 use crate::writes::WriteCoordinator;
 
@@ -27,6 +30,7 @@ pub struct AppState {
     memory: ByteBudget,
     base_path: Arc<str>,
     large_bodies: Arc<Semaphore>,
+    scopes: Arc<RequiredScopes>,
 }
 
 /// One upstream as handlers use it. Cheap to clone; clones share state.
@@ -56,15 +60,27 @@ impl AppState {
     #[must_use]
     pub fn new(upstreams: BTreeMap<String, UpstreamHandle>, timeouts: Timeouts, memory: ByteBudget, base_path: &str) -> Self {
         let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
-        Self { upstreams: Arc::new(upstreams), timeouts, memory, base_path: base_path.into(), large_bodies }
+        Self {
+            upstreams: Arc::new(upstreams),
+            timeouts,
+            memory,
+            base_path: base_path.into(),
+            large_bodies,
+            scopes: Arc::default(),
+        }
     }
 
-    /// The principal's audit context and upstream. Fails closed: without authentication there is neither.
-    pub(super) fn resolve<'p>(&self, parts: &'p Parts) -> Result<(&'p AuditContext, &UpstreamHandle), Problem> {
+    /// This state with the scopes that operations require.
+    pub(super) fn with_scopes(self, scopes: RequiredScopes) -> Self {
+        Self { scopes: Arc::new(scopes), ..self }
+    }
+
+    /// The principal's request and upstream. Fails closed: without authentication there is neither.
+    pub(super) fn resolve<'p>(&self, parts: &'p Parts) -> Result<(&'p RequestInfo, &UpstreamHandle), Problem> {
         parts
             .extensions
-            .get::<AuditContext>()
-            .and_then(|audit| Some((audit, self.upstreams.get(audit.principal().upstream())?)))
+            .get::<RequestInfo>()
+            .and_then(|info| Some((info, self.upstreams.get(info.audit.principal().upstream())?)))
             .ok_or_else(|| Problem::new(Code::InternalError, "The request has no authenticated principal or no upstream."))
     }
 
@@ -95,6 +111,8 @@ pub(super) struct RequestState {
     pub(super) writes: WriteCoordinator,
     pub(super) zone: Zone,
     pub(super) audit: AuditContext,
+    /// The target as the client sent it.
+    pub(super) uri: Uri,
     pub(super) context: RequestContext,
     pub(super) memory: ByteBudget,
     list_timeout: Duration,
@@ -149,15 +167,16 @@ impl FromRequestParts<AppState> for RequestState {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let (audit, UpstreamHandle { backend, writes, zone }) = app.resolve(parts)?;
-        let context = parts.extensions.get::<RequestContext>().cloned();
-        let base_path = parts.extensions.get().map_or(&app.base_path, |PublicBasePath(path)| path);
+        let (RequestInfo { audit, uri, context, route, base_path }, UpstreamHandle { backend, writes, zone }) =
+            app.resolve(parts)?;
+        app.scopes.check(&parts.method, route, audit.principal().scopes())?;
         Ok(Self {
             backend: Arc::clone(backend),
             writes: writes.clone(),
             zone: zone.clone(),
             audit: audit.clone(),
-            context: context.unwrap_or_else(|| RequestContext::within(app.timeouts.request)),
+            uri: uri.clone(),
+            context: context.clone(),
             memory: app.memory.clone(),
             list_timeout: app.timeouts.list,
             base_path: Arc::clone(base_path),

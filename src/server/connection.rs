@@ -6,11 +6,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::ConnectInfo;
-use axum::response::Response;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Version};
+use http::{Request, Response, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -47,10 +46,11 @@ const BUFFER: usize = 48 * 1024;
 /// How long, once the drain has begun, the head of a request may still take, or the first request of a new connection.
 const DRAIN_HEAD_GRACE: Duration = Duration::from_secs(1);
 
-impl<S> Connection<S>
+impl<S, B> Connection<S>
 where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
+    B: http_body::Body<Data = Bytes, Error = axum::Error> + Send + 'static,
 {
     /// Serves requests until the client or the drain closes the connection, or a timeout expires.
     pub(super) async fn serve(self, socket: TcpStream, peer: SocketAddr) {
@@ -93,7 +93,7 @@ where
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 // hyper drops the body when the response has ended or failed, and the guard with it.
-                let guarded = |body: Body| {
+                let guarded = |body: B| {
                     body.map_err(move |error| {
                         guard.0.stream_failed();
                         error

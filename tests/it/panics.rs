@@ -86,14 +86,14 @@ async fn gateway(backend_under_test: &Arc<PanickingBackend>) -> SocketAddr {
     let time = Duration::from_secs(5);
     let timeouts = Timeouts { request: time, list: time, body: time };
     let upstreams = BTreeMap::from([("default".to_owned(), upstream)]);
-    let routes = rest::router(rest::AppState::new(upstreams, timeouts, ByteBudget::default(), "/"));
+    let (router, templates) = rest::router(rest::AppState::new(upstreams, timeouts, ByteBudget::default(), "/"));
     let settings = middleware::Settings {
         base_path: "/".into(),
         request_timeout: time,
         authentication: Authentication::Anonymous(Principal::anonymous("default")),
         metrics,
         memory: ByteBudget::default(),
-        tasks: TaskTracker::new(),
+        routes: templates,
         rate: None,
         trusted_proxies: Vec::new(),
         cors_origins: Vec::new(),
@@ -102,7 +102,7 @@ async fn gateway(backend_under_test: &Arc<PanickingBackend>) -> SocketAddr {
     };
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let limits = Limits::from(&config::Server::default());
-    let server = Server::bind(any_port, middleware::apply(routes, settings), limits).await.expect("a free port");
+    let server = Server::bind(any_port, middleware::apply(router, settings), limits).await.expect("a free port");
     let address = server.address();
     tokio::spawn(server.run(std::future::pending()));
     address

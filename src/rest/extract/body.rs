@@ -10,8 +10,8 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::json_object::JsonObject;
-use crate::backend::RequestContext;
 use crate::problem::{Code, Problem};
+use crate::request::RequestInfo;
 use crate::rest::state::AppState;
 
 /// Maximum length of a request body, in bytes.
@@ -81,7 +81,7 @@ fn means_utf_8(charset: &str) -> bool {
 
 async fn read(request: Request, app: &AppState) -> Result<Vec<u8>, Problem> {
     let due = Instant::now() + app.timeouts().body;
-    let deadline = request.extensions().get::<RequestContext>().map_or(due, |context| context.deadline().min(due));
+    let deadline = request.extensions().get::<RequestInfo>().map_or(due, |info| info.context.deadline().min(due));
     // Reject by the declared length before the client sends the body.
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > MAX_BODY) {

@@ -9,7 +9,13 @@ use crate::rest::list::ListFormat;
 /// Whether the client accepts JSON. It does without the header, with a header that has no valid media range, and when it lists
 /// `application/problem+json` alone, which is JSON too.
 pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
-    json_quality(&ranges(headers)) > 0
+    let mut values = headers.get_all(ACCEPT).iter();
+    match (values.next(), values.next()) {
+        // What nearly every client sends.
+        (None, _) => true,
+        (Some(value), None) if value == "application/json" || value == "*/*" => true,
+        _ => json_quality(&ranges(headers)) > 0,
+    }
 }
 
 /// The list format the client prefers; `None` when it accepts neither. JSON, unless the client weights NDJSON higher, or

@@ -54,7 +54,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ProblemPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         // No problem has the empty code, so a parameter that is not UTF-8 is not found either.
-        let code = only_parameter(parts, state).await.unwrap_or_default();
+        let parameters = RawPathParams::from_request_parts(parts, state).await;
+        let code = parameters.as_ref().ok().and_then(only_parameter).unwrap_or_default().to_owned();
         Ok(Self { code })
     }
 }
@@ -64,13 +65,13 @@ async fn parse_id<T, S: Send + Sync>(
     state: &S,
     parse: fn(&str) -> Result<T, InvalidId>,
 ) -> Result<T, Problem> {
-    let text = only_parameter(parts, state).await;
-    let id = text.as_deref().map_or(Err(InvalidId), parse);
-    id.map_err(|error| Problem::parameters(vec![FieldError::parameter("id", error.to_string())]))
+    let parameters = RawPathParams::from_request_parts(parts, state).await;
+    let text = parameters.as_ref().ok().and_then(only_parameter);
+    text.map_or(Err(InvalidId), parse)
+        .map_err(|error| Problem::parameters(vec![FieldError::parameter("id", error.to_string())]))
 }
 
-/// The single parameter of the path; `None` when it is not UTF-8.
-async fn only_parameter<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
-    let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
-    parameters.iter().next().map(|(_, value)| value.to_owned())
+/// The single parameter of the path. Parameters that are not UTF-8 are an error of the extractor.
+fn only_parameter(parameters: &RawPathParams) -> Option<&str> {
+    parameters.iter().next().map(|(_, value)| value)
 }

@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 use super::datetime::{parse_date, parse_datetime};
 use crate::model::CustomerId;
 use crate::problem::{FieldError, Problem};
+use crate::request::RequestInfo;
 use crate::rest::list::cursor::{Cursor, filter_hash};
 use crate::rest::list::expand::MAX_EXPANDED;
 use crate::rest::list::pagination::PageQuery;
@@ -110,7 +111,7 @@ impl FromRequestParts<AppState> for OrderListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let (audit, upstream) = app.resolve(parts)?;
+        let (RequestInfo { audit, .. }, upstream) = app.resolve(parts)?;
         let mut pairs = QueryPairs::parse(parts);
         let datetime = |text: &str| parse_datetime(text, &upstream.zone).ok_or(InvalidValue::DateTime);
         let since = pairs.required("since", datetime);
@@ -141,7 +142,7 @@ impl FromRequestParts<AppState> for CustomerListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let (audit, _) = app.resolve(parts)?;
+        let (RequestInfo { audit, .. }, _) = app.resolve(parts)?;
         let mut pairs = QueryPairs::parse(parts);
         let since = pairs.required("since", |text| parse_date(text).ok_or(InvalidValue::Date));
         let (limit, cursor) = pairs.page();

@@ -1,13 +1,12 @@
 //! `GET /customers/{id}`
 
 use axum::response::Response;
-use http::HeaderMap;
 
 use crate::model::HeldBytes;
 use crate::problem::Problem;
 use crate::rest::conditional::json_with_etag;
 use crate::rest::dto;
-use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery};
+use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery, RequestHeaders};
 use crate::rest::json;
 use crate::rest::openapi::examples;
 use crate::rest::openapi::problem_responses::{CustomerNotFound, ReadProblems, RequestProblems};
@@ -43,7 +42,7 @@ pub(in crate::rest) async fn get_customer(
     path: CustomerPath,
     _: AcceptsJson,
     _: NoQuery,
-    headers: HeaderMap,
+    RequestHeaders(headers): RequestHeaders,
 ) -> Result<Response, Problem> {
     let customer = state.read_customer(path.id).await?;
     let memory = json::reserve(&state.memory, customer.held_bytes())?;

@@ -1,13 +1,12 @@
 //! `GET /orders/{id}`
 
 use axum::response::Response;
-use http::HeaderMap;
 
 use crate::model::HeldBytes;
 use crate::problem::Problem;
 use crate::rest::conditional::json_with_etag;
 use crate::rest::dto;
-use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
+use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath, RequestHeaders};
 use crate::rest::json;
 use crate::rest::openapi::examples;
 use crate::rest::openapi::problem_responses::{OrderNotFound, ReadProblems, RequestProblems};
@@ -43,7 +42,7 @@ pub(in crate::rest) async fn get_order(
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
-    headers: HeaderMap,
+    RequestHeaders(headers): RequestHeaders,
 ) -> Result<Response, Problem> {
     let order = state.read_order(path.id).await?;
     let memory = json::reserve(&state.memory, order.held_bytes())?;

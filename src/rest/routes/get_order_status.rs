@@ -1,12 +1,11 @@
 //! `GET /orders/{id}/status`
 
 use axum::response::Response;
-use http::HeaderMap;
 
 use crate::problem::Problem;
 use crate::rest::conditional::status_with_etag;
 use crate::rest::dto;
-use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath};
+use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath, RequestHeaders};
 use crate::rest::openapi::problem_responses::{OrderNotFound, ReadProblems, RequestProblems};
 use crate::rest::state::RequestState;
 
@@ -39,7 +38,7 @@ pub(in crate::rest) async fn get_order_status(
     path: OrderPath,
     _: AcceptsJson,
     _: NoQuery,
-    headers: HeaderMap,
+    RequestHeaders(headers): RequestHeaders,
 ) -> Result<Response, Problem> {
     let order = state.read_order(path.id).await?;
     Ok(status_with_etag(&headers, state.principal(), &order))

@@ -1,6 +1,5 @@
 //! `GET /customers`
 
-use axum::extract::OriginalUri;
 use axum::response::Response;
 
 use crate::model::Customer;
@@ -45,7 +44,6 @@ use crate::rest::state::RequestState;
 )]
 pub(in crate::rest) async fn list_customers(
     state: RequestState,
-    OriginalUri(uri): OriginalUri,
     accepts: AcceptsList,
     query: CustomerListQuery,
 ) -> Result<Response, Problem> {
@@ -62,7 +60,7 @@ pub(in crate::rest) async fn list_customers(
     };
     let page = Page::select(customers, page, pii_access, &state.memory, |_| true).await?;
     let ids: Vec<u64> = page.items().iter().map(|customer| customer.id.get()).collect();
-    let response = page.respond(accepts.format, pii_access, &state.memory, &uri)?;
+    let response = page.respond(accepts.format, pii_access, &state.memory, &state.uri)?;
     for id in ids {
         disclosed.note(id);
     }

@@ -1,6 +1,5 @@
 //! `GET /orders`
 
-use axum::extract::OriginalUri;
 use axum::response::Response;
 
 use crate::model::ListedOrder;
@@ -51,7 +50,6 @@ use crate::rest::state::RequestState;
 )]
 pub(in crate::rest) async fn list_orders(
     state: RequestState,
-    OriginalUri(uri): OriginalUri,
     accepts: AcceptsList,
     query: OrderListQuery,
 ) -> Result<Response, Problem> {
@@ -65,12 +63,12 @@ pub(in crate::rest) async fn list_orders(
     let Some(page) = page else { return list::respond(orders, accepts, state.pii_access(), includes).await };
     let page = Page::select(orders, page, state.pii_access(), &state.memory, includes).await?;
     if !is_expanded {
-        return page.respond(accepts.format, state.pii_access(), &state.memory, &uri);
+        return page.respond(accepts.format, state.pii_access(), &state.memory, &state.uri);
     }
     let (orders, page) = page.split();
     let orders = expand(&state, &context, orders).await;
     let ids: Vec<u64> = orders.iter().filter_map(Expanded::disclosed_id).collect();
-    let response = page.with_items(orders).respond(accepts.format, state.pii_access(), &state.memory, &uri)?;
+    let response = page.with_items(orders).respond(accepts.format, state.pii_access(), &state.memory, &state.uri)?;
     let mut disclosed = state.audit.list("list_orders");
     for id in ids {
         disclosed.note(id);
