@@ -73,10 +73,9 @@ where
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_target(audit::TARGET, LevelFilter::INFO)
         .with_default(level.min(LevelFilter::WARN));
-    let layer = fmt::layer().with_writer(writer).with_target(false);
     let layer = match format {
-        LogFormat::Json => layer.event_format(JsonLines).boxed(),
-        LogFormat::Text => layer.with_ansi(has_colours).boxed(),
+        LogFormat::Json => JsonLines(writer).boxed(),
+        LogFormat::Text => fmt::layer().with_writer(writer).with_target(false).with_ansi(has_colours).boxed(),
     };
     // A filter of the whole subscriber, because that of a single layer is asked again for every event.
     tracing_subscriber::registry().with(layer).with(filter)
