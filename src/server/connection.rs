@@ -68,6 +68,7 @@ where
     }
 
     async fn run(self, socket: TcpStream, peer: SocketAddr, timeouts: &ConnectionTimeouts) {
+        let is_plain = self.tls.is_none();
         let stream = match monitored_io::open(socket, self.tls, timeouts.clone()).await {
             Ok(stream) => stream,
             // Port scanners and clients without a trusted certificate cause this; it is no fault of the server.
@@ -103,8 +104,8 @@ where
             }
         });
         let mut builder = http1::Builder::new();
-        // Otherwise hyper reads while it serves, only to notice that the client has left, which `stream` does.
-        builder.max_buf_size(BUFFER).half_close(true);
+        // Otherwise hyper reads while it serves, only to notice that the client has left, which a plain `stream` does itself.
+        builder.max_buf_size(BUFFER).half_close(is_plain);
         let mut http = pin!(builder.serve_connection(TokioIo::new(stream), service));
         // `graceful_shutdown` closes a connection whose next head is not complete, and would reset a request that is just
         // arriving. So a head that is awaited or has begun gets some time before it.

@@ -7,19 +7,20 @@
 //! off, the end of the process included, the client sees an error and not the end of a body. After the end of the response the
 //! socket closes regularly again.
 //!
-//! A client that disconnects while its request is served is noticed at the socket too ([`MonitoredWriter::client_left`]). hyper
-//! would read for that, into 8 KiB of new memory for each request, because the head of the request still lies in the old ones.
+//! Without TLS, a client that disconnects while its request is served is noticed at the socket too
+//! ([`MonitoredWriter::client_left`]). hyper would read for that, into 8 KiB of new memory for each request, because the head of
+//! the request still lies in the old ones.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -42,7 +43,8 @@ pub(super) async fn open(
     tls: Option<Arc<ServerConfig>>,
     timeouts: ConnectionTimeouts,
 ) -> io::Result<Stream> {
-    let writer = MonitoredWriter { socket, timeouts: timeouts.clone(), resets_on_close: false };
+    let notices_leaving = tls.is_none();
+    let writer = MonitoredWriter { socket, timeouts: timeouts.clone(), resets_on_close: false, notices_leaving };
     let stream = match tls {
         None => Either::Left(writer),
         Some(tls) => {
@@ -104,6 +106,9 @@ pub(super) struct MonitoredWriter {
     socket: TcpStream,
     timeouts: ConnectionTimeouts,
     resets_on_close: bool,
+    /// Whether to look for the end of the connection while a request is served. With TLS its announcement lies before it, which
+    /// only a read of the stream can see, and so hyper does.
+    notices_leaving: bool,
 }
 
 impl MonitoredWriter {
@@ -116,17 +121,34 @@ impl MonitoredWriter {
         }
     }
 
-    /// Whether the client has closed its side of the connection; if not, the task is woken when it does. A client that sends the
-    /// next request ahead is noticed only when the response is written.
+    /// Whether the client has left while its request is served; if not, the task is woken when it does. A client that sends the
+    /// next request ahead has not, whatever follows behind it.
     fn client_left(&self, context: &mut Context<'_>) -> bool {
-        match self.socket.poll_read_ready(context) {
-            Poll::Pending => false,
-            Poll::Ready(Err(_)) => true,
-            Poll::Ready(Ok(())) => {
-                let ready = self.socket.ready(Interest::READABLE).now_or_never();
-                ready.is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed))
+        if !self.notices_leaving || !self.timeouts.is_responding() {
+            return false;
+        }
+        let peek = || SockRef::from(&self.socket).peek(&mut [MaybeUninit::uninit()]);
+        loop {
+            match self.socket.poll_read_ready(context) {
+                Poll::Pending => return false,
+                Poll::Ready(Err(_)) => return true,
+                // It stays ready after a read that filled its buffer, and does not register the task then: this clears it.
+                Poll::Ready(Ok(())) => match self.socket.try_io(Interest::READABLE, peek) {
+                    Ok(waiting) => return waiting == 0,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return true,
+                },
             }
         }
+    }
+
+    /// The outcome of a write, which is over when the client has left.
+    fn written(&self, outcome: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.timeouts.write_polled(&outcome);
+        if outcome.is_pending() && self.client_left(context) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        outcome
     }
 
     fn before_write(&mut self) {
@@ -153,8 +175,7 @@ impl AsyncWrite for MonitoredWriter {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.before_write();
         let outcome = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.timeouts.write_polled(&outcome);
-        outcome
+        self.written(outcome, context)
     }
 
     fn poll_write_vectored(
@@ -164,19 +185,18 @@ impl AsyncWrite for MonitoredWriter {
     ) -> Poll<io::Result<usize>> {
         self.before_write();
         let outcome = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
-        self.timeouts.write_polled(&outcome);
-        outcome
+        self.written(outcome, context)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.socket.is_write_vectored()
     }
 
-    /// Called whenever hyper has been polled, with or without anything to write.
+    /// Called whenever hyper has been polled and has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.before_flush();
         ready!(Pin::new(&mut self.socket).poll_flush(context))?;
-        if self.timeouts.is_responding() && self.client_left(context) {
+        if self.client_left(context) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Poll::Ready(Ok(()))
