@@ -96,9 +96,14 @@ impl Connection {
         self.write(request).await.map_err(|error| lost(&error, true))?;
         let mut is_unanswered = true;
         let mut searched = 0;
+        // Bytes before the head of the final answer.
+        let mut skipped = 0;
         loop {
             if searched == 0 {
-                self.skip_empty_lines();
+                skipped += self.skip_empty_lines();
+            }
+            if skipped > MAX_BUFFER {
+                return Err(SendError::InvalidHttp);
             }
             let pending = self.pending();
             let Some(end) = end_of_head(pending, searched) else {
@@ -114,6 +119,7 @@ impl Connection {
             let head = pending.split_at(end).0;
             let answer = Head::parse(head, |parsed| Answer::of(parsed, head, &read)).map_err(|_| SendError::InvalidHttp)??;
             self.next += end;
+            skipped += end;
             searched = 0;
             if let Some(Answer { framing, is_kept_alive, value }) = answer {
                 self.framing = framing;
@@ -172,11 +178,13 @@ impl Connection {
         self.received.get(self.next..).unwrap_or_default()
     }
 
-    /// Servers may send empty lines before an answer.
-    fn skip_empty_lines(&mut self) {
+    /// Servers may send empty lines before an answer. Returns how many bytes.
+    fn skip_empty_lines(&mut self) -> usize {
+        let start = self.next;
         while let [b'\n', ..] | [b'\r', b'\n', ..] = self.pending() {
             self.next += if self.pending().starts_with(b"\n") { 1 } else { 2 };
         }
+        self.next - start
     }
 }
 
@@ -196,7 +204,9 @@ impl<T> Answer<T> {
             100..=199 => Ok(None),
             _ => {
                 let framing = Framing::of(head, bytes).map_err(|_| SendError::InvalidHttp)?;
+                // The head of an answer without a body may announce one all the same, which some servers then send.
                 let is_kept_alive = framing != Framing::UntilClose
+                    && !matches!(head.status, 204 | 304)
                     && !head.has_token("connection", "close")
                     && (!head.is_http_1_0 || head.has_token("connection", "keep-alive"));
                 Ok(Some(Self { framing, is_kept_alive, value: read(head) }))
@@ -212,7 +222,7 @@ struct TooLong;
 
 /// Why a request that may have arrived has no answer.
 fn lost(error: &io::Error, is_unanswered: bool) -> SendError {
-    if cause::rejects_client_certificate(error) {
+    if is_unanswered && cause::rejects_client_certificate(error) {
         SendError::NotSent(Cause::ClientCertificate)
     } else if cause::find::<TooLong>(error).is_some() {
         SendError::InvalidHttp

@@ -23,8 +23,8 @@ pub(super) enum Framing {
     Complete,
     /// This many bytes.
     Length(u64),
-    /// Chunks.
-    Chunked(Chunk),
+    /// Chunks, and how many bytes of extensions and trailers there were, which are not used.
+    Chunked(Chunk, usize),
     /// Everything until the server closes the connection.
     UntilClose,
 }
@@ -56,19 +56,31 @@ pub(super) enum Step {
 const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
 /// Limit of the line with a chunk's size, and of each line of the trailers, in bytes.
 const MAX_LINE: usize = 8 * 1024;
+/// Limit of all extensions and trailers together, in bytes.
+const MAX_UNUSED: usize = 16 * 1024;
+/// Chunks, from the first on.
+const CHUNKED: Framing = Framing::Chunked(Chunk::Size, 0);
 
 impl Framing {
     /// How the body is delimited: by one length, by chunks, or by the end of the connection. `bytes` are those of the head.
     pub(super) fn of(head: &Head<'_>, bytes: &[u8]) -> Result<Self, AmbiguousLength> {
-        let mut lines = bytes.split(|&byte| byte == b'\n').skip(1);
-        if lines.any(|line| FRAMING.iter().any(|name| is_misspelt(line.strip_suffix(b"\r").unwrap_or(line), name))) {
-            return Err(AmbiguousLength);
+        let mut is_continued = false;
+        for line in bytes.split(|&byte| byte == b'\n').skip(1) {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let is_folded = matches!(line, [b' ' | b'\t', ..]);
+            if (is_continued && is_folded) || FRAMING.iter().any(|name| is_misspelt(line, name)) {
+                return Err(AmbiguousLength);
+            }
+            is_continued = FRAMING.iter().any(|name| begins_with(line, name));
         }
         let mut encodings = head.all("transfer-encoding");
         let framing = match (encodings.next(), encodings.next()) {
             (None, _) => content_length(head)?.map_or(Self::UntilClose, Self::of_length),
-            (Some(b), None) if b.eq_ignore_ascii_case(b"chunked") && !head.contains("content-length") => {
-                Self::Chunked(Chunk::Size)
+            // HTTP/1.0 has no chunks: another reader would take them for the body.
+            (Some(encoding), None)
+                if encoding.eq_ignore_ascii_case(b"chunked") && !head.is_http_1_0 && !head.contains("content-length") =>
+            {
+                CHUNKED
             }
             (Some(_), _) => return Err(AmbiguousLength),
         };
@@ -91,13 +103,14 @@ impl Framing {
                 let (taken, left) = take(left, bytes);
                 Ok((Step::Data(taken), Self::of_length(left)))
             }
-            Self::Chunked(Chunk::Data(left)) => {
+            Self::Chunked(Chunk::Data(left), unused) => {
                 let (taken, left) = take(left, bytes);
-                Ok((Step::Data(taken), Self::Chunked(if left == 0 { Chunk::DataEnd } else { Chunk::Data(left) })))
+                let next = if left == 0 { Chunk::DataEnd } else { Chunk::Data(left) };
+                Ok((Step::Data(taken), Self::Chunked(next, unused)))
             }
-            Self::Chunked(chunk) => match line(bytes)? {
+            Self::Chunked(chunk, unused) => match line(bytes)? {
                 None => Ok((Step::Incomplete, self)),
-                Some(line) => Ok((Step::Skip(line.len() + "\r\n".len()), after_line(chunk, line)?)),
+                Some(line) => Ok((Step::Skip(line.len() + "\r\n".len()), after_line(chunk, unused, line)?)),
             },
         }
     }
@@ -110,17 +123,21 @@ fn take(left: u64, bytes: &[u8]) -> (usize, u64) {
 }
 
 /// What follows a line between the data of chunks.
-fn after_line(chunk: Chunk, line: &[u8]) -> Result<Framing, InvalidChunk> {
-    match chunk {
-        Chunk::DataEnd if line.is_empty() => Ok(Framing::Chunked(Chunk::Size)),
-        Chunk::Data(_) | Chunk::DataEnd => Err(InvalidChunk),
-        Chunk::Size => Ok(Framing::Chunked(match chunk_size(line)? {
-            0 => Chunk::Trailers,
-            size => Chunk::Data(size),
-        })),
-        Chunk::Trailers if line.is_empty() => Ok(Framing::Complete),
-        Chunk::Trailers => Ok(Framing::Chunked(Chunk::Trailers)),
+fn after_line(chunk: Chunk, unused: usize, line: &[u8]) -> Result<Framing, InvalidChunk> {
+    let (next, additional) = match chunk {
+        Chunk::DataEnd if line.is_empty() => (Chunk::Size, 0),
+        Chunk::Data(_) | Chunk::DataEnd => return Err(InvalidChunk),
+        Chunk::Size => {
+            let (size, rest) = chunk_size(line)?;
+            (if size == 0 { Chunk::Trailers } else { Chunk::Data(size) }, rest)
+        }
+        Chunk::Trailers if line.is_empty() => return Ok(Framing::Complete),
+        Chunk::Trailers => (Chunk::Trailers, line.len()),
+    };
+    if unused + additional > MAX_UNUSED {
+        return Err(InvalidChunk);
     }
+    Ok(Framing::Chunked(next, unused + additional))
 }
 
 /// The line that begins here, without its end, which must be CR LF; `None` if it has not arrived.
@@ -128,23 +145,23 @@ fn line(bytes: &[u8]) -> Result<Option<&[u8]>, InvalidChunk> {
     match memchr::memchr(b'\n', bytes) {
         Some(end) if end <= MAX_LINE => {
             let line = bytes.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(InvalidChunk)?;
-            Ok(Some(line))
+            if line.contains(&b'\r') { Err(InvalidChunk) } else { Ok(Some(line)) }
         }
         None if bytes.len() <= MAX_LINE => Ok(None),
         Some(_) | None => Err(InvalidChunk),
     }
 }
 
-/// The size of a chunk, in front of its extensions, which are not used.
-fn chunk_size(line: &[u8]) -> Result<u64, InvalidChunk> {
-    let size = line.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end();
-    if !(1..=16).contains(&size.len()) {
+/// The size of a chunk, and how many bytes follow it in its line: extensions, which are not used.
+fn chunk_size(line: &[u8]) -> Result<(u64, usize), InvalidChunk> {
+    let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
+    let (digits, rest) = line.split_at(end);
+    let behind = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+    if !(1..=16).contains(&digits.len()) || behind.is_some_and(|byte| *byte != b';') {
         return Err(InvalidChunk);
     }
-    size.iter().try_fold(0_u64, |number, &byte| {
-        let digit = char::from(byte).to_digit(16).ok_or(InvalidChunk)?;
-        Ok(number << 4 | u64::from(digit))
-    })
+    let digits = std::str::from_utf8(digits).map_err(|_| InvalidChunk)?;
+    Ok((u64::from_str_radix(digits, 16).map_err(|_| InvalidChunk)?, rest.len()))
 }
 
 /// The length that all `Content-Length` headers agree on; `None` if there is none.
@@ -164,14 +181,17 @@ fn content_length(head: &Head<'_>) -> Result<Option<u64>, AmbiguousLength> {
     Ok(length)
 }
 
+fn begins_with(line: &[u8], name: &str) -> bool {
+    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+}
+
 /// Whether a line seems to be the header with this name and is not written as it must be.
 fn is_misspelt(line: &[u8], name: &str) -> bool {
     let text = line.trim_ascii_start();
-    let Some((start, rest)) = text.split_at_checked(name.len()) else { return false };
-    if !start.eq_ignore_ascii_case(name.as_bytes()) {
+    if !begins_with(text, name) {
         return false;
     }
-    match rest.split_first() {
+    match text.get(name.len()..).unwrap_or_default().split_first() {
         Some((b':', value)) => text.len() != line.len() || value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t'),
         // Another header whose name begins with this one.
         Some((byte, _)) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') => false,
@@ -221,7 +241,12 @@ mod tests {
             ("content-length:\t0 \r\n", Some(Framing::Complete)),
             ("Content-Length: 5\r\nContent-Length: 5, 5\r\n", Some(Framing::Length(5))),
             ("Content-Length-Hint : 5\r\nX-Powered-By : PHP\r\n", Some(Framing::UntilClose)),
-            ("Transfer-Encoding: Chunked\r\n", Some(Framing::Chunked(Chunk::Size))),
+            ("Transfer-Encoding: Chunked\r\n", Some(CHUNKED)),
+            ("Content-Length: 5\r\n 6\r\n", None),
+            ("Content-Length:\r\n 5\r\n", None),
+            ("Content-Length: 5\r\n , 5\r\n", None),
+            ("Transfer-Encoding:\r\n\tchunked\r\n", None),
+            ("X: a\r\n b\r\nContent-Length: 5\r\n", Some(Framing::Length(5))),
             ("Content-Length: 5\r\nContent-Length: 6\r\n", None),
             ("Content-Length: 5, 6\r\n", None),
             ("Content-Length: +5\r\n", None),
@@ -243,12 +268,15 @@ mod tests {
 
     #[test]
     fn chunks_are_read_strictly() {
-        let chunked = Framing::Chunked(Chunk::Size);
+        let chunked = CHUNKED;
         for (body, expected) in [
             ("3\r\nabc\r\n0\r\n\r\n", Some("abc")),
             ("3;name=value\r\nabc\r\n00\r\nX: y\r\n\r\n", Some("abc")),
             ("1 \r\na\r\n0000000000000002\r\nbc\r\n0\r\n\r\n", Some("abc")),
             ("A\r\nabcdefghij\r\n0\r\n\r\n", Some("abcdefghij")),
+            ("3\r\r\nabc\r\n0\r\n\r\n", None),
+            ("3;a\rb\r\nabc\r\n0\r\n\r\n", None),
+            ("3 a\r\nabc\r\n0\r\n\r\n", None),
             ("3\nabc\r\n0\r\n\r\n", None),
             ("3\r\nabc\n0\r\n\r\n", None),
             ("3\r\nabcd\r\n0\r\n\r\n", None),
@@ -273,9 +301,24 @@ mod tests {
         for (length, is_read) in [(MAX_LINE, true), (MAX_LINE + 1, false)] {
             let size = format!("3;{}\r", "x".repeat(length - 3));
             let body = format!("{size}\nabc\r\n0\r\n\r\n");
-            assert_eq!(data(Framing::Chunked(Chunk::Size), body.as_bytes(), &[body.len()]).is_some(), is_read, "{length}");
-            assert_eq!(Framing::Chunked(Chunk::Size).step(size.as_bytes()).is_ok(), is_read, "{length}");
+            assert_eq!(data(CHUNKED, body.as_bytes(), &[body.len()]).is_some(), is_read, "{length}");
+            assert_eq!(CHUNKED.step(size.as_bytes()).is_ok(), is_read, "{length}");
         }
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_limited_together() {
+        let trailer = format!("X: {}\r\n", "x".repeat(1_020));
+        for (trailers, is_read) in [(16, true), (17, false)] {
+            let body = format!("3\r\nabc\r\n0\r\n{}\r\n", trailer.repeat(trailers));
+            assert_eq!(data(CHUNKED, body.as_bytes(), &[body.len()]).is_some(), is_read, "{trailers}");
+        }
+    }
+
+    #[test]
+    fn http_1_0_has_no_chunks() {
+        let head = b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(Head::parse(head, |parsed| Framing::of(parsed, head)).unwrap(), Err(AmbiguousLength));
     }
 
     proptest! {
@@ -293,18 +336,18 @@ mod tests {
             body.extend_from_slice(b"0\r\n\r\n");
             let sent = chunks.concat();
 
-            prop_assert_eq!(data(Framing::Chunked(Chunk::Size), &body, &cuts), Some(sent.clone()));
+            prop_assert_eq!(data(CHUNKED, &body, &cuts), Some(sent.clone()));
             if !sent.is_empty() {
                 prop_assert_eq!(data(Framing::Length(sent.len() as u64), &sent, &cuts), Some(sent));
             }
             for end in 0..body.len() {
-                prop_assert_eq!(data(Framing::Chunked(Chunk::Size), &body[..end], &cuts), None, "cut at {}", end);
+                prop_assert_eq!(data(CHUNKED, &body[..end], &cuts), None, "cut at {}", end);
             }
         }
 
         #[test]
         fn any_bytes_are_read_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200), cuts in prop::collection::vec(1..30_usize, 1..10)) {
-            let _ = data(Framing::Chunked(Chunk::Size), &body, &cuts);
+            let _ = data(CHUNKED, &body, &cuts);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -34,6 +34,15 @@ impl Stream {
     /// The other end: the server, or the proxy.
     pub(super) const fn peer(&self) -> SocketAddr {
         self.peer
+    }
+}
+
+/// Announces the end of TLS. What it takes to send that is there, or the connection is of no use to anyone.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Inner::Tls(tls) = &mut self.inner {
+            let _ = Pin::new(tls).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 
