@@ -152,11 +152,11 @@ where
         if let Some(read) = entries.by_id.get(&id).and_then(|entry| entry.read.upgrade()) {
             return (read, true);
         }
+        let result = start();
         entries.count += 1;
         let number = entries.count;
         // The read removes its own entry when it ends or is cancelled, and never that of a later one.
         let guard = InFlightGuard { reads: Self(Arc::clone(&self.0)), id, number: Some(number) };
-        let result = start();
         // The only box of a read that no other joins, so nothing around it may be boxed too.
         let read = async move {
             let _guard = guard;
