@@ -33,7 +33,8 @@ pub(in crate::rest) async fn list_order_messages(
     _: NoQuery,
 ) -> Result<Response, Problem> {
     let order = state.read_order(path.id).await?;
-    state.audit.record_disclosure("list_order_messages", path.id.get());
+    // At once, as for lists: this response may be sent in many pieces before its request's line is written.
+    state.audit.clone().list("list_order_messages").note(path.id.get());
     let memory = json::reserve(&state.memory, order.held_bytes())?;
     let messages = order.messages.as_deref().unwrap_or_default();
     Ok(large_json(&dto::MessageList::new(messages, state.pii_access()), memory))
