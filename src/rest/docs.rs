@@ -3,13 +3,14 @@
 mod document;
 mod swagger_ui;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{RawPathParams, State};
 use axum::response::{Redirect, Response};
 use axum::routing::get;
 use http::{HeaderMap, HeaderValue};
+use utoipa::openapi::OpenApi;
 use utoipa::openapi::extensions::Extensions;
 
 use document::Document;
@@ -21,22 +22,45 @@ use crate::problem::{Code, Problem, page};
 
 #[derive(Clone)]
 struct Documents {
-    json: Arc<Document>,
-    yaml: Arc<Document>,
+    json: Arc<Spec>,
+    yaml: Arc<Spec>,
     swagger_ui: Arc<SwaggerUi>,
+}
+
+/// The OpenAPI document in one format, made at the first request: most gateways are never asked for it, and it takes a megabyte.
+struct Spec {
+    /// The public base path of the gateway.
+    base_path: Box<str>,
+    settle_time_seconds: Option<u64>,
+    content_type: &'static str,
+    format: fn(&OpenApi) -> String,
+    document: OnceLock<Arc<Document>>,
+}
+
+impl Spec {
+    async fn respond(&self, headers: &HeaderMap) -> Response {
+        self.document.get_or_init(|| Arc::new(self.make())).respond(headers).await
+    }
+
+    fn make(&self) -> Document {
+        // Without a base path the gateway does not know what a proxy strips, so the server is where the document is.
+        let mut document = openapi::document(if &*self.base_path == "/" { "." } else { &self.base_path });
+        let seconds = self.settle_time_seconds;
+        document.extensions = seconds.map(|seconds| Extensions::from_iter([("x-settle-time-seconds", seconds)]));
+        Document::new(HeaderValue::from_static(self.content_type), SPEC_CACHING, (self.format)(&document).into())
+    }
 }
 
 /// The documentation routes of a gateway whose public base path is `base_path`. The document states how long a write may be in
 /// doubt where that is the same for every client, because there is one upstream.
 pub(super) fn routes(base_path: &str, settle_time_seconds: Option<u64>) -> Router {
-    // Without a base path the gateway does not know what a proxy strips, so the server is where the document is.
-    let mut document = openapi::document(if base_path == "/" { "." } else { base_path });
-    document.extensions = settle_time_seconds.map(|seconds| Extensions::from_iter([("x-settle-time-seconds", seconds)]));
-    let spec =
-        |content_type, text: String| Arc::new(Document::new(HeaderValue::from_static(content_type), SPEC_CACHING, text.into()));
+    let spec = |content_type, format| {
+        let base_path = base_path.into();
+        Arc::new(Spec { base_path, settle_time_seconds, content_type, format, document: OnceLock::new() })
+    };
     let documents = Documents {
-        json: spec("application/json", openapi::to_json(&document)),
-        yaml: spec("application/yaml", openapi::to_yaml(&document)),
+        json: spec("application/json", openapi::to_json),
+        yaml: spec("application/yaml", openapi::to_yaml),
         swagger_ui: Arc::default(),
     };
     let [json_path, yaml_path, ui_redirect, ui, ui_file, problem_page] = ROUTES;
