@@ -12,8 +12,9 @@ use tjansteguiden_gateway::config::{Config, LogFormat};
 use tjansteguiden_gateway::telemetry::{self, LogGuard};
 use tokio::runtime::{Builder, Runtime};
 
-/// Returns memory to the system some seconds after it was freed. The allocator of glibc keeps what one burst of connections or
-/// one large answer took, and a container's limit counts it: after 1024 request heads of 32 KiB it held 66 MiB, this one 31 MiB.
+/// Returns memory to the system soon after it was freed (`.cargo/config.toml` has its settings). The allocator of glibc keeps what
+/// one burst of connections or one large answer took, and a container's limit counts it: after 1024 request heads of 32 KiB it
+/// held 66 MiB, this one 31 MiB.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
