@@ -23,7 +23,7 @@ const MAX_LEAVES: usize = 64;
 /// The layouts of earlier items.
 #[derive(Debug, Default)]
 pub(crate) struct LayoutCache {
-    /// The names that [`MatchedItem::fields`] returns the texts of.
+    /// The names of the elements that [`MatchedItem::field`] returns the text of, by index.
     field_names: &'static [&'static str],
     /// The one that matched last comes first.
     layouts: Vec<Layout>,
