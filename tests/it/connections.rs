@@ -15,6 +15,13 @@ use tokio::time::{sleep, timeout};
 use crate::support::{Gateway, Program, Reply, Upstream, eventually, within_timeout};
 
 const GET: &[u8] = b"GET /orders/20417 HTTP/1.1\r\nHost: a\r\n\r\n";
+/// Timeouts that no test waits for.
+pub(crate) const PATIENT: [(&str, &str); 4] = [
+    ("SERVER__REQUEST_TIMEOUT", "10m"),
+    ("SERVER__DRAIN_TIMEOUT", "10m"),
+    ("SERVER__WRITE_STALL_TIMEOUT", "10m"),
+    ("UPSTREAMS__DEFAULT__TIMEOUT", "5m"),
+];
 /// The default of `server.max_connections`.
 const MAX_CONNECTIONS: usize = 1024;
 
@@ -432,4 +439,40 @@ async fn reader_of_nothing_is_reset_at_the_stall_timeout() {
     eventually("the list has ended", async || gateway.active_requests().await == 0).await;
     let (text, end) = read_to_end(&mut stalled).await;
     assert_eq!(end, Err(ErrorKind::ConnectionReset), "{} {:.300}", text.len(), text);
+}
+
+#[tokio::test]
+async fn client_that_leaves_is_noticed_whatever_it_sent_before() {
+    // Around the size that is read at once: after a read that filled its buffer, the socket still counts as readable.
+    for length in [100, 8_191, 8_192, 8_193, 16_384] {
+        // Nothing else wakes the connection, until long after the test has failed.
+        let upstream = Upstream::responding_with(Reply::raw(b"").then_hang()).await;
+        let gateway = Gateway::with(&upstream, &PATIENT).await;
+        let mut client = connect(gateway.address).await;
+        let head = "GET /orders/20417 HTTP/1.1\r\nHost: a\r\nX-Padding: \r\n\r\n";
+        let padding = "x".repeat(length - head.len());
+        let head = head.replace("X-Padding: ", &format!("X-Padding: {padding}"));
+        client.write_all(head.as_bytes()).await.expect("an open connection");
+        upstream.wait_for_requests(1).await;
+
+        drop(client);
+
+        eventually("the request ends", async || gateway.active_requests().await == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn client_that_leaves_while_its_response_is_blocked_is_noticed() {
+    let order = "<order><id>1</id><type>order</type></order>".repeat(200_000);
+    let endless = Reply::held(&[&format!("<orders>{order}"), "</orders>"], &Arc::new(Notify::new()));
+    let upstream = Upstream::responding_with(endless).await;
+    let gateway = Gateway::with(&upstream, &PATIENT).await;
+    let mut client = connect(gateway.address).await;
+    client.write_all(b"GET /orders?since=2016-03-14 HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("an open connection");
+    eventually("the response begins", async || client.readable().await.is_ok()).await;
+
+    // It reads nothing, so the response does not end.
+    client.shutdown().await.expect("an open connection");
+
+    eventually("the request ends", async || gateway.active_requests().await == 0).await;
 }

@@ -7,7 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{Authority, Files, Gateway, Https, Identity, Program, Reply, Upstream, config_errors, connect_tls};
+use crate::connections::PATIENT;
+use crate::support::{
+    Authority, Files, Gateway, Https, Identity, Program, Reply, Upstream, config_errors, connect_tls, eventually,
+};
 
 const ORDER: &str = "/orders/20417";
 
@@ -154,6 +157,21 @@ async fn stalled_reader_is_closed() {
     let mut answer = Vec::new();
     // Bytes in flight can still be read, but the missing `close_notify` shows that the list is truncated.
     assert!(stalled.read_to_end(&mut answer).await.is_err());
+}
+
+#[tokio::test]
+async fn client_that_ends_tls_has_left() {
+    let silent = Reply::raw(b"").then_hang();
+    let tls = TlsGateway::in_front_of(Upstream::responding_with(silent).await, &PATIENT).await;
+    let mut leaving = connect_tls(tls.gateway.address, tls.authority.client_config(None)).await.expect("a connection");
+    leaving.write_all(b"GET /orders/20417 HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("an open connection");
+    tls.upstream.wait_for_requests(1).await;
+
+    // The connection itself stays open: what announces the end lies in the stream.
+    leaving.get_mut().1.send_close_notify();
+    leaving.flush().await.expect("an open connection");
+
+    eventually("the request ends", async || tls.gateway.active_requests().await == 0).await;
 }
 
 #[tokio::test]
