@@ -1,8 +1,8 @@
 //! The audit log: who wrote, and who was shown personal data, with names and ids and no values.
 //!
-//! The disclosure of one order or customer is part of its request's line in the access log; a write and each batch of a list
-//! have a line of their own. These lines are written at every log level: a disclosure when its response has ended or when the
-//! batch is full, a write when it completes, even if the client has disconnected before.
+//! The disclosure of one order or customer is part of its request's line in the access log; a write, a read of messages and
+//! each batch of a list have a line of their own. These lines are written at every log level: a disclosure when its response
+//! has ended or when the batch is full, a write when it completes, even if the client has disconnected before.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};

@@ -26,7 +26,7 @@
 //! | [`backend`] | the port: one method per legacy method; coalescing, records of calls | `metrics`, `model`, `resilience` |
 //! | [`idempotency`] | idempotency keys and the markers that stand for them in a log | `config`, `model` |
 //! | [`legacy`] | the legacy protocol, client and server | `backend`, `charset`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `resilience` |
-//! | [`memory`] | an order system in memory, with injected faults | `backend`, `model`, `resilience` |
+//! | [`memory`] | a legacy system in memory, with injected faults | `backend`, `model`, `resilience` |
 //! | [`auth`] | authentication: API keys, JWT, JWKS; the principal | `config`, `http_client`, `metrics`, `model`, `resilience` |
 //! | [`audit`] | the audit log: who wrote, who was shown PII | `auth`, `model` |
 //! | [`request`] | what the middleware knows of a request and its handler needs | `audit`, `backend` |
@@ -72,7 +72,7 @@
 //! | stale | a JWKS or file content that is older than its time to live and still in use |
 //! | debounce | file changes count when two consecutive polls read the same content |
 //! | drain | from SIGTERM to exit: finish what has begun, accept nothing new |
-//! | access log, audit log | one line per request; one line per write and per disclosure of PII |
+//! | access log, audit log | one line per request; each write and each disclosure of PII, the latter of one resource in the line of its request |
 //!
 //! # One request, step by step
 //!
@@ -83,7 +83,7 @@
 //! `legacy/resilient_transport.rs` (admission, retries), and parses the XML as it arrives: `legacy/response_parser.rs`
 //! recognises the answer, `legacy/codec/order_info.rs` decodes the order. The handler encodes it as JSON (`rest/dto/order.rs`)
 //! with an ETag, or turns the error into a [`problem`], whose body the middleware renders together with the request id. When
-//! the last byte is sent, the access log gets one line.
+//! the response ends, the access log gets one line, which also is the audit record of the disclosure.
 //!
 //! A write takes another path: [`writes`] sends it once, runs it to completion even if the client disconnects, and reads the
 //! order back when the answer does not prove the outcome.

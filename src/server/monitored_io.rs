@@ -8,8 +8,8 @@
 //! socket closes regularly again.
 //!
 //! Without TLS, a client that disconnects while its request is served is noticed at the socket too
-//! ([`MonitoredWriter::client_left`]). hyper would read for that, into 8 KiB of new memory for each request, because the head of
-//! the request still lies in the old ones.
+//! ([`MonitoredWriter::client_left`]). hyper would read for that, into 8 KiB of new memory for each request, because the head
+//! of the request still lies in the old ones.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -121,8 +121,8 @@ impl MonitoredWriter {
         }
     }
 
-    /// Whether the client has left while its request is served; if not, the task is woken when it does. A client that sends the
-    /// next request ahead has not, whatever follows behind it.
+    /// Whether the client has left while its request is served; if not, the task is woken when it does. Behind a request that
+    /// was sent ahead and not read yet, nothing shows it.
     fn client_left(&self, context: &mut Context<'_>) -> bool {
         if !self.notices_leaving || !self.timeouts.is_responding() {
             return false;
