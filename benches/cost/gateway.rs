@@ -145,14 +145,12 @@ fn read_report(reports: &mut impl BufRead) -> String {
     }
 }
 
-// --- in the process itself
-
-/// Serves until standard input ends; reports what was allocated for every line in it.
-pub(crate) fn serve(upstream: &str) {
+/// The environment variables of a gateway: everything switched on, one client.
+pub(crate) fn settings(upstream: &str, listen: &str) -> [(String, String); 10] {
     let settings = [
         ("UPSTREAMS__DEFAULT__URL", upstream.to_owned()),
         ("UPSTREAMS__DEFAULT__API_USER", "1234".to_owned()),
-        ("SERVER__LISTEN", "127.0.0.1:0".to_owned()),
+        ("SERVER__LISTEN", listen.to_owned()),
         ("SERVER__OPS_LISTEN", "127.0.0.1:0".to_owned()),
         ("SERVER__SECRET", "a-secret-of-no-use-anywhere-else".to_owned()),
         ("AUTH__MODE", "api-key".to_owned()),
@@ -161,8 +159,14 @@ pub(crate) fn serve(upstream: &str) {
         ("AUTH__CLIENTS__BENCH__SCOPES", "orders:read,orders:write,customers:read,personal-data:read".to_owned()),
         ("LOG__FORMAT", "json".to_owned()),
     ];
-    let settings = settings.map(|(key, value)| (format!("GATEWAY__{key}"), value));
-    let config = Config::load(None, settings).expect("a valid configuration");
+    settings.map(|(key, value)| (format!("GATEWAY__{key}"), value))
+}
+
+// --- in the process itself
+
+/// Serves until standard input ends; reports what was allocated for every line in it.
+pub(crate) fn serve(upstream: &str) {
+    let config = Config::load(None, settings(upstream, "127.0.0.1:0")).expect("a valid configuration");
     let _guard = telemetry::init(config.log.format, None).expect("a log");
     // As the program does on one core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -18,6 +18,7 @@ mod http;
 mod requests;
 #[path = "../load/stub_server.rs"]
 mod stub_server;
+mod training;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,9 @@ struct Arguments {
     /// Keep callgrind's profiles in this folder
     #[arg(long)]
     profiles: Option<std::path::PathBuf>,
+    /// Only send the requests to this program, whose build collects a profile
+    #[arg(long, value_name = "PROGRAM")]
+    train: Option<std::path::PathBuf>,
     /// Set by `cargo bench`; without it a few requests only show that the bench works
     #[arg(long, hide = true)]
     bench: bool,
@@ -63,6 +67,10 @@ fn main() -> ExitCode {
     let is_selected = |measured: &&Measured| arguments.only.as_ref().is_none_or(|only| measured.title.contains(only));
     let selected: Vec<&Measured> = MEASURED.iter().filter(is_selected).collect();
     let upstream = start_upstream();
+    if let Some(program) = arguments.train {
+        training::train(&program, &upstream, &selected);
+        return ExitCode::SUCCESS;
+    }
     if !arguments.bench {
         drop(measure(&Gateway::start(&upstream, &Instrument::Allocator), &selected, true));
         return ExitCode::SUCCESS;
