@@ -1,6 +1,7 @@
 """How the throughput of a server grows from one core to two, on a machine that has no third core for the load generator."""
 
 import os
+from dataclasses import dataclass
 
 import kernel
 import probes
@@ -11,39 +12,51 @@ CONNECTIONS = 64
 
 
 def two_cores(candidate: Candidate, effort: Effort) -> dict[str, float]:
-    """Measures one process on one core, as in the other profiles, and another on both cores with everything else."""
-    one = throughput(candidate, candidate.running, CORES[:1], CORES[1:], effort)
-    with candidate.fresh_process(cores=2) as running:
-        probes.load(running, candidate.server.order, CONNECTIONS, 1)
-        os.sched_setaffinity(candidate.upstream.process, CORES)
-        try:
-            two = throughput(candidate, running, CORES, CORES, effort)
-        finally:
-            os.sched_setaffinity(candidate.upstream.process, CORES[1:])
+    """Measures one process on one core and another on both, in turns of a second. Everything else may use both cores each time."""
+    os.sched_setaffinity(candidate.upstream.process, CORES)
+    try:
+        with candidate.fresh_process(cores=2) as two:
+            one = candidate.running
+            probes.load(two, candidate.server.order, CONNECTIONS, 1)
+            alone, both = Throughput(CORES[:1]), Throughput(CORES)
+            for _ in range(effort.seconds):
+                alone.measure(candidate, one)
+                both.measure(candidate, two)
+    finally:
+        os.sched_setaffinity(candidate.upstream.process, CORES[1:])
     return {
-        "cores.one": one["rate"],
-        "cores.two": two["rate"],
-        "cores.measured": two["rate"] / one["rate"],
-        "cores.growth": 2 * two["per_second"] / one["per_second"],
-        "cores.cpu": two["cpu"] / one["cpu"],
-        "cores.idle": two["idle"],
+        "cores.one": alone.requests / alone.seconds,
+        "cores.two": both.requests / both.seconds,
+        "cores.measured": both.requests / both.seconds / (alone.requests / alone.seconds),
+        "cores.growth": 2 * both.per_second / alone.per_second,
+        "cores.cpu": both.cpu / both.requests / (alone.cpu / alone.requests),
+        "cores.idle": both.idle / (both.cpu + both.idle),
     }
 
 
-def throughput(
-    candidate: Candidate, server: Running, cores: list[int], load_cores: list[int], effort: Effort
-) -> dict[str, float]:
-    """Requests per second of wall time, and per second that the cores had for the server.
+@dataclass
+class Throughput:
+    """Sums over the turns of a process that may use these cores."""
 
-    A core has time for the server while it runs it or is idle. Time of the load generator and of the stub is taken out; time in
-    which threads of the server wait for each other is idle, and so counts against it.
-    """
-    cpu, idle = kernel.cpu_seconds(server.process), kernel.idle_seconds(cores)
-    load = probes.load(server, candidate.server.order, CONNECTIONS, effort.seconds, load_cores)
-    cpu, idle = kernel.cpu_seconds(server.process) - cpu, kernel.idle_seconds(cores) - idle
-    return {
-        "rate": load.rate,
-        "per_second": load.requests / (cpu + idle),
-        "cpu": cpu / load.requests,
-        "idle": idle / (cpu + idle),
-    }
+    cores: list[int]
+    requests: int = 0
+    seconds: float = 0
+    cpu: float = 0
+    idle: float = 0
+
+    def measure(self, candidate: Candidate, server: Running) -> None:
+        cpu, idle = kernel.cpu_seconds(server.process), kernel.idle_seconds(self.cores)
+        load = probes.load(server, candidate.server.order, CONNECTIONS, 1, CORES)
+        self.cpu += kernel.cpu_seconds(server.process) - cpu
+        self.idle += kernel.idle_seconds(self.cores) - idle
+        self.requests += load.requests
+        self.seconds += load.seconds
+
+    @property
+    def per_second(self) -> float:
+        """Requests per second that the cores had for the server.
+
+        A core has time for the server while it runs it or is idle. Time of the load generator and of the stub is taken out; time
+        in which threads of the server wait for each other is idle, and so counts against it.
+        """
+        return self.requests / (self.cpu + self.idle)

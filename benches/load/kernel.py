@@ -1,8 +1,10 @@
-"""Reads the CPU time and the memory of processes from the kernel."""
+"""Reads the CPU time and the memory of processes from the kernel, and sets their priority."""
 
+import contextlib
 import os
 import pathlib
 import time
+from collections.abc import Iterator
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -47,3 +49,13 @@ def memory(process: int) -> int:
 def status(process: int, name: str) -> int:
     lines = pathlib.Path(f"/proc/{process}/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+@contextlib.contextmanager
+def idle_priority(process: int) -> Iterator[None]:
+    """Lets a process run only when no other one wants its core."""
+    os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(process, os.SCHED_OTHER, os.sched_param(0))

@@ -115,6 +115,7 @@ TWO_CORES = Profile(
     title="Two cores",
     note="Requests on two cores ÷ one: per second that the cores had for the server (see the method), and as measured, with\n"
     "the load generator and the stub on the same two cores.",
+    seconds=6,
     scenarios=[Scenario("one order, one core and two", two_cores)],
     rows=[
         Row("cores.growth", "two cores ÷ one: requests in the time that the server had", ratio),
