@@ -27,5 +27,8 @@ ENV GATEWAY__SERVER__LISTEN=0.0.0.0:8080 \
 # Numeric, so that Kubernetes can verify runAsNonRoot.
 USER 65532:65532
 EXPOSE 8080 8081
+# The program itself, because the image needs no shell. It asks whether requests are accepted.
+HEALTHCHECK --interval=10s --timeout=10s --start-period=10s \
+    CMD ["/usr/local/bin/tjansteguiden-gateway", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/tjansteguiden-gateway"]
 CMD ["serve"]

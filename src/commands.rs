@@ -1,6 +1,9 @@
 //! The commands of the program. They only put the other modules together.
 
+pub mod completions;
+pub mod config_check;
 pub mod demo;
+pub mod healthcheck;
 pub mod keygen;
 pub mod limits;
 pub mod memory_budget;
@@ -8,6 +11,7 @@ pub mod openapi;
 pub mod reload_task;
 pub mod serve;
 pub mod simulate;
+pub mod warnings;
 
 mod shutdown_signal;
 

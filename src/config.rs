@@ -26,7 +26,7 @@ pub use log::{Log, LogFormat};
 pub use reload::{Loaded, Reload, ReloadOutcome};
 pub use resolver::Resolver;
 pub use secret::Secret;
-pub use server::Server;
+pub use server::{Addresses, Server};
 pub(crate) use upstream::is_loopback;
 pub use upstream::{Dialect, Upstream};
 
@@ -68,6 +68,19 @@ impl Config {
 
         let warnings = settings.take_warnings();
         settings.finish(auth.map(|auth| Self { server, auth, log, upstreams, warnings }))
+    }
+
+    /// The addresses alone. No other setting is read.
+    ///
+    /// # Errors
+    /// When the file cannot be read or an address is not valid.
+    pub fn addresses(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Addresses, ConfigErrors> {
+        let mut settings = Settings::load(file, environment);
+        let addresses = Addresses::read(&mut settings);
+        settings.finish_early(addresses)
     }
 
     /// All values that come from files and are reloaded when these change.

@@ -6,9 +6,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use tjansteguiden_gateway::commands::{CommandError, demo, keygen, openapi, serve, simulate};
-use tjansteguiden_gateway::config::{Config, LogFormat};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use tjansteguiden_gateway::commands::{
+    CommandError, completions, config_check, demo, healthcheck, keygen, openapi, serve, simulate,
+};
+use tjansteguiden_gateway::config::{Config, ConfigErrors, LogFormat};
 use tjansteguiden_gateway::telemetry::{self, LogGuard};
 use tokio::runtime::{Builder, Runtime};
 
@@ -29,15 +32,22 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
-    Serve {
-        /// Configuration file in TOML, overridden by environment variables such as `GATEWAY__SERVER__LISTEN`
-        #[arg(long, env = "GATEWAY_CONFIG")]
-        config: Option<OsString>,
-    },
+    Serve(ConfigFile),
+    /// Validate the configuration
+    #[command(subcommand, arg_required_else_help = true)]
+    Config(ConfigCommand),
     /// Run the gateway in front of a simulated legacy system, without configuration
     Demo(demo::Options),
     /// Run only the simulated legacy system
     Simulate(simulate::Options),
+    /// Ask a gateway with the same configuration whether it is ready; exit code 0 if so, else 1
+    Healthcheck {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Ask only whether it responds (`/livez`), not whether it accepts requests (`/readyz`)
+        #[arg(long)]
+        live: bool,
+    },
     /// Generate an API key for a client, and its hash for the configuration
     Keygen(keygen::Options),
     /// Print the OpenAPI document
@@ -46,6 +56,35 @@ enum Command {
         #[arg(long, value_enum, default_value = "json")]
         format: openapi::Format,
     },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Validate the configuration as `serve` does at start, without binding a port; exit code 2 if it is not valid
+    Check(ConfigFile),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// Configuration file in TOML, overridden by environment variables such as `GATEWAY__SERVER__LISTEN`
+    #[arg(long, env = "GATEWAY_CONFIG")]
+    config: Option<OsString>,
+}
+
+impl ConfigFile {
+    /// An empty path is the same as none, like every empty variable.
+    fn path(&self) -> Option<&Path> {
+        self.config.as_deref().filter(|path| !path.is_empty()).map(Path::new)
+    }
+
+    fn load(&self) -> Result<Config, ConfigErrors> {
+        Config::load(self.path(), environment())
+    }
 }
 
 fn main() -> ExitCode {
@@ -62,10 +101,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), CommandError> {
     // A guard of the log is dropped after the runtime has ended, when no task is left that could log.
     match command {
-        Command::Serve { config } => {
-            // An empty path is the same as none, like every empty variable.
-            let file = config.filter(|path| !path.is_empty());
-            let config = Config::load(file.as_deref().map(Path::new), environment())?;
+        Command::Serve(file) => {
+            let config = file.load()?;
             let _guard = start_log(config.log.format)?;
             block_on(serve::run(config))
         }
@@ -77,6 +114,13 @@ fn run(command: Command) -> Result<(), CommandError> {
             let _guard = start_log(None)?;
             block_on(simulate::run(options))
         }
+        Command::Config(ConfigCommand::Check(file)) => config_check::run(&file.load()?),
+        Command::Healthcheck { file, live } => {
+            // Of its exit codes, Docker reserves 2.
+            let addresses = Config::addresses(file.path(), environment()).map_err(io::Error::other)?;
+            healthcheck::run(addresses.ops_listen, live)
+        }
+        Command::Completions { shell } => completions::run(shell, Arguments::command()),
         Command::Keygen(options) => keygen::run(options),
         Command::Openapi { format } => openapi::run(format),
     }

@@ -156,6 +156,12 @@ where
         self.address
     }
 
+    /// What it serves, for requests without a connection.
+    #[must_use]
+    pub fn service(&self) -> S {
+        self.service.clone()
+    }
+
     /// The open connections.
     #[must_use]
     pub fn connections(&self) -> Connections {

@@ -54,6 +54,14 @@ const UNNAMED_KEY: AuthError =
 const UNKNOWN_UPSTREAM: AuthError = AuthError::Unbound("The token names an upstream that this gateway does not have.");
 
 impl JwtVerifier {
+    /// Checks what [`Self::try_new`] needs, and fetches nothing.
+    ///
+    /// # Errors
+    /// [`ConnectorError`] when keys could never be fetched.
+    pub fn check(jwt: &Jwt, metrics: Metrics) -> Result<(), ConnectorError> {
+        JwksClient::try_new(jwt, metrics).map(drop)
+    }
+
     /// Makes a verifier for the configured issuer, and starts fetching its keys in the background. `secret` makes the labels
     /// of principals equal in all replicas.
     ///

@@ -21,11 +21,9 @@ const ANSWER_COPIES: u64 = 4;
 const MIN_BUFFERED: u64 = 16 * MIB;
 const MIB: u64 = 1024 * 1024;
 
-/// Logs what does not fit together.
-pub fn warn(config: &Config) {
-    for warning in limit().and_then(|limit| check(config, limit)).into_iter().chain(check_answers(config)) {
-        tracing::warn!("{warning}");
-    }
+/// What does not fit together.
+pub fn warnings(config: &Config) -> impl Iterator<Item = String> {
+    limit().and_then(|limit| check(config, limit)).into_iter().chain(check_answers(config))
 }
 
 /// The most memory that the configuration permits, in bytes.

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::limits::{self, SystemLimits, Warning};
 use super::reload_task::ReloadTask;
 use super::shutdown_signal::StopSignals;
-use super::{CommandError, memory_budget};
+use super::{CommandError, warnings};
 use crate::auth::{ApiKeys, Authentication, JwtVerifier, Principal};
 use crate::backend::{Backend, Coalescing};
 use crate::config::{self, AuthMode, Config, Secret};
@@ -51,7 +51,6 @@ const FINAL_LOG_GRACE: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it cannot start, or stopped without finishing what had begun.
 pub async fn run(config: Config) -> Result<(), CommandError> {
-    memory_budget::warn(&config);
     let hangup = signal(SignalKind::hangup())?;
     let app = App::build(&config).await?;
     app.run(Some(hangup)).await
@@ -63,7 +62,7 @@ impl App {
     /// # Errors
     /// When a port cannot be bound, or certificates could not be verified.
     pub async fn build(config: &Config) -> Result<Self, CommandError> {
-        for warning in &config.warnings {
+        for warning in warnings::check(config) {
             tracing::warn!("{warning}");
         }
         let server = &config.server;
@@ -187,14 +186,6 @@ fn upstream_handle(
     metrics: &Metrics,
     tasks: &TaskTracker,
 ) -> UpstreamHandle {
-    if server.request_timeout <= upstream.timeout + writes::VERIFY_MARGIN {
-        // Valid, but hardly intended.
-        tracing::warn!(
-            "server.request_timeout leaves no time after upstreams.{}.timeout to verify a write: messages with an idempotency \
-             key are always rejected as overloaded",
-            upstream_metrics.name()
-        );
-    }
     let (budget, drift) = (client.budget(), client.drift());
     let coalescing = Coalescing::new(client, server.request_timeout, upstream_metrics.clone());
     let backend: Arc<dyn Backend> = Arc::new(coalescing);
@@ -237,7 +228,6 @@ fn marker_signer(server: &config::Server, upstream: &config::Upstream) -> Marker
         // When a secret is set for the first time, the markers in the log were signed with the derived key.
         MarkerSigner::new(secret, Some(server.previous_secret.clone().unwrap_or_else(derived)))
     } else {
-        tracing::warn!("server.secret is not set: the key of idempotency markers is derived from the upstream's URL and user");
         MarkerSigner::new(derived(), None)
     }
 }

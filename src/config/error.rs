@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::file::FileError;
 use crate::charset::UnknownCharset;
@@ -52,12 +52,9 @@ pub enum InvalidValue {
     /// The key is required.
     #[error("is missing: {0}")]
     Missing(Cow<'static, str>),
-    /// The key does not exist in this version.
-    #[error("is not a key of this version")]
-    UnknownKey,
-    /// The key has capitals, which no key has.
-    #[error("is not a key of this version: keys are in lower case")]
-    UpperCaseKey,
+    /// The key does not exist in this version. With the key that was probably meant, if one is similar.
+    #[error("is not a key of this version{}", .0.as_ref().map(|key| format!(": did you mean `{key}`?")).unwrap_or_default())]
+    UnknownKey(Option<String>),
     /// The value has the wrong form or is out of range.
     #[error("must be {0}")]
     Expected(Cow<'static, str>),
@@ -68,11 +65,14 @@ pub enum InvalidValue {
     #[error("has an element that is empty or not a scalar")]
     EmptyElement,
     /// A file that the key names cannot be read.
-    #[error("names a file that cannot be read: {0}")]
-    File(#[source] FileError),
-    /// A file that the key names is not UTF-8.
-    #[error("names a file that is not UTF-8 text")]
-    NotText,
+    #[error("names a file that cannot be read: {}{reason}", path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default())]
+    File {
+        /// The path, if it can be nothing else; see [`InvalidValue::file`].
+        path: Option<String>,
+        /// Why.
+        #[source]
+        reason: FileError,
+    },
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -87,6 +87,14 @@ pub enum InvalidValue {
 impl InvalidValue {
     pub(super) const fn expected(what: &'static str) -> Self {
         Self::Expected(Cow::Borrowed(what))
+    }
+
+    /// A file that cannot be read, with its path. A secret that was given in the wrong key, without `_file`, looks like a relative
+    /// path, so these are shown only if their folder exists.
+    pub(super) fn file(path: &Path, reason: FileError) -> Self {
+        let has_folder = path.parent().is_some_and(|folder| folder != Path::new("") && folder.is_dir());
+        let is_path = path.is_absolute() || has_folder;
+        Self::File { path: is_path.then(|| path.display().to_string()), reason }
     }
 }
 

@@ -54,6 +54,10 @@ impl BoundedFile {
         Self { path: path.into(), is_being_read: Arc::default() }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The contents, after at most two seconds. Not for the threads of the runtime, because it blocks.
     pub(super) fn read(&self) -> Result<Contents, FileError> {
         if self.is_being_read.swap(true, Ordering::AcqRel) {

@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use parking_lot::{Mutex, RwLock};
 
 use super::error::{ConfigErrors, InvalidValue};
-use super::file::{BoundedFile, Contents};
+use super::file::{BoundedFile, Contents, FileError};
 
 /// A value that comes from files, or a fixed one. Clones share state: a reload changes the value of all.
 pub struct Loaded<T>(Arc<Inner<T>>);
@@ -84,17 +84,19 @@ impl WatchedFile {
 }
 
 impl<T> Loaded<T> {
-    /// The value of one file.
+    /// The value of one text file.
     #[expect(clippy::expect_used, reason = "contents are those of all files, and there is one")]
     pub(super) fn read(
         key: &str,
         path: PathBuf,
-        parse: impl Fn(&Contents) -> Result<T, InvalidValue> + Send + Sync + 'static,
+        parse: impl Fn(&str) -> Result<T, InvalidValue> + Send + Sync + 'static,
     ) -> Result<Self, ConfigErrors> {
-        let file = WatchedFile::new(key, path);
+        let file = WatchedFile::new(key, path.clone());
         let name = key.to_owned();
         Self::read_all(key, vec![file], move |contents| {
-            parse(contents.first().expect("one file was read")).map_err(|reason| ConfigErrors::one(&name, reason))
+            let text = std::str::from_utf8(contents.first().expect("one file was read"));
+            let text = text.map_err(|_| InvalidValue::file(&path, FileError::NotText));
+            text.and_then(&parse).map_err(|reason| ConfigErrors::one(&name, reason))
         })
     }
 
@@ -181,7 +183,10 @@ fn read(files: &[WatchedFile]) -> Result<(Vec<Contents>, Digest), ConfigErrors> 
     let mut contents = Vec::with_capacity(files.len());
     let mut errors = ConfigErrors::default();
     for WatchedFile { key, file } in files {
-        let Some(bytes) = errors.ok_or_report(key, file.read().map_err(InvalidValue::File)) else { continue };
+        let Some(bytes) = errors.ok_or_report(key, file.read().map_err(|reason| InvalidValue::file(file.path(), reason)))
+        else {
+            continue;
+        };
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(&bytes);
         contents.push(bytes);

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{ConfigErrors, InvalidValue};
-use super::file::Contents;
 use super::reload::{Loaded, Reload, ReloadOutcome};
 
 /// A secret. Clones share state: a reload changes all. `Debug` does not show it.
@@ -19,9 +18,7 @@ const MAX_LENGTH: usize = 1_000;
 impl Secret {
     /// The secret in a file. It has at least `min_length` characters, also after a reload.
     pub(super) fn read(key: &str, path: PathBuf, min_length: usize) -> Result<Self, ConfigErrors> {
-        let parse =
-            move |contents: &Contents| parse(std::str::from_utf8(contents).map_err(|_| InvalidValue::NotText)?, min_length);
-        Loaded::read(key, path, parse).map(Self)
+        Loaded::read(key, path, move |text| parse(text, min_length)).map(Self)
     }
 
     /// A secret of at least `min_length` characters that was given directly.

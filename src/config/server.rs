@@ -69,6 +69,15 @@ pub struct Server {
     pub max_buffered_bytes: u64,
 }
 
+/// The addresses of section `server` alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// See [`Server::listen`].
+    pub listen: SocketAddr,
+    /// See [`Server::ops_listen`].
+    pub ops_listen: SocketAddr,
+}
+
 /// In characters.
 const MIN_SECRET_LENGTH: usize = 16;
 /// Requests per second.
@@ -100,14 +109,25 @@ impl Default for Server {
     }
 }
 
+impl Addresses {
+    pub(super) fn read(settings: &mut Settings) -> Self {
+        let default = Server::default();
+        let address = || parsed("an IP address and a port, such as 127.0.0.1:8080");
+        Self {
+            listen: settings.or_default("server.listen", default.listen, address()),
+            ops_listen: settings.or_default("server.ops_listen", default.ops_listen, address()),
+        }
+    }
+}
+
 impl Server {
     pub(super) fn read(settings: &mut Settings) -> Self {
         let default = Self::default();
-        let address = || parsed("an IP address and a port, such as 127.0.0.1:8080");
+        let Addresses { listen, ops_listen } = Addresses::read(settings);
         let has_secret = settings.is_pending("server.secret") || settings.is_pending("server.secret_file");
         let server = Self {
-            listen: settings.or_default("server.listen", default.listen, address()),
-            ops_listen: settings.or_default("server.ops_listen", default.ops_listen, address()),
+            listen,
+            ops_listen,
             base_path: settings.or_default("server.base_path", default.base_path, base_path),
             tls: tls::server(settings),
             request_timeout: settings.or_default("server.request_timeout", default.request_timeout, duration),

@@ -17,6 +17,8 @@ pub(super) struct Settings {
     values: BTreeMap<String, Value>,
     /// Every key that was given, including those already read.
     given: BTreeSet<String>,
+    /// Every key that was asked for: those that exist.
+    known: BTreeSet<String>,
     errors: ConfigErrors,
     /// Why the file could not be read.
     file_error: Option<ConfigError>,
@@ -105,11 +107,16 @@ impl Settings {
 
     /// The value of an optional key. `None` when it was not given or is not valid, which is reported.
     pub(super) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, InvalidValue>) -> Option<T> {
-        let parsed = match self.values.remove(key)? {
+        let parsed = match self.take(key)? {
             Value::One(text) => parse(&text),
             Value::Many(_) => Err(InvalidValue::expected("one value, not a list")),
         };
         self.ok_or_report(key, parsed)
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        self.known.insert(key.to_owned());
+        self.values.remove(key)
     }
 
     /// The value of a key, or its default. The default also stands in for a value that is not valid, so that the other keys
@@ -133,7 +140,7 @@ impl Settings {
 
     /// The elements of a list, or its default.
     pub(super) fn list(&mut self, key: &str, default: &[&str]) -> Vec<String> {
-        let elements: Vec<_> = match self.values.remove(key) {
+        let elements: Vec<_> = match self.take(key) {
             Some(Value::Many(elements)) => elements,
             Some(Value::One(text)) => text.split(',').map(str::to_owned).collect(),
             None => default.iter().map(|&element| element.to_owned()).collect(),
@@ -161,7 +168,7 @@ impl Settings {
     }
 
     /// An optional secret of at least `min_length` characters, from its key, or from the file that its key with `_file` names.
-    /// Errors contain neither the secret nor the path.
+    /// Errors do not contain the secret.
     pub(super) fn optional_secret(&mut self, key: &str, min_length: usize) -> Option<Secret> {
         let file_key = format!("{key}_file");
         if self.is_pending(key) && self.is_pending(&file_key) {
@@ -190,6 +197,11 @@ impl Settings {
         below.map(|(name, _)| name.to_owned()).collect()
     }
 
+    /// A value that was read before all others, or all errors so far.
+    pub(super) fn finish_early<T>(mut self, value: T) -> Result<T, ConfigErrors> {
+        self.file_error.take().map_or_else(|| self.errors.into_result(value), |error| Err(error.into()))
+    }
+
     /// The configuration, or all errors, including the keys that were not read.
     #[expect(clippy::expect_used, reason = "sections are only left out after an error of them was reported")]
     pub(super) fn finish<T>(mut self, config: Option<T>) -> Result<T, ConfigErrors> {
@@ -198,10 +210,24 @@ impl Settings {
             return Err(ConfigErrors::from(error));
         }
         for key in self.values.keys() {
-            let is_lower_case = !key.contains(|character: char| character.is_uppercase());
-            self.errors.report(key, if is_lower_case { InvalidValue::UnknownKey } else { InvalidValue::UpperCaseKey });
+            self.errors.report(key, InvalidValue::UnknownKey(self.similar(key)));
         }
         if self.errors.is_empty() { Ok(config.expect("a valid configuration is complete")) } else { Err(self.errors) }
+    }
+
+    /// The key that was probably meant by an unknown one: at most a third of its name, or one letter of its section, is different.
+    fn similar(&self, unknown: &str) -> Option<String> {
+        let lower_case = unknown.to_lowercase();
+        let in_named_section = |section: &str| {
+            let (depth, parts) = (section.split('.').count(), lower_case.split('.').collect::<Vec<_>>());
+            let rest = parts.get(depth..).filter(|rest| rest.len() > 1)?;
+            Some(format!("{section}.{}", rest.join(".")))
+        };
+        let candidates = self.known.iter().cloned().chain(NAMED_SECTIONS.into_iter().filter_map(in_named_section));
+        let distances = candidates.map(|known| (strsim::osa_distance(&known, &lower_case), known));
+        let name_length = lower_case.rsplit('.').next().unwrap_or_default().chars().count();
+        let (_, known) = distances.filter(|(distance, known)| known != unknown && *distance <= 1.max(name_length / 3)).min()?;
+        Some(known)
     }
 
     fn load_file(&mut self, path: &Path) {

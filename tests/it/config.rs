@@ -70,6 +70,34 @@ fn all_config_errors_are_reported_together() {
 }
 
 #[test]
+fn unknown_keys_name_the_key_that_was_probably_meant() {
+    let api_key = [("GATEWAY__AUTH__MODE", "api-key"), ("GATEWAY__AUTH__CLIENTS__SHOP__SCOPES", "orders:read")];
+    for (unknown, meant) in [
+        ("server.listn", Some("server.listen")),
+        ("server.request-timeout", Some("server.request_timeout")),
+        ("server.tls.certfile", Some("server.tls.cert_file")),
+        ("sever.listen", Some("server.listen")),
+        ("upstreams.default.api_usr_file", Some("upstreams.default.api_user_file")),
+        ("upstreams.default.braeker.max_open", Some("upstreams.default.breaker.max_open")),
+        ("upstreams.default.uri", Some("upstreams.default.url")),
+        ("upstream.other.url", Some("upstreams.other.url")),
+        ("auth.client.shop.scopes", Some("auth.clients.shop.scopes")),
+        ("auth.clients.shop.scope", Some("auth.clients.shop.scopes")),
+        // The name of a section may be anything.
+        ("server.colour", None),
+        ("upstreams.default.colour", None),
+        ("upstreams.colour", None),
+        ("colour", None),
+    ] {
+        let variable = format!("GATEWAY__{}", unknown.to_uppercase().replace('.', "__"));
+        let found = errors(UPSTREAM, &[api_key[0], api_key[1], (&variable, "x")]);
+        let suggestion = meant.map(|key| format!(": did you mean `{key}`?")).unwrap_or_default();
+        let expected = format!("{unknown} is not a key of this version{suggestion}");
+        assert!(found.contains(&expected), "{expected} in {found:?}");
+    }
+}
+
+#[test]
 fn insecure_settings_need_explicit_consent() {
     let public = [("GATEWAY__SERVER__LISTEN", "0.0.0.0:8080")];
 
@@ -405,7 +433,7 @@ fn names_that_variables_cannot_set_are_refused_with_the_reason() {
     );
     assert!(found.iter().any(|error| error.starts_with("upstreams.my.net must be a name")), "{found:?}");
     let found = errors(&format!("{UPSTREAM}[Server]\nListen = \"127.0.0.1:1\"\n"), &[]);
-    assert_eq!(found, ["Server.Listen is not a key of this version: keys are in lower case"]);
+    assert_eq!(found, ["Server.Listen is not a key of this version: did you mean `server.listen`?"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod architecture;
 mod audit;
 mod bad_input;
 mod coalescing;
+mod commands;
 mod compression;
 mod conditional_requests;
 mod config;

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::config::error::InvalidValue;
-use crate::config::file::Contents;
 use crate::config::reload::Loaded;
 use crate::config::server::rate;
 use crate::config::settings::Settings;
@@ -92,8 +91,7 @@ fn read_hashes(settings: &mut Settings, key: &str) -> Option<Loaded<Vec<KeyHash>
     }
 }
 
-fn parse_lines(contents: &Contents) -> Result<Vec<KeyHash>, InvalidValue> {
-    let text = std::str::from_utf8(contents).map_err(|_| InvalidValue::NotText)?;
+fn parse_lines(text: &str) -> Result<Vec<KeyHash>, InvalidValue> {
     parse_all(text.trim_start_matches('\u{feff}').split([',', '\n']).filter(|line| !line.trim().is_empty()))
 }
 
