@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use tjansteguiden_gateway::commands::{
-    CommandError, completions, config_check, demo, healthcheck, keygen, openapi, serve, simulate,
-};
+use tjansteguiden_gateway::commands::demo::{self, Demo};
+use tjansteguiden_gateway::commands::{CommandError, completions, config_check, healthcheck, keygen, openapi, serve, simulate};
 use tjansteguiden_gateway::config::{Config, ConfigErrors, LogFormat};
 use tjansteguiden_gateway::telemetry::{self, LogGuard};
 use tokio::runtime::{Builder, Runtime};
@@ -107,8 +106,16 @@ fn run(command: Command) -> Result<(), CommandError> {
             block_on(serve::run(config))
         }
         Command::Demo(options) => {
-            let _guard = start_log(None)?;
-            block_on(demo::run(options))
+            let defaults = Config::addresses(None, environment())?;
+            let mut log = None;
+            let result = block_on(async {
+                let demo = Demo::start(options, defaults).await?;
+                // Only now: lines about the requests that it made itself would scroll its text away.
+                log = Some(start_log(None)?);
+                demo.run().await
+            });
+            drop(log);
+            result
         }
         Command::Simulate(options) => {
             let _guard = start_log(None)?;

@@ -408,6 +408,72 @@ async fn demo_prints_working_curl_commands() {
     assert_eq!(program.exit_code().await, Some(0));
 }
 
+/// The first line of `lines` that begins with `start`, and those after it.
+#[track_caller]
+fn from<'l>(lines: &'l [String], start: &str) -> &'l [String] {
+    let at = lines.iter().position(|line| line.trim_start().starts_with(start));
+    &lines[at.unwrap_or_else(|| panic!("{start} in {lines:#?}"))..]
+}
+
+#[tokio::test]
+async fn demo_shows_what_it_answers_on_one_screen() {
+    let mut program = Program::start(&["demo", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"], &[]);
+    let mut lines = Vec::new();
+    while !lines.last().is_some_and(|line: &String| line.contains("Ctrl-C")) {
+        lines.push(program.next_line().await);
+    }
+
+    assert!(lines.len() <= 32, "{lines:#?}");
+    let read = from(&lines, "GET /orders/20427/status");
+    let tag = read[1].strip_prefix("  200 OK   ETag: ").expect("a tag");
+    assert_eq!(read[2], "  {\"status\":\"received\"}");
+    let change = from(&lines, "PATCH /orders/20427/status");
+    assert!(change[0].contains(&format!("If-Match: {tag}")), "{lines:#?}");
+    assert!(change[1].starts_with("  200 OK") && change[2] == "  {\"status\":\"active\"}", "{lines:#?}");
+    let stale = from(&change[1..], "PATCH /orders/20427/status");
+    assert!(stale[1].starts_with("  412 ") && stale[2].contains("\"currentStatus\":\"active\""), "{lines:#?}");
+
+    // The answers were real: the order has been changed.
+    let swagger_ui = from(&lines, "Swagger UI")[0].split_whitespace().last().expect("an address").to_owned();
+    let api = swagger_ui.trim_end_matches("/swagger-ui/");
+    assert_eq!(get(&format!("{api}/orders/20427/status")).await.expect("an answer").1, "{\"status\":\"active\"}");
+    // Its own requests are not logged before it listens.
+    assert!(program.next_line().await.contains("listening"));
+    program.terminate().await;
+}
+
+/// `docker run IMAGE demo`: what the Dockerfile sets makes it reachable, and `healthcheck` finds it.
+#[tokio::test]
+async fn demo_obeys_the_variables_of_the_image_and_its_options() {
+    let dockerfile = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Dockerfile")).expect("a Dockerfile");
+    let variables = ["GATEWAY__SERVER__LISTEN", "GATEWAY__SERVER__OPS_LISTEN"];
+    for variable in variables {
+        assert!(dockerfile.contains(&format!("{variable}=0.0.0.0:")), "{variable}");
+    }
+    let began = std::time::Instant::now();
+    let mut program = Program::start(&["demo"], &variables.map(|variable| (variable, "0.0.0.0:0")));
+    program.line_with("can read and change these invented data").await;
+    let line = program.line_with("Swagger UI").await;
+    let api = line.split_whitespace().last().expect("an address").trim_end_matches("/swagger-ui/").to_owned();
+    assert!(api.starts_with("http://127.0.0.1:"), "{api}");
+    let ops_listen = member(&program.line_with("listening").await, "ops_listen");
+    let (status, body) = get(&format!("{api}/orders?since=2016-11-01&limit=1")).await.expect("an answer");
+    assert!(status == 200 && body.starts_with("{\"items\":["), "{body}");
+    println!("first JSON {} ms after the start", began.elapsed().as_millis());
+
+    let variables = [("GATEWAY__SERVER__OPS_LISTEN", ops_listen.as_str().expect("an address"))];
+    let output = Program::command(&["healthcheck"], &variables).output().await.expect("the program runs");
+    assert!(output.status.success(), "{output:?}");
+    program.terminate().await;
+    assert_eq!(program.exit_code().await, Some(0));
+
+    let options = ["demo", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"];
+    let mut program = Program::start(&options, &[("GATEWAY__SERVER__LISTEN", "0.0.0.0:0")]);
+    assert!(member(&program.line_with("listening").await, "listen").as_str().expect("an address").starts_with("127.0.0.1:"));
+    let output = Program::command(&["demo"], &[("GATEWAY__SERVER__LISTEN", "here")]).output().await.expect("the program runs");
+    assert_eq!(output.status.code(), Some(2));
+}
+
 #[tokio::test]
 async fn printed_openapi_matches_the_committed_files() {
     for (format, committed) in [("json", "openapi.json"), ("yaml", "openapi.yaml")] {
