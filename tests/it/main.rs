@@ -36,6 +36,7 @@ mod panics;
 mod pii_leakage;
 mod process;
 mod provider_dialect;
+mod released_contract;
 mod response_corpus;
 mod restarts;
 mod retries_and_breaker;

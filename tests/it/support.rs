@@ -4,6 +4,7 @@ mod answer;
 mod api_clients;
 mod authority;
 mod blackhole;
+mod contract;
 mod fake_legacy;
 mod fake_orders;
 mod files;

@@ -14,11 +14,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Upstream, eventually};
+use super::{Answer, Upstream, contract, eventually};
 
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) ops: SocketAddr,
+    base_path: String,
     client: Client,
     reload_task: Mutex<ReloadTask>,
     stop: CancellationToken,
@@ -87,7 +88,8 @@ impl Gateway {
         let api = tokio::spawn(app.api.run(stop.clone().cancelled_owned()));
         let tasks = [api, tokio::spawn(app.ops.run(std::future::pending()))];
         let client = super::http_client().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { address, ops, client, reload_task: Mutex::new(app.reload_task), stop, tasks }
+        let base_path = config.server.base_path.clone();
+        Self { address, ops, base_path, client, reload_task: Mutex::new(app.reload_task), stop, tasks }
     }
 
     /// Polls the configured files as the background task does. New content counts when two consecutive polls read the same.
@@ -151,7 +153,14 @@ impl Gateway {
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
-        Answer::read(request.send().await.expect("the gateway answers")).await
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Answer::read(client.execute(request).await.expect("the gateway answers")).await;
+        if let Some(path) = path.strip_prefix(self.base_path.trim_end_matches('/')) {
+            contract::check(&method, path, &answer);
+        }
+        answer
     }
 
     /// Sends `bytes` on a new connection, and reads until the gateway closes it.
