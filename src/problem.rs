@@ -5,6 +5,7 @@
 
 mod code;
 mod html;
+mod schema;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use utoipa::ToSchema;
 
 pub use code::{Code, CodeInfo};
 pub use html::page;
+use schema::ProblemCode;
 
 /// An error response. Boxed, because it is the error type of every handler.
 #[derive(Debug, Clone)]
@@ -74,7 +76,7 @@ impl FieldError {
 }
 
 /// Whether a failed write was applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was not applied and will not be.
@@ -103,8 +105,8 @@ pub struct Details<'a> {
     /// Path of the request, without the query.
     #[schema(format = "uri-reference", example = "/orders")]
     instance: &'a str,
-    /// Machine-readable kind of problem. Codes may be added.
-    #[schema(example = "invalid-parameter")]
+    /// Machine-readable kind of problem.
+    #[schema(value_type = ProblemCode)]
     code: &'a str,
     /// Request id, as in the header `x-request-id` and in the gateway's log.
     #[schema(example = "6f9b6c1e-2f5e-4d0c-9a31-3c2f3e6d8f10")]

@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use super::dto::OrderStatusBody;
+use super::dto::CurrentStatus;
 use super::{etag, json};
 use crate::auth::Principal;
 use crate::model::Order;
@@ -35,7 +35,7 @@ pub(super) fn json_with_etag(headers: &HeaderMap, value: &impl Serialize, memory
 
 /// Responds with the status of an order and the ETag that also covers its log, or with 304.
 pub(super) fn status_with_etag(headers: &HeaderMap, principal: &Principal, order: &Order) -> Response {
-    let body = json::to_small_bytes(&OrderStatusBody::new(order.status.as_ref(), principal.scopes().pii_access()));
+    let body = json::to_small_bytes(&CurrentStatus::new(order.status.as_ref(), principal.scopes().pii_access()));
     respond(headers, etag::of_status(principal.upstream(), order), body)
 }
 

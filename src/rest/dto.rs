@@ -2,6 +2,7 @@
 
 mod customer;
 mod enums;
+mod list_line;
 pub(super) mod masked;
 mod me;
 mod message;
@@ -10,12 +11,13 @@ mod order_status;
 mod timestamp;
 
 pub(super) use customer::{Customer, CustomerList};
+pub(super) use list_line::{Complete, CustomerLine, OrderLine, UnreadableLine};
 pub(super) use me::Me;
 #[cfg(test)]
 pub(super) use message::MAX_TEXT;
-pub(super) use message::{AddedMessage, Message, MessageList, NewMessage};
-pub(super) use order::{Order, OrderList};
-pub(super) use order_status::{ChangedStatus, OrderStatusBody, StatusChange};
+pub(super) use message::{AddedMessage, Message, MessageInput, MessageList};
+pub(super) use order::{DetailedOrder, Order, OrderList};
+pub(super) use order_status::{ChangedStatus, CurrentStatus, StatusInput};
 pub(super) use timestamp::Time;
 
 use serde::{Serialize, Serializer};
@@ -40,8 +42,7 @@ impl<M, D: Serialize> Serialize for Items<'_, M, D> {
 
 /// An item of a list that could not be decoded. The other items are complete.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Unreadable)]
-pub(super) struct Unreadable {
+pub(super) struct UnreadableItem {
     /// Position in the upstream's list, starting at 1.
     #[schema(minimum = 1, example = 3)]
     position: u64,
@@ -54,36 +55,8 @@ pub(super) struct Unreadable {
     detail: &'static str,
 }
 
-impl From<backend::UndecodableItem> for Unreadable {
+impl From<backend::UndecodableItem> for UnreadableItem {
     fn from(item: backend::UndecodableItem) -> Self {
         Self { position: item.position, id: item.id, detail: item.detail }
-    }
-}
-
-/// A line of an NDJSON list for an item that could not be decoded.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct UnreadableLine {
-    /// The item and the reason.
-    pub(super) unreadable: Unreadable,
-}
-
-/// The last line of an NDJSON list. A list without it is truncated.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Complete<'a> {
-    /// Always `true`.
-    #[serde(rename = "complete")]
-    flag: bool,
-    /// Number of items, without those that could not be decoded.
-    count: u64,
-    /// Cursor of the next page. Absent on the last page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    next_cursor: Option<&'a str>,
-}
-
-impl<'a> Complete<'a> {
-    pub(super) const fn new(count: u64, next_cursor: Option<&'a str>) -> Self {
-        Self { flag: true, count, next_cursor }
     }
 }

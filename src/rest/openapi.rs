@@ -8,7 +8,7 @@ use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{RefOr, Schema, Server};
 
-use super::dto::{NewMessage, StatusChange, masked};
+use super::dto::{CustomerLine, MessageInput, OrderLine, StatusInput, masked};
 use super::require_scope::SCHEMES;
 use super::routes::operations;
 use crate::problem::{Details, FieldError, Outcome};
@@ -16,7 +16,7 @@ use crate::problem::{Details, FieldError, Outcome};
 #[derive(OpenApi)]
 #[openapi(
     info(
-        title = "Tjänsteguiden gateway",
+        title = "Tjansteguiden Gateway API",
         description = "A REST/JSON gateway for the orders and customers of Tjänsteguiden, for service providers and network \
             operators.\n\n\
             **Values.** Members that are unknown or empty are absent, never `null`. Ids are integers; every other number-like \
@@ -31,7 +31,7 @@ use crate::problem::{Details, FieldError, Outcome};
         (name = "Customers", description = "End customers."),
         (name = "Client", description = "The client itself.")
     ),
-    components(schemas(Details, FieldError, Outcome))
+    components(schemas(Details, FieldError, Outcome, OrderLine, CustomerLine))
 )]
 struct ApiDoc;
 
@@ -68,7 +68,7 @@ fn add_security_schemes(document: &mut utoipa::openapi::OpenApi) {
 fn forbid_additional_properties(document: &mut utoipa::openapi::OpenApi) {
     let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
     for (name, schema) in schemas {
-        if let (StatusChange::NAME | NewMessage::NAME, RefOr::T(Schema::Object(body))) = (name.as_str(), schema) {
+        if let (StatusInput::NAME | MessageInput::NAME, RefOr::T(Schema::Object(body))) = (name.as_str(), schema) {
             body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         }
     }
@@ -112,14 +112,14 @@ mod tests {
         };
         let schemas = &document["components"]["schemas"];
 
-        assert_eq!(schemas["NewMessage"]["properties"]["text"]["maxLength"], MAX_TEXT);
+        assert_eq!(schemas["MessageInput"]["properties"]["text"]["maxLength"], MAX_TEXT);
         for path in ["/orders", "/customers"] {
             assert_eq!(maximum_of(path, "limit"), MAX_LIMIT);
         }
         for (path, parameter) in [("/orders", "customerId"), ("/orders/{id}", "id"), ("/customers/{id}", "id")] {
             assert_eq!(maximum_of(path, parameter), MAX_ID);
         }
-        for schema in ["Order", "Customer", "Unreadable"] {
+        for schema in ["Order", "OrderSummary", "Customer", "UnreadableItem"] {
             assert_eq!(schemas[schema]["properties"]["id"]["maximum"], MAX_ID);
         }
     }

@@ -274,8 +274,12 @@ async fn openapi_annotates_the_masked_members() {
         "Customer.personalIdentityNumber",
         "Customer.phone",
         "Customer.premise",
-        "Detail.name",
-        "Detail.value",
+        "CustomerLine.address",
+        "CustomerLine.email",
+        "CustomerLine.message",
+        "CustomerLine.personalIdentityNumber",
+        "CustomerLine.phone",
+        "CustomerLine.premise",
         "Message.text",
         "OrderCustomer.address",
         "OrderCustomer.email",
@@ -283,6 +287,8 @@ async fn openapi_annotates_the_masked_members() {
         "OrderCustomer.personalIdentityNumber",
         "OrderCustomer.phone",
         "OrderCustomer.premise",
+        "OrderDetail.name",
+        "OrderDetail.value",
     ];
 
     assert_eq!(annotated, expected);

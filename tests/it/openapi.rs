@@ -124,16 +124,91 @@ fn every_schema_and_property_is_described() {
 fn enums_are_open_in_responses_and_closed_in_requests() {
     let spec = spec();
     let schemas = &spec["components"]["schemas"];
-    let status = &schemas["Order"]["properties"]["status"];
+    let enum_of = |schema: &str, member: &str| {
+        let location = schemas[schema]["properties"][member]["$ref"].as_str().unwrap_or_else(|| panic!("{schema}.{member}"));
+        location.rsplit('/').next().expect("a name").to_owned()
+    };
 
-    assert_eq!(status["x-extensible-enum"].as_array().map(Vec::len), Some(6));
-    assert!(status["enum"].is_null() && status["type"] == "string");
-    assert_eq!(schemas["StatusChange"]["properties"]["status"]["enum"].as_array().map(Vec::len), Some(6));
-    assert_eq!(schemas["Message"]["properties"]["type"]["x-extensible-enum"].as_array().map(Vec::len), Some(4));
-    assert_eq!(schemas["NewMessage"]["properties"]["type"]["enum"].as_array().map(Vec::len), Some(4));
-    assert_eq!(schemas["NewMessage"]["properties"]["text"]["maxLength"], 7900);
+    for (schema, member, name) in [
+        ("Order", "status", "OpenOrderStatus"),
+        ("OrderSummary", "status", "OpenOrderStatus"),
+        ("CurrentStatus", "status", "OpenOrderStatus"),
+        ("StatusInput", "status", "OrderStatus"),
+        ("Message", "type", "OpenMessageType"),
+        ("MessageInput", "type", "MessageType"),
+        ("Problem", "code", "ProblemCode"),
+        ("Problem", "outcome", "Outcome"),
+    ] {
+        assert_eq!(enum_of(schema, member), name, "{schema}.{member}");
+    }
+    for (name, keyword, values) in [
+        ("OpenOrderStatus", "x-extensible-enum", 6),
+        ("OrderStatus", "enum", 6),
+        ("OpenMessageType", "x-extensible-enum", 4),
+        ("MessageType", "enum", 4),
+        ("ProblemCode", "x-extensible-enum", 31),
+        ("Outcome", "enum", 2),
+    ] {
+        assert_eq!(schemas[name][keyword].as_array().map(Vec::len), Some(values), "{name}");
+        assert_eq!(schemas[name].get("enum").is_some(), keyword == "enum", "{name}");
+    }
+    assert_eq!(schemas["MessageInput"]["properties"]["text"]["maxLength"], 7900);
     assert_eq!(
-        (&schemas["NewMessage"]["additionalProperties"], &schemas["StatusChange"]["additionalProperties"]),
+        (&schemas["MessageInput"]["additionalProperties"], &schemas["StatusInput"]["additionalProperties"]),
         (&false.into(), &false.into())
     );
+}
+
+#[test]
+fn names_do_not_collide_in_generated_code() {
+    let spec = spec();
+    let schemas: Vec<&String> = spec["components"]["schemas"].as_object().expect("schemas").keys().collect();
+    for name in &schemas {
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{name}");
+        // Go: the constructor of `Message` is `NewMessage`, and its optional form `NullableMessage`.
+        let is_taken = ["New", "Nullable"].iter().any(|prefix| name.starts_with(prefix));
+        assert!(!is_taken, "{name} is what a generator calls something else");
+        let folded = schemas.iter().filter(|other| other.eq_ignore_ascii_case(name)).count();
+        assert_eq!(folded, 1, "{name}");
+    }
+    let title = spec["info"]["title"].as_str().expect("a title");
+    assert!(title.is_ascii(), "{title} becomes the name of a package");
+
+    let ids: Vec<String> = operations(&spec)
+        .iter()
+        .map(|(_, _, operation)| operation["operationId"].as_str().expect("an id").to_owned())
+        .collect();
+    for id in ids {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        assert!((1..=128).contains(&id.len()) && id.bytes().all(is_plain), "{id}");
+    }
+}
+
+#[test]
+fn generated_types_are_no_unions() {
+    let spec = spec();
+    for (path, method, operation) in operations(&spec) {
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            let media_types = response["content"].as_object().map_or(0, serde_json::Map::len);
+            assert!(media_types <= 1, "{method} {path} {status}");
+        }
+        let body = &operation["requestBody"];
+        if body.is_object() {
+            assert_eq!(body["content"].as_object().map(serde_json::Map::len), Some(1), "{method} {path}");
+            assert_eq!(body["required"], true, "{method} {path}");
+        }
+    }
+    walk(&spec["components"]["schemas"], "", &mut |path, _| {
+        assert!(!["oneOf", "anyOf", "allOf"].iter().any(|keyword| path.ends_with(keyword)), "{path}");
+    });
+}
+
+#[test]
+fn orders_have_what_they_always_have() {
+    let spec = spec();
+    let required = |schema: &str| spec["components"]["schemas"][schema]["required"].clone();
+
+    assert_eq!(required("Order"), serde_json::json!(["id", "deliverAsap", "messages", "details"]));
+    assert_eq!(required("OrderSummary"), serde_json::json!(["id", "deliverAsap"]));
+    assert_eq!(required("OrderLine"), Value::Null, "a line may be the end");
 }

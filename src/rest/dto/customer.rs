@@ -8,7 +8,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::masked::{IdentityNumberText, PrivateText, masked, open_text};
-use super::{Time, Unreadable};
+use super::{Time, UnreadableItem};
 use crate::model::{self, CustomerId, Person, Pii, PiiAccess};
 
 /// An end customer. Which members are present depends on the route and on the upstream.
@@ -141,5 +141,5 @@ pub(in crate::rest) struct CustomerList {
     next_cursor: String,
     /// Items that could not be decoded. Absent when there are none.
     #[schema(required = false)]
-    unreadable: Vec<Unreadable>,
+    unreadable: Vec<UnreadableItem>,
 }

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::enums::{MessageType, OpenMessageType};
 use super::masked::{MaskedText, open_value};
-use super::{Items, Time, enums};
+use super::{Items, Time};
 use crate::idempotency::IdempotencyMarker;
 use crate::model::{self, FreeText, Pii, PiiAccess, PiiKind, Scope, Scopes, StrEnum, compose};
 use crate::problem::Problem;
@@ -21,8 +22,9 @@ pub(in crate::rest) struct Message<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
     at: Option<Time>,
+    /// Type of the entry. Some entries have none.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = enums::message_type_as_read, required = false)]
+    #[schema(value_type = OpenMessageType, required = false)]
     kind: Option<Cow<'a, str>>,
     /// Text of the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,9 +80,10 @@ impl<'a> MessageList<'a> {
 
 /// A message to add to an order's log.
 #[derive(Debug, ToSchema)]
-#[schema(as = NewMessage, example = json!({"type": "alert", "text": "Kunden nås bäst efter kl. 16"}))]
-pub(in crate::rest) struct NewMessage {
-    #[schema(schema_with = enums::message_type_to_write)]
+#[schema(as = MessageInput, example = json!({"type": "alert", "text": "Kunden nås bäst efter kl. 16"}))]
+pub(in crate::rest) struct MessageInput {
+    /// Type of the message.
+    #[schema(value_type = MessageType)]
     r#type: model::MessageType,
     /// Text of the message: not blank, without control characters except line ends, which are sent as line feeds, and tabs. The gateway sends it to the
     /// upstream percent-encoded in a request line of at most 8 000 bytes: a letter, digit or space takes 1 byte, other ASCII
@@ -92,9 +95,9 @@ pub(in crate::rest) struct NewMessage {
 /// Maximum length of a text, in characters. `schema` accepts literals only; a test compares them with this constant.
 pub(in crate::rest) const MAX_TEXT: usize = 7_900;
 
-impl NewMessage {
+impl MessageInput {
     /// Name of the schema in the OpenAPI document.
-    pub(in crate::rest) const NAME: &'static str = "NewMessage";
+    pub(in crate::rest) const NAME: &'static str = "MessageInput";
 
     pub(in crate::rest) fn parse(mut body: JsonObject) -> Result<Self, Problem> {
         let kind = body.take_enum("type");
@@ -137,8 +140,8 @@ fn check_text(text: &str) -> Result<(), InvalidText> {
     }
 }
 
-impl From<NewMessage> for model::NewMessage {
-    fn from(message: NewMessage) -> Self {
+impl From<MessageInput> for model::NewMessage {
+    fn from(message: MessageInput) -> Self {
         Self { kind: message.r#type, text: message.text.into() }
     }
 }
@@ -152,8 +155,9 @@ pub(in crate::rest) struct AddedMessage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String, format = DateTime, example = "2016-03-14T09:05:00+01:00")]
     at: Option<Time>,
+    /// Type of the message.
     #[serde(rename = "type")]
-    #[schema(schema_with = enums::message_type_as_read)]
+    #[schema(value_type = OpenMessageType)]
     kind: &'static str,
     /// Text of the message as it was sent; where the log was read, for clients that may read orders, as it stands in the log. The
     /// upstream may have truncated it.

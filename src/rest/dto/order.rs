@@ -4,18 +4,21 @@ use std::borrow::Cow;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::customer::{Customer, OrderCustomer};
+use super::enums::OpenOrderStatus;
 use super::masked::{MaskedText, masked, open_text, open_value};
-use super::{Items, Message, Time, Unreadable, enums};
+use super::{Items, Message, Time, UnreadableItem};
 use crate::model::{self, Delivery, OrderedBy, Person, PiiAccess};
 use crate::problem::Details;
 
-/// An order for a fibre service. Lists and details have the same type; members that a route does not return are absent.
+/// An order in a list: what the upstream lists of it. With `expand=detail` it also has the members of an order, or a `problem`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Order)]
+#[schema(as = OrderSummary)]
 pub(in crate::rest) struct Order<'a> {
     /// Order id.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 20417)]
@@ -24,8 +27,9 @@ pub(in crate::rest) struct Order<'a> {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "order")]
     kind: Option<Cow<'a, str>>,
+    /// Status. Absent when the upstream returns none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = enums::status_as_read, required = false)]
+    #[schema(value_type = OpenOrderStatus, required = false)]
     status: Option<Cow<'a, str>>,
     /// Time when the order was placed: precise to the second in lists, to the minute in details. In the hour that repeats when
     /// daylight saving time ends, the earlier instant.
@@ -54,11 +58,11 @@ pub(in crate::rest) struct Order<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = OrderCustomer)]
     customer: Option<CustomerRef<'a>>,
-    /// The log entries, in log order. Always an array in details, absent in lists.
+    /// The log entries, in log order. In lists only with `expand=detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Vec<Message>)]
     messages: Option<Items<'a, model::Message, Message<'a>>>,
-    /// Further details. Always an array in details, absent in lists.
+    /// Further details. In lists only with `expand=detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Vec<Detail>)]
     details: Option<Items<'a, model::Detail, Detail<'a>>>,
@@ -88,7 +92,7 @@ impl Serialize for CustomerRef<'_> {
 
 /// The ordered service.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Service)]
+#[schema(as = OrderService)]
 struct Service<'a> {
     /// Service id in the portal.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +114,7 @@ struct Service<'a> {
 
 /// The service provider.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Provider)]
+#[schema(as = OrderProvider)]
 struct Provider<'a> {
     /// Provider id in the portal. Returned by `GET /orders` only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,7 +128,7 @@ struct Provider<'a> {
 
 /// The network in which the service is delivered.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Network)]
+#[schema(as = OrderNetwork)]
 struct Network<'a> {
     /// Name.
     #[schema(example = "Övre Åsele Stadsnät")]
@@ -134,7 +138,7 @@ struct Network<'a> {
 /// A further detail of an order. It may have a value, a monthly fee, both or neither.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Detail)]
+#[schema(as = OrderDetail)]
 struct Detail<'a> {
     /// Name of the detail.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -214,6 +218,31 @@ fn detail(detail: &model::Detail, pii_access: PiiAccess) -> Detail<'_> {
     }
 }
 
+/// The schema of an [`Order`] with its details.
+pub(in crate::rest) struct DetailedOrder;
+
+impl PartialSchema for DetailedOrder {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = Order::schema();
+        if let RefOr::T(Schema::Object(order)) = &mut schema {
+            order.description = Some("An order for a fibre service, with its customer, its log and its details.".to_owned());
+            order.properties.remove("problem");
+            order.required.extend(["messages", "details"].map(str::to_owned));
+        }
+        schema
+    }
+}
+
+impl ToSchema for DetailedOrder {
+    fn name() -> Cow<'static, str> {
+        "Order".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Order::schemas(schemas);
+    }
+}
+
 /// A list of orders. It may be streamed; a truncated stream is invalid JSON.
 #[derive(ToSchema)]
 #[schema(as = OrderList, rename_all = "camelCase")]
@@ -226,5 +255,5 @@ pub(in crate::rest) struct OrderList {
     next_cursor: String,
     /// Items that could not be decoded. Absent when there are none.
     #[schema(required = false)]
-    unreadable: Vec<Unreadable>,
+    unreadable: Vec<UnreadableItem>,
 }

@@ -11,16 +11,17 @@ use crate::model::{Extensible, OrderStatus, PiiAccess, StrEnum};
 use crate::problem::Problem;
 use crate::rest::extract::JsonObject;
 
-/// Order status.
+/// The status of an order.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = OrderStatus, example = json!({"status": "new"}))]
-pub(in crate::rest) struct OrderStatusBody<'a> {
+#[schema(as = CurrentStatus, example = json!({"status": "new"}))]
+pub(in crate::rest) struct CurrentStatus<'a> {
+    /// The status. Absent when the upstream returns none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = enums::status_as_read, required = false)]
+    #[schema(value_type = enums::OpenOrderStatus, required = false)]
     status: Option<Cow<'a, str>>,
 }
 
-impl<'a> OrderStatusBody<'a> {
+impl<'a> CurrentStatus<'a> {
     pub(in crate::rest) fn new(status: Option<&'a Extensible<OrderStatus>>, pii_access: PiiAccess) -> Self {
         Self { status: open_value(status, pii_access) }
     }
@@ -28,15 +29,16 @@ impl<'a> OrderStatusBody<'a> {
 
 /// A change of the order status.
 #[derive(Debug, Clone, Copy, ToSchema)]
-#[schema(as = StatusChange, example = json!({"status": "received"}))]
-pub(in crate::rest) struct StatusChange {
-    #[schema(schema_with = enums::status_to_write)]
+#[schema(as = StatusInput, example = json!({"status": "received"}))]
+pub(in crate::rest) struct StatusInput {
+    /// The new status.
+    #[schema(value_type = enums::OrderStatus)]
     pub(in crate::rest) status: OrderStatus,
 }
 
-impl StatusChange {
+impl StatusInput {
     /// Name of the schema in the OpenAPI document.
-    pub(in crate::rest) const NAME: &'static str = "StatusChange";
+    pub(in crate::rest) const NAME: &'static str = "StatusInput";
 
     pub(in crate::rest) fn parse(mut body: JsonObject) -> Result<Self, Problem> {
         let status = body.take_enum::<OrderStatus>("status");
@@ -47,17 +49,18 @@ impl StatusChange {
 /// A status change that was applied.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::rest) struct ChangedStatus {
-    #[schema(schema_with = enums::status_as_read)]
+    /// The new status.
+    #[schema(value_type = enums::OpenOrderStatus)]
     status: &'static str,
-    /// `true` if somebody else changed the status at the same moment: both may have been told that their change with the same
-    /// `If-Match` succeeded. Read the order, and settle with the others whose it is.
+    /// `true` if somebody else changed the status at the same moment: both clients may have got a 200 for a change with the same
+    /// `If-Match`. Read the order, and settle with the others whose it is.
     #[serde(skip_serializing_if = "is_false")]
     #[schema(required = false)]
     contested: bool,
 }
 
 impl ChangedStatus {
-    pub(in crate::rest) fn new(change: StatusChange, contested: bool) -> Self {
+    pub(in crate::rest) fn new(change: StatusInput, contested: bool) -> Self {
         Self { status: change.status.as_str(), contested }
     }
 }

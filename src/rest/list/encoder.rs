@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::compact_order;
 use crate::backend;
 use crate::model::{self, PiiAccess};
-use crate::rest::dto::{Complete, Customer, Order, Unreadable, UnreadableLine};
+use crate::rest::dto::{Complete, Customer, Order, UnreadableItem, UnreadableLine};
 use crate::rest::json;
 
 /// The initial capacity of the buffer, in bytes. Larger blocks are costly to allocate and free, and growing costs more still.
@@ -65,7 +65,7 @@ pub struct Encoder {
     /// Number of encoded items, without the undecodable ones.
     count: u64,
     /// In JSON, undecodable items follow after all others.
-    undecodable: Vec<Unreadable>,
+    undecodable: Vec<UnreadableItem>,
 }
 
 impl Encoder {
@@ -98,7 +98,7 @@ impl Encoder {
     /// # Errors
     /// As [`ListItem::write`].
     pub fn undecodable(&mut self, item: backend::UndecodableItem) -> Result<(), serde_json::Error> {
-        let unreadable = Unreadable::from(item);
+        let unreadable = UnreadableItem::from(item);
         match self.format {
             ListFormat::Json => self.undecodable.push(unreadable),
             ListFormat::Ndjson => self.line(&UnreadableLine { unreadable })?,

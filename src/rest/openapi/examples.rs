@@ -80,11 +80,6 @@ pub(in crate::rest) fn order_list() -> Value {
     })
 }
 
-/// The list of orders in NDJSON.
-pub(in crate::rest) fn order_lines() -> String {
-    lines(&order_list())
-}
-
 /// A customer with all details.
 pub(in crate::rest) fn customer() -> Value {
     json!({
@@ -119,16 +114,4 @@ pub(in crate::rest) fn customer_list() -> Value {
             { "id": 18021, "personalIdentityNumber": "XXXXXXXXXX", "firstName": "Elva", "lastName": "Elvasson" }
         ]
     })
-}
-
-/// The list of customers in NDJSON.
-pub(in crate::rest) fn customer_lines() -> String {
-    lines(&customer_list())
-}
-
-fn lines(list: &Value) -> String {
-    let items = list.get("items").and_then(Value::as_array).into_iter().flatten();
-    let mut lines: Vec<_> = items.map(Value::to_string).collect();
-    lines.push(format!("{{\"complete\":true,\"count\":{}}}\n", lines.len()));
-    lines.join("\n")
 }

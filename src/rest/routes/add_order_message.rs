@@ -7,7 +7,7 @@ use http::header::{HeaderName, HeaderValue};
 use crate::model;
 use crate::problem::Problem;
 use crate::rest::conditional::json;
-use crate::rest::dto::{AddedMessage, NewMessage};
+use crate::rest::dto::{AddedMessage, MessageInput};
 use crate::rest::extract::{AcceptsJson, IdempotencyKeyHeader, JsonBody, NoQuery, OrderPath};
 use crate::rest::openapi::problem_responses::{BodyProblems, MessageProblems, OrderNotFound, WriteProblems};
 use crate::rest::state::RequestState;
@@ -28,7 +28,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
     path = "/orders/{id}/messages",
     tag = "Orders",
     params(OrderPath, IdempotencyKeyHeader),
-    request_body(content = NewMessage, content_type = "application/json"),
+    request_body(content = MessageInput, content_type = "application/json"),
     responses(
         (
             status = 201,
@@ -54,7 +54,7 @@ pub(in crate::rest) async fn add_order_message(
     IdempotencyKeyHeader { key }: IdempotencyKeyHeader,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let message = model::NewMessage::from(NewMessage::parse(body)?);
+    let message = model::NewMessage::from(MessageInput::parse(body)?);
     let principal = state.principal();
     let audit = state.audit.clone().writes("add_order_message", path.id.get());
     let added = state.writes.add_message(&state.context, principal.name(), path.id, message.clone(), key, audit).await;

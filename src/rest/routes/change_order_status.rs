@@ -5,7 +5,7 @@ use headers::HeaderMapExt;
 
 use crate::problem::Problem;
 use crate::rest::conditional::json;
-use crate::rest::dto::{ChangedStatus, StatusChange};
+use crate::rest::dto::{ChangedStatus, StatusInput};
 use crate::rest::etag;
 use crate::rest::extract::{AcceptsJson, IfMatchHeader, MergePatchBody, NoQuery, OrderPath};
 use crate::rest::openapi::problem_responses::{BodyProblems, OrderNotFound, StatusProblems, WriteProblems};
@@ -29,7 +29,7 @@ use crate::writes::Precondition;
     path = "/orders/{id}/status",
     tag = "Orders",
     params(OrderPath, IfMatchHeader),
-    request_body(content((StatusChange = "application/json"), (StatusChange = "application/merge-patch+json"))),
+    request_body(content = StatusInput, content_type = "application/json"),
     responses(
         (
             status = 200,
@@ -55,7 +55,7 @@ pub(in crate::rest) async fn change_order_status(
     IfMatchHeader { condition }: IfMatchHeader,
     MergePatchBody(body): MergePatchBody,
 ) -> Result<Response, Problem> {
-    let change = StatusChange::parse(body)?;
+    let change = StatusInput::parse(body)?;
     let principal = state.principal().clone();
     let precondition = condition.map(|condition| -> Precondition {
         Box::new(move |order| condition.precondition_passes(&etag::of_status(principal.upstream(), order)))

@@ -24,7 +24,7 @@ use crate::rest::state::RequestState;
         (
             status = 200,
             description = "The order",
-            body = dto::Order,
+            body = dto::DetailedOrder,
             headers((
                 "ETag" = String,
                 description = "Hash of the body. Send it in `If-None-Match` to get 304 while it is unchanged."

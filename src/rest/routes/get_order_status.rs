@@ -21,7 +21,7 @@ use crate::rest::state::RequestState;
         (
             status = 200,
             description = "The status",
-            body = dto::OrderStatusBody,
+            body = dto::CurrentStatus,
             headers((
                 "ETag" = String,
                 description = "Hash of the status and of time and type of every log entry, for `If-Match` and `If-None-Match`."

@@ -19,7 +19,7 @@ use crate::rest::state::RequestState;
 /// Without `limit` the whole list is streamed, in upstream order. It begins with the first item; a truncated stream is invalid
 /// JSON. With `limit` the list is paginated, ordered by id; each page costs one list of the upstream.
 ///
-/// `Accept: application/x-ndjson` returns one item per line, as for orders.
+/// `Accept: application/x-ndjson` returns one customer per line, as for orders. The schema of a line is `CustomerLine`.
 #[utoipa::path(
     get,
     path = "/customers",
@@ -29,14 +29,12 @@ use crate::rest::state::RequestState;
         (
             status = 200,
             description = "The customers",
-            content(
-                (dto::CustomerList = "application/json", example = json!(examples::customer_list())),
-                (String = "application/x-ndjson", example = json!(examples::customer_lines())),
-            ),
+            body = dto::CustomerList,
             headers((
                 "Link" = String,
                 description = "With `limit`: URL of the next page (`rel=\"next\"`), relative to the request's. Absent on the last page."
             )),
+            example = json!(examples::customer_list()),
         ),
         RequestProblems,
         ReadProblems,

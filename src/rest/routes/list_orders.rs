@@ -22,8 +22,8 @@ use crate::rest::state::RequestState;
 /// JSON. With `limit` the list is paginated, ordered by time and id; each page costs one list of the upstream, from the day of
 /// the cursor on.
 ///
-/// `Accept: application/x-ndjson` returns one item per line, `{"unreadable":…}` for an item that cannot be decoded, and a last
-/// line `{"complete":true,"count":n}`, with `nextCursor` if there is another page.
+/// `Accept: application/x-ndjson` returns one order per line, `{"unreadable":…}` for an item that cannot be decoded, and a last
+/// line `{"complete":true,"count":n}`, with `nextCursor` if there is another page. The schema of a line is `OrderLine`.
 ///
 /// `network`, `messages`, `details` and most of `customer` are returned by `GET /orders/{id}` only.
 #[utoipa::path(
@@ -35,14 +35,12 @@ use crate::rest::state::RequestState;
         (
             status = 200,
             description = "The orders",
-            content(
-                (dto::OrderList = "application/json", example = json!(examples::order_list())),
-                (String = "application/x-ndjson", example = json!(examples::order_lines())),
-            ),
+            body = dto::OrderList,
             headers((
                 "Link" = String,
                 description = "With `limit`: URL of the next page (`rel=\"next\"`), relative to the request's. Absent on the last page."
             )),
+            example = json!(examples::order_list()),
         ),
         RequestProblems,
         ReadProblems,

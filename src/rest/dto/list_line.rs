@@ -1,0 +1,84 @@
+//! The lines of an NDJSON list.
+
+use serde::Serialize;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Object, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::{Customer, Order, UnreadableItem};
+
+/// A line of an NDJSON list for an item that could not be decoded.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::rest) struct UnreadableLine {
+    /// The item and the reason.
+    pub(in crate::rest) unreadable: UnreadableItem,
+}
+
+/// The last line of an NDJSON list. A list without it is truncated.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::rest) struct Complete<'a> {
+    /// Always `true`.
+    #[serde(rename = "complete")]
+    flag: bool,
+    /// Number of items, without those that could not be decoded.
+    count: u64,
+    /// Cursor of the next page. Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_cursor: Option<&'a str>,
+}
+
+impl<'a> Complete<'a> {
+    pub(in crate::rest) const fn new(count: u64, next_cursor: Option<&'a str>) -> Self {
+        Self { flag: true, count, next_cursor }
+    }
+}
+
+/// The schema of a line of `GET /orders`.
+pub(in crate::rest) struct OrderLine;
+
+/// The schema of a line of `GET /customers`.
+pub(in crate::rest) struct CustomerLine;
+
+impl PartialSchema for OrderLine {
+    fn schema() -> RefOr<Schema> {
+        line(
+            &Order::schema(),
+            "A line of `GET /orders` with `Accept: application/x-ndjson`: an order, `unreadable`, or the end.",
+        )
+    }
+}
+
+impl PartialSchema for CustomerLine {
+    fn schema() -> RefOr<Schema> {
+        let description =
+            "A line of `GET /customers` with `Accept: application/x-ndjson`: a customer, `unreadable`, or the end.";
+        line(&Customer::schema(), description)
+    }
+}
+
+impl ToSchema for OrderLine {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Order::schemas(schemas);
+    }
+}
+
+impl ToSchema for CustomerLine {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Customer::schemas(schemas);
+    }
+}
+
+/// One object with the members of every kind of line: generators make a plain type of it, and not of a union.
+fn line(item: &RefOr<Schema>, description: &str) -> RefOr<Schema> {
+    let kinds = [item, &UnreadableLine::schema(), &Complete::schema()];
+    let objects = kinds.into_iter().filter_map(|kind| match kind {
+        RefOr::T(Schema::Object(object)) => Some(object),
+        _ => None,
+    });
+    let mut line = Object::new();
+    line.description = Some(description.to_owned());
+    line.properties = objects.flat_map(|object| object.properties.clone()).collect();
+    RefOr::T(Schema::Object(line))
+}
