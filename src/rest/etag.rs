@@ -10,16 +10,26 @@ use aws_lc_rs::digest::{Context, Digest, SHA256, digest};
 use headers::{ETag, Header, IfMatch, IfNoneMatch};
 use http::HeaderMap;
 use http::header::{HeaderValue, IF_NONE_MATCH};
+use serde::{Serialize, Serializer};
 
 use crate::model::{Extensible, Order};
 
+/// An entity tag with its quotes, as clients send it back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EntityTag([u8; EntityTag::LENGTH]);
+
 /// The ETag of a response body.
 pub(super) fn of_body(body: &[u8]) -> ETag {
-    of_digest(&digest(&SHA256, body))
+    EntityTag::new(&digest(&SHA256, body)).into()
 }
 
-/// The ETag of an order's status. The upstream's name is part of it, because two upstreams may use the same order ids.
+/// The ETag of an order's status.
 pub(super) fn of_status(upstream: &str, order: &Order) -> ETag {
+    status_tag(upstream, order).into()
+}
+
+/// The entity tag of an order's status. The upstream's name is part of it, because two upstreams may use the same order ids.
+pub(super) fn status_tag(upstream: &str, order: &Order) -> EntityTag {
     let status = order.status.as_ref().map_or("", Extensible::as_str);
     let mut digest = Context::new(&SHA256);
     let mut add = |text: &str| digest.update(text.as_bytes());
@@ -32,19 +42,39 @@ pub(super) fn of_status(upstream: &str, order: &Order) -> ETag {
         add(" ");
         add(entry.kind.as_ref().map_or("", Extensible::as_str));
     }
-    of_digest(&digest.finish())
+    EntityTag::new(&digest.finish())
 }
 
 #[expect(clippy::expect_used, reason = "an empty ETag would match every other empty one")]
-fn of_digest(digest: &Digest) -> ETag {
+impl EntityTag {
     /// 128 bits: short in headers, and collisions are out of reach.
-    const LENGTH: usize = 16;
-    let prefix = digest.as_ref().first_chunk::<LENGTH>().expect("a SHA-256 digest has 32 bytes");
-    let mut quoted = [b'"'; 2 * LENGTH + 2];
-    let digits = quoted.get_mut(1..=2 * LENGTH).expect("a digit less at both ends");
-    hex::encode_to_slice(prefix, digits).expect("two digits for each byte");
-    let quoted = std::str::from_utf8(&quoted).expect("digits are ASCII");
-    quoted.parse().expect("quoted hexadecimal digits are an ETag")
+    const HASH: usize = 16;
+    const LENGTH: usize = 2 * Self::HASH + 2;
+
+    fn new(digest: &Digest) -> Self {
+        let prefix = digest.as_ref().first_chunk::<{ Self::HASH }>().expect("a SHA-256 digest has 32 bytes");
+        let mut quoted = [b'"'; Self::LENGTH];
+        let digits = quoted.get_mut(1..=2 * Self::HASH).expect("a digit less at both ends");
+        hex::encode_to_slice(prefix, digits).expect("two digits for each byte");
+        Self(quoted)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits are ASCII")
+    }
+}
+
+impl From<EntityTag> for ETag {
+    #[expect(clippy::expect_used, reason = "an empty ETag would match every other empty one")]
+    fn from(tag: EntityTag) -> Self {
+        tag.as_str().parse().expect("quoted hexadecimal digits are an ETag")
+    }
+}
+
+impl Serialize for EntityTag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// Whether `If-None-Match` lists the ETag, weak or strong. A malformed value of a repeated header is ignored, the others count.

@@ -5,7 +5,9 @@ use reqwest::Method;
 use serde_json::Value;
 use tjansteguiden_gateway::model::OrderStatus;
 
-use crate::support::{Answer, FIRST_ORDER, FakeLegacy, Fault, Gateway, api_key_hash, eventually, is_provider, is_write};
+use crate::support::{
+    Answer, FIRST_ORDER, FakeLegacy, Fault, Gateway, Reply, Upstream, api_key_hash, eventually, is_provider, is_write,
+};
 
 async fn etag(gateway: &Gateway, target: &str) -> String {
     let answer = gateway.get(target).await;
@@ -77,6 +79,38 @@ async fn status_etag_covers_the_log() {
 
     let replica = Gateway::in_front_of_url(&legacy.url(), &[]).await;
     assert_eq!(etag(&replica, STATUS).await, third);
+}
+
+#[tokio::test]
+async fn status_tag_of_an_order_saves_the_read_of_its_status() {
+    let (_legacy, gateway) = without_faults().await;
+    let list = "/orders?since=2016-03-14&limit=5";
+    let first_item = async |target: &str| gateway.get(target).await.ok()["items"][0].clone();
+
+    let expanded = first_item(&format!("{list}&expand=detail")).await;
+    let order = gateway.get("/orders/20417").await.ok();
+    let status_tag = order["statusTag"].as_str().expect("a tag").to_owned();
+    assert_eq!((expanded["id"].as_u64(), &expanded["statusTag"]), (Some(20417), &order["statusTag"]));
+    assert_eq!(etag(&gateway, STATUS).await, status_tag);
+    assert_eq!(first_item(list).await.get("statusTag"), None, "no log was read");
+
+    assert_eq!(patch_if_match(&gateway, &status_tag, "received").await.status, 200);
+    assert_eq!(patch_if_match(&gateway, &status_tag, "active").await.status, 412);
+}
+
+#[tokio::test]
+async fn status_tag_of_an_item_is_of_the_status_that_the_item_shows() {
+    let orders = "<orders><order><id>5</id><status>new</status></order></orders>";
+    let details = "<order_info><orderinfo><status>active</status></orderinfo><logs/></order_info>";
+    let upstream =
+        Upstream::responding_to(move |query| Reply::xml(if query.contains("order_info") { details } else { orders })).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
+
+    let page = gateway.get("/orders?since=2016-03-14&limit=5&expand=detail").await.ok();
+
+    // The client has decided by `new`, so a change with the tag must not pass while the order is `active`.
+    assert_eq!(page["items"][0]["status"], "new");
+    assert_ne!(page["items"][0]["statusTag"], etag(&gateway, "/orders/5/status").await);
 }
 
 #[tokio::test]

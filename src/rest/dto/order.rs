@@ -14,6 +14,7 @@ use super::masked::{MaskedText, masked, open_text, open_value};
 use super::{Items, Message, Time, UnreadableItem};
 use crate::model::{self, Delivery, OrderedBy, Person, PiiAccess};
 use crate::problem::Details;
+use crate::rest::etag::EntityTag;
 
 /// An order in a list: what the upstream lists of it. With `expand=detail` it also has the members of an order, or a `problem`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,6 +67,11 @@ pub(in crate::rest) struct Order<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Vec<Detail>)]
     details: Option<Items<'a, model::Detail, Detail<'a>>>,
+    /// The `ETag` that `GET /orders/{id}/status` would have had: send it in `If-Match` to change the status of the order as you
+    /// have read it. In lists only with `expand=detail`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = String, example = "\"773a98eb6a544e91ed5fefc1ab6d3365\"")]
+    status_tag: Option<EntityTag>,
     /// Why the details of this order could not be read. Only in lists with `expand=detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Details)]
@@ -176,8 +182,14 @@ impl<'a> Order<'a> {
             customer: order.customer.as_ref().and_then(|customer| customer_ref(customer, pii_access)),
             messages: entries.map(|models| Items { models, pii_access, convert: Message::new }),
             details: order.details.as_deref().map(|models| Items { models, pii_access, convert: detail }),
+            status_tag: None,
             problem: None,
         }
+    }
+
+    /// Adds the entity tag of the status, if the log was read.
+    pub(in crate::rest) fn with_status_tag(self, status_tag: Option<EntityTag>) -> Self {
+        Self { status_tag, ..self }
     }
 
     /// Adds the reason why the details could not be read, if they could not.
@@ -227,7 +239,7 @@ impl PartialSchema for DetailedOrder {
         if let RefOr::T(Schema::Object(order)) = &mut schema {
             order.description = Some("An order for a fibre service, with its customer, its log and its details.".to_owned());
             order.properties.remove("problem");
-            order.required.extend(["messages", "details"].map(str::to_owned));
+            order.required.extend(["messages", "details", "statusTag"].map(str::to_owned));
         }
         schema
     }

@@ -7,9 +7,9 @@ use crate::backend::RequestContext;
 use crate::model::{HeldBytes, ListedOrder, Order, OrderedBy, PiiAccess};
 use crate::problem::{Code, Problem, ProblemContext};
 use crate::resilience::Reservation;
-use crate::rest::dto;
-use crate::rest::json;
+use crate::rest::etag::EntityTag;
 use crate::rest::state::RequestState;
+use crate::rest::{dto, etag, json};
 
 /// The maximum `limit` with `expand=detail`.
 pub(in crate::rest) const MAX_EXPANDED: usize = 200;
@@ -20,6 +20,8 @@ const CONCURRENCY: usize = 8;
 #[derive(Debug)]
 pub(in crate::rest) struct Expanded {
     order: Order,
+    /// Of the listed status and the log just read. If these do not belong together, no change with the tag is applied.
+    status_tag: Option<EntityTag>,
     problem: Option<(Problem, ProblemContext)>,
     /// What the details hold.
     _memory: Option<Reservation>,
@@ -43,7 +45,7 @@ impl Expanded {
 impl ListItem for Expanded {
     fn write(&self, pii_access: PiiAccess, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         let problem = self.problem.as_ref().map(|(problem, context)| problem.details(context));
-        json::write(&dto::Order::new(&self.order, pii_access).with_problem(problem), out)
+        json::write(&dto::Order::new(&self.order, pii_access).with_status_tag(self.status_tag).with_problem(problem), out)
     }
 }
 
@@ -54,11 +56,15 @@ pub(in crate::rest) async fn expand(state: &RequestState, context: &RequestConte
         let order = order.into_order();
         let details = state.backend.order_info(context, order.id).await;
         match details.and_then(|details| Ok(details.value.into_owned()?)) {
-            Ok((details, memory)) => Expanded { order: merge(order, details), problem: None, _memory: memory },
+            Ok((details, memory)) => {
+                let order = merge(order, details);
+                let status_tag = Some(etag::status_tag(state.principal().upstream(), &order));
+                Expanded { order, status_tag, problem: None, _memory: memory }
+            }
             Err(error) => {
                 let problem = Problem::from_read_error(&error, Code::OrderNotFound, state.pii_access());
                 let context = state.problem_context(&format!("/orders/{}", order.id));
-                Expanded { order, problem: Some((problem, context)), _memory: None }
+                Expanded { order, status_tag: None, problem: Some((problem, context)), _memory: None }
             }
         }
     };

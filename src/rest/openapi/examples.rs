@@ -47,7 +47,8 @@ pub(in crate::rest) fn order() -> Value {
             { "name": "invoice type", "value": "Autogiro" },
             { "name": "monthly fee", "monthlyFee": "222" },
             { "name": "Vårkampanj: halva priset i 6 månader" }
-        ]
+        ],
+        "statusTag": "\"773a98eb6a544e91ed5fefc1ab6d3365\""
     })
 }
 

@@ -5,16 +5,17 @@ use axum::response::Response;
 use crate::model::HeldBytes;
 use crate::problem::Problem;
 use crate::rest::conditional::json_with_etag;
-use crate::rest::dto;
 use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath, RequestHeaders};
 use crate::rest::json;
 use crate::rest::openapi::examples;
 use crate::rest::openapi::problem_responses::{OrderNotFound, ReadProblems, RequestProblems};
 use crate::rest::state::RequestState;
+use crate::rest::{dto, etag};
 
 /// Get an order
 ///
-/// One order with its customer, log and details. `provider.id` is returned by `GET /orders` only.
+/// One order with its customer, log and details. `provider.id` is returned by `GET /orders` only. `statusTag` is the entity tag
+/// for `If-Match` when the status is changed, so that no second read is necessary.
 #[utoipa::path(
     get,
     path = "/orders/{id}",
@@ -46,7 +47,9 @@ pub(in crate::rest) async fn get_order(
 ) -> Result<Response, Problem> {
     let order = state.read_order(path.id).await?;
     let memory = json::reserve(&state.memory, order.held_bytes())?;
-    let response = json_with_etag(&headers, &dto::Order::new(&order, state.pii_access()), memory);
+    let status_tag = etag::status_tag(state.principal().upstream(), &order);
+    let body = dto::Order::new(&order, state.pii_access()).with_status_tag(Some(status_tag));
+    let response = json_with_etag(&headers, &body, memory);
     // A 304 discloses nothing.
     if response.status().is_success() {
         state.audit.record_disclosure("get_order", path.id.get());
