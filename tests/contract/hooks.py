@@ -8,7 +8,6 @@ RELATED = {
     "expand": "requires a limit",
     "until": "must not be before since",
     "/text": "is too long for the upstream",  # percent-encoded, with the path of the upstream
-    "If-Match": "quoted ETags",  # schemathesis sends the shortest tag, `"0"`, without its quotes
 }
 # Codes of requests that depend on the state of the order.
 STATE = {
@@ -21,6 +20,9 @@ STATE = {
 def refused_for_a_reason(ctx, response, case):
     """A request that fits the document is refused (400, 412, 422) only for the reasons above."""
     if not case.meta.generation.mode.is_positive or response.status_code not in (400, 412, 422):
+        return
+    # The coverage phase of schemathesis 4.32.5 takes `0` for a value that fits, with each pattern of a quoted tag.
+    if case.headers.get("If-Match") == "0":
         return
     problem = response.json()
     faults = [(error.get("parameter", error.get("pointer")), error["detail"]) for error in problem.get("errors", [])]
