@@ -33,7 +33,7 @@
 //! | [`writes`] | the outcome of writes: verification, preconditions, idempotency, what is in doubt | `audit`, `backend`, `idempotency`, `metrics`, `model`, `resilience` |
 //! | [`quality_values`] | weighted lists in request headers: `Accept`, `Accept-Encoding` |  |
 //! | [`content_coding`] | content codings of responses: `zstd`, `br`, `gzip` | `quality_values` |
-//! | [`problem`] | RFC 9457 problems: codes, bodies, pages |  |
+//! | [`problem`] | RFC 9457 problems: codes, their explanations, bodies |  |
 //! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `request`, `resilience`, `writes` |
 //! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `content_coding`, `metrics`, `problem`, `request`, `resilience` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |

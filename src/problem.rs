@@ -4,7 +4,7 @@
 //! calls [`render`], which writes the body, because `instance` and `requestId` are known only there.
 
 mod code;
-mod html;
+mod code_info;
 mod schema;
 
 use std::borrow::Cow;
@@ -19,8 +19,8 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use code::{Code, CodeInfo};
-pub use html::page;
+pub use code::Code;
+pub use code_info::CodeInfo;
 use schema::ProblemCode;
 
 /// An error response. Boxed, because it is the error type of every handler.

@@ -81,9 +81,15 @@ async fn only_documentation_is_public() {
 
     let long = format!("/orders?since={}", "1".repeat(9_000));
     gateway.get(&long).await.problem(401, "unauthenticated");
-    for target in
-        ["/openapi.json", "/openapi.yaml", "/swagger-ui/", "/swagger-ui/swagger-initializer.js", "/problems/forbidden"]
-    {
+    for target in [
+        "/openapi.json",
+        "/openapi.yaml",
+        "/swagger-ui/",
+        "/swagger-ui/swagger-initializer.js",
+        "/docs/",
+        "/problems/",
+        "/problems/forbidden",
+    ] {
         assert_eq!(gateway.get(target).await.status, 200, "{target}");
     }
 

@@ -90,7 +90,9 @@ async fn every_response_has_security_headers() {
     let upstream = Upstream::with_fixtures().await;
     let gateway = Gateway::in_front_of(&upstream).await;
 
-    for target in ["/orders/20417", "/orders?since=2016-03-14", "/nowhere", "/swagger-ui/", "/problems/forbidden", "/"] {
+    for target in
+        ["/orders/20417", "/orders?since=2016-03-14", "/nowhere", "/swagger-ui/", "/docs/", "/problems/forbidden", "/"]
+    {
         let answer = gateway.get(target).await;
 
         let policy = answer.header("content-security-policy");

@@ -17,6 +17,7 @@ mod connect_failures;
 mod connections;
 mod contradictions;
 mod cors_and_security_headers;
+mod documentation;
 mod documents;
 mod drift;
 mod end_to_end_workflow;

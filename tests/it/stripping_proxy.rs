@@ -24,7 +24,9 @@ async fn relative_references_stay_below_the_prefix() {
 
     let document = gateway.get("/openapi.json").await.ok();
     assert_eq!(resolved("/x/openapi.json", document["servers"][0]["url"].as_str().expect("a URL")), "/x/");
-    for (request, expected) in [("/", "/x/swagger-ui/"), ("/swagger-ui", "/x/swagger-ui/")] {
+    for (request, expected) in
+        [("/", "/x/swagger-ui/"), ("/swagger-ui", "/x/swagger-ui/"), ("/docs", "/x/docs/"), ("/problems", "/x/problems/")]
+    {
         let location = gateway.get(request).await.header("location").to_owned();
         assert_eq!(resolved(&format!("/x{request}"), &location), expected);
     }

@@ -83,7 +83,8 @@ problems! {
 
 /// The response of one status with all its codes, each with an example.
 fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
-    let description: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.info().code, code.info().explanation)).collect();
+    let description: Vec<_> =
+        codes.iter().map(|code| format!("`{}`: {}", code.info().code, code.info().explanation())).collect();
     // No examples of self-explanatory problems of every route: they would hide the specific ones.
     let is_general = |code: &Code| {
         matches!(

@@ -1,0 +1,39 @@
+//! The HTML pages: what is around their contents.
+//!
+//! Every page is in a directory directly below the base path, so the same relative references work on all of them, below every
+//! base path and behind every proxy.
+
+use super::assets::Assets;
+use super::template::fill;
+
+/// The pages, as every page lists them.
+const NAVIGATION: [(&str, &str); 4] =
+    [("../docs/", "API guide"), ("../swagger-ui/", "Swagger UI"), ("../problems/", "Problems"), ("../openapi.json", "OpenAPI")];
+
+/// A page with this HTML as its contents. `path` is the page's own entry in the navigation.
+pub(super) fn html(assets: &Assets, path: &str, title: &str, main: &str) -> String {
+    fill(include_str!("assets/page.html"), |name| match name {
+        "title" => html_escape::encode_text(title),
+        "navigation" => navigation(path).into(),
+        "main" => main.into(),
+        // Swagger UI's directory has the files of all pages.
+        file => format!("../swagger-ui/{}", assets.path(file)).into(),
+    })
+}
+
+/// The page of Swagger UI.
+pub(super) fn swagger_ui(assets: &Assets, title: &str) -> String {
+    fill(include_str!("assets/swagger-ui.html"), |name| match name {
+        "title" => html_escape::encode_text(title),
+        "navigation" => navigation("../swagger-ui/").into(),
+        file => assets.path(file).into(),
+    })
+}
+
+fn navigation(current: &str) -> String {
+    let entries = NAVIGATION.map(|(path, name)| {
+        let is_current = if path == current { " aria-current=\"page\"" } else { "" };
+        format!("<a href=\"{path}\"{is_current}>{name}</a>")
+    });
+    format!("<nav class=\"pages\" aria-label=\"Documentation\">{}</nav>", entries.concat())
+}
