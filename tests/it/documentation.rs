@@ -109,7 +109,9 @@ async fn index_lists_every_problem_and_each_page_says_what_to_do() {
     let index = page(&gateway, "/problems/").await.body;
     let codes: Vec<_> = references(&index).into_iter().filter(|reference| !reference.contains(['/', '.'])).collect();
     assert_eq!(codes.len(), 31);
+    let guide = page(&gateway, "/docs/").await.body;
     for code in codes {
+        assert!(guide.contains(&format!(" href=\"../problems/{code}\"")), "the guide does not mention {code}");
         let page = page(&gateway, &format!("/problems/{code}")).await.body;
 
         let (_, sections) = page.split_once("<h2>What happened</h2>\n<ul><li>").expect("what happened");
