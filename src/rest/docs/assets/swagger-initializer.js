@@ -18,9 +18,9 @@ const FoldedErrors = (Responses, { React }) => (props) => {
 }
 
 // Known values of an open enum are offered as choices where a value is entered. The API accepts others too.
-const KnownValues = (Input, { React }) => (props) => {
-  const known = props.schema?.get?.('x-extensible-enum')
-  return React.createElement(Input, known ? { ...props, schema: props.schema.set('enum', known) } : props)
+const knownValues = (...path) => (Input, { React }) => (props) => {
+  const known = props.schema?.getIn?.([...path, 'x-extensible-enum'])
+  return React.createElement(Input, known ? { ...props, schema: props.schema.setIn([...path, 'enum'], known) } : props)
 }
 
 const dark = matchMedia('(prefers-color-scheme: dark)')
@@ -28,5 +28,7 @@ const setTheme = () => document.documentElement.classList.toggle('dark-mode', da
 dark.addEventListener('change', setTheme)
 setTheme()
 
-const Gateway = () => ({ wrapComponents: { responses: FoldedErrors, JsonSchema_string: KnownValues } })
+const Gateway = () => ({
+  wrapComponents: { responses: FoldedErrors, JsonSchema_string: knownValues(), JsonSchema_array: knownValues('items') },
+})
 window.ui = SwaggerUIBundle({ ...config, plugins: [Gateway] })
