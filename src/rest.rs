@@ -25,5 +25,5 @@ mod state;
 pub mod openapi;
 
 pub use docs::is_public;
-pub use router::router;
+pub use router::{method_not_allowed, router};
 pub use state::{AppState, Timeouts, UpstreamHandle};

@@ -1,5 +1,6 @@
 //! `demo`: the gateway in front of a simulated legacy system, without configuration.
 
+mod example_page;
 mod tour;
 
 use std::net::{IpAddr, SocketAddr};
@@ -60,7 +61,7 @@ impl Demo {
             listen: options.listen.unwrap_or(defaults.listen),
             ops_listen: options.ops_listen.unwrap_or(defaults.ops_listen),
         };
-        let app = App::build(&configuration(addresses, &legacy_url)?).await?;
+        let app = App::build_with(&configuration(addresses, &legacy_url)?, example_page::routes()).await?;
         let legacy = tokio::spawn(legacy.run(std::future::pending()));
         let tour = tour::tour(app.api.service()).await;
         super::print(&welcome(app.api.address(), app.ops.address(), &legacy_url, &tour))?;
@@ -101,6 +102,7 @@ fn welcome(api: SocketAddr, ops: SocketAddr, legacy_url: &str, tour: &str) -> St
         "
 The gateway is running in front of a legacy system with invented data: orders from March to December 2016, and one of today.
 {reach}
+  back-office page  http://{api}/example/#/?since=2016-11-01
   Swagger UI        http://{api}/swagger-ui/
   OpenAPI document  http://{api}/openapi.json
   readiness probe   http://{ops}/readyz

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -62,6 +63,11 @@ impl App {
     /// # Errors
     /// When a port cannot be bound, or certificates could not be verified.
     pub async fn build(config: &Config) -> Result<Self, CommandError> {
+        Self::build_with(config, (Router::new(), Vec::new())).await
+    }
+
+    /// Builds the gateway with further routes beside those of the API, and their templates.
+    pub(super) async fn build_with(config: &Config, further: (Router, Vec<String>)) -> Result<Self, CommandError> {
         for warning in warnings::check(config) {
             tracing::warn!("{warning}");
         }
@@ -84,6 +90,7 @@ impl App {
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
         let state = rest::AppState::new(upstreams, timeouts, memory.clone(), &server.base_path);
         let (router, templates) = rest::router(state);
+        let (router, templates) = (router.merge(further.0), [templates, further.1].concat());
         let settings = middleware::Settings {
             base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,

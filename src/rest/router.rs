@@ -45,8 +45,8 @@ async fn route_not_found() -> Problem {
     Problem::new(Code::RouteNotFound, "The gateway has no route with this path.")
 }
 
-/// The router adds the header `Allow`.
-async fn method_not_allowed(method: Method) -> Response {
+/// The response of a route to a method that it does not have. The router adds the header `Allow`.
+pub async fn method_not_allowed(method: Method) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
     }

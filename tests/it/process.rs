@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::support::{Files, Program, Reply, TEST_TIMEOUT, Upstream, eventually};
+use crate::support::{Answer, Files, Gateway, Program, Reply, TEST_TIMEOUT, Upstream, eventually};
 
 const SETTINGS: [(&str, &str); 5] = [
     ("GATEWAY__UPSTREAMS__DEFAULT__URL", "http://127.0.0.1:9/orders"),
@@ -472,6 +472,34 @@ async fn demo_obeys_the_variables_of_the_image_and_its_options() {
     assert!(member(&program.line_with("listening").await, "listen").as_str().expect("an address").starts_with("127.0.0.1:"));
     let output = Program::command(&["demo"], &[("GATEWAY__SERVER__LISTEN", "here")]).output().await.expect("the program runs");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn only_the_demo_has_the_back_office_page() {
+    let mut program = Program::start(&["demo", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"], &[]);
+    let line = program.line_with("/example/").await;
+    let url = line.split_whitespace().last().and_then(|url| url.split('#').next()).expect("the URL of the page").to_owned();
+
+    let client = crate::support::http_client().build().expect("a client");
+    let send = async |request: reqwest::RequestBuilder| Answer::read(request.send().await.expect("a response")).await;
+
+    let page = send(client.get(&url)).await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
+    let files: Vec<_> = page.body.split('"').filter_map(|value| value.strip_prefix("./")).collect();
+    assert_eq!(files.len(), 3, "{files:?}");
+    for file in files {
+        assert_eq!(send(client.get(format!("{url}{file}"))).await.status, 200, "{file}");
+    }
+    let redirected = send(client.get(url.trim_end_matches('/'))).await;
+    assert_eq!(redirected.body, page.body);
+    let posted = send(client.post(&url)).await;
+    posted.problem(405, "method-not-allowed");
+    assert_eq!(posted.header("allow"), "GET, HEAD, OPTIONS");
+
+    let upstream = Upstream::responding_with(Reply::xml("<orders/>")).await;
+    let gateway = Gateway::in_front_of(&upstream).await;
+    gateway.get("/example/").await.problem(404, "route-not-found");
 }
 
 #[tokio::test]
