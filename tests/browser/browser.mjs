@@ -5,9 +5,11 @@ import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
 
 /** Opens a browser with one page; records requests to other origins, failed requests, and console errors of all its pages. */
-export async function openBrowser(origin) {
+export async function openBrowser(origin, options = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    // The language of the browser itself, which date fields have.
+    env: { ...process.env, LANGUAGE: 'en_US' },
     args: [
       // Chromium's sandbox does not work as root (containers); the test opens only the gateway's own pages.
       '--no-sandbox',
@@ -41,9 +43,17 @@ export async function openBrowser(origin) {
     })
     return page
   }
-  const page = await newPage({ viewport: { width: 1280, height: 900 } })
+  const page = await newPage({ viewport: { width: 1280, height: 900 }, ...options })
   const newPhone = () => newPage({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true })
   return { page, newPhone, foreignRequests, browserErrors, close: () => browser.close() }
+}
+
+/** Serves the back-office page as it has just been built, instead of what is at `root`/example/. */
+export async function serveBuiltPage(page, root) {
+  await page.route(`${root}/example/*`, (route) => {
+    const file = new URL(route.request().url()).pathname.split('/').at(-1) || 'index.html'
+    return route.fulfill({ path: `${process.env.BACK_OFFICE_DIST}/${file}` })
+  })
 }
 
 /** Fails if the page has to be scrolled sideways. */
