@@ -1,7 +1,12 @@
 //! The OpenAPI document, generated from the routes and their types.
 
 pub(super) mod examples;
+mod headers;
+mod indented_json;
+pub(super) mod path_item;
+mod problem_examples;
 pub(super) mod problem_responses;
+mod responses;
 
 use utoipa::OpenApi;
 use utoipa::openapi::schema::AdditionalProperties;
@@ -39,10 +44,12 @@ struct ApiDoc;
 #[must_use]
 pub fn document(server: &str) -> utoipa::openapi::OpenApi {
     let mut document = ApiDoc::openapi();
-    let (operations, _) = operations();
+    let (operations, scopes) = operations();
     document.merge(operations.into_openapi());
     forbid_additional_properties(&mut document);
     masked::inline(&mut document);
+    responses::complete(&mut document, &scopes);
+    headers::complete(&mut document);
     add_security_schemes(&mut document);
     document.servers = Some(vec![Server::new(server)]);
     document
@@ -81,7 +88,7 @@ fn forbid_additional_properties(document: &mut utoipa::openapi::OpenApi) {
 #[must_use]
 #[expect(clippy::expect_used, reason = "an empty document would hide the fault")]
 pub fn to_json(document: &utoipa::openapi::OpenApi) -> String {
-    document.to_pretty_json().expect("maps, lists and strings are JSON") + "\n"
+    indented_json::join_lines(&document.to_pretty_json().expect("maps, lists and strings are JSON"))
 }
 
 /// The document as YAML.

@@ -2,14 +2,14 @@
 
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Method};
-use utoipa::IntoResponses;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::model::{Scope, Scopes, StrEnum};
 use crate::problem::{Code, Problem};
-use crate::rest::openapi::problem_responses::AccessProblems;
+use crate::rest::openapi::path_item::operations;
+use crate::rest::openapi::problem_responses::access;
 
 /// Names of the security schemes in the OpenAPI document.
 pub(super) const SCHEMES: [&str; 2] = ["bearer", "apiKey"];
@@ -43,7 +43,7 @@ impl RequiredScopes {
         for (route, item) in &mut paths.paths {
             for (method, operation) in operations(item) {
                 describe(scope, operation);
-                operation.responses.responses.extend(AccessProblems::responses());
+                operation.responses.responses.extend(access(scope));
                 self.0.push(Requirement { route: route.clone(), method, scope: Some(scope) });
             }
         }
@@ -67,23 +67,24 @@ impl RequiredScopes {
         self.0.iter().map(|requirement| &*requirement.route)
     }
 
+    /// The scope of an operation that requires one.
+    pub(super) fn scope_of(&self, method: &Method, route: &str) -> Option<Scope> {
+        self.requirement(method, route)?.scope
+    }
+
     /// Checks that a principal with these scopes may call an operation. Fails closed if the operation is not in the table.
     pub(super) fn check(&self, method: &Method, route: &str, scopes: Scopes) -> Result<(), Problem> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        let requirement = self.0.iter().find(|requirement| requirement.method == *method && requirement.route == route);
-        match requirement {
+        match self.requirement(method, route) {
             Some(Requirement { scope: Some(scope), .. }) if !scopes.has(*scope) => Err(forbidden(*scope)),
             Some(_) => Ok(()),
             None => Err(Problem::new(Code::InternalError, "The operation declares no scope.")),
         }
     }
-}
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
-    let PathItem { get, post, patch, put, delete, .. } = item;
-    let operations =
-        [(Method::GET, get), (Method::POST, post), (Method::PATCH, patch), (Method::PUT, put), (Method::DELETE, delete)];
-    operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+    fn requirement(&self, method: &Method, route: &str) -> Option<&Requirement> {
+        self.0.iter().find(|requirement| requirement.method == *method && requirement.route == route)
+    }
 }
 
 /// Documents the required scope in the description, because OpenAPI allows scopes for OAuth schemes only.
@@ -95,7 +96,7 @@ fn describe(scope: Scope, operation: &mut Operation) {
 
 /// With the challenge of RFC 6750, section 3.1.
 #[expect(clippy::expect_used, reason = "names of scopes are ASCII")]
-fn forbidden(scope: Scope) -> Problem {
+pub(super) fn forbidden(scope: Scope) -> Problem {
     let scope = scope.as_str();
     let challenge = format!("Bearer realm=\"orders\", error=\"insufficient_scope\", scope=\"{scope}\"");
     let challenge = HeaderValue::try_from(challenge).expect("visible ASCII is a header value");

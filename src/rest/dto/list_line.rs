@@ -1,5 +1,7 @@
 //! The lines of an NDJSON list.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Object, Schema};
@@ -43,18 +45,16 @@ pub(in crate::rest) struct CustomerLine;
 
 impl PartialSchema for OrderLine {
     fn schema() -> RefOr<Schema> {
-        line(
-            &Order::schema(),
-            "A line of `GET /orders` with `Accept: application/x-ndjson`: an order, `unreadable`, or the end.",
-        )
+        line(&Order::schema(), "A line of `GET /orders` as NDJSON: an `OrderSummary`, or `unreadable`, or the end of the list.")
     }
 }
 
 impl PartialSchema for CustomerLine {
     fn schema() -> RefOr<Schema> {
-        let description =
-            "A line of `GET /customers` with `Accept: application/x-ndjson`: a customer, `unreadable`, or the end.";
-        line(&Customer::schema(), description)
+        line(
+            &Customer::schema(),
+            "A line of `GET /customers` as NDJSON: a `Customer`, or `unreadable`, or the end of the list.",
+        )
     }
 }
 
@@ -70,15 +70,30 @@ impl ToSchema for CustomerLine {
     }
 }
 
-/// One object with the members of every kind of line: generators make a plain type of it, and not of a union.
+/// One object with the members of every kind of line: generators make a plain type of it, and not of a union. The members of
+/// the item are described in its own schema.
 fn line(item: &RefOr<Schema>, description: &str) -> RefOr<Schema> {
-    let kinds = [item, &UnreadableLine::schema(), &Complete::schema()];
-    let objects = kinds.into_iter().filter_map(|kind| match kind {
-        RefOr::T(Schema::Object(object)) => Some(object),
-        _ => None,
-    });
     let mut line = Object::new();
     line.description = Some(description.to_owned());
-    line.properties = objects.flat_map(|object| object.properties.clone()).collect();
+    line.properties = properties(item);
+    line.properties.values_mut().for_each(remove_description);
+    line.properties.extend(properties(&UnreadableLine::schema()));
+    line.properties.extend(properties(&Complete::schema()));
     RefOr::T(Schema::Object(line))
+}
+
+fn properties(schema: &RefOr<Schema>) -> BTreeMap<String, RefOr<Schema>> {
+    match schema {
+        RefOr::T(Schema::Object(object)) => object.properties.clone(),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn remove_description(member: &mut RefOr<Schema>) {
+    match member {
+        RefOr::Ref(reference) => reference.description.clear(),
+        RefOr::T(Schema::Object(object)) => object.description = None,
+        RefOr::T(Schema::Array(array)) => array.description = None,
+        RefOr::T(_) => {}
+    }
 }

@@ -1,151 +1,155 @@
-//! The problems of each operation, for the OpenAPI document.
+//! The problem responses of the operations: which codes each can give, and with which status.
+//!
+//! A response that is the same for all its operations is a component. Another belongs to one operation, and its examples are of
+//! that operation.
 
 use std::collections::BTreeMap;
 
-use http::StatusCode;
-use serde_json::{Value, json};
+use http::Method;
+use serde_json::Value;
 use utoipa::IntoResponses;
-use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
 
-use crate::model::InvalidId;
-use crate::problem::{Code, CodeInfo, MEDIA_TYPE};
+use crate::model::Scope;
+use crate::problem::Code;
+
+/// A response that is a component.
+pub(super) struct Shared {
+    pub(super) name: &'static str,
+    /// `4XX` and `5XX` stand for the rare statuses that an operation does not list.
+    pub(super) status: &'static str,
+    pub(super) codes: &'static [Code],
+    /// The operation that its examples are of.
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) scope: Option<Scope>,
+}
+
+impl Shared {
+    const fn of_reads(name: &'static str, status: &'static str, codes: &'static [Code]) -> Self {
+        Self { name, status, codes, method: Method::GET, path: "/orders/{id}", scope: None }
+    }
+
+    const fn of_writes(name: &'static str, status: &'static str, codes: &'static [Code]) -> Self {
+        Self { name, status, codes, method: Method::PATCH, path: "/orders/{id}/status", scope: None }
+    }
+
+    const fn without_scope(name: &'static str, scope: Scope, path: &'static str) -> Self {
+        Self { name, status: "403", codes: &[Code::Forbidden], method: Method::GET, path, scope: Some(scope) }
+    }
+}
+
+macro_rules! shared {
+    ($($constant:ident = $shared:expr;)+) => {
+        $(static $constant: Shared = $shared;)+
+
+        /// Every shared response.
+        pub(super) static SHARED: &[&Shared] = &[$(&$constant),+];
+    };
+}
+
+shared! {
+    UNAUTHENTICATED = Shared::of_reads("Unauthenticated", "401", &[Code::Unauthenticated]);
+    FORBIDDEN_ORDERS = Shared::without_scope("RequiresOrdersRead", Scope::OrdersRead, "/orders/{id}");
+    FORBIDDEN_CHANGES = Shared::without_scope("RequiresOrdersWrite", Scope::OrdersWrite, "/orders/{id}/status");
+    FORBIDDEN_CUSTOMERS = Shared::without_scope("RequiresCustomersRead", Scope::CustomersRead, "/customers/{id}");
+    TOO_MANY_REQUESTS = Shared::of_reads("TooManyRequests", "429", &[Code::TooManyRequests]);
+    REQUEST_REJECTED = Shared::of_reads(
+        "RequestRejected",
+        "4XX",
+        &[Code::NotAcceptable, Code::UriTooLong, Code::HeadersTooLarge],
+    );
+    BODY_REJECTED = Shared::of_writes(
+        "BodyRejected",
+        "4XX",
+        &[
+            Code::NotAcceptable,
+            Code::RequestTimeout,
+            Code::BodyTooLarge,
+            Code::UriTooLong,
+            Code::UnsupportedMediaType,
+            Code::HeadersTooLarge,
+        ],
+    );
+    INTERNAL_ERROR = Shared::of_reads("InternalError", "5XX", &[Code::InternalError]);
+    AUTHENTICATION_UNAVAILABLE =
+        Shared::of_reads("AuthenticationUnavailable", "503", &[Code::AuthenticationUnavailable]);
+    READ_FAILED = Shared::of_reads("ReadFailed", "502", FAILED);
+    READ_UNAVAILABLE = Shared::of_reads("ReadUnavailable", "503", UNAVAILABLE);
+    READ_TIMEOUT = Shared::of_reads("ReadTimeout", "504", &[Code::UpstreamTimeout]);
+    WRITE_FAILED = Shared::of_writes("WriteFailed", "502", FAILED);
+    WRITE_UNAVAILABLE = Shared::of_writes("WriteUnavailable", "503", UNAVAILABLE);
+    WRITE_UNSETTLED = Shared::of_writes("WriteUnsettled", "504", &[Code::OutcomeUnknown, Code::UpstreamTimeout]);
+}
+
+/// Of a read, and of the preflight read of a write.
+const FAILED: &[Code] =
+    &[Code::UpstreamUnreachable, Code::UpstreamCredentialRejected, Code::UpstreamAnswerInvalid, Code::RefusedByUpstream];
+const UNAVAILABLE: &[Code] = &[Code::UpstreamUnavailable, Code::Overloaded, Code::AuthenticationUnavailable];
 
 macro_rules! problems {
-    ($($(#[$doc:meta])* $name:ident: $($status:ident => [$($code:ident),+]),+;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: [$($shared:ident),*], {$($status:literal => [$($code:ident),+]),*};)+) => {$(
         $(#[$doc])*
         pub(in crate::rest) struct $name;
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
-                BTreeMap::from([$(response(StatusCode::$status, &[$(Code::$code),+])),+])
+                BTreeMap::from([$(reference(&$shared),)* $(placeholder($status, &[$(Code::$code),+])),*])
             }
         }
     )+};
 }
 
 problems! {
-    /// Of every operation.
-    RequestProblems:
-        BAD_REQUEST => [InvalidParameter],
-        NOT_ACCEPTABLE => [NotAcceptable],
-        URI_TOO_LONG => [UriTooLong],
-        TOO_MANY_REQUESTS => [TooManyRequests],
-        REQUEST_HEADER_FIELDS_TOO_LARGE => [HeadersTooLarge],
-        INTERNAL_SERVER_ERROR => [InternalError];
-    /// Of every operation that requires a scope.
-    AccessProblems:
-        UNAUTHORIZED => [Unauthenticated],
-        FORBIDDEN => [Forbidden];
-    /// Of an operation that requires a credential and no scope, and sends nothing to the upstream.
-    AuthenticationProblems:
-        UNAUTHORIZED => [Unauthenticated],
-        SERVICE_UNAVAILABLE => [AuthenticationUnavailable];
-    /// Of an operation with a body, in place of [`RequestProblems`]: its 400 has two codes.
-    BodyProblems:
-        BAD_REQUEST => [InvalidParameter, MalformedBody],
-        NOT_ACCEPTABLE => [NotAcceptable],
-        REQUEST_TIMEOUT => [RequestTimeout],
-        PAYLOAD_TOO_LARGE => [BodyTooLarge],
-        URI_TOO_LONG => [UriTooLong],
-        UNSUPPORTED_MEDIA_TYPE => [UnsupportedMediaType],
-        UNPROCESSABLE_ENTITY => [InvalidValue],
-        TOO_MANY_REQUESTS => [TooManyRequests],
-        REQUEST_HEADER_FIELDS_TOO_LARGE => [HeadersTooLarge],
-        INTERNAL_SERVER_ERROR => [InternalError];
+    /// Of every operation without a body.
+    RequestProblems: [TOO_MANY_REQUESTS, REQUEST_REJECTED, INTERNAL_ERROR], {"400" => [InvalidParameter]};
+    /// Of every operation with a body.
+    BodyProblems: [TOO_MANY_REQUESTS, BODY_REJECTED, INTERNAL_ERROR], {
+        "400" => [InvalidParameter, MalformedBody],
+        "422" => [InvalidValue]
+    };
+    /// Of an operation that requires no scope and sends nothing to the upstream.
+    AuthenticationProblems: [UNAUTHENTICATED, AUTHENTICATION_UNAVAILABLE], {"403" => [Forbidden]};
     /// Of a read.
-    ReadProblems:
-        BAD_GATEWAY => [UpstreamAnswerInvalid, UpstreamUnreachable, UpstreamCredentialRejected, RefusedByUpstream],
-        SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded, AuthenticationUnavailable],
-        GATEWAY_TIMEOUT => [UpstreamTimeout];
+    ReadProblems: [READ_FAILED, READ_UNAVAILABLE, READ_TIMEOUT], {};
     /// Of a write, including its preflight read.
-    WriteProblems:
-        BAD_GATEWAY => [UpstreamUnreachable, UpstreamCredentialRejected, UpstreamAnswerInvalid, RefusedByUpstream],
-        SERVICE_UNAVAILABLE => [UpstreamUnavailable, Overloaded, AuthenticationUnavailable],
-        GATEWAY_TIMEOUT => [OutcomeUnknown, UpstreamTimeout];
-    /// Of a change of status, in addition: its 409 has two codes.
-    StatusProblems:
-        CONFLICT => [RefusedByUpstream, WriteConflict],
-        PRECONDITION_FAILED => [PreconditionFailed];
-    /// Of a new message, in addition: its 409 and its 422 have two codes.
-    MessageProblems:
-        CONFLICT => [RefusedByUpstream, IdempotencyKeyInUse],
-        UNPROCESSABLE_ENTITY => [InvalidValue, IdempotencyKeyReused];
+    WriteProblems: [WRITE_FAILED, WRITE_UNAVAILABLE, WRITE_UNSETTLED], {};
+    /// Of a change of status, in addition.
+    StatusProblems: [], {"409" => [RefusedByUpstream, WriteConflict], "412" => [PreconditionFailed]};
+    /// Of a new message, in addition: its 422 has two codes.
+    MessageProblems: [], {
+        "409" => [RefusedByUpstream, IdempotencyKeyInUse],
+        "422" => [InvalidValue, IdempotencyKeyReused]
+    };
     /// Of a route of one order.
-    OrderNotFound:
-        NOT_FOUND => [OrderNotFound];
+    OrderNotFound: [], {"404" => [OrderNotFound]};
     /// Of a route of one customer.
-    CustomerNotFound:
-        NOT_FOUND => [CustomerNotFound];
+    CustomerNotFound: [], {"404" => [CustomerNotFound]};
 }
 
-/// The response of one status with all its codes, each with an example.
-fn response(status: StatusCode, codes: &[Code]) -> (String, RefOr<Response>) {
-    let description: Vec<_> =
-        codes.iter().map(|code| format!("`{}`: {}", code.info().code, code.info().explanation())).collect();
-    // No examples of self-explanatory problems of every route: they would hide the specific ones.
-    let is_general = |code: &Code| {
-        matches!(
-            code,
-            Code::NotAcceptable | Code::UriTooLong | Code::TooManyRequests | Code::HeadersTooLarge | Code::InternalError
-        )
-    };
-    let examples = codes.iter().filter(|code| !is_general(code)).map(|code| {
-        let example = ExampleBuilder::new().summary(code.info().title).value(Some(example(status, *code)));
-        (code.info().code, example.build())
-    });
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).examples_from_iter(examples).build();
-    let mut response = ResponseBuilder::new().description(description.join("\n\n")).content(MEDIA_TYPE, content);
-    if codes.iter().any(|code| {
-        matches!(
-            code,
-            Code::UpstreamUnavailable
-                | Code::Overloaded
-                | Code::AuthenticationUnavailable
-                | Code::TooManyRequests
-                | Code::OutcomeUnknown
-                | Code::IdempotencyKeyInUse
-        )
-    }) {
-        let seconds = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1))));
-        response = response
-            .header("Retry-After", seconds.description(Some("Seconds to wait before the request is sent again.")).build());
-    }
-    (status.as_str().to_owned(), response.build().into())
+/// Of an operation that requires this scope.
+pub(in crate::rest) fn access(scope: Scope) -> impl Iterator<Item = (String, RefOr<Response>)> {
+    let forbidden = SHARED.iter().copied().find(move |shared| shared.scope == Some(scope));
+    [Some(&UNAUTHENTICATED), forbidden].into_iter().flatten().map(reference)
 }
 
-fn example(status: StatusCode, code: Code) -> Value {
-    let CodeInfo { code: name, title, .. } = code.info();
-    let mut example = json!({
-        "type": format!("/problems/{name}"),
-        "title": title,
-        "status": status.as_u16(),
-        "detail": title,
-        "instance": "/orders/20417/status",
-        "code": name,
-        "requestId": "6f9b6c1e-2f5e-4d0c-9a31-3c2f3e6d8f10",
-    });
-    let mut add = |member: &str, value: Value| {
-        if let Some(members) = example.as_object_mut() {
-            members.insert(member.to_owned(), value);
-        }
-    };
-    match code {
-        Code::InvalidParameter => add("errors", json!([{ "parameter": "id", "detail": InvalidId.to_string() }])),
-        Code::InvalidValue => add("errors", json!([{ "pointer": "/status", "detail": "is missing" }])),
-        Code::RefusedByUpstream => add("upstreamMessage", json!("Ordern kan inte ändras")),
-        Code::OutcomeUnknown => add("outcome", json!("unknown")),
-        _ => {}
-    }
-    if matches!(code, Code::PreconditionFailed | Code::WriteConflict) {
-        add("currentStatus", json!("active"));
-    }
-    if code == Code::WriteConflict {
-        add("outcome", json!("unknown"));
-    } else if status == StatusCode::CONFLICT || matches!(code, Code::PreconditionFailed | Code::IdempotencyKeyReused) {
-        add("outcome", json!("not-applied"));
-    }
-    example
+/// Holds the codes of a response until its operation is known.
+const CODES: &str = "x-codes";
+
+fn reference(shared: &Shared) -> (String, RefOr<Response>) {
+    (shared.status.to_owned(), Ref::from_response_name(shared.name).into())
+}
+
+fn placeholder(status: &str, codes: &[Code]) -> (String, RefOr<Response>) {
+    let codes: Value = codes.iter().map(|code| code.info().code).collect();
+    let response = ResponseBuilder::new().extensions(Some(Extensions::builder().add(CODES, codes).build()));
+    (status.to_owned(), response.into())
+}
+
+/// The codes of a response that [`placeholder`] made.
+pub(super) fn codes_of(response: &RefOr<Response>) -> Option<Vec<Code>> {
+    let RefOr::T(Response { extensions: Some(extensions), .. }) = response else { return None };
+    let codes = extensions.get(CODES)?.as_array()?;
+    Some(codes.iter().filter_map(|code| Code::parse(code.as_str()?)).collect())
 }
