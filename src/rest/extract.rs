@@ -9,13 +9,14 @@ mod media_type;
 mod path;
 mod preconditions;
 mod query;
+mod schemas;
 
 pub(super) use accept::{AcceptsJson, AcceptsList};
 pub(super) use body::{JsonBody, LARGE_BODIES, MergePatchBody};
 pub(super) use headers::RequestHeaders;
 pub(super) use json_object::JsonObject;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};
-pub(super) use preconditions::{IdempotencyKeyHeader, IfMatchHeader};
+pub(super) use preconditions::{IdempotencyKeyHeader, IfMatchHeader, IfNoneMatchHeader};
 #[cfg(test)]
 pub(super) use query::MAX_LIMIT;
 pub(super) use query::{CustomerListQuery, NoQuery, OrderListQuery, decode};

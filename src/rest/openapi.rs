@@ -29,6 +29,7 @@ use crate::problem::{Details, FieldError, Outcome};
             open enums when read: unknown values are passed through. They are closed enums when written.\n\n\
             **Errors.** Every error is a problem document (`application/problem+json`, RFC 9457). `code` identifies the error \
             for programs, `type` links to a page that explains it. Unknown or repeated parameters are errors.",
+        contact(name = "The operator of this gateway"),
         license(name = "MIT", identifier = "MIT")
     ),
     tags(

@@ -79,6 +79,8 @@ async fn all_query_errors_are_reported_together() {
         ("/orders?since=2016-03-14&until=2016-03-15&until=2016-03-15", vec!["until"]),
         ("/orders?since=2016-03-14&status=", vec!["status"]),
         ("/orders?since=2016-03-14&status=new&status=%20", vec!["status"]),
+        ("/orders?since=2016-03-14&status=new,", vec!["status"]),
+        ("/orders?since=2016-03-14&status=new,,received", vec!["status"]),
         ("/orders?since=2016-03-14&type=a&type=b", vec!["type"]),
         ("/orders?since=2016-03-14&customerId=01", vec!["customerId"]),
         ("/orders?since=x&until=y&customerId=0&bogus=1", vec!["since", "until", "customerId", "bogus"]),

@@ -85,10 +85,14 @@ pub(in crate::rest) struct MessageInput {
     /// Type of the message.
     #[schema(value_type = MessageType)]
     r#type: model::MessageType,
-    /// Text of the message: not blank, without control characters except line ends, which are sent as line feeds, and tabs. The gateway sends it to the
-    /// upstream percent-encoded in a request line of at most 8 000 bytes: a letter, digit or space takes 1 byte, other ASCII
+    /// Text of the message: not blank, without control characters except line ends, which are sent as line feeds, and tabs. The
+    /// gateway sends it to the upstream percent-encoded in a request line of at most 8 000 bytes: a letter, digit or space takes 1 byte, other ASCII
     /// characters 3, `å` 6, an emoji 12. A text that does not fit is rejected (422) before anything is sent.
-    #[schema(min_length = 1, max_length = 7900, pattern = r"\S")]
+    #[schema(
+        min_length = 1,
+        max_length = 7900,
+        pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]*[^\s\x00-\x1f\x7f-\x9f\ufffe\uffff][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]*$"
+    )]
     text: String,
 }
 

@@ -7,6 +7,7 @@ use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use utoipa::IntoParams;
 
+use super::schemas;
 use crate::idempotency::IdempotencyKey;
 use crate::problem::{FieldError, Problem};
 use crate::rest::etag;
@@ -18,7 +19,7 @@ pub(in crate::rest) struct IfMatchHeader {
     /// `ETag` of `GET /orders/{id}/status`. The write is sent only if the status, and the time and type of every log entry, are
     /// unchanged since then. A list of entity tags, or `*` for any state. The upstream cannot compare and write in one step: a
     /// change by another writer between the gateway's read and its write is not prevented.
-    #[param(rename = "If-Match", value_type = String, required = false)]
+    #[param(rename = "If-Match", schema_with = schemas::if_match, required = false)]
     pub(in crate::rest) condition: Option<IfMatch>,
 }
 
@@ -29,8 +30,18 @@ pub(in crate::rest) struct IdempotencyKeyHeader {
     /// 16 to 128 letters, digits or `._~-`: a new key for each message, and the same key when the message is sent again. The
     /// message is added only if the log does not contain it. The gateway recognises it by a marker of 21 characters before the
     /// text, part of which responses show as `reference`.
-    #[param(rename = "Idempotency-Key", value_type = String, required = false, pattern = r#"^"?[A-Za-z0-9._~-]{16,128}"?$"#)]
+    #[param(rename = "Idempotency-Key", schema_with = schemas::idempotency_key, required = false)]
     pub(in crate::rest) key: Option<IdempotencyKey>,
+}
+
+/// Read only if the client has another representation. What is not an entity tag is ignored, so it is no extractor.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only the documentation is used: `etag::is_not_modified` reads the header")]
+pub(in crate::rest) struct IfNoneMatchHeader {
+    /// `ETag` of an earlier response, or a list of them: 304 without a body if one is still the present one.
+    #[param(rename = "If-None-Match", value_type = String, required = false)]
+    etags: String,
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use utoipa::IntoParams;
 
 use super::datetime::{parse_date, parse_datetime};
+use super::schemas;
 use crate::model::CustomerId;
 use crate::problem::{FieldError, Problem};
 use crate::request::RequestInfo;
@@ -30,18 +31,19 @@ pub(in crate::rest) struct NoQuery;
 pub(in crate::rest) struct OrderListQuery {
     /// Orders placed at or after this time: a date (its first instant in the upstream's time zone) or a time with a UTC offset.
     /// Orders without a readable time are always included.
-    #[param(value_type = String, example = "2016-03-14")]
+    #[param(schema_with = schemas::datetime, example = "2016-03-14")]
     pub(in crate::rest) since: Timestamp,
     /// Orders placed before this time: a date or a time with a UTC offset, such as `2016-03-15T00:00:00+01:00`. Must not be
     /// before `since`.
-    #[param(value_type = String, required = false)]
+    #[param(schema_with = schemas::datetime, required = false)]
     pub(in crate::rest) until: Option<Timestamp>,
-    /// Orders with this status, such as `new`, `received`, `active`, `waiting`, `cancelled` or `delivered`. May be repeated:
-    /// orders with any of these statuses.
-    #[param(required = false, style = Form, explode)]
+    /// Orders with this status, such as `new`, `received`, `active`, `waiting`, `cancelled` or `delivered`. May be repeated or
+    /// a comma-separated list: orders with any of these statuses. Other statuses are permitted, because the upstream may have
+    /// them: a misspelt one returns an empty list.
+    #[param(schema_with = schemas::statuses, required = false, style = Form, explode)]
     pub(in crate::rest) status: Vec<String>,
-    /// Orders of this type, such as `order`.
-    #[param(value_type = String, rename = "type", required = false)]
+    /// Orders of this type, such as `order`. An unknown one returns an empty list.
+    #[param(rename = "type", schema_with = schemas::not_blank, required = false)]
     pub(in crate::rest) kind: Option<String>,
     /// Orders of this customer.
     #[param(value_type = u64, required = false, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
@@ -51,11 +53,11 @@ pub(in crate::rest) struct OrderListQuery {
     #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
     pub(in crate::rest) limit: Option<usize>,
     /// `nextCursor` of the previous page. Requires `limit`, which may change, and the same filters.
-    #[param(value_type = String, required = false)]
+    #[param(schema_with = schemas::cursor, required = false)]
     pub(in crate::rest) cursor: Option<Cursor>,
     /// `detail` completes each order as in `GET /orders/{id}`; values of the list take precedence. An order whose details
     /// cannot be read has a `problem` instead. Requires a `limit` of at most 200.
-    #[param(value_type = String, required = false, pattern = "^detail$")]
+    #[param(schema_with = schemas::expand, required = false)]
     pub(in crate::rest) expand: bool,
     /// Hash of the upstream and all filters.
     #[param(ignore)]
@@ -74,7 +76,7 @@ pub(in crate::rest) struct CustomerListQuery {
     #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
     pub(in crate::rest) limit: Option<usize>,
     /// `nextCursor` of the previous page. Requires `limit`, which may change, and the same `since`.
-    #[param(value_type = String, required = false)]
+    #[param(schema_with = schemas::cursor, required = false)]
     pub(in crate::rest) cursor: Option<Cursor>,
     /// Hash of the upstream and the filter.
     #[param(ignore)]
@@ -121,7 +123,7 @@ impl FromRequestParts<AppState> for OrderListQuery {
         {
             pairs.add_fault("until", "must not be before since");
         }
-        let status = pairs.repeated("status", parse_text);
+        let status = pairs.list("status", parse_text);
         let kind = pairs.optional("type", parse_text);
         let customer_id = pairs.optional("customerId", CustomerId::parse);
         let (limit, cursor) = pairs.page();
@@ -249,10 +251,12 @@ impl QueryPairs {
         self.optional(name, parse)
     }
 
-    fn repeated<T, E: fmt::Display>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
+    /// Takes all values of a parameter that may be repeated, and may be a comma-separated list.
+    fn list<T, E: fmt::Display>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
         let mut parsed = Vec::new();
-        for value in self.take(name) {
-            match parse(&value) {
+        let values = self.take(name);
+        for value in values.iter().flat_map(|value| value.split(',')) {
+            match parse(value.trim()) {
                 Ok(value) => parsed.push(value),
                 Err(error) => self.add_fault(name, error),
             }

@@ -6,7 +6,7 @@ use crate::model::HeldBytes;
 use crate::problem::Problem;
 use crate::rest::conditional::json_with_etag;
 use crate::rest::dto;
-use crate::rest::extract::{AcceptsJson, CustomerPath, NoQuery, RequestHeaders};
+use crate::rest::extract::{AcceptsJson, CustomerPath, IfNoneMatchHeader, NoQuery, RequestHeaders};
 use crate::rest::json;
 use crate::rest::openapi::examples;
 use crate::rest::openapi::problem_responses::{CustomerNotFound, ReadProblems, RequestProblems};
@@ -19,7 +19,7 @@ use crate::rest::state::RequestState;
     get,
     path = "/customers/{id}",
     tag = "Customers",
-    params(CustomerPath),
+    params(CustomerPath, IfNoneMatchHeader),
     responses(
         (
             status = 200,
@@ -31,7 +31,11 @@ use crate::rest::state::RequestState;
             )),
             example = json!(examples::customer()),
         ),
-        (status = 304, description = "The customer is unchanged: `If-None-Match` lists its ETag."),
+        (
+            status = 304,
+            description = "The customer is unchanged: `If-None-Match` lists its ETag.",
+            headers(("ETag" = String, description = "The entity tag that `If-None-Match` lists."))
+        ),
         RequestProblems,
         CustomerNotFound,
         ReadProblems,

@@ -5,7 +5,7 @@ use axum::response::Response;
 use crate::model::HeldBytes;
 use crate::problem::Problem;
 use crate::rest::conditional::json_with_etag;
-use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath, RequestHeaders};
+use crate::rest::extract::{AcceptsJson, IfNoneMatchHeader, NoQuery, OrderPath, RequestHeaders};
 use crate::rest::json;
 use crate::rest::openapi::examples;
 use crate::rest::openapi::problem_responses::{OrderNotFound, ReadProblems, RequestProblems};
@@ -20,7 +20,7 @@ use crate::rest::{dto, etag};
     get,
     path = "/orders/{id}",
     tag = "Orders",
-    params(OrderPath),
+    params(OrderPath, IfNoneMatchHeader),
     responses(
         (
             status = 200,
@@ -30,9 +30,20 @@ use crate::rest::{dto, etag};
                 "ETag" = String,
                 description = "Hash of the body. Send it in `If-None-Match` to get 304 while it is unchanged."
             )),
+            links(
+                ("status" = (operation_id = "get_order_status", parameters(("id" = "$request.path.id")))),
+                ("changeStatus" = (operation_id = "change_order_status", parameters(("id" = "$request.path.id")))),
+                ("messages" = (operation_id = "list_order_messages", parameters(("id" = "$request.path.id")))),
+                ("addMessage" = (operation_id = "add_order_message", parameters(("id" = "$request.path.id")))),
+                ("customer" = (operation_id = "get_customer", parameters(("id" = "$response.body#/customer/id"))))
+            ),
             example = json!(examples::order()),
         ),
-        (status = 304, description = "The order is unchanged: `If-None-Match` lists its ETag."),
+        (
+            status = 304,
+            description = "The order is unchanged: `If-None-Match` lists its ETag.",
+            headers(("ETag" = String, description = "The entity tag that `If-None-Match` lists."))
+        ),
         RequestProblems,
         OrderNotFound,
         ReadProblems,

@@ -5,7 +5,7 @@ use axum::response::Response;
 use crate::problem::Problem;
 use crate::rest::conditional::status_with_etag;
 use crate::rest::dto;
-use crate::rest::extract::{AcceptsJson, NoQuery, OrderPath, RequestHeaders};
+use crate::rest::extract::{AcceptsJson, IfNoneMatchHeader, NoQuery, OrderPath, RequestHeaders};
 use crate::rest::openapi::problem_responses::{OrderNotFound, ReadProblems, RequestProblems};
 use crate::rest::state::RequestState;
 
@@ -16,7 +16,7 @@ use crate::rest::state::RequestState;
     get,
     path = "/orders/{id}/status",
     tag = "Orders",
-    params(OrderPath),
+    params(OrderPath, IfNoneMatchHeader),
     responses(
         (
             status = 200,
@@ -27,7 +27,11 @@ use crate::rest::state::RequestState;
                 description = "Hash of the status and of time and type of every log entry, for `If-Match` and `If-None-Match`."
             )),
         ),
-        (status = 304, description = "The status and the log are unchanged: `If-None-Match` lists their ETag."),
+        (
+            status = 304,
+            description = "The status and the log are unchanged: `If-None-Match` lists their ETag.",
+            headers(("ETag" = String, description = "The entity tag that `If-None-Match` lists."))
+        ),
         RequestProblems,
         OrderNotFound,
         ReadProblems,

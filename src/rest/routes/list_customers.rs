@@ -24,6 +24,7 @@ use crate::rest::state::RequestState;
     get,
     path = "/customers",
     tag = "Customers",
+    extensions(("x-ndjson-line" = json!({"$ref": "#/components/schemas/CustomerLine"}))),
     params(CustomerListQuery),
     responses(
         (

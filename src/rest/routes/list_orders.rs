@@ -30,6 +30,7 @@ use crate::rest::state::RequestState;
     get,
     path = "/orders",
     tag = "Orders",
+    extensions(("x-ndjson-line" = json!({"$ref": "#/components/schemas/OrderLine"}))),
     params(OrderListQuery),
     responses(
         (
