@@ -70,7 +70,28 @@ impl AuthError {
     }
 }
 
+/// Which credentials are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// None is necessary.
+    None,
+    /// API keys, in `Authorization` or `X-API-Key`.
+    ApiKey,
+    /// JWT access tokens in `Authorization`.
+    Jwt,
+}
+
 impl Authentication {
+    /// Which credentials are accepted.
+    #[must_use]
+    pub const fn credential_kind(&self) -> CredentialKind {
+        match self {
+            Self::Anonymous(_) => CredentialKind::None,
+            Self::ApiKeys(_) => CredentialKind::ApiKey,
+            Self::Jwt(_) => CredentialKind::Jwt,
+        }
+    }
+
     /// Authenticates a request by its headers. What that needs of other systems is awaited until `deadline`.
     ///
     /// # Errors

@@ -89,12 +89,13 @@ impl App {
 
         let timeouts = rest::Timeouts { request: server.request_timeout, list: server.list_timeout, body: server.body_timeout };
         let state = rest::AppState::new(upstreams, timeouts, memory.clone(), &server.base_path);
-        let (router, templates) = rest::router(state);
+        let authentication = authentication(config, &metrics)?;
+        let (router, templates) = rest::router(state, authentication.credential_kind());
         let (router, templates) = (router.merge(further.0), [templates, further.1].concat());
         let settings = middleware::Settings {
             base_path: server.base_path.as_str().into(),
             request_timeout: server.request_timeout,
-            authentication: authentication(config, &metrics)?,
+            authentication,
             metrics: metrics.clone(),
             memory,
             routes: templates,

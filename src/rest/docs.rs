@@ -16,12 +16,14 @@ use axum::routing::get;
 use http::{HeaderMap, HeaderValue};
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::external_docs::ExternalDocsBuilder;
 
 use assets::Assets;
 use document::Document;
 
 use super::extract::ProblemPath;
-use super::openapi;
+use super::openapi::{self, security};
+use crate::auth::CredentialKind;
 use crate::problem::{Code, Problem};
 
 #[derive(Clone)]
@@ -45,6 +47,7 @@ struct Spec {
     /// The public base path of the gateway.
     base_path: Box<str>,
     settle_time_seconds: Option<u64>,
+    credentials: CredentialKind,
     content_type: &'static str,
     format: fn(&OpenApi) -> String,
     document: OnceLock<Arc<Document>>,
@@ -59,6 +62,10 @@ impl Spec {
         // Without a base path the gateway does not know what a proxy strips, so the server is where the document is.
         let mut document = openapi::document(if &*self.base_path == "/" { "." } else { &self.base_path });
         let seconds = self.settle_time_seconds;
+        security::restrict(&mut document, self.credentials);
+        // Relative to the document. The printed document has no URL for it.
+        let guide = ExternalDocsBuilder::new().url("docs/").description(Some("API guide"));
+        document.external_docs = Some(guide.build());
         document.extensions = seconds.map(|seconds| Extensions::from_iter([("x-settle-time-seconds", seconds)]));
         Document::new(HeaderValue::from_static(self.content_type), REVALIDATED, (self.format)(&document).into())
     }
@@ -66,10 +73,10 @@ impl Spec {
 
 /// The documentation routes of a gateway whose public base path is `base_path`. The document states how long a write may be in
 /// doubt where that is the same for every client, because there is one upstream.
-pub(super) fn routes(base_path: &str, settle_time_seconds: Option<u64>) -> Router {
+pub(super) fn routes(base_path: &str, settle_time_seconds: Option<u64>, credentials: CredentialKind) -> Router {
     let spec = |content_type, format| {
         let base_path = base_path.into();
-        Arc::new(Spec { base_path, settle_time_seconds, content_type, format, document: OnceLock::new() })
+        Arc::new(Spec { base_path, settle_time_seconds, credentials, content_type, format, document: OnceLock::new() })
     };
     let documents = Documents {
         json: spec("application/json", openapi::to_json),

@@ -7,14 +7,13 @@ pub(super) mod path_item;
 mod problem_examples;
 pub(super) mod problem_responses;
 mod responses;
+pub(super) mod security;
 
 use utoipa::OpenApi;
 use utoipa::openapi::schema::AdditionalProperties;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{RefOr, Schema, Server};
 
 use super::dto::{CustomerLine, MessageInput, OrderLine, StatusInput, masked};
-use super::require_scope::SCHEMES;
 use super::routes::operations;
 use crate::problem::{Details, FieldError, Outcome};
 
@@ -51,25 +50,9 @@ pub fn document(server: &str) -> utoipa::openapi::OpenApi {
     masked::inline(&mut document);
     responses::complete(&mut document, &scopes);
     headers::complete(&mut document);
-    add_security_schemes(&mut document);
+    security::add_schemes(&mut document);
     document.servers = Some(vec![Server::new(server)]);
     document
-}
-
-/// Documents the two headers that carry a credential.
-fn add_security_schemes(document: &mut utoipa::openapi::OpenApi) {
-    let bearer_scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
-        "An API key from the operator of the gateway, or a JWT access token of the configured issuer. Not required when the \
-         gateway runs without authentication.",
-    ));
-    let api_key_value = ApiKeyValue::with_description(
-        "X-API-Key",
-        "An API key, for clients that cannot send `Authorization`. JWTs are not accepted here.",
-    );
-    let [bearer, api_key] = SCHEMES;
-    let components = document.components.get_or_insert_default();
-    components.add_security_scheme(bearer, SecurityScheme::Http(bearer_scheme.build()));
-    components.add_security_scheme(api_key, SecurityScheme::ApiKey(ApiKey::Header(api_key_value)));
 }
 
 /// Declares that request bodies have no other members than those listed.

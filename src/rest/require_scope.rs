@@ -3,16 +3,13 @@
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Method};
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::model::{Scope, Scopes, StrEnum};
 use crate::problem::{Code, Problem};
 use crate::rest::openapi::path_item::operations;
 use crate::rest::openapi::problem_responses::access;
-
-/// Names of the security schemes in the OpenAPI document.
-pub(super) const SCHEMES: [&str; 2] = ["bearer", "apiKey"];
+use crate::rest::openapi::security::requirements;
 
 /// The scope of each operation. [`RequestState`](super::state::RequestState), without which a handler reaches no upstream, is
 /// extracted only if the principal has it.
@@ -89,7 +86,7 @@ impl RequiredScopes {
 
 /// Documents the required scope in the description, because OpenAPI allows scopes for OAuth schemes only.
 fn describe(scope: Scope, operation: &mut Operation) {
-    operation.security = Some(SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [""; 0])).to_vec());
+    operation.security = Some(requirements());
     let description = operation.description.take().unwrap_or_default();
     operation.description = Some(format!("{description}\n\nRequires the scope `{}`.", scope.as_str()));
 }

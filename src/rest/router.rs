@@ -10,10 +10,11 @@ use http::{Method, StatusCode};
 use super::docs;
 use super::routes::operations;
 use super::state::AppState;
+use crate::auth::CredentialKind;
 use crate::problem::{Code, Problem};
 
-/// All routes, and their templates without the base path.
-pub fn router(state: AppState) -> (Router, Vec<String>) {
+/// All routes, and their templates without the base path. Clients need credentials of this kind.
+pub fn router(state: AppState, credentials: CredentialKind) -> (Router, Vec<String>) {
     let base_path = Arc::clone(state.base_path());
     let settle_time = state.settle_time_seconds();
     let (operations, scopes) = operations();
@@ -21,7 +22,7 @@ pub fn router(state: AppState) -> (Router, Vec<String>) {
     templates.sort_unstable();
     templates.dedup();
     let (operations, _) = operations.split_for_parts();
-    let routes = operations.with_state(state.with_scopes(scopes)).merge(docs::routes(&base_path, settle_time));
+    let routes = operations.with_state(state.with_scopes(scopes)).merge(docs::routes(&base_path, settle_time, credentials));
     let all = if &*base_path == "/" {
         routes.route("/", get(|| async { docs::redirect("swagger-ui/") }))
     } else {

@@ -25,6 +25,18 @@ fn base64url(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn served_document_has_bearer_tokens_only() {
+    let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
+    let gateway = gateway(&upstream, &issuer, &[]).await;
+
+    let document = gateway.get("/openapi.json").await.ok();
+
+    assert_eq!(document["paths"]["/orders"]["get"]["security"], json!([{"bearer": []}]));
+    let schemes = document["components"]["securitySchemes"].as_object().expect("schemes");
+    assert_eq!(schemes.keys().collect::<Vec<_>>(), ["bearer"]);
+}
+
+#[tokio::test]
 async fn valid_tokens_grant_their_scopes() {
     let (upstream, issuer) = (Upstream::with_fixtures().await, Issuer::start().await);
     let gateway = gateway(&upstream, &issuer, &[]).await;

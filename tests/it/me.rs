@@ -18,7 +18,10 @@ async fn anonymous_clients_have_every_scope() {
     });
     assert_eq!(answer.ok(), expected);
     assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(gateway.get("/openapi.json").await.ok()["x-settle-time-seconds"], 42);
+    let document = gateway.get("/openapi.json").await.ok();
+    assert_eq!((&document["x-settle-time-seconds"], &document["externalDocs"]["url"]), (&json!(42), &json!("docs/")));
+    assert_eq!(document["components"].get("securitySchemes"), None);
+    assert_eq!(document["paths"]["/me"]["get"]["security"], json!([]));
     assert!(upstream.queries().is_empty());
 }
 
@@ -45,7 +48,9 @@ async fn a_client_sees_its_own_scopes_and_upstream() {
     gateway.send(me("another-key")).await.problem(401, "unauthenticated");
     gateway.get("/me").await.problem(401, "unauthenticated");
     // Each upstream has a settle time of its own.
-    assert!(gateway.get("/openapi.json").await.ok()["x-settle-time-seconds"].is_null());
+    let document = gateway.get("/openapi.json").await.ok();
+    assert!(document["x-settle-time-seconds"].is_null());
+    assert_eq!(document["paths"]["/orders"]["get"]["security"], json!([{"bearer": []}, {"apiKey": []}]));
 }
 
 #[tokio::test]

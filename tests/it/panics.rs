@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::civil::Date;
 use reqwest::RequestBuilder;
-use tjansteguiden_gateway::auth::{Authentication, Principal};
+use tjansteguiden_gateway::auth::{Authentication, CredentialKind, Principal};
 use tjansteguiden_gateway::backend::{Backend, Items, RequestContext, Result, Snapshot, WriteResult};
 use tjansteguiden_gateway::idempotency::MarkerSigner;
 use tjansteguiden_gateway::memory::Memory;
@@ -86,7 +86,8 @@ async fn gateway(backend_under_test: &Arc<PanickingBackend>) -> SocketAddr {
     let time = Duration::from_secs(5);
     let timeouts = Timeouts { request: time, list: time, body: time };
     let upstreams = BTreeMap::from([("default".to_owned(), upstream)]);
-    let (router, templates) = rest::router(rest::AppState::new(upstreams, timeouts, ByteBudget::default(), "/"));
+    let (router, templates) =
+        rest::router(rest::AppState::new(upstreams, timeouts, ByteBudget::default(), "/"), CredentialKind::None);
     let settings = middleware::Settings {
         base_path: "/".into(),
         request_timeout: time,
