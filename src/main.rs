@@ -54,6 +54,9 @@ enum Command {
         /// Output format
         #[arg(long, value_enum, default_value = "json")]
         format: openapi::Format,
+        /// Version of OpenAPI: 3.0 is for older generators
+        #[arg(long, value_enum, default_value = "3.1")]
+        openapi_version: openapi::Version,
     },
     /// Print a completion script for a shell
     Completions {
@@ -129,7 +132,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         }
         Command::Completions { shell } => completions::run(shell, Arguments::command()),
         Command::Keygen(options) => keygen::run(options),
-        Command::Openapi { format } => openapi::run(format),
+        Command::Openapi { format, openapi_version } => openapi::run(format, openapi_version),
     }
 }
 

@@ -61,11 +61,11 @@ impl Spec {
     fn make(&self) -> Document {
         // Without a base path the gateway does not know what a proxy strips, so the server is where the document is.
         let mut document = openapi::document(if &*self.base_path == "/" { "." } else { &self.base_path });
-        let seconds = self.settle_time_seconds;
         security::restrict(&mut document, self.credentials);
         // Relative to the document. The printed document has no URL for it.
         let guide = ExternalDocsBuilder::new().url("docs/").description(Some("API guide"));
         document.external_docs = Some(guide.build());
+        let seconds = self.settle_time_seconds;
         document.extensions = seconds.map(|seconds| Extensions::from_iter([("x-settle-time-seconds", seconds)]));
         Document::new(HeaderValue::from_static(self.content_type), REVALIDATED, (self.format)(&document).into())
     }

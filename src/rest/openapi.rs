@@ -8,6 +8,7 @@ mod problem_examples;
 pub(super) mod problem_responses;
 mod responses;
 pub(super) mod security;
+pub mod version_3_0;
 
 use utoipa::OpenApi;
 use utoipa::openapi::schema::AdditionalProperties;

@@ -519,6 +519,26 @@ async fn printed_openapi_matches_the_committed_files() {
 }
 
 #[tokio::test]
+async fn openapi_3_0_has_the_same_operations() {
+    let print = async |version: &str| -> serde_json::Value {
+        let output =
+            Program::command(&["openapi", "--openapi-version", version], &[]).output().await.expect("the program runs");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let (older, current) = (print("3.0").await, print("3.1").await);
+
+    assert_eq!((&older["openapi"], &current["openapi"]), (&"3.0.3".into(), &"3.1.0".into()));
+    assert_eq!(older["paths"], current["paths"]);
+    for (name, schema) in older["components"]["schemas"].as_object().expect("schemas") {
+        assert!(schema.get("examples").is_none(), "{name}");
+        for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let is_alone = schema.get("$ref").is_none() || schema.as_object().map(serde_json::Map::len) == Some(1);
+            assert!(is_alone, "{name}.{member}: {schema}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn keygen_hashes_a_key_from_standard_input() {
     let hash = |input: &'static str| async move {
         let mut command = Program::command(&["keygen", "--hash"], &[]);
