@@ -193,6 +193,28 @@ fn operations_have_summaries_and_problem_statuses() {
 }
 
 #[test]
+fn every_parameter_is_described() {
+    let spec = spec();
+    let mut required = Vec::new();
+    for (path, method, operation) in operations(&spec) {
+        for parameter in operation["parameters"].as_array().expect("parameters") {
+            let component = parameter["$ref"].as_str().map(|location| location.trim_start_matches('#'));
+            let parameter = component.map_or(parameter, |location| spec.pointer(location).expect("a component"));
+            let name = parameter["name"].as_str().expect("a name");
+            assert!(parameter["description"].is_string(), "{method} {path} {name}");
+            if parameter["required"] == true && parameter["in"] != "path" {
+                required.push(format!("{method} {path} {name}"));
+            }
+        }
+    }
+
+    assert_eq!(required, ["get /customers since", "get /orders since"]);
+    let parameters = spec["paths"]["/orders"]["get"]["parameters"].as_array().expect("parameters");
+    let status = parameters.iter().find(|parameter| parameter["name"] == "status").expect("a filter");
+    assert_eq!((&status["style"], &status["explode"]), (&"form".into(), &true.into()));
+}
+
+#[test]
 fn every_schema_and_property_is_described() {
     let spec = spec();
     for (name, schema) in spec["components"]["schemas"].as_object().expect("schemas") {

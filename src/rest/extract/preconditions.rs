@@ -7,7 +7,6 @@ use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use utoipa::IntoParams;
 
-use super::schemas;
 use crate::idempotency::IdempotencyKey;
 use crate::problem::{FieldError, Problem};
 use crate::rest::etag;
@@ -19,7 +18,12 @@ pub(in crate::rest) struct IfMatchHeader {
     /// `ETag` of `GET /orders/{id}/status`. The write is sent only if the status, and the time and type of every log entry, are
     /// unchanged since then. A list of entity tags, or `*` for any state. The upstream cannot compare and write in one step: a
     /// change by another writer between the gateway's read and its write is not prevented.
-    #[param(rename = "If-Match", schema_with = schemas::if_match, required = false)]
+    #[param(
+        rename = "If-Match",
+        value_type = String,
+        required = false,
+        pattern = r#"^(\*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*([\t ]*,[\t ,]*)?)$"#
+    )]
     pub(in crate::rest) condition: Option<IfMatch>,
 }
 
@@ -30,7 +34,12 @@ pub(in crate::rest) struct IdempotencyKeyHeader {
     /// 16 to 128 letters, digits or `._~-`: a new key for each message, and the same key when the message is sent again. The
     /// message is added only if the log does not contain it. The gateway recognises it by a marker of 21 characters before the
     /// text, part of which responses show as `reference`.
-    #[param(rename = "Idempotency-Key", schema_with = schemas::idempotency_key, required = false)]
+    #[param(
+        rename = "Idempotency-Key",
+        value_type = String,
+        required = false,
+        pattern = r#"^([A-Za-z0-9._~-]{16,128}|"[A-Za-z0-9._~-]{16,128}")$"#
+    )]
     pub(in crate::rest) key: Option<IdempotencyKey>,
 }
 

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use utoipa::IntoParams;
 
 use super::datetime::{parse_date, parse_datetime};
-use super::schemas;
+use super::schemas::{DateTime, Expand, StatusFilter};
 use crate::model::CustomerId;
 use crate::problem::{FieldError, Problem};
 use crate::request::RequestInfo;
@@ -31,19 +31,19 @@ pub(in crate::rest) struct NoQuery;
 pub(in crate::rest) struct OrderListQuery {
     /// Orders placed at or after this time: a date (its first instant in the upstream's time zone) or a time with a UTC offset.
     /// Orders without a readable time are always included.
-    #[param(schema_with = schemas::datetime, example = "2016-03-14")]
+    #[param(value_type = DateTime, inline, example = "2016-03-14")]
     pub(in crate::rest) since: Timestamp,
     /// Orders placed before this time: a date or a time with a UTC offset, such as `2016-03-15T00:00:00+01:00`. Must not be
     /// before `since`.
-    #[param(schema_with = schemas::datetime, required = false)]
+    #[param(value_type = DateTime, inline, required = false)]
     pub(in crate::rest) until: Option<Timestamp>,
     /// Orders with this status, such as `new`, `received`, `active`, `waiting`, `cancelled` or `delivered`. May be repeated or
     /// a comma-separated list: orders with any of these statuses. Other statuses are permitted, because the upstream may have
     /// them: a misspelt one returns an empty list.
-    #[param(schema_with = schemas::statuses, required = false, style = Form, explode)]
+    #[param(value_type = Vec<StatusFilter>, inline, required = false, style = Form, explode)]
     pub(in crate::rest) status: Vec<String>,
     /// Orders of this type, such as `order`. An unknown one returns an empty list.
-    #[param(rename = "type", schema_with = schemas::not_blank, required = false)]
+    #[param(value_type = String, rename = "type", required = false, pattern = r"\S")]
     pub(in crate::rest) kind: Option<String>,
     /// Orders of this customer.
     #[param(value_type = u64, required = false, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
@@ -53,11 +53,11 @@ pub(in crate::rest) struct OrderListQuery {
     #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
     pub(in crate::rest) limit: Option<usize>,
     /// `nextCursor` of the previous page. Requires `limit`, which may change, and the same filters.
-    #[param(schema_with = schemas::cursor, required = false)]
+    #[param(value_type = String, required = false, min_length = 18, max_length = 94, pattern = "^[A-Za-z0-9_-]+$")]
     pub(in crate::rest) cursor: Option<Cursor>,
     /// `detail` completes each order as in `GET /orders/{id}`; values of the list take precedence. An order whose details
     /// cannot be read has a `problem` instead. Requires a `limit` of at most 200.
-    #[param(schema_with = schemas::expand, required = false)]
+    #[param(value_type = Expand, inline, required = false)]
     pub(in crate::rest) expand: bool,
     /// Hash of the upstream and all filters.
     #[param(ignore)]
@@ -76,7 +76,7 @@ pub(in crate::rest) struct CustomerListQuery {
     #[param(value_type = u16, required = false, minimum = 1, maximum = 1000)]
     pub(in crate::rest) limit: Option<usize>,
     /// `nextCursor` of the previous page. Requires `limit`, which may change, and the same `since`.
-    #[param(schema_with = schemas::cursor, required = false)]
+    #[param(value_type = String, required = false, min_length = 18, max_length = 94, pattern = "^[A-Za-z0-9_-]+$")]
     pub(in crate::rest) cursor: Option<Cursor>,
     /// Hash of the upstream and the filter.
     #[param(ignore)]

@@ -1,74 +1,70 @@
-//! Schemas of parameters: the OpenAPI document permits what the extractors accept, as far as a pattern can say it.
+//! Schemas of parameters that have no type of their own. Properties compare the patterns of all parameters with the extractors.
 
-use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A date or a time with a UTC offset. One pattern and no union of two formats, which generators make a type of.
-const DATETIME: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\
-                        ([Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?$";
-/// A status in a list of them.
-const STATUS: &str = r"^\s*[^\s,]([^,]*[^\s,])?\s*$";
-/// Unpadded base64url.
-const CURSOR: &str = "^[A-Za-z0-9_-]+$";
-/// A text with more than white space.
-const NOT_BLANK: &str = r"\S";
-/// Entity tags in a list, of visible ASCII; empty elements are ignored.
-const IF_MATCH: &str = r#"^(\*|[\t ,]*(W/)?"[!#-~]*"([\t ]*,[\t ,]*(W/)?"[!#-~]*")*([\t ]*,[\t ,]*)?)$"#;
-/// A key, with quotes or without.
-const IDEMPOTENCY_KEY: &str = r#"^([A-Za-z0-9._~-]{16,128}|"[A-Za-z0-9._~-]{16,128}")$"#;
+pub(super) struct DateTime;
 
-pub(super) fn datetime() -> Object {
-    text().pattern(Some(DATETIME)).build()
+/// A status in a filter: not blank, and without the comma that separates several.
+pub(super) struct StatusFilter;
+
+/// What a list can be completed with.
+pub(super) struct Expand;
+
+impl PartialSchema for DateTime {
+    fn schema() -> RefOr<Schema> {
+        let date = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
+        let time = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?";
+        let offset = "([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])";
+        let pattern = format!("^{date}([Tt]{time}{offset})?$");
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into()
+    }
 }
 
-pub(super) fn statuses() -> Array {
-    ArrayBuilder::new().items(text().pattern(Some(STATUS))).build()
+impl PartialSchema for StatusFilter {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[^\s,]([^,]*[^\s,])?\s*$")).into()
+    }
 }
 
-/// The longest cursor has 70 bytes: the longest numbers and the checksum.
-pub(super) fn cursor() -> Object {
-    text().pattern(Some(CURSOR)).min_length(Some(18)).max_length(Some(94)).build()
+impl PartialSchema for Expand {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["detail"])).into()
+    }
 }
 
-pub(super) fn not_blank() -> Object {
-    text().pattern(Some(NOT_BLANK)).build()
-}
+impl ToSchema for DateTime {}
 
-pub(super) fn if_match() -> Object {
-    text().pattern(Some(IF_MATCH)).build()
-}
+impl ToSchema for StatusFilter {}
 
-pub(super) fn idempotency_key() -> Object {
-    text().pattern(Some(IDEMPOTENCY_KEY)).build()
-}
-
-pub(super) fn expand() -> Object {
-    text().enum_values(Some(["detail"])).build()
-}
-
-fn text() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String)
-}
+impl ToSchema for Expand {}
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use proptest::prelude::*;
     use proptest::string::string_regex;
+    use utoipa::IntoParams;
 
-    use super::*;
     use crate::idempotency::IdempotencyKey;
     use crate::model::Zone;
     use crate::rest::etag::parse_if_match;
     use crate::rest::extract::datetime::parse_datetime;
-    use http::HeaderValue;
+    use crate::rest::extract::{IdempotencyKeyHeader, IfMatchHeader, OrderListQuery};
 
-    /// Texts that match a pattern; the generator knows no anchors.
-    fn matching(pattern: &str) -> impl Strategy<Value = String> {
+    /// Texts that match the pattern of a parameter; the generator knows no anchors.
+    fn documented<P: IntoParams>(name: &str) -> impl Strategy<Value = String> {
+        let parameters = serde_json::to_value(P::into_params(|| None)).unwrap();
+        let parameter = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == name).unwrap();
+        let pattern = parameter["schema"]["pattern"].as_str().unwrap();
         string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).unwrap()
     }
 
     proptest! {
         #[test]
-        fn documented_times_are_accepted(text in matching(DATETIME)) {
+        fn documented_times_are_accepted(text in documented::<OrderListQuery>("since")) {
             // A pattern does not know how many days a month has, and the first and the last year have no place for every offset.
             let exists = text.get(..10).and_then(|date| date.parse::<jiff::civil::Date>().ok());
             prop_assume!(exists.is_some_and(|date| (2..9999).contains(&date.year())));
@@ -76,12 +72,12 @@ mod tests {
         }
 
         #[test]
-        fn documented_keys_are_accepted(text in matching(IDEMPOTENCY_KEY)) {
+        fn documented_keys_are_accepted(text in documented::<IdempotencyKeyHeader>("Idempotency-Key")) {
             prop_assert!(IdempotencyKey::parse(&text).is_ok());
         }
 
         #[test]
-        fn documented_entity_tags_are_accepted(text in matching(IF_MATCH)) {
+        fn documented_entity_tags_are_accepted(text in documented::<IfMatchHeader>("If-Match")) {
             let value = HeaderValue::from_str(&text).unwrap();
             prop_assert!(parse_if_match(&[&value]).is_some(), "{}", text);
         }
