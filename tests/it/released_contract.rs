@@ -10,10 +10,7 @@ const RELEASED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/released.js
 
 #[test]
 fn released_clients_still_work() {
-    let Ok(released) = std::fs::read_to_string(RELEASED) else {
-        eprintln!("skipped: nothing has been released");
-        return;
-    };
+    let released = std::fs::read_to_string(RELEASED).expect("the released document");
     let released = serde_json::from_str(&released).expect("JSON");
     let current = serde_json::to_value(document("/")).expect("a document");
     assert_eq!(breaking_changes(&released, &current), [""; 0]);
