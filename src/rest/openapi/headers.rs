@@ -80,9 +80,10 @@ fn request_id() -> Parameter {
 }
 
 fn header(description: &str, is_number: bool) -> Header {
-    let schema = match is_number {
-        true => ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)),
-        false => ObjectBuilder::new().schema_type(Type::String),
+    let schema = if is_number {
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1))
+    } else {
+        ObjectBuilder::new().schema_type(Type::String)
     };
     HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
 }

@@ -10,15 +10,12 @@ pub(super) fn join_lines(indented: &str) -> String {
     let mut joined = String::with_capacity(indented.len());
     let mut rest = lines.as_slice();
     while let [line, after @ ..] = rest {
-        match joined_block(line, after) {
-            Some((block, others)) => {
-                joined.push_str(&block);
-                rest = others;
-            }
-            None => {
-                joined.push_str(line);
-                rest = after;
-            }
+        if let Some((block, others)) = joined_block(line, after) {
+            joined.push_str(&block);
+            rest = others;
+        } else {
+            joined.push_str(line);
+            rest = after;
         }
         joined.push('\n');
     }

@@ -54,13 +54,13 @@ impl Subject<'_> {
             Code::UpstreamUnavailable => self.failed(Error::Unavailable { retry_after: None }, code),
             Code::UpstreamTimeout => self.failed(Error::Timeout, code),
             Code::Overloaded => self.failed(Error::Overloaded, code),
-            Code::RefusedByUpstream if status == "409" => write_failed(Error::Refused { message: message() }.into()),
-            Code::RefusedByUpstream => self.failed(Error::Refused { message: message() }, code),
-            Code::OutcomeUnknown => write_failed(Error::OutcomeUnknown { retry_after: SETTLE_TIME }.into()),
-            Code::PreconditionFailed => write_failed(WriteFailure::PreconditionFailed(changed_order().into())),
-            Code::WriteConflict => write_failed(WriteFailure::Conflict(changed_order().into())),
-            Code::IdempotencyKeyReused => write_failed(WriteFailure::KeyReused),
-            Code::IdempotencyKeyInUse => write_failed(WriteFailure::KeyInUse),
+            Code::RefusedByUpstream if status == "409" => write_failed(&Error::Refused { message: Some(message()) }.into()),
+            Code::RefusedByUpstream => self.failed(Error::Refused { message: Some(message()) }, code),
+            Code::OutcomeUnknown => write_failed(&Error::OutcomeUnknown { retry_after: SETTLE_TIME }.into()),
+            Code::PreconditionFailed => write_failed(&WriteFailure::PreconditionFailed(changed_order().into())),
+            Code::WriteConflict => write_failed(&WriteFailure::Conflict(changed_order().into())),
+            Code::IdempotencyKeyReused => write_failed(&WriteFailure::KeyReused),
+            Code::IdempotencyKeyInUse => write_failed(&WriteFailure::KeyInUse),
             code => Problem::new(code, detail(code)),
         }
     }
@@ -98,17 +98,17 @@ impl Subject<'_> {
     fn failed(&self, error: Error, not_found: Code) -> Problem {
         match self.method {
             Method::GET => Problem::from_read_error(&error, not_found, PiiAccess::Full),
-            _ => write_failed(Error::NotSent { cause: Box::new(error) }.into()),
+            _ => write_failed(&Error::NotSent { cause: Box::new(error) }.into()),
         }
     }
 }
 
-fn write_failed(failure: WriteFailure) -> Problem {
-    Problem::from_write_failure(&failure, &Principal::anonymous("default"))
+fn write_failed(failure: &WriteFailure) -> Problem {
+    Problem::from_write_failure(failure, &Principal::anonymous("default"))
 }
 
-fn message() -> Option<UpstreamMessage> {
-    Some(UpstreamMessage::new("Ordern kan inte ändras"))
+fn message() -> UpstreamMessage {
+    UpstreamMessage::new("Ordern kan inte ändras")
 }
 
 /// An order that another writer changed.
