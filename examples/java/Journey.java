@@ -1,6 +1,7 @@
 import com.example.gateway.ApiClient;
 import com.example.gateway.ApiException;
 import com.example.gateway.api.ClientApi;
+import com.example.gateway.api.ClientApi.APIGetMeRequest;
 import com.example.gateway.api.CustomersApi;
 import com.example.gateway.api.CustomersApi.APIGetCustomerRequest;
 import com.example.gateway.api.OrdersApi;
@@ -89,7 +90,7 @@ public class Journey {
     System.out.printf("customer %d: %s %s%n", customer.getId(), customer.getFirstName(), customer.getLastName());
 
     // What this client may do.
-    var me = new ClientApi(gateway).getMe();
+    var me = new ClientApi(gateway).getMe(APIGetMeRequest.newBuilder().build());
     System.out.printf("client %s: %s%n", me.getClient(), String.join(" ", me.getScopes()));
   }
 
