@@ -314,6 +314,12 @@ mod tests {
     }
 
     #[test]
+    fn a_plus_after_a_blank_hides_no_number_with_a_wrong_check_digit() {
+        assert_eq!(mask_personal_data(" 000101 +0000 "), " **** ");
+        assert_eq!(mask_personal_data("Kund 121212 +1213, tack"), "Kund ****, tack");
+    }
+
+    #[test]
     fn adjacent_numbers_are_both_masked() {
         for (first, second) in IDENTITIES
             .iter()

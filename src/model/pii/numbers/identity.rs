@@ -177,7 +177,9 @@ fn date_and_number(groups: &Groups<'_>, first: usize) -> Option<usize> {
 /// Whether a range of dates goes on after a date, or an international phone number follows it.
 fn begins_other(groups: &Groups<'_>, first: usize, next: usize) -> bool {
     let has_plus = groups.plus(next).is_some() && groups.gap(next).is_some_and(|gap| gap.has_blank);
-    let begins_phone = || has_plus && !has_check_digit(groups.digits(first..next + 1));
+    // Four digits alone are no phone number.
+    let is_alone = groups.length(next) == 4 && groups.gap(next + 1).is_none();
+    let begins_phone = || has_plus && !is_alone && !has_check_digit(groups.digits(first..next + 1));
     year_month_day(groups, next) || begins_phone()
 }
 
