@@ -161,6 +161,14 @@ mod tests {
         assert_eq!((missed, wrongly_masked), (0, 0));
     }
 
+    #[test]
+    fn word_in_the_next_paragraph_is_no_end_of_an_interim_number() {
+        for text in ["Leverans 20160314\n\nRT90 6581000 1628000", "160314-160321\n\nRT90 6581000 1628000"] {
+            assert_eq!(mask_personal_data(text), text);
+        }
+        assert_eq!(mask_personal_data("160314\nT121"), "****");
+    }
+
     /// Separators that people and systems put between the groups of a number.
     const SEPARATORS: &str =
         "[-+/()_:*·|~=#'\\\\\u{2010}-\u{2015}\u{2212}\u{2026} \\t\u{a0}\u{2009}\u{202f}]{1,2}|\\.|&nbsp;|&ndash;|<b>|</i>";

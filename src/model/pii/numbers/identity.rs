@@ -242,7 +242,7 @@ fn with_letter(groups: &Groups<'_>, first: usize) -> Option<Identity> {
         .characters(after..after + 2)
         .take_while(|character| !character.is_alphanumeric() && *character != '\0')
         .collect();
-    if matches!(separators.as_slice(), ['.' | '!' | '?' | ',' | ';', ' ' | '\n']) {
+    if matches!(separators.as_slice(), ['.' | '!' | '?' | ',' | ';', ' ' | '\n'] | ['\n', '\n']) {
         return None;
     }
     let start = after + separators.len();
