@@ -12,7 +12,7 @@ use tjansteguiden_gateway::commands::demo::{self, Demo};
 use tjansteguiden_gateway::commands::{CommandError, completions, config_check, healthcheck, keygen, openapi, serve, simulate};
 use tjansteguiden_gateway::config::{Config, ConfigErrors, LogFormat};
 use tjansteguiden_gateway::telemetry::{self, LogGuard};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 /// Returns memory to the system soon after it was freed (`.cargo/config.toml` has its settings). The allocator of glibc keeps what
 /// one burst of connections or one large answer took, and a container's limit counts it: after 1024 request heads of 32 KiB it
@@ -151,16 +151,10 @@ fn start_log(format: Option<LogFormat>) -> std::io::Result<LogGuard> {
 /// not wait for all of them.
 const TASK_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// One thread, which accepts connections; the event loops of the other cores belong to the servers.
 fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
-    let runtime = runtime()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(command);
     runtime.shutdown_timeout(TASK_SHUTDOWN_TIMEOUT);
     result
-}
-
-/// With one core, a single thread does everything: threads that wake each other would cost time in every request.
-fn runtime() -> std::io::Result<Runtime> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    builder.enable_all().build()
 }

@@ -9,6 +9,8 @@
 //! buffers ([`accept`]) and the buffers of hyper ([`connection`]). At the limit of connections, the one that has waited longest
 //! for its client makes room for a newcomer ([`connections`]).
 //!
+//! Connections are distributed over event loops, one for each core ([`event_loops`]).
+//!
 //! A drain has three steps:
 //!
 //! 1. Every response gets `Connection: close` ([`DrainSignal`]), so that clients reconnect elsewhere by themselves.
@@ -20,6 +22,7 @@ mod accept;
 mod connection;
 mod connection_timeouts;
 mod connections;
+mod event_loops;
 mod monitored_io;
 
 use std::convert::Infallible;
@@ -36,6 +39,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -45,9 +49,11 @@ use tower::Service;
 use crate::config::{self, Loaded};
 
 pub use connections::Connections;
+pub use event_loops::EventLoops;
 
 use accept::Acceptor;
 use connection::Connection;
+use event_loops::Assignment;
 
 /// A server that is bound to an address. It accepts connections once it [runs](Self::run).
 #[derive(Debug)]
@@ -59,6 +65,7 @@ pub struct Server<S = Router> {
     limits: Limits,
     connections: Connections,
     drain_signal: DrainSignal,
+    event_loops: Vec<Handle>,
 }
 
 /// Limits of connections.
@@ -141,13 +148,19 @@ where
         let listener = accept::listen(address).map_err(with_address)?;
         let address = listener.local_addr()?;
         let (connections, drain_signal) = (Connections::default(), DrainSignal::default());
-        Ok(Self { listener, address, service, tls: None, limits, connections, drain_signal })
+        Ok(Self { listener, address, service, tls: None, limits, connections, drain_signal, event_loops: Vec::new() })
     }
 
     /// Serves over TLS if `tls` is given. Each connection uses the configuration that is current when it is accepted.
     #[must_use]
     pub fn with_tls(self, tls: Option<Loaded<ServerConfig>>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// Distributes connections over these event loops and the one that the server runs on. They must outlive it.
+    #[must_use]
+    pub fn with_event_loops(self, event_loops: &EventLoops) -> Self {
+        Self { event_loops: event_loops.handles().collect(), ..self }
     }
 
     /// The bound address.
@@ -179,6 +192,7 @@ where
     pub async fn run(self, stop: impl Future<Output = ()>) -> Drained {
         let mut acceptor = Acceptor::new(self.listener, &self.limits, self.connections.clone());
         let permits = acceptor.permits();
+        let assignment = Assignment::over(self.event_loops);
         let (tasks, stopping, force_close) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let spawn = |stream: TcpStream, peer: SocketAddr, permit: Option<OwnedSemaphorePermit>| {
             let connection = Connection {
@@ -191,13 +205,21 @@ where
                 force_close: force_close.clone(),
             };
             let (permits, force_close) = (Arc::clone(&permits), force_close.clone());
-            tasks.spawn(async move {
+            let event_loop = assignment.next();
+            let handle = event_loop.handle().cloned().unwrap_or_else(Handle::current);
+            let serve = async move {
+                let stream = match event_loop.take_over(stream) {
+                    Ok(stream) => stream,
+                    Err(error) => return tracing::error!(%error, "cannot serve a connection; it is closed"),
+                };
                 let wait = async { force_close.run_until_cancelled(permits.acquire_owned()).await?.ok() };
                 let permit = if permit.is_some() { permit } else { wait.await };
                 if permit.is_some() {
                     connection.serve(stream, peer).await;
                 }
-            });
+                drop(event_loop);
+            };
+            tasks.spawn_on(serve, &handle);
         };
         let mut stop = pin!(stop);
         loop {

@@ -13,7 +13,7 @@ use url::Url;
 use super::serve::App;
 use super::{CommandError, healthcheck, simulate};
 use crate::config::{Addresses, Auth, Config, Dialect, Log, Server, Upstream};
-use crate::server;
+use crate::server::{self, EventLoops};
 
 /// Options of the demonstration. Its data are invented, and changes are lost when it stops.
 #[derive(Debug, Clone, Args)]
@@ -62,6 +62,7 @@ impl Demo {
             ops_listen: options.ops_listen.unwrap_or(defaults.ops_listen),
         };
         let app = App::build_with(&configuration(addresses, &legacy_url)?, example_page::routes()).await?;
+        let app = app.with_event_loops(EventLoops::for_all_cores()?);
         let legacy = tokio::spawn(legacy.run(std::future::pending()));
         let tour = tour::tour(app.api.service()).await;
         super::print(&welcome(app.api.address(), app.ops.address(), &legacy_url, &tour))?;

@@ -24,7 +24,7 @@ use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::ops::Readiness;
 use crate::resilience::{ByteBudget, RateLimit};
 use crate::rest::UpstreamHandle;
-use crate::server::{DrainSignal, Limits, Server};
+use crate::server::{DrainSignal, EventLoops, Limits, Server};
 use crate::writes::{self, WriteCoordinator};
 use crate::{middleware, ops, rest};
 
@@ -40,6 +40,8 @@ pub struct App {
     /// Writes that are being completed, and access-log lines that wait for them.
     tasks: TaskTracker,
     drain_delay: Duration,
+    /// They serve the connections, and run the writes that outlive theirs.
+    event_loops: EventLoops,
     /// Reloads values that come from files.
     pub reload_task: ReloadTask,
 }
@@ -53,7 +55,7 @@ const FINAL_LOG_GRACE: Duration = Duration::from_secs(1);
 /// When it cannot start, or stopped without finishing what had begun.
 pub async fn run(config: Config) -> Result<(), CommandError> {
     let hangup = signal(SignalKind::hangup())?;
-    let app = App::build(&config).await?;
+    let app = App::build(&config).await?.with_event_loops(EventLoops::for_all_cores()?);
     app.run(Some(hangup)).await
 }
 
@@ -122,8 +124,15 @@ impl App {
             metrics: metrics.clone(),
             tasks,
             drain_delay: server.drain_delay,
+            event_loops: EventLoops::default(),
             reload_task: ReloadTask::new(config.reloads(), metrics),
         })
+    }
+
+    /// Distributes connections over event loops.
+    #[must_use]
+    pub fn with_event_loops(self, event_loops: EventLoops) -> Self {
+        Self { api: self.api.with_event_loops(&event_loops), event_loops, ..self }
     }
 
     /// Serves until a signal stops it. `hangup` makes it reload files.
@@ -166,6 +175,8 @@ impl App {
         ops.abort();
         hangups.abort();
         reload_task.abort();
+        // Ends what the drain has not.
+        drop(self.event_loops);
         if was_cut_off { Err(CommandError::CutOff { open_requests, writes }) } else { Ok(()) }
     }
 }

@@ -11,7 +11,7 @@ use super::shutdown_signal::StopSignals;
 use crate::config::{self, Dialect};
 use crate::legacy::server::{EndpointAccess, router};
 use crate::memory::{FaultInjection, Memory};
-use crate::server::{Limits, Server};
+use crate::server::{EventLoops, Limits, Server};
 
 /// Options of the simulated legacy system. Its data are invented, and changes are lost when it stops.
 #[derive(Debug, Clone, Args)]
@@ -90,7 +90,8 @@ Stop it with Ctrl-C.
 /// # Errors
 /// When it cannot start: the port is in use, for example.
 pub async fn run(options: Options) -> Result<(), CommandError> {
-    let server = options.bind().await?;
+    let event_loops = EventLoops::for_all_cores()?;
+    let server = options.bind().await?.with_event_loops(&event_loops);
     let mut signals = StopSignals::try_new()?;
     let stop = async move { signals.next().await };
     let url = format!("http://{}{}", server.address(), options.path);

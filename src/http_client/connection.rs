@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 
 use super::cause::{self, Cause};
@@ -26,6 +27,8 @@ const INITIAL_BUFFER: usize = 8 * 1024;
 pub(crate) struct Connection {
     stream: Stream,
     made_at: Instant,
+    /// The runtime that waits for the socket.
+    runtime: runtime::Id,
     received: Vec<u8>,
     /// Where in `received` the bytes begin that were not read yet.
     next: usize,
@@ -55,11 +58,23 @@ pub(crate) enum SendError {
 impl Connection {
     pub(super) fn new(stream: Stream) -> Self {
         let received = Vec::with_capacity(INITIAL_BUFFER);
-        Self { stream, made_at: Instant::now(), received, next: 0, framing: Framing::Complete, is_kept_alive: true }
+        Self {
+            stream,
+            made_at: Instant::now(),
+            runtime: Handle::current().id(),
+            received,
+            next: 0,
+            framing: Framing::Complete,
+            is_kept_alive: true,
+        }
     }
 
     pub(crate) const fn peer(&self) -> SocketAddr {
         self.stream.peer()
+    }
+
+    pub(super) const fn runtime(&self) -> runtime::Id {
+        self.runtime
     }
 
     pub(super) const fn made_at(&self) -> Instant {

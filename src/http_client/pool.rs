@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use super::cause::{Cause, ConnectError};
@@ -137,7 +138,8 @@ impl Pool {
         result
     }
 
-    /// The idle connection that was used last, to this address if one is given.
+    /// The idle connection that was used last, to this address if one is given. Rather one whose socket this runtime
+    /// waits for: its answer wakes no other thread.
     fn take(&self, address: Option<SocketAddr>) -> Option<Connection> {
         loop {
             let mut connection = {
@@ -146,7 +148,9 @@ impl Pool {
                 let is_right = |(connection, expires): &(Connection, Instant)| {
                     *expires > now && address.is_none_or(|address| address == connection.peer())
                 };
-                let position = connections.iter().rposition(is_right)?;
+                let runtime = Handle::current().id();
+                let is_near = |entry: &(Connection, Instant)| entry.0.runtime() == runtime && is_right(entry);
+                let position = connections.iter().rposition(is_near).or_else(|| connections.iter().rposition(is_right))?;
                 connections.remove(position).0
             };
             if connection.is_open() {
@@ -236,7 +240,54 @@ fn announced_timeout(value: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use tokio::runtime::Builder;
+    use url::Url;
+
     use super::*;
+    use crate::metrics::Metrics;
+
+    /// A server whose first connection answers everything with 201, the second with 202, and so on.
+    fn numbered_connections() -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = |mut stream: TcpStream, status: u16| {
+            while stream.read(&mut [0; 1024]).unwrap() > 0 {
+                write!(stream, "HTTP/1.1 {status} OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+            }
+        };
+        thread::spawn(move || {
+            for (stream, status) in listener.incoming().zip(201..) {
+                thread::spawn(move || serve(stream.unwrap(), status));
+            }
+        });
+        format!("http://{address}").parse().unwrap()
+    }
+
+    /// The status of an answer, and its body, which holds the connection.
+    async fn send(pool: &Pool) -> (u16, Body) {
+        let (status, body, _) = pool.send(None, b"GET / HTTP/1.1\r\n\r\n", |head| head.status).await.unwrap();
+        (status, body)
+    }
+
+    #[test]
+    fn idle_connection_of_the_same_runtime_is_used_first() {
+        let (url, time) = (numbered_connections(), Duration::from_mins(1));
+        let log = ConnectLog::of_issuer(Metrics::default());
+        let pool = Pool::try_new(Origin::of(&url).unwrap(), &ConnectConfig::direct(&url), time, time, log).unwrap();
+        let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+        let (here, there) = (runtime(), runtime());
+
+        let (first, held) = here.block_on(send(&pool));
+        assert_eq!((first, there.block_on(send(&pool)).0), (201, 202));
+        here.block_on(async { drop(held) });
+
+        assert_eq!(there.block_on(send(&pool)).0, 202, "not the one that was used last");
+        assert_eq!(here.block_on(send(&pool)).0, 201, "not the one that was used last");
+    }
 
     #[test]
     fn idle_timeout_is_less_than_the_server_announces() {

@@ -1,13 +1,20 @@
 //! Connections: limits, timeouts of slow clients, and shutdown.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::routing::get;
 use futures_util::future::join_all;
+use tjansteguiden_gateway::config;
+use tjansteguiden_gateway::server::{EventLoops, Limits, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Gateway, Reply, TEST_TIMEOUT, Upstream, eventually, within_timeout};
 
@@ -46,6 +53,37 @@ async fn missing_body_is_408_and_nothing_is_sent() {
         assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
         assert!(upstream.queries().is_empty());
     }
+}
+
+#[tokio::test]
+async fn connections_are_distributed_over_event_loops_and_drained() {
+    let event_loops = EventLoops::start(2).expect("two threads");
+    let router = Router::new().route("/", get(|| async { format!("{:?}", thread::current().id()) }));
+    let limits = Limits::from(&config::Server::default());
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), router, limits).await.expect("a free port");
+    let (address, stop) = (server.address(), CancellationToken::new());
+    let run = tokio::spawn(server.with_event_loops(&event_loops).run(stop.clone().cancelled_owned()));
+
+    let mut connections = Vec::new();
+    let mut threads: BTreeMap<String, u32> = BTreeMap::new();
+    for _ in 0..6 {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("an open connection");
+        let mut answer = vec![0; 1024];
+        let length = within_timeout(stream.read(&mut answer)).await.expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        let (_, thread) = answer.split_once("\r\n\r\n").expect("a head");
+        *threads.entry(thread.to_owned()).or_default() += 1;
+        connections.push(stream);
+    }
+
+    assert_eq!(threads.values().collect::<Vec<_>>(), [&2, &2, &2], "{threads:?}");
+    assert!(threads.contains_key(&format!("{:?}", thread::current().id())), "the one that accepts serves too");
+    stop.cancel();
+    for stream in &mut connections {
+        assert_eq!(read_until_closed(stream).await.as_deref(), Some(&b""[..]));
+    }
+    within_timeout(run).await.expect("no panic");
 }
 
 #[tokio::test]
