@@ -1,4 +1,4 @@
-//! Whether responses are those that the OpenAPI document of the code promises: status, media type, and body.
+//! Whether responses are those that the OpenAPI document of the code promises: status, headers, media type, and body.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -24,6 +24,7 @@ pub(super) fn check(method: &Method, path: &str, answer: &Answer) {
     let place = format!("{method} {template} {}", answer.status);
     let response = response(operation, answer.status);
     let response = response.unwrap_or_else(|| panic!("{place} is not documented: {}", answer.body));
+    check_headers(&place, response, answer);
     if answer.body.is_empty() {
         // Responses to HEAD have none, and 304.
         return;
@@ -37,6 +38,24 @@ pub(super) fn check(method: &Method, path: &str, answer: &Answer) {
     if media_type == "application/json" || media_type == "application/problem+json" {
         validate(&place, &content["schema"], &answer.body);
     }
+    if media_type == "application/problem+json" {
+        let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
+        assert!(content["examples"][&code].is_object(), "{place}: {code} has no example");
+    }
+}
+
+/// Headers that a client of the operation may use.
+const HEADERS: [&str; 8] =
+    ["accept-patch", "allow", "etag", "idempotency-replayed", "link", "retry-after", "www-authenticate", "x-request-id"];
+
+fn check_headers(place: &str, response: &Value, answer: &Answer) {
+    let documented = |name: &str| {
+        let headers = response["headers"].as_object();
+        headers.is_some_and(|headers| headers.keys().any(|other| other.eq_ignore_ascii_case(name)))
+    };
+    let undocumented: Vec<_> =
+        HEADERS.into_iter().filter(|name| answer.headers.contains_key(*name) && !documented(name)).collect();
+    assert_eq!(undocumented, [""; 0], "{place}: undocumented headers");
 }
 
 fn operation(method: &Method, path: &str) -> Option<(&'static str, &'static Value)> {
