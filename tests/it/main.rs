@@ -35,6 +35,7 @@ mod outbound_proxy;
 mod pages;
 mod panics;
 mod pii_leakage;
+mod problem_examples;
 mod process;
 mod provider_dialect;
 mod released_contract;

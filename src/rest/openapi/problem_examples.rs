@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::auth::Principal;
 use crate::backend::Error;
-use crate::model::{Extensible, InvalidId, Order, OrderId, OrderStatus, PiiAccess, Scope, UpstreamMessage};
+use crate::model::{Extensible, Order, OrderId, OrderStatus, PiiAccess, Scope, UpstreamMessage};
 use crate::problem::{Code, FieldError, Problem, ProblemContext};
 use crate::rest::dto::{MessageInput, StatusInput};
 use crate::rest::extract::JsonObject;
@@ -65,13 +65,12 @@ impl Subject<'_> {
         }
     }
 
+    /// A fault in the query: the path of the example is a valid one.
     fn invalid_parameter(&self) -> FieldError {
-        if self.path.contains("{id}") {
-            FieldError::parameter("id", InvalidId.to_string())
-        } else if self.path == "/me" {
-            FieldError::parameter("verbose", "unknown parameter")
-        } else {
+        if matches!(self.path, "/orders" | "/customers") {
             FieldError::parameter("since", "is missing")
+        } else {
+            FieldError::parameter("verbose", "unknown parameter")
         }
     }
 

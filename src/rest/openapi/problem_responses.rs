@@ -60,10 +60,10 @@ shared! {
         "4XX",
         &[Code::NotAcceptable, Code::UriTooLong, Code::HeadersTooLarge],
     );
-    BODY_REJECTED = Shared::of_writes(
-        "BodyRejected",
-        "4XX",
-        &[
+    BODY_REJECTED = Shared {
+        name: "BodyRejected",
+        status: "4XX",
+        codes: &[
             Code::NotAcceptable,
             Code::RequestTimeout,
             Code::BodyTooLarge,
@@ -71,10 +71,12 @@ shared! {
             Code::UnsupportedMediaType,
             Code::HeadersTooLarge,
         ],
-    );
+        // PATCH accepts, and names in its 415, a media type more, which the document does not list.
+        method: Method::POST,
+        path: "/orders/{id}/messages",
+        scope: None,
+    };
     INTERNAL_ERROR = Shared::of_reads("InternalError", "5XX", &[Code::InternalError]);
-    AUTHENTICATION_UNAVAILABLE =
-        Shared::of_reads("AuthenticationUnavailable", "503", &[Code::AuthenticationUnavailable]);
     READ_FAILED = Shared::of_reads("ReadFailed", "502", FAILED);
     READ_UNAVAILABLE = Shared::of_reads("ReadUnavailable", "503", UNAVAILABLE);
     READ_TIMEOUT = Shared::of_reads("ReadTimeout", "504", &[Code::UpstreamTimeout]);
@@ -110,7 +112,7 @@ problems! {
         "422" => [InvalidValue]
     };
     /// Of an operation that requires no scope and sends nothing to the upstream.
-    AuthenticationProblems: [UNAUTHENTICATED, AUTHENTICATION_UNAVAILABLE], {"403" => [Forbidden]};
+    AuthenticationProblems: [UNAUTHENTICATED], {"403" => [Forbidden], "503" => [AuthenticationUnavailable]};
     /// Of a read.
     ReadProblems: [READ_FAILED, READ_UNAVAILABLE, READ_TIMEOUT], {};
     /// Of a write, including its preflight read.
