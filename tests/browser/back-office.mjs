@@ -2,14 +2,10 @@
 // color schemes. Run by .ci/browser, which installs the dependencies.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { after, before, describe, test } from 'node:test'
 
-import { expectNoSidewaysScrolling, openBrowser, serveBuiltPage } from './browser.mjs'
+import { expectAccessible, openBrowser, serveBuiltPage } from './browser.mjs'
 import { demo, serve } from './gateway.mjs'
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** Moves the focus with the Tab key to an element, and checks that it shows there. */
 async function tabTo(page, role, name) {
@@ -44,26 +40,12 @@ async function expectFocus(page, text) {
   await page.locator(':focus').filter({ hasText: text }).waitFor()
 }
 
-/** No violation in either color scheme, and nothing wider than the screen. */
-async function expectAccessible(page) {
-  for (const colorScheme of ['dark', 'light']) {
-    await page.emulateMedia({ colorScheme })
-    const { violations, passes } = await page.evaluate(() => globalThis.axe.run())
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`)
-    assert.deepEqual(found, [], `axe, ${colorScheme}`)
-    assert.ok(passes.length > 10, 'axe has looked at the page')
-  }
-  await expectNoSidewaysScrolling(page)
-}
-
 async function openPage(origin, url, width) {
   const browser = await openBrowser(origin, {
     viewport: { width, height: 800 },
     locale: 'sv-SE',
     timezoneId: 'America/New_York',
   })
-  // Not by a script element, which the content security policy of the page forbids.
-  await browser.page.addInitScript({ content: axe })
   await browser.page.clock.install()
   await browser.page.goto(url)
   return browser
@@ -261,7 +243,6 @@ describe(
       root = `${running.origin}/api/tg`
       browser = await openBrowser(running.origin, { viewport: { width: 390, height: 800 } })
       page = browser.page
-      await page.addInitScript({ content: axe })
       // `serve` does not have the page: here it stands for another server on the same host.
       await serveBuiltPage(page, root)
       await page.goto(`${root}/example/#/?since=2016-03-14`)

@@ -1,8 +1,12 @@
 // Opens pages in Chromium, and uses Swagger UI as a person does.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 
 import { chromium } from 'playwright-core'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** Opens a browser with one page; records requests to other origins, failed requests, and console errors of all its pages. */
 export async function openBrowser(origin, options = {}) {
@@ -28,6 +32,8 @@ export async function openBrowser(origin, options = {}) {
   const newPage = async (options) => {
     const page = await browser.newPage(options)
     page.setDefaultTimeout(20_000)
+    // Not by a script element, which the content security policy of the pages forbids.
+    await page.addInitScript({ content: axe })
     page.on('request', (request) => {
       const url = new URL(request.url())
       if (url.origin !== origin && url.protocol !== 'data:') foreignRequests.push(request.url())
@@ -60,6 +66,18 @@ export async function serveBuiltPage(page, root) {
 export async function expectNoSidewaysScrolling(page) {
   const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])
   assert.ok(content <= page.viewportSize().width && window === page.viewportSize().width, `${page.url()}: ${content} px`)
+}
+
+/** No violation in either color scheme, and nothing wider than the screen. */
+export async function expectAccessible(page) {
+  for (const colorScheme of ['dark', 'light']) {
+    await page.emulateMedia({ colorScheme })
+    const { violations, passes } = await page.evaluate(() => globalThis.axe.run())
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`)
+    assert.deepEqual(found, [], `axe, ${colorScheme}`)
+    assert.ok(passes.length > 10, 'axe has looked at the page')
+  }
+  await expectNoSidewaysScrolling(page)
 }
 
 /** The element of an operation, such as `GET /orders`. */

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
 import { authorize, execute, logout, open, openBrowser, operationOf } from './browser.mjs'
-import { expectNoSidewaysScrolling, expectStatus } from './browser.mjs'
+import { expectAccessible, expectNoSidewaysScrolling, expectStatus } from './browser.mjs'
 import { behindStrippingProxy, demo, serve } from './gateway.mjs'
 
 const OPERATIONS = [
@@ -143,24 +143,28 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         await operationOf(page, 'GET /orders/{id}').locator('.opblock-body').waitFor()
       })
 
-      // The page does not depend on the base path here, so one suite suffices.
-      test('known values of open enums are choices', { skip: Boolean(basePath) }, async () => {
-        const phone = await browser.newPhone()
-        await phone.route('**/openapi.json', async (route) => {
-          const response = await route.fetch()
-          const document = await response.json()
-          const schema = (name) => document.paths['/orders'].get.parameters.find((other) => other.name === name).schema
-          schema('type')['x-extensible-enum'] = ['order']
-          schema('status').items['x-extensible-enum'] = ['new', 'received']
-          await route.fulfill({ response, json: document })
-        })
-        await phone.goto(`${root}/swagger-ui/`)
-        const operation = await open(phone, 'GET /orders')
+      test('known values of open enums are choices', async () => {
+        await page.goto(`${root}/swagger-ui/`)
+        const operation = await open(page, 'GET /orders')
         await operation.locator('tr[data-param-name="type"] select').selectOption('order')
         await operation.locator('tr[data-param-name="status"] select').selectOption(['new', 'received'])
         await operation.getByRole('button', { name: 'Execute' }).click()
         assert.match(await operation.locator('.request-url pre').innerText(), /&status=new&status=received&type=order$/)
-        await phone.unrouteAll({ behavior: 'wait' })
+        await operation.locator('.opblock-summary-control').click()
+      })
+
+      test('nothing shown is without use or unreadable', async () => {
+        const phone = await browser.newPhone()
+        await phone.emulateMedia({ colorScheme: 'dark' })
+        await phone.goto(`${root}/swagger-ui/`)
+        const operation = await open(phone, 'GET /orders/{id}')
+        // The only server is this one.
+        for (const text of ['Servers', 'No links']) {
+          assert.deepEqual(await phone.getByText(text, { exact: true }).filter({ visible: true }).all(), [], text)
+        }
+        await operation.locator('table.headers').first().waitFor()
+        const { violations, passes } = await phone.evaluate(() => axe.run('table.headers', { runOnly: ['color-contrast'] }))
+        assert.deepEqual([violations, passes.length], [[], 1])
         await phone.context().close()
       })
 
@@ -186,11 +190,11 @@ describe('Swagger UI', { concurrency: 2 }, () => {
         const phone = await browser.newPhone()
         const backgrounds = new Set()
         for (const path of ['docs/', 'problems/', 'problems/outcome-unknown']) {
+          await phone.goto(`${root}/${path}`)
+          await phone.getByRole('heading', { level: 1 }).waitFor()
+          await expectAccessible(phone)
           for (const colorScheme of ['light', 'dark']) {
             await phone.emulateMedia({ colorScheme })
-            await phone.goto(`${root}/${path}`)
-            await phone.getByRole('heading', { level: 1 }).waitFor()
-            await expectNoSidewaysScrolling(phone)
             backgrounds.add(await phone.evaluate(() => getComputedStyle(document.body).backgroundColor))
           }
         }

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use utoipa::IntoParams;
 
 use super::datetime::{parse_date, parse_datetime};
-use super::schemas::{DateTime, Expand, StatusFilter};
+use super::schemas::{DateTime, Expand, StatusFilter, TypeFilter};
 use crate::model::CustomerId;
 use crate::problem::{FieldError, Problem};
 use crate::request::RequestInfo;
@@ -43,7 +43,7 @@ pub(in crate::rest) struct OrderListQuery {
     #[param(value_type = Vec<StatusFilter>, inline, required = false, style = Form, explode)]
     pub(in crate::rest) status: Vec<String>,
     /// Orders of this type, such as `order`. An unknown one returns an empty list.
-    #[param(value_type = String, rename = "type", required = false, pattern = r"\S")]
+    #[param(value_type = TypeFilter, inline, rename = "type", required = false)]
     pub(in crate::rest) kind: Option<String>,
     /// Orders of this customer.
     #[param(value_type = u64, required = false, minimum = 1, maximum = 9_007_199_254_740_991_u64)]

@@ -1,14 +1,21 @@
 //! Schemas of parameters that have no type of their own. Properties compare the patterns of all parameters with the extractors.
 
+use serde_json::Value;
 use utoipa::openapi::RefOr;
+use utoipa::openapi::extensions::{Extensions, ExtensionsBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
+
+use crate::model::{OrderStatus, StrEnum};
 
 /// A date or a time with a UTC offset. One pattern and no union of two formats, which generators make a type of.
 pub(super) struct DateTime;
 
-/// A status in a filter: not blank, and without the comma that separates several.
+/// A status in a filter: not blank, and without the comma that separates several. Other values than the known ones are permitted.
 pub(super) struct StatusFilter;
+
+/// A type of order in a filter: not blank. Other values than the known one are permitted.
+pub(super) struct TypeFilter;
 
 /// What a list can be completed with.
 pub(super) struct Expand;
@@ -25,7 +32,16 @@ impl PartialSchema for DateTime {
 
 impl PartialSchema for StatusFilter {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[^\s,]([^,]*[^\s,])?\s*$")).into()
+        let known = OrderStatus::ALL.iter().map(|status| status.as_str());
+        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[^\s,]([^,]*[^\s,])?\s*$"));
+        schema.extensions(Some(known_values(known))).into()
+    }
+}
+
+impl PartialSchema for TypeFilter {
+    fn schema() -> RefOr<Schema> {
+        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"\S"));
+        schema.extensions(Some(known_values(["order"]))).into()
     }
 }
 
@@ -39,7 +55,14 @@ impl ToSchema for DateTime {}
 
 impl ToSchema for StatusFilter {}
 
+impl ToSchema for TypeFilter {}
+
 impl ToSchema for Expand {}
+
+/// An open enum, whose known values Swagger UI offers as choices.
+fn known_values<'v>(values: impl IntoIterator<Item = &'v str>) -> Extensions {
+    ExtensionsBuilder::new().add("x-extensible-enum", values.into_iter().collect::<Value>()).build()
+}
 
 #[cfg(test)]
 mod tests {
