@@ -24,8 +24,8 @@ use crate::problem::{Details, FieldError, Outcome};
         title = "Tjansteguiden Gateway API",
         description = "A REST/JSON gateway for the orders and customers of Tjänsteguiden, for service providers and network \
             operators.\n\n\
-            **Values.** Members that are unknown or empty are absent, never `null`. Ids are integers; every other number-like \
-            value is a string. Times are RFC 3339 with the UTC offset of the upstream's time zone. `status` and `type` are \
+            **Values.** Members that are unknown or empty are absent, never `null`. Ids of orders and customers are integers; every \
+            other number-like value is a string. Times are RFC 3339 with the UTC offset of the upstream's time zone. `status` and `type` are \
             open enums when read: unknown values are passed through. They are closed enums when written.\n\n\
             **Errors.** Every error is a problem document (`application/problem+json`, RFC 9457). `code` identifies the error \
             for programs, `type` links to a page that explains it. Unknown or repeated parameters are errors.",

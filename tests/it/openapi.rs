@@ -215,6 +215,14 @@ fn every_parameter_is_described() {
 }
 
 #[test]
+fn descriptions_have_no_blanks_around_them() {
+    walk(&spec(), "", &mut |path, value| {
+        let Some(text) = value.as_str().filter(|_| path.ends_with("/description")) else { return };
+        assert!(text.trim() == text && !text.is_empty(), "{path}: {text:?}");
+    });
+}
+
+#[test]
 fn every_schema_and_property_is_described() {
     let spec = spec();
     for (name, schema) in spec["components"]["schemas"].as_object().expect("schemas") {

@@ -83,8 +83,8 @@ pub(in crate::rest) fn inline(document: &mut OpenApi) {
                 && reference.ref_location == location
             {
                 let mut schema = schema.clone();
-                schema.description =
-                    Some([reference.description.as_str(), schema.description.as_deref().unwrap_or_default()].join(" "));
+                let text = format!("{} {}", reference.description, schema.description.as_deref().unwrap_or_default());
+                schema.description = Some(text.trim().to_owned());
                 *member = RefOr::T(Schema::Object(schema));
             }
         }

@@ -85,9 +85,10 @@ pub(in crate::rest) struct MessageInput {
     /// Type of the message.
     #[schema(value_type = MessageType)]
     r#type: model::MessageType,
-    /// Text of the message: not blank, without control characters except line ends, which are sent as line feeds, and tabs. The
-    /// gateway sends it to the upstream percent-encoded in a request line of at most 8 000 bytes: a letter, digit or space takes 1 byte, other ASCII
-    /// characters 3, `å` 6, an emoji 12. A text that does not fit is rejected (422) before anything is sent.
+    /// Text of the message: not blank, without control characters except line ends, which are sent as line feeds, and tabs, and
+    /// without the pattern of an idempotency marker (`gw:` and 18 characters). The gateway sends it to the upstream
+    /// percent-encoded in a request line of at most 8 000 bytes: a letter, digit or space takes 1 byte, other ASCII characters 3,
+    /// `å` 6, an emoji 12. A text that does not fit is rejected (422) before anything is sent.
     #[schema(
         min_length = 1,
         max_length = 7900,

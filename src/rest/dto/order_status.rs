@@ -53,7 +53,7 @@ pub(in crate::rest) struct ChangedStatus {
     #[schema(value_type = enums::OpenOrderStatus)]
     status: &'static str,
     /// `true` if somebody else changed the status at the same moment: both clients may have got a 200 for a change with the same
-    /// `If-Match`. Read the order, and settle with the others whose it is.
+    /// `If-Match`. Read the order, and agree with the other writers on who handles it.
     #[serde(skip_serializing_if = "is_false")]
     #[schema(required = false)]
     contested: bool,

@@ -15,9 +15,10 @@ use crate::rest::etag;
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(in crate::rest) struct IfMatchHeader {
-    /// `ETag` of `GET /orders/{id}/status`. The write is sent only if the status, and the time and type of every log entry, are
-    /// unchanged since then. A list of entity tags, or `*` for any state. The upstream cannot compare and write in one step: a
-    /// change by another writer between the gateway's read and its write is not prevented.
+    /// `ETag` of `GET /orders/{id}/status` or of an earlier change, or `statusTag` of an order. The write is sent only if the
+    /// status, and the time and type of every log entry, are unchanged since then. A list of entity tags, or `*` for any state.
+    /// The upstream cannot compare and write in one step: a change by another writer between the gateway's read and its write is
+    /// not prevented.
     #[param(
         rename = "If-Match",
         value_type = String,

@@ -10,7 +10,7 @@ use crate::problem::Code;
 
 /// Name, description and whether it is a number of seconds.
 const RESPONSE_HEADERS: [(&str, &str, bool); 6] = [
-    ("Accept-Patch", "Media types of the body, after 415.", false),
+    ("Accept-Patch", "Media types of the body of PATCH, after 415.", false),
     ("Allow", "Methods of this path, after 405.", false),
     ("ETag", "Entity tag of the present status, for `If-Match`; only for clients with `orders:read`.", false),
     ("Retry-After", "Seconds to wait before the request is sent again.", true),

@@ -22,8 +22,7 @@ use crate::writes::Precondition;
 ///
 /// 200 means that the upstream confirmed the change or that the order shows it. After a change with `If-Match` the order is read
 /// once more, because the upstream cannot compare and write in one step: `contested` means that somebody else changed the status
-/// at the same moment. In a problem, `outcome` states whether a failed
-/// write was applied.
+/// at the same moment. In a problem, `outcome` states whether a failed write was applied.
 #[utoipa::path(
     patch,
     path = "/orders/{id}/status",
