@@ -49,7 +49,8 @@ pub fn document(server: &str) -> utoipa::openapi::OpenApi {
     document.merge(operations.into_openapi());
     forbid_additional_properties(&mut document);
     masked::inline(&mut document);
-    responses::complete(&mut document, &scopes);
+    // A reference such as `.` is no path.
+    responses::complete(&mut document, &scopes, if server.starts_with('/') { server } else { "/" });
     headers::complete(&mut document);
     security::add_schemes(&mut document);
     document.servers = Some(vec![Server::new(server)]);

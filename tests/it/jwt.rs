@@ -34,6 +34,7 @@ async fn served_document_has_bearer_tokens_only() {
     assert_eq!(document["paths"]["/orders"]["get"]["security"], json!([{"bearer": []}]));
     let schemes = document["components"]["securitySchemes"].as_object().expect("schemes");
     assert_eq!(schemes.keys().collect::<Vec<_>>(), ["bearer"]);
+    assert_eq!(schemes["bearer"]["description"], "A JWT access token of the configured issuer.");
 }
 
 #[tokio::test]

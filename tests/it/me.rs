@@ -51,6 +51,8 @@ async fn a_client_sees_its_own_scopes_and_upstream() {
     let document = gateway.get("/openapi.json").await.ok();
     assert!(document["x-settle-time-seconds"].is_null());
     assert_eq!(document["paths"]["/orders"]["get"]["security"], json!([{"bearer": []}, {"apiKey": []}]));
+    let bearer = &document["components"]["securitySchemes"]["bearer"]["description"];
+    assert_eq!(bearer, "An API key from the operator of the gateway.");
 }
 
 #[tokio::test]

@@ -11,10 +11,9 @@ const STATUS: &str = "/orders/20417/status";
 const MESSAGES: &str = "/orders/20417/messages";
 
 /// The examples of a code, with the path in `instance`. Shared ones stand in several operations.
-fn examples(code: &str, instance: &str) -> Vec<Value> {
-    let document = serde_json::to_value(document("/")).expect("a document");
+fn examples(document: &Value, code: &str, instance: &str) -> Vec<Value> {
     let mut found = Vec::new();
-    collect(&document, code, &mut found);
+    collect(document, code, &mut found);
     found.retain(|example| example["instance"] == instance);
     found
 }
@@ -33,11 +32,16 @@ fn collect(value: &Value, code: &str, found: &mut Vec<Value>) {
 
 /// Sends the request, and compares the problem with its examples: all but the request id is the same.
 async fn compare(gateway: &Gateway, request: RequestBuilder, path: &str, code: &str) {
+    let document = serde_json::to_value(document("/")).expect("a document");
+    compare_with(&document, gateway, request, path, code).await;
+}
+
+async fn compare_with(document: &Value, gateway: &Gateway, request: RequestBuilder, path: &str, code: &str) {
     let mut answer = gateway.send(request).await.json();
     assert_eq!(answer["code"], code, "{answer}");
     answer["requestId"] = json!("import-42");
 
-    let examples = examples(code, path);
+    let examples = examples(document, code, path);
 
     assert!(examples.contains(&answer), "{path} {code}: {answer:#} is not among {examples:#?}");
 }
@@ -97,5 +101,21 @@ async fn examples_of_missing_permissions_are_real_answers() {
         (request(Method::GET, "/customers/18020", "reader"), "/customers/18020"),
     ] {
         compare(&gateway, request, path, "forbidden").await;
+    }
+}
+
+#[tokio::test]
+async fn examples_of_a_served_document_have_its_base_path() {
+    let upstream = Upstream::with_fixtures().await;
+    let gateway = Gateway::with(&upstream, &[("SERVER__BASE_PATH", "/api/tg")]).await;
+    let document = gateway.get("/api/tg/openapi.json").await.ok();
+
+    let get = |target: &str| gateway.request(Method::GET, &format!("/api/tg{target}"));
+
+    for (request, path, code) in [
+        (get("/orders"), "/api/tg/orders", "invalid-parameter"),
+        (get(ORDER).header("accept", "text/html"), "/api/tg/orders/20417", "not-acceptable"),
+    ] {
+        compare_with(&document, &gateway, request, path, code).await;
     }
 }

@@ -21,8 +21,10 @@ const SETTLE_TIME: Duration = Duration::from_secs(35);
 
 /// The operation that a problem is an example of.
 pub(super) struct Subject<'a> {
+    /// The base path of the gateway; `/` if it has none, or does not know it.
+    pub(super) base_path: &'a str,
     pub(super) method: Method,
-    /// Template of the path.
+    /// Template of the path, without the base path.
     pub(super) path: &'a str,
     /// The scope that it requires.
     pub(super) scope: Option<Scope>,
@@ -31,13 +33,15 @@ pub(super) struct Subject<'a> {
 /// The body of a problem of this operation.
 #[expect(clippy::expect_used, reason = "an empty example would hide the fault")]
 pub(super) fn example(code: Code, status: &str, subject: &Subject<'_>) -> Value {
-    let context = ProblemContext { base_path: "/".into(), instance: subject.instance(), request_id: REQUEST_ID.into() };
+    let base_path = subject.base_path.into();
+    let context = ProblemContext { base_path, instance: subject.instance(), request_id: REQUEST_ID.into() };
     serde_json::to_value(subject.problem(code, status).details(&context)).expect("strings, numbers and arrays are JSON")
 }
 
 impl Subject<'_> {
     fn instance(&self) -> String {
-        self.path.replace("{id}", if self.path.starts_with("/customers") { "18020" } else { "20417" })
+        let id = if self.path.starts_with("/customers") { "18020" } else { "20417" };
+        format!("{}{}", self.base_path.trim_end_matches('/'), self.path.replace("{id}", id))
     }
 
     fn problem(&self, code: Code, status: &str) -> Problem {

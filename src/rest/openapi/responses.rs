@@ -11,11 +11,11 @@ use crate::problem::{Code, MEDIA_TYPE};
 use crate::rest::require_scope::RequiredScopes;
 
 /// Adds the shared responses to the components, and to each operation its own.
-pub(super) fn complete(document: &mut OpenApi, scopes: &RequiredScopes) {
+pub(super) fn complete(document: &mut OpenApi, scopes: &RequiredScopes, base_path: &str) {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             let scope = scopes.scope_of(&method, path);
-            let subject = Subject { method, path, scope };
+            let subject = Subject { base_path, method, path, scope };
             for (status, response) in &mut operation.responses.responses {
                 if let Some(codes) = codes_of(response) {
                     *response = problem_response(status, &codes, &subject).into();
@@ -24,7 +24,7 @@ pub(super) fn complete(document: &mut OpenApi, scopes: &RequiredScopes) {
         }
     }
     let shared = SHARED.iter().map(|shared| {
-        let subject = Subject { method: shared.method.clone(), path: shared.path, scope: shared.scope };
+        let subject = Subject { base_path, method: shared.method.clone(), path: shared.path, scope: shared.scope };
         (shared.name.to_owned(), problem_response(shared.status, shared.codes, &subject).into())
     });
     document.components.get_or_insert_default().responses.extend(shared);

@@ -1,7 +1,7 @@
 //! The security schemes: two headers that carry a credential. A gateway shows those that it accepts.
 
-use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{OpenApi, RefOr};
 
 use super::path_item::operations;
 use crate::auth::CredentialKind;
@@ -35,15 +35,18 @@ pub(super) fn add_schemes(document: &mut OpenApi) {
 
 /// Removes what a gateway with these credentials does not accept.
 pub(in crate::rest) fn restrict(document: &mut OpenApi, credentials: CredentialKind) {
-    let accepted: &[&str] = match credentials {
-        CredentialKind::None => &[],
-        CredentialKind::ApiKey => &[BEARER, API_KEY],
-        CredentialKind::Jwt => &[BEARER],
+    let (accepted, bearer_description): (&[&str], _) = match credentials {
+        CredentialKind::None => (&[], ""),
+        CredentialKind::ApiKey => (&[BEARER, API_KEY], "An API key from the operator of the gateway."),
+        CredentialKind::Jwt => (&[BEARER], "A JWT access token of the configured issuer."),
     };
     for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
         operation.security = Some(accepted.iter().map(|scheme| requirement(scheme)).collect());
     }
     if let Some(components) = &mut document.components {
         components.security_schemes.retain(|scheme, _| accepted.contains(&scheme.as_str()));
+        if let Some(RefOr::T(SecurityScheme::Http(bearer))) = components.security_schemes.get_mut(BEARER) {
+            bearer.description = Some(bearer_description.to_owned());
+        }
     }
 }
