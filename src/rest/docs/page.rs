@@ -10,24 +10,32 @@ use super::template::fill;
 const NAVIGATION: [(&str, &str); 4] =
     [("../docs/", "API guide"), ("../swagger-ui/", "Swagger UI"), ("../problems/", "Problems"), ("../openapi.json", "OpenAPI")];
 
-/// A page with this HTML as its contents. `path` is the page's own entry in the navigation.
+/// A page with this HTML as its main contents. `path` is the page's own entry in the navigation.
 pub(super) fn html(assets: &Assets, path: &str, title: &str, main: &str) -> String {
-    fill(include_str!("assets/page.html"), |name| match name {
-        "title" => html_escape::encode_text(title),
-        "navigation" => navigation(path).into(),
-        "main" => main.into(),
-        // Swagger UI's directory has the files of all pages.
-        file => format!("../swagger-ui/{}", assets.path(file)).into(),
-    })
+    fill_page(assets, path, title, &["pages.css"], &format!("<main>\n{main}\n</main>"))
 }
 
 /// The page of Swagger UI.
 pub(super) fn swagger_ui(assets: &Assets, title: &str) -> String {
-    fill(include_str!("assets/swagger-ui.html"), |name| match name {
+    let stylesheets = ["swagger-ui.css", "pages.css", "swagger-ui-changes.css"];
+    let contents = fill(include_str!("assets/swagger-ui.html"), |file| url(assets, file).into());
+    fill_page(assets, "../swagger-ui/", title, &stylesheets, &contents)
+}
+
+fn fill_page(assets: &Assets, path: &str, title: &str, stylesheets: &[&str], contents: &str) -> String {
+    let stylesheet = |file: &&str| format!("<link rel=\"stylesheet\" href=\"{}\">\n", url(assets, file));
+    fill(include_str!("assets/page.html"), |name| match name {
         "title" => html_escape::encode_text(title),
-        "navigation" => navigation("../swagger-ui/").into(),
-        file => assets.path(file).into(),
+        "stylesheets" => stylesheets.iter().map(stylesheet).collect::<String>().into(),
+        "navigation" => navigation(path).into(),
+        "contents" => contents.into(),
+        file => url(assets, file).into(),
     })
+}
+
+/// Swagger UI's directory has the files of all pages.
+fn url(assets: &Assets, file: &str) -> String {
+    format!("../swagger-ui/{}", assets.path(file))
 }
 
 fn navigation(current: &str) -> String {
