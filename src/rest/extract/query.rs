@@ -178,7 +178,7 @@ fn hash_order_filters(
 
 /// A value that a parameter does not allow.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-enum InvalidValue {
+pub(super) enum InvalidValue {
     #[error("must be an existing date such as 2016-03-14")]
     Date,
     #[error("must be an existing date such as 2016-03-14, or a time with a UTC offset such as 2016-03-14T09:05:00+01:00")]
@@ -201,7 +201,7 @@ fn parse_expand(text: &str) -> Result<(), InvalidValue> {
     if text == "detail" { Ok(()) } else { Err(InvalidValue::Expand) }
 }
 
-fn parse_text(text: &str) -> Result<String, InvalidValue> {
+pub(super) fn parse_text(text: &str) -> Result<String, InvalidValue> {
     if text.trim().is_empty() { Err(InvalidValue::Blank) } else { Ok(text.to_owned()) }
 }
 

@@ -1,4 +1,4 @@
-//! Schemas of parameters that have no type of their own. Properties compare the patterns of all parameters with the extractors.
+//! Schemas of parameters that have no type of their own. Properties compare the patterns with the extractors, in both directions.
 
 use serde_json::Value;
 use utoipa::openapi::RefOr;
@@ -68,41 +68,96 @@ fn known_values<'v>(values: impl IntoIterator<Item = &'v str>) -> Extensions {
 mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;
+    use proptest::sample::{Index, select};
     use proptest::string::string_regex;
+    use serde_json::json;
     use utoipa::IntoParams;
 
+    use super::*;
     use crate::idempotency::IdempotencyKey;
     use crate::model::Zone;
+    use crate::rest::dto::MessageInput;
     use crate::rest::etag::parse_if_match;
     use crate::rest::extract::datetime::parse_datetime;
-    use crate::rest::extract::{IdempotencyKeyHeader, IfMatchHeader, OrderListQuery};
+    use crate::rest::extract::query::parse_text;
+    use crate::rest::extract::{IdempotencyKeyHeader, IfMatchHeader, JsonObject, OrderListQuery};
 
-    /// Texts that match the pattern of a parameter; the generator knows no anchors.
-    fn documented<P: IntoParams>(name: &str) -> impl Strategy<Value = String> {
+    fn parameter<P: IntoParams>(name: &str) -> Value {
         let parameters = serde_json::to_value(P::into_params(|| None)).unwrap();
         let parameter = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == name).unwrap();
-        let pattern = parameter["schema"]["pattern"].as_str().unwrap();
-        string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).unwrap()
+        parameter["schema"].clone()
+    }
+
+    fn is_documented(schema: &Value, text: &str) -> bool {
+        jsonschema::is_valid(schema, &json!(text))
+    }
+
+    /// Texts that match the pattern, half of them with one change; the generator knows no anchors.
+    fn texts(schema: &Value, characters: &'static str) -> impl Strategy<Value = String> + use<> {
+        let pattern = schema["pattern"].as_str().unwrap();
+        let matching = string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).unwrap();
+        let characters: Vec<char> = characters.chars().collect();
+        (matching, any::<Index>(), any::<bool>(), proptest::option::of(select(characters))).prop_map(
+            |(text, position, removes, added)| {
+                let mut changed: Vec<char> = text.chars().collect();
+                let position = position.index(changed.len() + 1);
+                if removes && position < changed.len() {
+                    changed.remove(position);
+                }
+                changed.splice(position..position, added);
+                changed.into_iter().collect()
+            },
+        )
     }
 
     proptest! {
         #[test]
-        fn documented_times_are_accepted(text in documented::<OrderListQuery>("since")) {
+        fn times_are_accepted_as_documented(text in texts(&parameter::<OrderListQuery>("since"), "0129-:.TtZz+ é")) {
             // A pattern does not know how many days a month has, and the first and the last year have no place for every offset.
-            let exists = text.get(..10).and_then(|date| date.parse::<jiff::civil::Date>().ok());
-            prop_assume!(exists.is_some_and(|date| (2..9999).contains(&date.year())));
-            prop_assert!(parse_datetime(&text, &Zone::stockholm()).is_some(), "{}", text);
+            let date = text.get(..10).and_then(|date| date.parse::<jiff::civil::Date>().ok());
+            let is_accepted = parse_datetime(&text, &Zone::stockholm()).is_some();
+            let is_documented = is_documented(&parameter::<OrderListQuery>("since"), &text);
+            if date.is_none_or(|date| !(2..9999).contains(&date.year())) {
+                prop_assert!(is_documented || !is_accepted, "{}", text);
+            } else if !text.contains(":60") && !text.contains(' ') {
+                // Also accepted: a leap second, and a space for the `+` of an offset.
+                prop_assert_eq!(is_accepted, is_documented, "{}", text);
+            }
         }
 
         #[test]
-        fn documented_keys_are_accepted(text in documented::<IdempotencyKeyHeader>("Idempotency-Key")) {
-            prop_assert!(IdempotencyKey::parse(&text).is_ok());
+        fn statuses_are_accepted_as_documented(text in texts(&parameter::<OrderListQuery>("status")["items"], "a, \t")) {
+            // White space either for Rust or in patterns, not for both.
+            let text = text.replace(['\u{85}', '\u{feff}'], "");
+            let is_documented = is_documented(&parameter::<OrderListQuery>("status")["items"], &text);
+            prop_assert_eq!(parse_text(text.trim()).is_ok() && !text.contains(','), is_documented, "{:?}", text);
         }
 
         #[test]
-        fn documented_entity_tags_are_accepted(text in documented::<IfMatchHeader>("If-Match")) {
-            let value = HeaderValue::from_str(&text).unwrap();
-            prop_assert!(parse_if_match(&[&value]).is_some(), "{}", text);
+        fn keys_are_accepted_as_documented(
+            text in texts(&parameter::<IdempotencyKeyHeader>("Idempotency-Key"), "a.~\"+,é")
+        ) {
+            let is_documented = is_documented(&parameter::<IdempotencyKeyHeader>("Idempotency-Key"), &text);
+            prop_assert_eq!(IdempotencyKey::parse(&text).is_ok(), is_documented, "{}", text);
+        }
+
+        #[test]
+        fn entity_tags_are_accepted_as_documented(text in texts(&parameter::<IfMatchHeader>("If-Match"), "*aW/\", \t")) {
+            // White space around a header is no part of it.
+            let text = text.trim_end_matches([' ', '\t']);
+            let is_accepted = parse_if_match(&[&HeaderValue::from_str(text).unwrap()]).is_some();
+            let text = text.trim_start_matches([' ', '\t']);
+            prop_assert_eq!(is_accepted, is_documented(&parameter::<IfMatchHeader>("If-Match"), text), "{:?}", text);
+        }
+
+        #[test]
+        fn message_texts_are_accepted_as_documented(
+            text in "[a \u{a0}]{0,3}[a-c \\x00-\\x1f\\x7f-\\x9f\u{a0}\u{2028}\u{3000}\u{fffd}-\u{ffff}]{0,2}"
+        ) {
+            let schema = serde_json::to_value(MessageInput::schema()).unwrap();
+            let body = json!({"type": "log", "text": text}).to_string();
+            let is_accepted = JsonObject::parse(body.as_bytes()).and_then(MessageInput::parse).is_ok();
+            prop_assert_eq!(is_accepted, is_documented(&schema["properties"]["text"], &text), "{:?}", text);
         }
     }
 }
