@@ -19,7 +19,7 @@ pub(in crate::rest) struct Me<'a> {
     /// Name of the upstream.
     #[schema(example = "default")]
     upstream: &'a str,
-    /// What the client may do. Scopes may be added.
+    /// What the client may do: `orders:read`, `orders:write`, `customers:read`, `personal-data:read`. Scopes may be added.
     #[schema(example = json!(["orders:read", "personal-data:read"]))]
     scopes: Vec<&'static str>,
     /// IANA name of the upstream's time zone: dates in `since` and `until` begin at 00:00 there.
