@@ -33,17 +33,24 @@ func main() {
 }
 
 func journey(ctx context.Context, client *gateway.APIClient) error {
-	// The first two pages of the new orders. A further page needs the same filters, and the cursor of the page before it.
+	// Up to four new orders, in pages of two. A further page needs the same filters, and the cursor of the page before it. The
+	// last page has no cursor.
 	newOrders := client.OrdersAPI.ListOrders(ctx).Since("2016-03-14").Status([]string{"new"}).Limit(2)
-	first, _, err := newOrders.Execute()
-	if err != nil {
-		return err
+	var orders []gateway.OrderSummary
+	for {
+		page, _, err := newOrders.Execute()
+		if err != nil {
+			return err
+		}
+		orders = append(orders, page.Items...)
+		if !page.HasNextCursor() || len(orders) >= 4 {
+			break
+		}
+		newOrders = newOrders.Cursor(page.GetNextCursor())
 	}
-	second, _, err := newOrders.Cursor(first.GetNextCursor()).Execute()
-	if err != nil {
-		return err
+	if len(orders) == 0 {
+		return errors.New("there are no new orders")
 	}
-	orders := append(first.Items, second.Items...)
 	var ids []string
 	for _, order := range orders {
 		ids = append(ids, strconv.FormatInt(order.Id, 10))
@@ -108,6 +115,9 @@ func journey(ctx context.Context, client *gateway.APIClient) error {
 	fmt.Printf("order 999999: %d %s\n", missing.Status, missing.Code)
 
 	// The customer of the order. Personal data is masked or absent unless the client has the scope `personal-data:read`.
+	if !order.Customer.HasId() {
+		return errors.New("the order has no customer")
+	}
 	customer, _, err := client.CustomersAPI.GetCustomer(ctx, order.Customer.GetId()).Execute()
 	if err != nil {
 		return err

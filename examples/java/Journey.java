@@ -15,10 +15,10 @@ import com.example.gateway.model.OrderStatus;
 import com.example.gateway.model.OrderSummary;
 import com.example.gateway.model.Problem;
 import com.example.gateway.model.StatusInput;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
  * A client of the gateway in Java, with the package that openapi-generator makes from the OpenAPI document, on the HTTP client
@@ -42,17 +42,25 @@ public class Journey {
     gateway.setRequestInterceptor(request -> request.header("Authorization", "Bearer " + key));
     var orders = new OrdersApi(gateway);
 
-    // The first two pages of the new orders. A further page needs the same filters, and the cursor of the page before it.
+    // Up to four new orders, in pages of two. A further page needs the same filters, and the cursor of the page before it. The
+    // last page has no cursor: sent without one, the request would be for the first page again.
     var filters = APIListOrdersRequest.newBuilder().since("2016-03-14").status(List.of("new")).limit(2);
-    var first = orders.listOrders(filters.build());
-    var second = orders.listOrders(filters.cursor(first.getNextCursor()).build());
-    var ids = Stream.of(first, second).flatMap(page -> page.getItems().stream()).map(OrderSummary::getId).toList();
-    System.out.println("new orders: " + ids.stream().map(String::valueOf).collect(Collectors.joining(", ")));
+    var newOrders = new ArrayList<OrderSummary>();
+    String cursor = null;
+    do {
+      var page = orders.listOrders(filters.cursor(cursor).build());
+      newOrders.addAll(page.getItems());
+      cursor = page.getNextCursor();
+    } while (cursor != null && newOrders.size() < 4);
+    if (newOrders.isEmpty()) throw new IllegalStateException("there are no new orders");
+    var ids = newOrders.stream().map(OrderSummary::getId).map(String::valueOf).collect(Collectors.joining(", "));
+    System.out.println("new orders: " + ids);
 
     // One order. Lists have a summary; the log and most of the customer are read with the id.
-    var id = ids.get(0);
+    var id = newOrders.get(0).getId();
     var order = orders.getOrder(APIGetOrderRequest.newBuilder().id(id).build());
-    System.out.printf("order %d: %s, %d log entries%n", id, order.getService().getName(), order.getMessages().size());
+    var service = order.getService() == null ? "no service" : order.getService().getName();
+    System.out.printf("order %d: %s, %d log entries%n", id, service, order.getMessages().size());
 
     // A guarded change: it is made only if the order's status and log are still those that were read.
     var guarded = APIChangeOrderStatusRequest.newBuilder().id(id).ifMatch(order.getStatusTag());
@@ -85,6 +93,9 @@ public class Journey {
     System.out.printf("order 999999: %d %s%n", missing.getStatus(), missing.getCode());
 
     // The customer of the order. Personal data is masked or absent unless the client has the scope `personal-data:read`.
+    if (order.getCustomer() == null || order.getCustomer().getId() == null) {
+      throw new IllegalStateException("the order has no customer");
+    }
     var ordering = APIGetCustomerRequest.newBuilder().id(order.getCustomer().getId()).build();
     var customer = new CustomersApi(gateway).getCustomer(ordering);
     System.out.printf("customer %d: %s %s%n", customer.getId(), customer.getFirstName(), customer.getLastName());
@@ -103,6 +114,8 @@ public class Journey {
     try {
       throw new IllegalStateException("expected a problem, got " + call.run());
     } catch (ApiException error) {
+      // Without a response, its cause is the failure of the connection.
+      if (error.getResponseBody() == null) throw error;
       return gateway.getObjectMapper().readValue(error.getResponseBody(), Problem.class);
     }
   }

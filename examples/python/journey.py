@@ -36,6 +36,7 @@ from tjansteguiden_gateway_api_client.models import (
     Problem,
     StatusInput,
 )
+from tjansteguiden_gateway_api_client.types import UNSET, Unset
 
 gateway = AuthenticatedClient(
     base_url=os.environ.get("GATEWAY_URL", "http://127.0.0.1:8080"),
@@ -54,13 +55,19 @@ def expect(kind: type[T], answer: object) -> T:
     raise RuntimeError(f"expected {kind.__name__}, got {answer!r}")
 
 
-# The first two pages of the new orders. A further page needs the same filters, and the cursor of the page before it.
-first = expect(OrderList, list_orders.sync(client=gateway, since="2016-03-14", status=["new"], limit=2))
-second = expect(
-    OrderList,
-    list_orders.sync(client=gateway, since="2016-03-14", status=["new"], limit=2, cursor=first.next_cursor),
-)
-ids = [order.id for order in first.items + second.items]
+# Up to four new orders, in pages of two. A further page needs the same filters, and the cursor of the page before it. The last
+# page has no cursor: sent without one, the request would be for the first page again.
+ids: list[int] = []
+cursor: str | Unset = UNSET
+while True:
+    answer = list_orders.sync(client=gateway, since="2016-03-14", status=["new"], limit=2, cursor=cursor)
+    page = expect(OrderList, answer)
+    ids += [order.id for order in page.items]
+    cursor = page.next_cursor
+    if not cursor or len(ids) >= 4:
+        break
+if not ids:
+    raise RuntimeError("there are no new orders")
 print("new orders:", ", ".join(str(id) for id in ids))
 
 # One order. Lists have a summary; the log and most of the customer are read with the id.

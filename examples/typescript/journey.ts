@@ -19,15 +19,20 @@ function fail(problem: components['schemas']['Problem']): never {
   throw new Error(`${problem.status} ${problem.code}: ${problem.detail}`)
 }
 
-// The first two pages of the new orders. A further page needs the same filters, and the cursor of the page before it.
+// Up to four new orders, in pages of two. A further page needs the same filters, and the cursor of the page before it. The last
+// page has no cursor: sent without one, the request would be for the first page again.
 const filters = { since: '2016-03-14', status: ['new'], limit: 2 }
-const first = await gateway.GET('/orders', { params: { query: filters } })
-if (first.error) fail(first.error)
-const second = await gateway.GET('/orders', { params: { query: { ...filters, cursor: first.data.nextCursor } } })
-if (second.error) fail(second.error)
-const [oldest, ...others] = [...first.data.items, ...second.data.items]
+const newOrders: components['schemas']['OrderSummary'][] = []
+let cursor: string | undefined
+do {
+  const page = await gateway.GET('/orders', { params: { query: { ...filters, cursor } } })
+  if (page.error) fail(page.error)
+  newOrders.push(...page.data.items)
+  cursor = page.data.nextCursor
+} while (cursor && newOrders.length < 4)
+const [oldest] = newOrders
 if (!oldest) throw new Error('there are no new orders')
-console.log(`new orders: ${[oldest, ...others].map((order) => order.id).join(', ')}`)
+console.log(`new orders: ${newOrders.map((order) => order.id).join(', ')}`)
 
 // One order. Lists have a summary; the log and most of the customer are read with the id.
 const path = { id: oldest.id }
