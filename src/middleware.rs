@@ -119,7 +119,7 @@ impl Inbound {
         // The scope comes first and last, so that every request has an id and an access log entry, whatever happens in between.
         let scope = RequestScope::begin(&request, &self.stack);
         // The handler consumes the request, so what the response depends on is read before.
-        let is_head = request.method() == Method::HEAD;
+        let (is_head, is_safe) = (request.method() == Method::HEAD, request.method().is_safe());
         let coding = Coding::preferred(request.headers());
         let cors = CorsRequest::new(request.method(), request.headers(), &settings.cors_origins);
         let response = match admit(&mut request, &scope, settings).await {
@@ -128,7 +128,7 @@ impl Inbound {
             Ok(()) if request.method() == Method::OPTIONS && request.uri().path() == "*" => {
                 StatusCode::NO_CONTENT.into_response()
             }
-            Ok(()) => catch_panic::catch(self.router.call(request)).await,
+            Ok(()) => catch_panic::catch(is_safe, self.router.call(request)).await,
         };
         // The scope monitors the compressed body: that one is complete only after the encoder has ended its stream.
         let mut response = scope.finish(compression::apply(response, is_head, coding, &settings.memory));
