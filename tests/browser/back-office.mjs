@@ -58,21 +58,15 @@ async function api(origin, method, path, body) {
   return response.json()
 }
 
-/** The problem of a write whose outcome the gateway does not know. The demo's legacy system has none. */
-function outcomeUnknown(path) {
-  const problem = {
-    type: '/problems/outcome-unknown',
-    title: 'Outcome unknown',
-    status: 504,
-    detail: 'The upstream did not answer, and the order does not show the write.',
-    instance: path,
-    code: 'outcome-unknown',
-    requestId: 'request-504',
-    outcome: 'unknown',
-  }
-  const headers = { 'Retry-After': '35', 'Content-Type': 'application/problem+json' }
-  return { status: 504, headers, body: JSON.stringify(problem) }
+/** A problem that the demo does not have. */
+function problem(status, code, members = {}, headers = {}) {
+  const texts = { type: `/problems/${code}`, title: code, detail: code, instance: '/' }
+  const body = JSON.stringify({ ...texts, status, code, requestId: `request-${status}`, ...members })
+  return { status, headers: { ...headers, 'Content-Type': 'application/problem+json' }, body }
 }
+
+const OUTCOME_UNKNOWN = problem(504, 'outcome-unknown', { outcome: 'unknown' }, { 'Retry-After': '35' })
+const UNAUTHENTICATED = problem(401, 'unauthenticated')
 
 for (const width of [390, 1280]) {
   describe(`back office, ${width} px wide`, { concurrency: 1, timeout: 180_000 }, () => {
@@ -140,7 +134,7 @@ for (const width of [390, 1280]) {
     })
 
     test('a status change with an unknown outcome says what to do', async () => {
-      await page.route('**/orders/20420/status', (route) => route.fulfill(outcomeUnknown('/orders/20420/status')), { times: 1 })
+      await page.route('**/orders/20420/status', (route) => route.fulfill(OUTCOME_UNKNOWN), { times: 1 })
       await choose(page, 'Ny status', 'Avbruten')
       await press(page, 'button', 'Ändra status')
       await shows(page, 'alert', 'Vänta 35 sekunder, läs ordern igen och avgör sedan.')
@@ -197,9 +191,7 @@ for (const width of [390, 1280]) {
     })
 
     test('a message with an unknown outcome is sent again when the gateway says so', async () => {
-      await page.route('**/orders/20420/messages', (route) => route.fulfill(outcomeUnknown('/orders/20420/messages')), {
-        times: 1,
-      })
+      await page.route('**/orders/20420/messages', (route) => route.fulfill(OUTCOME_UNKNOWN), { times: 1 })
       await tabTo(page, 'textbox', 'Meddelande')
       await page.keyboard.type('Tekniker bokad')
       await press(page, 'button', 'Skicka')
@@ -207,6 +199,22 @@ for (const width of [390, 1280]) {
       await expectAccessible(page)
       await page.clock.fastForward(36_000)
       await shows(page, 'status', 'Meddelandet är tillagt. Det finns en gång i loggen.')
+    })
+
+    test('a message that was not accepted stays in the form, also after signing in again', async () => {
+      for (const path of ['**/orders/20420/messages', '**/me']) {
+        await page.route(path, (route) => route.fulfill(UNAUTHENTICATED), { times: 1 })
+      }
+      await tabTo(page, 'textbox', 'Meddelande')
+      await page.keyboard.type('Nyckeln finns hos grannen')
+      await press(page, 'button', 'Skicka')
+      await expectFocus(page, 'Logga in')
+      await tabTo(page, 'textbox', 'API-nyckel')
+      await page.keyboard.type('tg_the-demo-accepts-any')
+      await page.keyboard.press('Enter')
+      await expectFocus(page, 'Order 20420')
+      await tabTo(page, 'textbox', 'Meddelande')
+      assert.equal(await page.locator(':focus').inputValue(), 'Nyckeln finns hos grannen')
     })
 
     test('an error is shown with its request id', async () => {
@@ -221,7 +229,7 @@ for (const width of [390, 1280]) {
     test('sent no requests to other origins', () => assert.deepEqual(browser.foreignRequests, []))
 
     test('the browser reported no other errors than the expected ones', () => {
-      const expected = /status of (404|412|422|504)|messages: (net::ERR_FAILED|Failed to load resource: net::ERR_FAILED)/
+      const expected = /status of (401|404|412|422|504)|messages: (net::ERR_FAILED|Failed to load resource: net::ERR_FAILED)/
       assert.deepEqual(
         browser.browserErrors.filter((error) => !expected.test(error)),
         [],
@@ -257,6 +265,11 @@ describe(
       await expectFocus(page, 'Logga in')
       await expectAccessible(page)
       await tabTo(page, 'textbox', 'API-nyckel')
+      await page.keyboard.type('tg_copied\u200b')
+      await press(page, 'button', 'Logga in')
+      await page.locator('input:invalid:focus').waitFor()
+      assert.equal(await page.evaluate(() => sessionStorage.length), 0)
+      await page.keyboard.press('Control+a')
       await page.keyboard.type('tg_wrong')
       await press(page, 'button', 'Logga in')
       await shows(page, 'alert', 'Nyckeln godtogs inte')

@@ -161,7 +161,8 @@ function Unreadable({ list }: { list: OrderList }) {
 function summary(list: OrderList | undefined): string {
   if (!list) return 'Listan kunde inte läsas.'
   const more = list.nextCursor ? ' Det finns fler.' : ''
-  return list.items.length === 0 ? 'Inga ordrar.' : `${list.items.length} ordrar på sidan.${more}`
+  const count = list.items.length
+  return count === 0 ? 'Inga ordrar.' : `${count === 1 ? '1 order' : `${count} ordrar`} på sidan.${more}`
 }
 
 /** For a heading that gets the focus when a new page of results replaces the old one, and not at first. */

@@ -1,5 +1,8 @@
 import { useFocus } from './hooks'
 
+/** What a header can contain. Characters that came with a copied key, and do not show, would make every request fail. */
+const KEY_PATTERN = String.raw`\s*[\x21-\x7E]+\s*`
+
 interface Props {
   wasRejected: boolean
   onKey: (key: string) => void
@@ -23,7 +26,15 @@ export function SignIn({ wasRejected, onKey }: Props) {
       </div>
       <label>
         API-nyckel
-        <input name="key" type="password" autocomplete="off" required aria-describedby="key-hint" />
+        <input
+          name="key"
+          type="password"
+          autocomplete="off"
+          required
+          pattern={KEY_PATTERN}
+          title="Bara bokstäver a–z, siffror och skiljetecken, utan mellanslag"
+          aria-describedby="key-hint"
+        />
       </label>
       <p id="key-hint" class="small">
         Nyckeln sparas i den här fliken tills den stängs, och skickas bara till tjänsten.

@@ -1,7 +1,7 @@
-// What the page keeps: the API key, and the messages whose outcome is not known yet.
+// What the page keeps: the API key, the messages whose outcome is not known yet, and those that have not been sent.
 //
-// Both are in the session storage of this tab. It survives a reload: a message in doubt that lost its key could be added twice.
-// It ends with the tab and no other tab reads it: the API key is a credential, and messages may name people.
+// The first two are in the session storage of this tab. It survives a reload: a message in doubt that lost its key could be
+// added twice. It ends with the tab and no other tab reads it: the API key is a credential, and messages may name people.
 
 import type { MessageInput } from './api'
 
@@ -13,6 +13,9 @@ export const apiKey = {
   set: (key: string) => sessionStorage.setItem(API_KEY, key),
   remove: () => sessionStorage.removeItem(API_KEY),
 }
+
+/** What has been written and not sent, by order. It outlives a visit to another page, and a key that is no longer accepted. */
+export const drafts = new Map<number, MessageInput>()
 
 /** A message that has been sent, or is about to be, and has not been confirmed. */
 export interface PendingMessage {

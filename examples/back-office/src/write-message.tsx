@@ -9,7 +9,7 @@ import { type AddedMessage, type Failure, type Me, type MessageInput, type readO
 import { addMessage, isInDoubt, isProblem } from './api'
 import { FailureNotice } from './failure-notice'
 import { useCountdown } from './hooks'
-import { type PendingMessage, newIdempotencyKey, pendingMessage, removePending, savePending } from './storage'
+import { type PendingMessage, drafts, newIdempotencyKey, pendingMessage, removePending, savePending } from './storage'
 import { MESSAGE_TYPES, entries, seconds } from './text'
 
 type State =
@@ -27,9 +27,14 @@ interface Props {
 
 export function WriteMessage({ orderId, me, reload }: Props) {
   const [state, setState] = useState(() => initialState(orderId, me))
-  const [draft, setDraft] = useState<MessageInput>(state.step === 'waiting' ? state.pending.message : EMPTY)
+  const [draft, showDraft] = useState(state.step === 'waiting' ? state.pending.message : (drafts.get(orderId) ?? EMPTY))
   const heading = useRef<HTMLHeadingElement>(null)
   const isBusy = state.step === 'sending' || state.step === 'waiting'
+
+  function setDraft(draft: MessageInput) {
+    drafts.set(orderId, draft)
+    showDraft(draft)
+  }
 
   async function send(unsent: PendingMessage) {
     const pending = { ...unsent, sentAt: Date.now() }
