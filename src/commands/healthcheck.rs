@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::CommandError;
 
-/// For connecting, and for the answer.
+/// For connecting, and for the whole answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// More than any answer of a probe has.
-const MAX_ANSWER: u64 = 4 * 1024;
+const MAX_ANSWER: usize = 4 * 1024;
 
 /// Prints the answer of `/readyz`, or of `/livez`, on the operations port.
 ///
@@ -41,13 +41,27 @@ pub(super) fn local(listen: SocketAddr) -> SocketAddr {
 
 /// With HTTP/1.0 the gateway closes the connection after its answer.
 fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
-    let deadline = Instant::now() + TIMEOUT;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+    let deadline = Instant::now() + TIMEOUT;
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
-    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    stream.set_read_timeout(Some(left))?;
     let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+    while answer.len() < MAX_ANSWER && read_some(&mut stream, deadline, &mut answer)? > 0 {}
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Reads what has arrived, and returns its length. The timeout of a socket is for one read only, so each gets what is left.
+fn read_some(stream: &mut TcpStream, deadline: Instant, answer: &mut Vec<u8>) -> io::Result<usize> {
+    let too_late = || io::Error::new(io::ErrorKind::TimedOut, format!("no complete answer within {} s", TIMEOUT.as_secs()));
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(too_late());
+    }
+    stream.set_read_timeout(Some(left))?;
+    let mut buffer = [0; 512];
+    let length = match stream.read(&mut buffer) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return Err(too_late()),
+        read => read?,
+    };
+    answer.extend(buffer.iter().take(length));
+    Ok(length)
 }

@@ -1,6 +1,8 @@
 //! Commands that answer and end: `config check`, `healthcheck`, `completions`.
 
+use std::io::Write;
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use crate::support::{Files, Program};
 
@@ -160,16 +162,39 @@ async fn healthcheck_follows_the_probes_of_the_gateway() {
 }
 
 #[tokio::test]
-async fn healthcheck_exits_with_1_also_when_its_address_is_not_valid_or_silent() {
+async fn healthcheck_exits_with_1_also_when_its_address_is_not_valid_or_slow() {
     let Outcome { code, stderr, .. } = run(&["healthcheck"], &[("GATEWAY__SERVER__OPS_LISTEN", "here")]).await;
     assert_eq!(code, Some(1));
     assert!(stderr.contains("server.ops_listen must be an IP address"), "{stderr}");
 
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = silent.local_addr().expect("an address").to_string();
-    let began = std::time::Instant::now();
-    assert_eq!(run(&["healthcheck"], &[("GATEWAY__SERVER__OPS_LISTEN", &address)]).await.code, Some(1));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let variables = [("GATEWAY__SERVER__OPS_LISTEN", &*address)];
+    let silent = run(&["healthcheck"], &variables).await;
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().and_then(|_of_silent| listener.accept()).expect("a connection");
+        while stream.write_all(b"H").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let began = Instant::now();
+    let trickling = run(&["healthcheck"], &variables).await;
     assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    for Outcome { code, stderr, .. } in [silent, trickling] {
+        assert_eq!(code, Some(1));
+        assert!(stderr.contains("/readyz: no complete answer within 3 s"), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn unwritable_standard_output_is_named() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let mut program = Program::command(&["openapi"], &[]);
+    let child = program.stdout(full).stderr(std::process::Stdio::piped()).spawn().expect("the program starts");
+    let output = child.wait_with_output().await.expect("the program runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.starts_with("tjansteguiden-gateway: standard output cannot be written: No space left"), "{stderr}");
 }
 
 #[tokio::test]
