@@ -5,7 +5,7 @@
 
 import { useRef, useState } from 'preact/hooks'
 
-import { type Failure, type Order, type StatusInput, changeStatus, isProblem, type readOrder } from './api'
+import { type Failure, type Me, type Order, type StatusInput, changeStatus, isProblem, type readOrder } from './api'
 import { FailureNotice } from './failure-notice'
 import { useFocus } from './hooks'
 import { LogEntry } from './order-page'
@@ -22,11 +22,11 @@ type State =
 
 interface Props {
   order: Order
-  timeZone: string
+  me: Me
   reload: () => ReturnType<typeof readOrder>
 }
 
-export function ChangeStatus({ order, timeZone, reload }: Props) {
+export function ChangeStatus({ order, me, reload }: Props) {
   const [state, setState] = useState<State>({ step: 'choosing' })
   const heading = useRef<HTMLHeadingElement>(null)
 
@@ -68,7 +68,7 @@ export function ChangeStatus({ order, timeZone, reload }: Props) {
           seen={state.seen}
           now={order}
           wanted={state.wanted}
-          timeZone={timeZone}
+          timeZone={me.timeZone}
           change={() => leave(() => change(state.wanted))}
           keep={() => leave(() => setState({ step: 'choosing' }))}
         />
@@ -84,7 +84,7 @@ export function ChangeStatus({ order, timeZone, reload }: Props) {
         )}
       </div>
       {state.step === 'failed' && (
-        <FailureNotice failure={state.failure} operation="status">
+        <FailureNotice failure={state.failure} operation="status" settleTime={me.settleTimeSeconds}>
           <button onClick={readAgain}>Läs ordern igen</button>
         </FailureNotice>
       )}

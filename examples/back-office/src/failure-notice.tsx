@@ -13,17 +13,19 @@ interface Props {
   operation: Operation
   /** Whether an earlier attempt of the same write may have been applied, whatever became of this one. */
   wasInDoubt?: boolean
+  /** Seconds within which a write may still be applied, for failures that do not state it. */
+  settleTime?: number
   children?: ComponentChildren
 }
 
-export function FailureNotice({ failure, operation, wasInDoubt = false, children }: Props) {
+export function FailureNotice({ failure, operation, wasInDoubt = false, settleTime, children }: Props) {
   return (
     <div class="notice bad">
       <div role="alert">
         <p>
           <strong>{failure.kind === 'problem' ? <English>{failure.problem.title}</English> : 'Inget svar kom fram'}</strong>
         </p>
-        <p>{wasInDoubt || isInDoubt(failure) ? adviceInDoubt(failure, operation) : advice(failure, operation)}</p>
+        <p>{wasInDoubt || isInDoubt(failure) ? adviceInDoubt(failure, operation, settleTime) : advice(failure, operation)}</p>
       </div>
       {failure.kind === 'problem' && <ProblemDetails problem={failure.problem} page={failure.page} />}
       {children}
@@ -69,18 +71,18 @@ function advice(failure: Failure, operation: Operation): string {
   return `${what}${isTransient ? `${wait(failure)} och försök igen.` : 'Rätta det som felet gäller.'}`
 }
 
-function adviceInDoubt(failure: Failure, operation: Operation): string {
+function adviceInDoubt(failure: Failure, operation: Operation, settleTime?: number): string {
   switch (operation) {
     case 'read':
       return advice(failure, operation)
     case 'status':
-      return `Ändringen kan ha gått igenom, eller göra det strax. ${wait(failure)}, läs ordern igen och avgör sedan.`
+      return `Ändringen kan ha gått igenom, eller göra det strax. ${wait(failure, settleTime)}, läs ordern igen och avgör sedan.`
     case 'message':
       return 'Meddelandet kan ha kommit fram, eller göra det strax. Skriv det inte en gång till.'
   }
 }
 
-function wait(failure: Failure): string {
-  const retryAfter = failure.kind === 'problem' ? failure.retryAfter : undefined
-  return retryAfter === undefined ? 'Vänta en stund' : `Vänta ${seconds(retryAfter)}`
+function wait(failure: Failure, settleTime?: number): string {
+  const time = (failure.kind === 'problem' ? failure.retryAfter : undefined) ?? settleTime
+  return time === undefined ? 'Vänta en stund' : `Vänta ${seconds(time)}`
 }

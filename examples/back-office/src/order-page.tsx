@@ -55,7 +55,7 @@ function Content({ order, me, reload }: ContentProps) {
       <div>
         {me.scopes.includes('orders:write') ? (
           <>
-            <ChangeStatus order={order} timeZone={me.timeZone} reload={reload} />
+            <ChangeStatus order={order} me={me} reload={reload} />
             <WriteMessage orderId={order.id} me={me} reload={reload} />
           </>
         ) : (
