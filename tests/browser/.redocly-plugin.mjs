@@ -1,4 +1,4 @@
-// Tells the linter that `x-ndjson-line` of an operation is a schema, so that it checks it and counts it as used.
+// Declares `x-ndjson-line` of an operation to the linter as a schema, so that it checks it and counts it as used.
 export default () => ({
   id: "ndjson",
   typeExtension: {
