@@ -19,6 +19,7 @@
 //! | [`model`] | orders, customers, log entries, identifiers, time, PII: no HTTP, no XML, no JSON |  |
 //! | [`resilience`] | concurrency limit, byte budget, circuit breaker, retry budget, backoff, rate limit, keyed lock: know nothing of orders |  |
 //! | [`charset`] | character sets of legacy requests and answers |  |
+//! | [`client_address`] | the address of a client, also behind trusted proxies |  |
 //! | [`tls`] | certificates, keys and rustls configurations |  |
 //! | [`metrics`] | Prometheus metrics |  |
 //! | [`config`] | settings from file and environment; files that are reloaded | `charset`, `model`, `resilience`, `tls` |
@@ -35,7 +36,7 @@
 //! | [`content_coding`] | content codings of responses: `zstd`, `br`, `gzip` | `quality_values` |
 //! | [`problem`] | RFC 9457 problems: codes, their explanations, bodies |  |
 //! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `request`, `resilience`, `writes` |
-//! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `content_coding`, `metrics`, `problem`, `request`, `resilience` |
+//! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `client_address`, `content_coding`, `metrics`, `problem`, `request`, `resilience` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config`, `model` |
 //! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `server`, `telemetry` |
@@ -92,6 +93,7 @@ pub mod audit;
 pub mod auth;
 pub mod backend;
 pub mod charset;
+pub mod client_address;
 pub mod commands;
 pub mod config;
 pub mod content_coding;

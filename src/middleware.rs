@@ -7,7 +7,6 @@
 mod access_log;
 mod authentication;
 mod catch_panic;
-mod client_ip;
 mod compression;
 mod cors;
 mod forwarded_prefix;
@@ -37,6 +36,7 @@ use route_table::RouteTable;
 
 use crate::audit::AuditContext;
 use crate::auth::Authentication;
+use crate::client_address;
 use crate::content_coding::Coding;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
@@ -142,7 +142,7 @@ impl Inbound {
 /// Checks what does not depend on the route, cheapest first. The exception is the head: a client without valid credentials
 /// gets 401 and learns nothing else.
 async fn admit(request: &mut Request, scope: &RequestScope, settings: &Settings) -> Result<(), Problem> {
-    let address = client_ip::resolve(request, &settings.trusted_proxies);
+    let address = client_address::resolve(request, &settings.trusted_proxies);
     request_limits::acquire_address_permit(address, settings.rate.as_ref())?;
     if !scope.is_public {
         let (headers, deadline) = (request.headers(), scope.deadline());

@@ -59,13 +59,13 @@ impl CompletionHook for AccessLogEntry {
         let progress = self.progress.lock();
         let duration = progress.ended_at.unwrap_or_else(Instant::now) - self.started;
         self.stack.settings.metrics.request(&self.route, method_label(&self.method), progress.status, duration);
-        self.emit(&progress, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), calls);
+        self.emit(&progress, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &calls);
     }
 }
 
 impl AccessLogEntry {
     /// A line that discloses personal data is an audit line too, and those are written at every log level.
-    fn emit(&self, progress: &Progress, duration_ms: u64, calls: CallLog) {
+    fn emit(&self, progress: &Progress, duration_ms: u64, calls: &CallLog) {
         let audit = progress.audit.as_ref();
         let principal = audit.map(AuditContext::principal);
         let disclosure = audit.and_then(AuditContext::disclosure);

@@ -6,7 +6,7 @@ use axum::extract::Request;
 use http::header::HeaderName;
 use ipnet::IpNet;
 
-use super::client_ip;
+use crate::client_address;
 
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 /// The longest prefix that is respected, in bytes.
@@ -17,7 +17,7 @@ pub(super) fn resolve<'r>(request: &'r Request, trusted: &[IpNet]) -> &'r str {
     let mut values = request.headers().get_all(FORWARDED_PREFIX).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return "" };
     let prefix = value.to_str().unwrap_or_default().trim_end_matches('/');
-    if is_valid(prefix) && client_ip::is_from_trusted_proxy(request, trusted) { prefix } else { "" }
+    if is_valid(prefix) && client_address::is_from_trusted_proxy(request, trusted) { prefix } else { "" }
 }
 
 /// Whether this is an absolute path of ordinary segments: it becomes a part of URLs that programs follow.

@@ -10,12 +10,20 @@ use ipnet::IpNet;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The peer's address, or what trusted proxies report. `None` in tests that have no connection.
-pub(super) fn resolve(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
+pub(crate) fn resolve(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
     Some(resolve_forwarded(peer(request)?, request.headers(), trusted))
 }
 
+/// The same, but `None` if a trusted proxy reports something that is no address: where an address is a credential, that of the
+/// proxy must not stand in for one that cannot be read.
+pub(crate) fn resolve_exactly(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
+    let mut walk = Walk::from(peer(request)?);
+    walk.follow(request.headers(), trusted);
+    walk.is_readable.then_some(walk.address)
+}
+
 /// Whether the connection comes from a trusted proxy.
-pub(super) fn is_from_trusted_proxy(request: &Request, trusted: &[IpNet]) -> bool {
+pub(crate) fn is_from_trusted_proxy(request: &Request, trusted: &[IpNet]) -> bool {
     peer(request).is_some_and(|peer| is_trusted(peer, trusted))
 }
 
@@ -28,21 +36,41 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// Walks from the peer towards the client. Each proxy appends the address that it was called from. An address that a trusted
-/// proxy appended is true; everything before the first address that is not trusted may be forged by the client.
 fn resolve_forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
-    // A line that is not text becomes one empty hop. That is no address, so the walk ends there.
-    let hops = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
-    let mut address = peer;
-    for hop in hops {
-        if !is_trusted(address, trusted) {
-            break;
-        }
-        let Some(previous) = parse_hop(hop.trim()) else { break };
-        address = previous;
+    let mut walk = Walk::from(peer);
+    walk.follow(headers, trusted);
+    walk.address
+}
+
+/// How far the addresses of the hops have been followed.
+struct Walk {
+    address: IpAddr,
+    /// Whether every hop on the way was an address.
+    is_readable: bool,
+}
+
+impl Walk {
+    const fn from(peer: IpAddr) -> Self {
+        Self { address: peer, is_readable: true }
     }
-    address
+
+    /// Walks from the peer towards the client. Each proxy appends the address that it was called from. An address that a trusted
+    /// proxy appended is true; everything before the first address that is not trusted may be forged by the client.
+    fn follow(&mut self, headers: &HeaderMap, trusted: &[IpNet]) {
+        let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+        // A line that is not text becomes one empty hop. That is no address, so the walk ends there.
+        let hops = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
+        for hop in hops {
+            if !is_trusted(self.address, trusted) {
+                return;
+            }
+            let Some(previous) = parse_hop(hop.trim()) else {
+                self.is_readable = false;
+                return;
+            };
+            self.address = previous;
+        }
+    }
 }
 
 /// Parses an address with or without a port, in the forms that proxies write: `203.0.113.9`, `[2001:db8::9]:4711`.
