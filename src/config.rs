@@ -6,6 +6,7 @@
 
 mod auth;
 mod error;
+mod facade;
 mod file;
 mod log;
 mod reload;
@@ -21,6 +22,9 @@ use std::path::Path;
 
 pub use auth::{Auth, AuthMode, Client, Jwt, KeyHash, hash_of_key};
 pub use error::{ConfigError, ConfigErrors, InvalidValue};
+pub use facade::{
+    Answers, Declaration, Facade, FacadeClient, FailureOrder, FailureStatus, NotFoundAnswer, OrdersRoot, Route, XmlType,
+};
 pub use file::{Contents, FileError};
 pub use log::{Log, LogFormat};
 pub use reload::{Loaded, Reload, ReloadOutcome};
@@ -31,6 +35,42 @@ pub(crate) use upstream::is_loopback;
 pub use upstream::{Dialect, Upstream};
 
 use settings::Settings;
+
+/// A valid configuration of the command `facade`.
+#[derive(Debug, Clone)]
+pub struct FacadeConfig {
+    /// The sections that it shares with the gateway. Section `auth` is not read.
+    pub shared: Config,
+    /// Section `facade`.
+    pub facade: Facade,
+}
+
+impl FacadeConfig {
+    /// Reads the file, if there is one, and overrides it by the environment.
+    ///
+    /// # Errors
+    /// All errors together.
+    pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
+        let mut settings = Settings::load(file, environment);
+        settings.drop_below("auth");
+        let server = Server::read(&mut settings);
+        let log = Log::read(&mut settings);
+        let upstreams = read_upstreams(&mut settings);
+        let facade = Facade::read(&mut settings);
+        if let Some(facade) = &facade {
+            facade.check_addresses(&mut settings, Addresses { listen: server.listen, ops_listen: server.ops_listen });
+        }
+        let warnings = settings.take_warnings();
+        let shared = Config { server, auth: Auth::default(), log, upstreams, warnings };
+        settings.finish(facade.map(|facade| Self { shared, facade }))
+    }
+
+    /// All values that come from files and are reloaded when these change.
+    #[must_use]
+    pub fn reloads(&self) -> Vec<Box<dyn Reload>> {
+        self.shared.reloads().into_iter().chain(self.facade.reloads()).collect()
+    }
+}
 
 /// A valid configuration.
 #[derive(Debug, Clone)]
@@ -54,16 +94,13 @@ impl Config {
     /// All errors together.
     pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
         let mut settings = Settings::load(file, environment);
+        // It belongs to another command, which may share the file.
+        settings.drop_below("facade");
         let server = Server::read(&mut settings);
         let names = settings.names_below("upstreams");
         let auth = Auth::read(&mut settings, &names);
         let log = Log::read(&mut settings);
-        let mut upstreams = BTreeMap::new();
-        for name in &names {
-            if let Some(upstream) = Upstream::read(&mut settings, name) {
-                upstreams.insert(name.clone(), upstream);
-            }
-        }
+        let upstreams = read_upstreams(&mut settings);
         check_across_sections(&mut settings, &server, auth.as_ref(), names.len());
 
         let warnings = settings.take_warnings();
@@ -104,6 +141,12 @@ impl Config {
         reloads.extend(upstreams.map(|tls| Box::new(tls) as Box<dyn Reload>));
         reloads
     }
+}
+
+/// The upstreams that are valid; what is wrong with the others is reported.
+fn read_upstreams(settings: &mut Settings) -> BTreeMap<String, Upstream> {
+    let names = settings.names_below("upstreams").into_iter();
+    names.filter_map(|name| Upstream::read(settings, &name).map(|upstream| (name, upstream))).collect()
 }
 
 /// Reports what no section can check alone.

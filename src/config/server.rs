@@ -79,7 +79,7 @@ pub struct Addresses {
 }
 
 /// In characters.
-const MIN_SECRET_LENGTH: usize = 16;
+pub(super) const MIN_SECRET_LENGTH: usize = 16;
 /// Requests per second.
 const MAX_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add(999_999);
 
@@ -170,7 +170,7 @@ fn origin(text: &str) -> Result<HeaderValue, InvalidValue> {
     ))
 }
 
-fn network(text: &str) -> Result<IpNet, InvalidValue> {
+pub(super) fn network(text: &str) -> Result<IpNet, InvalidValue> {
     let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
     let network = text.parse::<IpNet>().ok().or_else(address);
     network.ok_or(InvalidValue::expected("addresses or networks such as 10.0.0.0/8"))

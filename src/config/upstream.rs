@@ -256,7 +256,7 @@ pub(super) fn is_loopback_proxy(proxy: &Uri) -> bool {
     Url::parse(&proxy.to_string()).is_ok_and(|url| is_loopback(&url))
 }
 
-fn dialect(text: &str) -> Result<Dialect, InvalidValue> {
+pub(super) fn dialect(text: &str) -> Result<Dialect, InvalidValue> {
     match text {
         "network" => Ok(Dialect::Network),
         "provider" => Ok(Dialect::Provider),
@@ -264,10 +264,10 @@ fn dialect(text: &str) -> Result<Dialect, InvalidValue> {
     }
 }
 
-fn charset(text: &str) -> Result<Charset, InvalidValue> {
+pub(super) fn charset(text: &str) -> Result<Charset, InvalidValue> {
     Ok(Charset::parse(text)?)
 }
 
-fn zone(text: &str) -> Result<Zone, InvalidValue> {
+pub(super) fn zone(text: &str) -> Result<Zone, InvalidValue> {
     Ok(Zone::parse(text)?)
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tjansteguiden_gateway::config::Config;
+use tjansteguiden_gateway::config::{Config, FacadeConfig};
 
 use crate::api_guide::document;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const TLS_KEYS: [&str; 4] = ["ca_file", "client_cert_file", "client_key_file", "min_tls_version"];
-const SECTIONS: [&str; 4] = ["server.", "upstreams.", "auth.", "log."];
+const SECTIONS: [&str; 5] = ["server.", "upstreams.", "auth.", "log.", "facade."];
 
 #[test]
 fn every_documented_key_is_known_to_the_code() {
@@ -23,13 +23,19 @@ fn every_documented_key_is_known_to_the_code() {
             ("upstreams.name.url", "https://portal.example/orders"),
             ("upstreams.name.dialect", "provider"),
             ("auth.mode", mode),
+            ("facade.dialect", "provider"),
         ];
         let given = key.replace("<name>", "name");
         let variables = settings.iter().copied().chain([(&*given, "x")]);
         let variables =
             variables.map(|(key, value)| (format!("GATEWAY__{}", key.to_uppercase().replace('.', "__")), value.to_owned()));
 
-        let errors = Config::load(None, variables).expect_err("one key is unknown").to_string();
+        let errors = if key.starts_with("facade.") {
+            FacadeConfig::load(None, variables).map(drop).expect_err("one key is unknown")
+        } else {
+            Config::load(None, variables).map(drop).expect_err("one key is unknown")
+        };
+        let errors = errors.to_string();
 
         let errors: Vec<&str> = errors.lines().map(str::trim).collect();
         let complaint = errors.iter().find_map(|line| line.strip_prefix(UNKNOWN)).expect("the unknown key is reported");
@@ -151,7 +157,8 @@ fn as_key(text: &str) -> Option<String> {
 }
 
 fn with_placeholder(key: &str) -> String {
-    key.replace("upstreams.default", "upstreams.<name>").replace("auth.clients.shop", "auth.clients.<name>")
+    let key = key.replace("upstreams.default", "upstreams.<name>");
+    key.replace("auth.clients.shop", "auth.clients.<name>").replace("facade.clients.shop", "facade.clients.<name>")
 }
 
 fn is_metric(text: &str) -> bool {
