@@ -5,13 +5,14 @@
 //!
 //! [`RequestContext`] carries inputs only. What a call learned is its return value: a read of an order returns a [`Snapshot`],
 //! a write a [`Receipt`] or a [`WriteError`], which say whether, when and over which connection it was sent. [`CallTimer`]
-//! records calls for the access log and the metrics, [`Coalescing`] lets equal reads share a call.
+//! records calls for the access log and the metrics, [`Coalescing`] lets equal reads share a call, [`Split`] makes two systems one.
 
 mod call_timer;
 mod coalescing;
 mod error;
 mod receipt;
 mod request_context;
+mod split;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -22,6 +23,7 @@ pub use coalescing::Coalescing;
 pub use error::{Error, Result};
 pub use receipt::{Receipt, Sent, Snapshot, WriteError, WriteResult};
 pub use request_context::{CallLog, CompletionHook, RequestContext};
+pub use split::{Side, Split};
 
 use crate::model::{Customer, CustomerId, ListedOrder, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::Reserved;

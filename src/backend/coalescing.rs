@@ -55,7 +55,7 @@ impl<B: Backend> Coalescing<B> {
             async move { (result.await, own.call_log()) }
         });
         let (result, calls) = timeout_at(context.deadline(), read).await.map_err(|_| Error::Timeout)?;
-        context.merge_call_log(calls);
+        context.merge_call_log(&calls);
         if is_joined && let Some(call) = calls.call {
             self.metrics.coalesced(call);
         }

@@ -24,11 +24,13 @@ pub struct RequestContext {
     pin: Option<Arc<OnceLock<SocketAddr>>>,
     /// Whose share of the lists a list counts towards; `None` for none.
     client: Option<Arc<str>>,
+    /// What makes a repetition of a message recognisable, for systems that know such keys.
+    idempotency_key: Option<Arc<str>>,
     call_log: Arc<SharedCallLog>,
 }
 
 /// What the access log reports about the calls that were made for a request.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CallLog {
     /// The first call, by the name of its legacy method; `None` if there was none.
     pub call: Option<&'static str>,
@@ -36,6 +38,8 @@ pub struct CallLog {
     pub outcome: Option<&'static str>,
     /// How often calls were sent again.
     pub retries: u32,
+    /// The name of the system that the calls went to, where a request may go to one of several.
+    pub system: Option<Arc<str>>,
 }
 
 /// What is notified when a request and all of its calls have ended.
@@ -53,7 +57,7 @@ struct SharedCallLog {
 impl Drop for SharedCallLog {
     fn drop(&mut self) {
         if let Some(hook) = &self.hook {
-            hook.completed(*self.log.get_mut());
+            hook.completed(std::mem::take(self.log.get_mut()));
         }
     }
 }
@@ -86,6 +90,7 @@ impl RequestContext {
             cancellation: None,
             pin: None,
             client: None,
+            idempotency_key: None,
             call_log,
         }
     }
@@ -137,6 +142,18 @@ impl RequestContext {
     #[must_use]
     pub const fn client(&self) -> Option<&Arc<str>> {
         self.client.as_ref()
+    }
+
+    /// This context for a message that a system which knows idempotency keys can recognise when it is repeated.
+    #[must_use]
+    pub fn with_idempotency_key(&self, key: Arc<str>) -> Self {
+        Self { idempotency_key: Some(key), ..self.clone() }
+    }
+
+    /// The key of the message, if its client or a proxy may repeat it.
+    #[must_use]
+    pub const fn idempotency_key(&self) -> Option<&Arc<str>> {
+        self.idempotency_key.as_ref()
     }
 
     /// When the request must have ended.
@@ -192,11 +209,16 @@ impl RequestContext {
     }
 
     /// Records calls that other requests share.
-    pub(super) fn merge_call_log(&self, calls: CallLog) {
+    pub(super) fn merge_call_log(&self, calls: &CallLog) {
         if let (Some(call), Some(outcome)) = (calls.call, calls.outcome) {
             self.record_call(call, outcome);
         }
         self.call_log.log.lock().retries += calls.retries;
+    }
+
+    /// Records the system that the request goes to. A later record replaces it.
+    pub(crate) fn record_system(&self, name: &Arc<str>) {
+        self.call_log.log.lock().system = Some(Arc::clone(name));
     }
 
     /// Records that a call was sent again.
@@ -206,6 +228,6 @@ impl RequestContext {
 
     /// What was recorded so far.
     pub(super) fn call_log(&self) -> CallLog {
-        *self.call_log.log.lock()
+        self.call_log.log.lock().clone()
     }
 }
