@@ -38,12 +38,28 @@ impl Charset {
         Ok(Self { encoding, is_latin_1: encoding == WINDOWS_1252 && !is_windows })
     }
 
-    /// Decodes a whole value.
-    pub(crate) fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
-        let (decoder, mut value) = (TextDecoder::configured(self), ValueCharset::default());
-        let (text, _) = decoder.decode(bytes, &mut value);
-        let (end, _) = decoder.end_text(&mut value, true);
-        if end.is_empty() { text } else { Cow::Owned(text.into_owned() + &end) }
+    /// Decodes a value whose bytes must all be in this charset; `None` if some are not.
+    pub(crate) fn decode_exactly(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
+        self.encoding.decode_without_bom_handling_and_without_replacement(bytes)
+    }
+
+    /// Encodes the text of an XML document, with numeric references for the characters that the charset does not have.
+    pub(crate) fn encode_xml(self, text: String) -> Vec<u8> {
+        if self.encoding == UTF_8 {
+            return text.into_bytes();
+        }
+        if !self.is_latin_1 || text.chars().all(|character| character <= 'ÿ') {
+            return self.encoding.encode(&text).0.into_owned();
+        }
+        let mut within = String::with_capacity(text.len());
+        for character in text.chars() {
+            if character <= 'ÿ' {
+                within.push(character);
+            } else {
+                within.extend(["&#", &u32::from(character).to_string(), ";"]);
+            }
+        }
+        self.encoding.encode(&within).0.into_owned()
     }
 
     /// Encodes text.
@@ -335,10 +351,29 @@ mod tests {
         let all: Vec<u8> = (0..=255).collect();
 
         for label in ["utf-8", "iso-8859-1", "windows-1252", "iso-8859-15", "iso-8859-3"] {
-            let text = Charset::parse(label).unwrap().decode(&all);
+            let (text, _) = decode(TextDecoder::configured(Charset::parse(label).unwrap()), &[&all]);
             assert_eq!(text.chars().count(), 256, "{label}");
             assert!(!text.contains('\u{fffd}'), "{label}");
         }
+    }
+
+    #[test]
+    fn other_bytes_than_those_of_the_charset_are_not_guessed() {
+        let decode = |label: &str, bytes| Charset::parse(label).unwrap().decode_exactly(bytes).map(Cow::into_owned);
+        assert_eq!(decode("utf-8", "på".as_bytes()).as_deref(), Some("på"));
+        assert_eq!(decode("utf-8", b"p\xe5"), None);
+        assert_eq!(decode("utf-8", b"p\xc3"), None);
+        assert_eq!(decode("iso-8859-1", b"p\xe5").as_deref(), Some("på"));
+        assert_eq!(decode("iso-8859-3", b"\xa5"), None);
+    }
+
+    #[test]
+    fn characters_outside_the_charset_of_a_document_become_references() {
+        let encode = |label: &str, text: &str| Charset::parse(label).unwrap().encode_xml(text.to_owned());
+        assert_eq!(encode("utf-8", "<a>€ ✓</a>"), "<a>€ ✓</a>".as_bytes());
+        assert_eq!(encode("windows-1252", "<a>å€✓</a>"), b"<a>\xe5\x80&#10003;</a>");
+        assert_eq!(encode("iso-8859-1", "<a>å€✓😀</a>"), b"<a>\xe5&#8364;&#10003;&#128512;</a>");
+        assert_eq!(encode("iso-8859-1", "<a>å\u{85}</a>"), b"<a>\xe5&#133;</a>");
     }
 
     #[test]

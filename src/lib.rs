@@ -26,7 +26,7 @@
 //! | [`http_client`] | outgoing connections: addresses, proxy, TLS, pool, when nothing was sent, causes of failure | `config`, `metrics`, `tls` |
 //! | [`backend`] | the port: one method per legacy method; coalescing, records of calls | `metrics`, `model`, `resilience` |
 //! | [`idempotency`] | idempotency keys and the markers that stand for them in a log | `config`, `model` |
-//! | [`legacy`] | the legacy protocol, client and server | `backend`, `charset`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `resilience` |
+//! | [`legacy`] | the legacy protocol, client and server | `audit`, `backend`, `charset`, `client_address`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `resilience` |
 //! | [`memory`] | a legacy system in memory, with injected faults | `backend`, `model`, `resilience` |
 //! | [`auth`] | authentication: API keys, JWT, JWKS; the principal | `config`, `http_client`, `metrics`, `model`, `resilience` |
 //! | [`audit`] | the audit log: who wrote, who was shown PII | `auth`, `model` |
@@ -40,7 +40,7 @@
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config`, `model` |
 //! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `server`, `telemetry` |
-//! | [`commands`] | composition: one file per command | `auth`, `backend`, `config`, `http_client`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
+//! | [`commands`] | composition: one file per command | `auth`, `backend`, `charset`, `config`, `http_client`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
 //!
 //! # Glossary
 //!

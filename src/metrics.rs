@@ -39,6 +39,7 @@ pub struct Metrics {
     pub buffered_bytes: IntGauge,
     /// Answers and bodies that did not fit into it.
     pub buffer_rejections: IntCounter,
+    facade_requests: IntCounterVec,
     lines_dropped: IntCounter,
     /// The total that `lines_dropped` has reached, to increase the counter by the difference.
     lines_counted: Arc<AtomicU64>,
@@ -146,6 +147,11 @@ impl Default for Metrics {
                 "buffer_rejections_total",
                 "Answers, pages and bodies that did not fit into server.max_buffered_bytes; a client got 503 or no compression.",
             ),
+            facade_requests: counter(
+                "facade_requests_total",
+                "Requests of legacy clients, by the system that answered and outcome.",
+                &["client", "call", "system", "outcome"],
+            ),
             lines_dropped: total(
                 "log_lines_dropped_total",
                 "Log lines dropped because standard output was not drained or could not be written.",
@@ -249,6 +255,16 @@ impl Metrics {
         self.writes.with_label_values(&[call, outcome]).inc();
     }
 
+    /// Counts a request of a legacy client.
+    pub fn facade_request(&self, client: &str, call: &str, system: &str, outcome: &str) {
+        self.facade_requests.with_label_values(&[client, call, system, outcome]).inc();
+    }
+
+    /// Counts drift in what a system answered to legacy clients.
+    pub fn drift(&self, system: &str, call: &str, kind: &str, name: &str, count: u64) {
+        self.upstreams.drift.with_label_values(&[system, call, kind, name]).inc_by(count);
+    }
+
     /// Counts a conditional write that met another writer's change.
     pub fn conflict(&self) {
         self.conflicts.inc();
@@ -346,6 +362,8 @@ mod tests {
         metrics.request("/orders/{id}", "GET", Some(200), Duration::from_millis(3));
         metrics.request("/orders", "GET", None, Duration::from_millis(3));
         metrics.write("add_message", "applied");
+        metrics.facade_request("shop", "orders", "old", "success");
+        metrics.drift("old", "orders", "charset", "answer", 2);
         metrics.conflict();
         metrics.duplicate();
         metrics.lines_dropped(5);
@@ -365,6 +383,8 @@ mod tests {
             r#"http_server_request_duration_seconds_count{method="GET",route="/orders/{id}",status="200"} 1"#,
             r#"http_server_request_duration_seconds_count{method="GET",route="/orders",status="aborted"} 1"#,
             r#"write_outcome_total{call="add_message",outcome="applied"} 1"#,
+            r#"facade_requests_total{call="orders",client="shop",outcome="success",system="old"} 1"#,
+            r#"upstream_drift_total{call="orders",kind="charset",name="answer",upstream="old"} 2"#,
             "http_server_active_requests 1",
             "write_conflict_total 1",
             "write_duplicate_total 1",

@@ -1,17 +1,26 @@
 //! `simulate`: a legacy system in memory, behind the legacy protocol.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use clap::Args;
+use ipnet::IpNet;
+use uuid::Uuid;
 
 use super::CommandError;
 use super::shutdown_signal::StopSignals;
-use crate::config::{self, Dialect};
-use crate::legacy::server::{EndpointAccess, router};
+use crate::backend::Backend;
+use crate::charset::Charset;
+use crate::config::{self, Answers, Declaration, Dialect};
+use crate::legacy::server::{self, Client, Signer, System, Timeouts};
 use crate::memory::{FaultInjection, Memory};
+use crate::metrics::Metrics;
 use crate::server::{EventLoops, Limits, Server};
+
+/// Limit of a call.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Options of the simulated legacy system. Its data are invented, and changes are lost when it stops.
 #[derive(Debug, Clone, Args)]
@@ -49,14 +58,8 @@ impl Options {
     /// When the address cannot be bound.
     pub async fn bind(&self) -> Result<Server, CommandError> {
         let backend = FaultInjection::new(Memory::seeded(self.orders), self.latency, self.failure_rate);
-        let access = EndpointAccess {
-            dialect: self.dialect,
-            api_user: self.api_user.clone().into(),
-            api_key: self.api_key.clone().into(),
-            allows: is_loopback,
-        };
         let limits = Limits { drain_timeout: Duration::from_secs(5), ..Limits::from(&config::Server::default()) };
-        Ok(Server::bind(self.listen, router(&self.path, Arc::new(backend), access), limits).await?)
+        Ok(Server::bind(self.listen, endpoint(self, loopback(), Arc::new(backend)), limits).await?)
     }
 
     fn welcome(&self, url: &str) -> String {
@@ -100,9 +103,33 @@ pub async fn run(options: Options) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Whether an address is of this machine, also as an IPv4 address that an IPv6 socket reports in IPv6 form.
-fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
+/// The addresses of this machine.
+#[must_use]
+pub fn loopback() -> Vec<IpNet> {
+    vec![IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8), IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST))]
+}
+
+/// The endpoint of a legacy system with one client, which calls from these addresses.
+pub fn endpoint(options: &Options, allowed_ips: Vec<IpNet>, backend: Arc<dyn Backend>) -> Router {
+    let client = Client {
+        name: "client".into(),
+        api_user: options.api_user.as_str().into(),
+        api_key: Some(options.api_key.as_str().into()),
+        allowed_ips,
+        charset: Charset::UTF_8,
+        system: System { name: "memory".into(), backend },
+    };
+    server::router(server::Settings {
+        path: options.path.clone(),
+        dialect: options.dialect,
+        clients: vec![client],
+        // Logins of another run are of no use, as its changes are lost.
+        signer: Some(Signer::new(Uuid::new_v4().to_string().as_str().into(), None)),
+        trusted_proxies: Vec::new(),
+        answers: Answers { declaration: Declaration::AsDocumented, ..Answers::default() },
+        timeouts: Timeouts { request: CALL_TIMEOUT, list: CALL_TIMEOUT, body: CALL_TIMEOUT },
+        metrics: Metrics::default(),
+    })
 }
 
 /// Why an option is not valid.

@@ -36,9 +36,16 @@ fn settings() -> Arc<DecodeSettings> {
     })
 }
 
+/// A writer that has written the XML declaration.
+fn document() -> Writer {
+    let mut xml = Writer::default();
+    xml.declaration("UTF-8");
+    xml
+}
+
 /// A parsed answer with the elements that `write` writes as its payload.
 fn answer(method: &'static MethodSpec, write: impl FnOnce(&mut Writer)) -> ResponseParser {
-    let mut xml = Writer::document();
+    let mut xml = document();
     xml.element(method.name, write);
     let mut answer = ResponseParser::new(method, settings(), None, u64::MAX);
     answer.push(xml.into_string().as_bytes());
@@ -282,7 +289,8 @@ proptest! {
             let mut query = QueryWriter::new(Charset::UTF_8);
             query.append_all(&params).expect("UTF-8 has every character");
             let query = query.finish();
-            QueryParams::decode(&query, Charset::UTF_8)
+            form_urlencoded::parse(query.as_bytes())
+                .fold(QueryParams::default(), |params, (name, value)| params.with(name.into_owned(), value))
         };
         let date = at.wall().date();
 
@@ -445,7 +453,7 @@ fn read(
 
 /// The payload of an answer about an order.
 fn payload(order: &Order) -> String {
-    let mut xml = Writer::document();
+    let mut xml = document();
     xml.element("x", |xml| order_info::encode(order, xml));
     let xml = xml.into_string();
     block(&xml, "x").expect("an element").trim_start_matches("<x>").trim_end_matches("</x>").to_owned()
@@ -460,7 +468,7 @@ fn decode_order(order: &Order, payload: &str) -> Result<Option<Order>, DecodeErr
 
 /// A list item.
 fn listed(order: &Order) -> String {
-    let mut xml = Writer::document();
+    let mut xml = document();
     orders::encode(order, &mut xml);
     block(&xml.into_string(), "order").expect("an element").to_owned()
 }

@@ -49,13 +49,13 @@ pub(super) fn append_characters(text: &str, out: &mut String) -> bool {
     cleaner.has_replaced
 }
 
-/// The text with a space for each character that XML does not allow, as it may be written.
+/// The text without the characters that XML does not allow, as it may be written.
 pub(super) fn writable(text: &str) -> Cow<'_, str> {
-    let is_allowed = |character| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    let is_allowed = |character: char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
     if text.chars().all(is_allowed) {
         return Cow::Borrowed(text);
     }
-    text.chars().map(|character| if is_allowed(character) { character } else { ' ' }).collect()
+    text.chars().filter(|character| is_allowed(*character)).collect()
 }
 
 /// Whether bytes are ASCII that [`append`] would not change: no entity, no line end but `\n`, no control character.
@@ -257,6 +257,6 @@ mod tests {
 
     #[test]
     fn characters_that_xml_does_not_allow_are_not_written() {
-        assert_eq!(writable("a\0b\u{b}\t\n\u{ffff}å😀"), "a b \t\n å😀");
+        assert_eq!(writable("a\0b\u{b}\t\n\u{ffff}å😀"), "ab\t\nå😀");
     }
 }

@@ -1,17 +1,23 @@
 //! Writes XML.
 
+use std::borrow::Cow;
+
 use quick_xml::escape::partial_escape;
 
 use super::entities::writable;
 
 /// A buffer for a document or a part of one.
 #[derive(Debug, Default)]
-pub(crate) struct Writer(String);
+pub(crate) struct Writer {
+    text: String,
+    /// Texts that lost characters which XML does not allow.
+    cleaned: u32,
+}
 
 impl Writer {
-    /// A writer that has written the XML declaration.
-    pub(crate) fn document() -> Self {
-        Self("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned())
+    /// Writes an XML declaration.
+    pub(crate) fn declaration(&mut self, charset: &str) {
+        self.text.extend(["<?xml version=\"1.0\" encoding=\"", charset, "\"?>\n"]);
     }
 
     /// Writes an element whose content `inside` writes.
@@ -21,9 +27,13 @@ impl Writer {
         self.end(name);
     }
 
-    /// Writes an element with a text. A space stands for a character that XML does not allow.
+    /// Writes an element with a text. Characters that XML does not allow are left out.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
-        self.element(name, |writer| writer.0.push_str(&partial_escape(writable(text))));
+        self.start(name);
+        let writable = writable(text);
+        self.cleaned += u32::from(matches!(writable, Cow::Owned(_)));
+        self.text.push_str(&partial_escape(writable));
+        self.end(name);
     }
 
     /// Writes an element with a text, or nothing for `None`.
@@ -35,15 +45,20 @@ impl Writer {
 
     /// Writes a start tag.
     pub(crate) fn start(&mut self, name: &str) {
-        self.0.extend(["<", name, ">"]);
+        self.text.extend(["<", name, ">"]);
     }
 
     /// Writes an end tag.
     pub(crate) fn end(&mut self, name: &str) {
-        self.0.extend(["</", name, ">"]);
+        self.text.extend(["</", name, ">"]);
+    }
+
+    /// How many texts lost characters that XML does not allow.
+    pub(crate) const fn cleaned(&self) -> u32 {
+        self.cleaned
     }
 
     pub(crate) fn into_string(self) -> String {
-        self.0
+        self.text
     }
 }

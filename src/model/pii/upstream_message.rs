@@ -67,9 +67,13 @@ impl UpstreamMessage {
     #[must_use]
     pub fn to_display(&self) -> Option<String> {
         let Self { text, redacted } = self;
-        let all = personal_data(text).into_iter().chain(redacted.iter().cloned()).collect();
-        let displayed: String = mask(text, all).chars().take(MAX_DISPLAYED).collect();
-        (!displayed.is_empty()).then_some(displayed)
+        display(text, personal_data(text).into_iter().chain(redacted.iter().cloned()).collect())
+    }
+
+    /// The message for callers who see personal data: only what was redacted is masked.
+    #[must_use]
+    pub fn to_full_display(&self) -> Option<String> {
+        display(&self.text, self.redacted.clone())
     }
 }
 
@@ -77,6 +81,11 @@ impl fmt::Debug for UpstreamMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("****")
     }
+}
+
+fn display(text: &str, masked: Vec<Range<usize>>) -> Option<String> {
+    let displayed: String = mask(text, masked).chars().take(MAX_DISPLAYED).collect();
+    (!displayed.is_empty()).then_some(displayed)
 }
 
 fn normalize_spaces(text: &str) -> String {
@@ -120,6 +129,8 @@ mod tests {
         assert_eq!(displayed("Kund 19121212-1212 saknas, tolvan@example.com", &[]), "Kund **** saknas, ****");
         assert_eq!(displayed("ring 070 174 0605@kväll", &[]), "ring ****");
         assert_eq!(UpstreamMessage::new(" \n ").to_display(), None);
+        let full = UpstreamMessage::new("Kund 19121212-1212 saknas för 1234").redact("1234").to_full_display();
+        assert_eq!(full.as_deref(), Some("Kund 19121212-1212 saknas för ****"));
         assert_eq!(displayed(&"å".repeat(501), &[]).chars().count(), 500);
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tjansteguiden_gateway::backend::{Backend, RequestContext};
+use tjansteguiden_gateway::commands::simulate;
 use tjansteguiden_gateway::config::{self, Dialect};
-use tjansteguiden_gateway::legacy::server::{EndpointAccess, router};
 use tjansteguiden_gateway::memory::Memory;
 use tjansteguiden_gateway::model::{Extensible, Message, Order, OrderId, OrderStatus};
 use tjansteguiden_gateway::server::{Limits, Server};
@@ -76,16 +76,22 @@ impl FakeLegacy {
     /// Like [`Self::with_faults`], with this number of orders.
     pub(crate) async fn with_orders(orders: u32, fault: impl Fn(&str) -> Fault + Send + Sync + 'static) -> Self {
         let memory = Arc::new(Memory::seeded(orders));
-        let access = EndpointAccess {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let options = simulate::Options {
+            listen: any_port,
+            path: PATH.to_owned(),
             dialect: if super::is_provider() { Dialect::Provider } else { Dialect::Network },
-            api_user: "1234".into(),
-            api_key: "KEY".into(),
-            allows: |_| true,
+            api_user: "1234".to_owned(),
+            api_key: "KEY".to_owned(),
+            orders,
+            latency: Duration::ZERO,
+            failure_rate: 0.0,
         };
         let limits = Limits { max_connections: 4096, ..Limits::from(&config::Server::default()) };
-        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let backend = Arc::clone(&memory) as Arc<dyn Backend>;
-        let server = Server::bind(any_port, router(PATH, backend, access), limits).await.expect("a free port");
+        let server = Server::bind(any_port, simulate::endpoint(&options, simulate::loopback(), backend), limits)
+            .await
+            .expect("a free port");
         let simulator_address = server.address();
         let simulator = tokio::spawn(async move {
             server.run(std::future::pending()).await;
