@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod config_check;
 pub mod demo;
+pub mod facade;
 pub mod healthcheck;
 pub mod keygen;
 pub mod limits;

@@ -9,8 +9,10 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use tjansteguiden_gateway::commands::demo::{self, Demo};
-use tjansteguiden_gateway::commands::{CommandError, completions, config_check, healthcheck, keygen, openapi, serve, simulate};
-use tjansteguiden_gateway::config::{Config, ConfigErrors, LogFormat};
+use tjansteguiden_gateway::commands::{
+    CommandError, completions, config_check, facade, healthcheck, keygen, openapi, serve, simulate,
+};
+use tjansteguiden_gateway::config::{Config, ConfigErrors, FacadeConfig, LogFormat};
 use tjansteguiden_gateway::telemetry::{self, LogGuard};
 use tokio::runtime::Builder;
 
@@ -32,6 +34,8 @@ struct Arguments {
 enum Command {
     /// Run the gateway
     Serve(ConfigFile),
+    /// Serve the legacy protocol in front of other systems
+    Facade(ConfigFile),
     /// Validate the configuration
     #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
@@ -107,6 +111,11 @@ fn run(command: Command) -> Result<(), CommandError> {
             let config = file.load()?;
             let _guard = start_log(config.log.format)?;
             block_on(serve::run(config))
+        }
+        Command::Facade(file) => {
+            let config = FacadeConfig::load(file.path(), environment())?;
+            let _guard = start_log(config.shared.log.format)?;
+            block_on(facade::run(config))
         }
         Command::Demo(options) => {
             let defaults = Config::addresses(None, environment())?;

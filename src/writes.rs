@@ -34,6 +34,7 @@ mod evidence;
 mod in_doubt;
 mod in_doubt_status;
 mod refusal_check;
+mod verified_backend;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub use change_status::{Precondition, StatusReceipt};
 use confirmed_messages::ConfirmedMessages;
 use in_doubt::InDoubtWrites;
 use in_doubt_status::InDoubtStatusChanges;
+pub use verified_backend::VerifiedBackend;
 
 use crate::audit::WriteAudit;
 use crate::backend::{Backend, Error, RequestContext, Sent, WriteError, WriteResult};
@@ -76,6 +78,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long a write that was sent may still be applied.
     pub settle_time: Duration,
+    /// Whether the message of a refusal may not name the customer.
+    pub redacts_refusals: bool,
     /// Metrics of the gateway.
     pub metrics: Metrics,
     /// Metrics of the upstream.
@@ -193,8 +197,9 @@ impl WriteCoordinator {
         id: OrderId,
         status: OrderStatus,
         precondition: Option<Precondition>,
-        audit: WriteAudit,
+        audit: impl Into<Option<WriteAudit>>,
     ) -> Result<StatusReceipt, WriteFailure> {
+        let audit = audit.into();
         let write = |inner: Arc<Inner>, context| async move {
             let done = match precondition {
                 None => catch_panic(inner.change_status(&context, id, status)).await.map(|()| StatusReceipt::default()),
@@ -218,8 +223,9 @@ impl WriteCoordinator {
         id: OrderId,
         message: NewMessage,
         key: Option<IdempotencyKey>,
-        audit: WriteAudit,
+        audit: impl Into<Option<WriteAudit>>,
     ) -> Result<MessageReceipt, WriteFailure> {
+        let audit = audit.into();
         let upstream = self.0.settings.upstream.name().to_owned();
         let scope = key.map(|key| KeyScope { client: client.to_owned(), upstream, order: id, key });
         let write = |inner: Arc<Inner>, context| async move {
@@ -377,8 +383,8 @@ impl Inner {
         }
     }
 
-    /// Counts the outcome of a write, and writes it to the audit log.
-    fn record_outcome(&self, call: &str, done: Result<&'static str, &WriteFailure>, audit: WriteAudit) {
+    /// Counts the outcome of a write, and writes it to the audit log, unless the front end does that itself.
+    fn record_outcome(&self, call: &str, done: Result<&'static str, &WriteFailure>, audit: Option<WriteAudit>) {
         let outcome = done.unwrap_or_else(|failure| match failure {
             failure if failure.is_unknown() => "unknown",
             WriteFailure::InDoubt { is_same: true, .. } | WriteFailure::Panicked => "unknown",
@@ -388,7 +394,9 @@ impl Inner {
             WriteFailure::KeyReused => "key_reused",
         });
         self.settings.metrics.write(call, outcome);
-        audit.ended(outcome);
+        if let Some(audit) = audit {
+            audit.ended(outcome);
+        }
     }
 }
 

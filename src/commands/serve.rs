@@ -1,15 +1,21 @@
 //! `serve`: the gateway. Builds every part from the configuration, and runs until a signal stops it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Service;
 
 use super::limits::{self, SystemLimits, Warning};
 use super::reload_task::ReloadTask;
@@ -17,10 +23,11 @@ use super::shutdown_signal::StopSignals;
 use super::{CommandError, warnings};
 use crate::auth::{ApiKeys, Authentication, JwtVerifier, Principal};
 use crate::backend::{Backend, Coalescing};
-use crate::config::{self, AuthMode, Config, Secret};
+use crate::config::{self, AuthMode, Config, Reload, Secret};
 use crate::idempotency::MarkerSigner;
 use crate::legacy::client::Client;
-use crate::metrics::{Metrics, UpstreamMetrics};
+use crate::legacy::schema_drift::SchemaDrift;
+use crate::metrics::Metrics;
 use crate::ops::Readiness;
 use crate::resilience::{ByteBudget, RateLimit};
 use crate::rest::UpstreamHandle;
@@ -30,9 +37,9 @@ use crate::{middleware, ops, rest};
 
 /// A gateway whose ports are bound, but which does not serve yet.
 #[derive(Debug)]
-pub struct App {
+pub struct App<S = middleware::Inbound> {
     /// The API.
-    pub api: Server<middleware::Inbound>,
+    pub api: Server<S>,
     /// The operations port.
     pub ops: Server,
     readiness: Readiness,
@@ -44,6 +51,15 @@ pub struct App {
     event_loops: EventLoops,
     /// Reloads values that come from files.
     pub reload_task: ReloadTask,
+}
+
+/// What all parts of a process share.
+pub(super) struct Shared {
+    pub(super) metrics: Metrics,
+    /// Writes that are being completed, and access-log lines that wait for them.
+    pub(super) tasks: TaskTracker,
+    /// The memory for answers and bodies.
+    pub(super) memory: ByteBudget,
 }
 
 /// Minimum time for writing the access-log lines of requests that were aborted at the end of the drain.
@@ -74,18 +90,15 @@ impl App {
             tracing::warn!("{warning}");
         }
         let server = &config.server;
-        let metrics = Metrics::default();
-        let tasks = TaskTracker::new();
-
-        let limit = usize::try_from(server.max_buffered_bytes).unwrap_or(usize::MAX);
-        let memory = ByteBudget::new(limit, metrics.buffered_bytes.clone(), metrics.buffer_rejections.clone());
+        let shared = Shared::new(server);
+        let (metrics, memory) = (shared.metrics.clone(), shared.memory.clone());
 
         let mut upstreams = BTreeMap::new();
         let mut drift = Vec::new();
         for (name, upstream) in &config.upstreams {
             let client = Client::try_new(upstream, memory.clone(), metrics.upstream(name))?;
             drift.push(client.drift());
-            let handle = upstream_handle(server, upstream, client, &metrics.upstream(name), &metrics, &tasks);
+            let handle = shared.upstream_handle(name, server, upstream, client, true);
             upstreams.insert(name.clone(), handle);
         }
 
@@ -108,13 +121,32 @@ impl App {
             is_tls: server.tls.is_some(),
         };
         let router = middleware::apply(router, settings);
+        Self::bind(config, server.listen, router, shared, drift, config.reloads()).await
+    }
+}
 
+impl<S, B> App<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes, Error = axum::Error> + Send + 'static,
+{
+    /// Binds the ports of a program that serves `service` at `listen`.
+    pub(super) async fn bind(
+        config: &Config,
+        listen: SocketAddr,
+        service: S,
+        shared: Shared,
+        drift: Vec<Arc<SchemaDrift>>,
+        reloads: Vec<Box<dyn Reload>>,
+    ) -> Result<Self, CommandError> {
+        let (server, Shared { metrics, tasks, .. }) = (&config.server, shared);
         let system = SystemLimits::raise();
         for Warning { key, message } in limits::check(config, &system) {
             tracing::warn!(key, "{key} {message}");
         }
         let limits = Limits { max_connections: limits::max_connections(config, &system), ..Limits::from(server) };
-        let api = Server::bind(server.listen, router, limits).await?.with_tls(server.tls.clone());
+        let api = Server::bind(listen, service, limits).await?.with_tls(server.tls.clone());
         let readiness = Readiness::default();
         let ops = ops::router(readiness.clone(), metrics.clone(), drift, api.connections(), limits.max_connections);
         Ok(Self {
@@ -125,7 +157,7 @@ impl App {
             tasks,
             drain_delay: server.drain_delay,
             event_loops: EventLoops::default(),
-            reload_task: ReloadTask::new(config.reloads(), metrics),
+            reload_task: ReloadTask::new(reloads, metrics),
         })
     }
 
@@ -196,31 +228,43 @@ fn ops_limits(api: Limits) -> Limits {
     }
 }
 
-/// The decorated backend and the writes of one upstream. Nothing of it is shared with another upstream.
-fn upstream_handle(
-    server: &config::Server,
-    upstream: &config::Upstream,
-    client: Client,
-    upstream_metrics: &UpstreamMetrics,
-    metrics: &Metrics,
-    tasks: &TaskTracker,
-) -> UpstreamHandle {
-    let (budget, drift) = (client.budget(), client.drift());
-    let coalescing = Coalescing::new(client, server.request_timeout, upstream_metrics.clone());
-    let backend: Arc<dyn Backend> = Arc::new(coalescing);
-    let writes = WriteCoordinator::new(writes::Settings {
-        backend: Arc::clone(&backend),
-        markers: marker_signer(server, upstream),
-        budget,
-        timeout: upstream.timeout,
-        connect_timeout: upstream.connect_timeout,
-        settle_time: upstream.settle_time,
-        metrics: metrics.clone(),
-        upstream: upstream_metrics.clone(),
-        count_lost_marker: Box::new(move || drift.count_lost_marker()),
-        tasks: tasks.clone(),
-    });
-    UpstreamHandle { backend, writes, zone: upstream.time_zone.clone() }
+impl Shared {
+    pub(super) fn new(server: &config::Server) -> Self {
+        let metrics = Metrics::default();
+        let limit = usize::try_from(server.max_buffered_bytes).unwrap_or(usize::MAX);
+        let memory = ByteBudget::new(limit, metrics.buffered_bytes.clone(), metrics.buffer_rejections.clone());
+        Self { metrics, tasks: TaskTracker::new(), memory }
+    }
+
+    /// The decorated backend and the writes of one upstream. Nothing of it is shared with another upstream.
+    pub(super) fn upstream_handle(
+        &self,
+        name: &str,
+        server: &config::Server,
+        upstream: &config::Upstream,
+        client: Client,
+        redacts_refusals: bool,
+    ) -> UpstreamHandle {
+        let Self { metrics, tasks, .. } = self;
+        let upstream_metrics = metrics.upstream(name);
+        let (budget, drift) = (client.budget(), client.drift());
+        let coalescing = Coalescing::new(client, server.request_timeout, upstream_metrics.clone());
+        let backend: Arc<dyn Backend> = Arc::new(coalescing);
+        let writes = WriteCoordinator::new(writes::Settings {
+            backend: Arc::clone(&backend),
+            markers: marker_signer(server, upstream),
+            budget,
+            timeout: upstream.timeout,
+            connect_timeout: upstream.connect_timeout,
+            settle_time: upstream.settle_time,
+            redacts_refusals,
+            metrics: metrics.clone(),
+            upstream: upstream_metrics,
+            count_lost_marker: Box::new(move || drift.count_lost_marker()),
+            tasks: tasks.clone(),
+        });
+        UpstreamHandle { backend, writes, zone: upstream.time_zone.clone() }
+    }
 }
 
 #[expect(clippy::expect_used, reason = "the configuration requires an upstream")]

@@ -10,6 +10,8 @@
 //! | the order, without the effect | [`Error::Refused`], its message without anything that is known of the customer, and without the text that was written |
 //! | nothing: it could not be read | the rejection as it was, without message: nothing speaks against it |
 //!
+//! A front end whose clients see personal data anyway keeps the message as it is.
+//!
 //! A recognised refusal of the credential is not checked: it comes before anything is applied.
 
 use super::{Inner, ReadBack};
@@ -35,10 +37,13 @@ impl Inner {
             Ok((order, read_back)) if shows(&order, sent, read_back) => {
                 Error::Contradicted { retry_after: self.settings.settle_time }
             }
-            Ok((order, _)) => Error::Refused { message: message.flatten().map(|message| redact(message, &order, written)) },
+            Ok((order, _)) if self.settings.redacts_refusals => {
+                Error::Refused { message: message.flatten().map(|message| redact(message, &order, written)) }
+            }
+            Ok(_) => Error::Refused { message: message.flatten() },
             Err(Error::NotFound) => Error::NotFound,
             Err(_) if message.is_none() => Error::NotFound,
-            Err(_) => Error::Refused { message: None },
+            Err(_) => Error::Refused { message: message.flatten().filter(|_| !self.settings.redacts_refusals) },
         };
         Err(WriteError { source, sent: Some(sent) })
     }

@@ -21,6 +21,7 @@ mod documentation;
 mod documents;
 mod drift;
 mod end_to_end_workflow;
+mod facade;
 mod http;
 mod issuers;
 mod jwt;

@@ -77,6 +77,7 @@ async fn gateway(backend_under_test: &Arc<PanickingBackend>) -> SocketAddr {
         connect_timeout: Duration::from_secs(1),
         timeout: Duration::from_secs(1),
         settle_time: Duration::from_secs(35),
+        redacts_refusals: true,
         metrics: metrics.clone(),
         upstream: metrics.upstream("default"),
         count_lost_marker: Box::new(|| ()),

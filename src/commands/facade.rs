@@ -1,0 +1,116 @@
+//! `facade`: the legacy protocol in front of other systems, for programs that speak nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::CommandError;
+use super::serve::{App, Shared};
+use crate::backend::{Backend, Side, Split};
+use crate::config::{Facade, FacadeClient, FacadeConfig, Route};
+use crate::legacy::client::Client;
+use crate::legacy::schema_drift::SchemaDrift;
+use crate::legacy::server::{self, Signer, System, Timeouts};
+use crate::server::EventLoops;
+use crate::writes::VerifiedBackend;
+
+/// Serves until a signal stops it; a second signal aborts the drain. SIGHUP reloads files.
+///
+/// # Errors
+/// When it cannot start, or stopped without finishing what had begun.
+pub async fn run(config: FacadeConfig) -> Result<(), CommandError> {
+    let hangup = signal(SignalKind::hangup())?;
+    let app = build(&config).await?.with_event_loops(EventLoops::for_all_cores()?);
+    app.run(Some(hangup)).await
+}
+
+/// Builds the facade and binds its ports.
+///
+/// # Errors
+/// When a port cannot be bound, or certificates could not be verified.
+pub async fn build(config: &FacadeConfig) -> Result<App<Router>, CommandError> {
+    let FacadeConfig { shared: gateway, facade } = config;
+    for warning in &gateway.warnings {
+        tracing::warn!("{warning}");
+    }
+    let shared = Shared::new(&gateway.server);
+    let mut drift = Vec::new();
+    let systems = Systems::build(config, &shared, &mut drift)?;
+    let router = server::router(server::Settings {
+        path: facade.path.clone(),
+        dialect: facade.dialect,
+        clients: facade.clients.iter().map(|(name, client)| systems.client(name, client, &facade.route)).collect(),
+        signer: signer(facade),
+        trusted_proxies: facade.trusted_proxies.clone(),
+        answers: facade.answers.clone(),
+        timeouts: Timeouts {
+            request: gateway.server.request_timeout,
+            list: gateway.server.list_timeout,
+            body: gateway.server.body_timeout,
+        },
+        metrics: shared.metrics.clone(),
+    });
+    App::bind(gateway, facade.listen, router, shared, drift, config.reloads()).await
+}
+
+fn signer(facade: &Facade) -> Option<Signer> {
+    facade.secret.clone().map(|secret| Signer::new(secret, facade.previous_secret.clone()))
+}
+
+/// A system by the section that it is configured in. Sections of JSON systems, `facade.backends.<name>`, belong here as well.
+enum NamedSystem {
+    /// Of section `upstreams.<name>`: calls pass through.
+    Legacy(VerifiedBackend),
+}
+
+/// All systems by name.
+struct Systems(BTreeMap<String, NamedSystem>);
+
+impl Systems {
+    fn build(config: &FacadeConfig, shared: &Shared, drift: &mut Vec<Arc<SchemaDrift>>) -> Result<Self, CommandError> {
+        let mut systems = BTreeMap::new();
+        for (name, upstream) in &config.shared.upstreams {
+            let client = Client::try_new(upstream, shared.memory.clone(), shared.metrics.upstream(name))?;
+            drift.push(client.drift());
+            // Legacy clients see personal data anyway.
+            let handle = shared.upstream_handle(name, &config.shared.server, upstream, client, false);
+            let system = NamedSystem::Legacy(VerifiedBackend::new(handle.backend, handle.writes));
+            systems.insert(name.clone(), system);
+        }
+        Ok(Self(systems))
+    }
+
+    /// A client with the system that it is routed to.
+    fn client(&self, name: &str, client: &FacadeClient, route: &Route) -> server::Client {
+        let own_route = client.to.clone().map(Route::To);
+        server::Client {
+            name: name.into(),
+            api_user: client.api_user.clone(),
+            api_key: client.api_key.clone(),
+            allowed_ips: client.allowed_ips.clone(),
+            charset: client.charset,
+            system: self.route(own_route.as_ref().unwrap_or(route), client),
+        }
+    }
+
+    fn route(&self, route: &Route, client: &FacadeClient) -> System {
+        match route {
+            Route::To(name) => System { name: name.as_str().into(), backend: self.backend(name, client) },
+            Route::Split { below, above, from_id } => {
+                let side = |name: &str| Side { name: name.into(), backend: self.backend(name, client) };
+                let split = Split::new(side(below), side(above), *from_id);
+                System { name: Arc::clone(split.name()), backend: Arc::new(split) }
+            }
+        }
+    }
+
+    /// A system as one client sees it: a JSON system may know the client by a token of its own.
+    #[expect(clippy::expect_used, reason = "the configuration is valid only if routes lead to systems")]
+    fn backend(&self, name: &str, _client: &FacadeClient) -> Arc<dyn Backend> {
+        match self.0.get(name).expect("the system of a route is configured") {
+            NamedSystem::Legacy(system) => Arc::new(system.clone()),
+        }
+    }
+}
