@@ -7,8 +7,9 @@
 //! legacy clients ─► legacy::server ─┘                       └──► memory         (embedded, for demo and tests)
 //! ```
 //!
-//! Any front end runs over any backend: the *gateway* is REST over a legacy client, the *simulator* is the legacy endpoint
-//! over memory, and the *demo* is the one in front of the other with a real socket between them.
+//! Any front end runs over any backend: the *gateway* is REST over a legacy client, the *facade* is the legacy endpoint over
+//! other systems, the *simulator* is the same endpoint over memory, and the *demo* is a gateway in front of a simulator with a
+//! real socket between them.
 //!
 //! # Modules
 //!
@@ -20,13 +21,14 @@
 //! | [`resilience`] | concurrency limit, byte budget, circuit breaker, retry budget, backoff, rate limit, keyed lock: know nothing of orders |  |
 //! | [`charset`] | character sets of legacy requests and answers |  |
 //! | [`client_address`] | the address of a client, also behind trusted proxies |  |
+//! | [`request_body`] | bodies of requests: received whole, with a bound for all connections together |  |
 //! | [`tls`] | certificates, keys and rustls configurations |  |
 //! | [`metrics`] | Prometheus metrics |  |
 //! | [`config`] | settings from file and environment; files that are reloaded | `charset`, `model`, `resilience`, `tls` |
 //! | [`http_client`] | outgoing connections: addresses, proxy, TLS, pool, when nothing was sent, causes of failure | `config`, `metrics`, `tls` |
 //! | [`backend`] | the port: one method per legacy method; coalescing, records of calls | `metrics`, `model`, `resilience` |
 //! | [`idempotency`] | idempotency keys and the markers that stand for them in a log | `config`, `model` |
-//! | [`legacy`] | the legacy protocol, client and server | `audit`, `backend`, `charset`, `client_address`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `resilience` |
+//! | [`legacy`] | the legacy protocol, client and server | `audit`, `backend`, `charset`, `client_address`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `request_body`, `resilience` |
 //! | [`memory`] | a legacy system in memory, with injected faults | `backend`, `model`, `resilience` |
 //! | [`auth`] | authentication: API keys, JWT, JWKS; the principal | `config`, `http_client`, `metrics`, `model`, `resilience` |
 //! | [`audit`] | the audit log: who wrote, who was shown PII | `auth`, `model` |
@@ -35,7 +37,7 @@
 //! | [`quality_values`] | weighted lists in request headers: `Accept`, `Accept-Encoding` |  |
 //! | [`content_coding`] | content codings of responses: `zstd`, `br`, `gzip` | `quality_values` |
 //! | [`problem`] | RFC 9457 problems: codes, their explanations, bodies |  |
-//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `request`, `resilience`, `writes` |
+//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `request`, `request_body`, `resilience`, `writes` |
 //! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `client_address`, `content_coding`, `metrics`, `problem`, `request`, `resilience` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config`, `model` |
@@ -50,6 +52,7 @@
 //! | principal | the authenticated caller of a request; *client* is the program that calls |
 //! | call, attempt | one call of a legacy method with its retries; one HTTP exchange with the upstream |
 //! | admission, permit | what a call waits for: a place in the concurrency limit and the circuit breaker's consent |
+//! | facade, system | the legacy protocol for programs that speak nothing else; what is behind it, by its name in the configuration |
 //! | half-open, probe | the breaker state that lets one read through to test the upstream |
 //! | retry budget | tokens that retries are paid from, deposited by first attempts |
 //! | coalescing (single-flight) | equal reads in flight share one call; an *uncached* read joins none |
@@ -108,6 +111,7 @@ pub mod ops;
 pub mod problem;
 pub mod quality_values;
 pub mod request;
+pub mod request_body;
 pub mod resilience;
 pub mod rest;
 pub mod server;

@@ -44,6 +44,7 @@ use crate::client_address;
 use crate::config::{Answers, Dialect};
 use crate::metrics::Metrics;
 use crate::model::{NewMessage, OrderId};
+use crate::request_body::BodyReader;
 
 pub use clients::{Client, System};
 pub use hash::Signer;
@@ -89,6 +90,7 @@ struct Endpoint {
     form: Arc<AnswerForm>,
     timeouts: Timeouts,
     metrics: Metrics,
+    bodies: BodyReader,
 }
 
 /// The endpoint; other paths are 404.
@@ -96,7 +98,8 @@ pub fn router(settings: Settings) -> Router {
     let Settings { path, dialect, clients, signer, trusted_proxies, answers, timeouts, metrics } = settings;
     let clients = Clients::new(dialect, clients, signer);
     let form = Arc::new(AnswerForm::new(answers, dialect));
-    let endpoint = Endpoint { path, dialect, clients, trusted_proxies, form, timeouts, metrics };
+    let bodies = BodyReader::default();
+    let endpoint = Endpoint { path, dialect, clients, trusted_proxies, form, timeouts, metrics, bodies };
     Router::new().fallback(handle).with_state(Arc::new(endpoint))
 }
 
@@ -120,8 +123,9 @@ impl Endpoint {
         }
         let is_repeatable = client_address::is_from_trusted_proxy(&request, &self.trusted_proxies);
         let deadline = context.deadline().min(Instant::now() + self.timeouts.body);
-        let params = match RawParams::read(request, deadline).await {
+        let params = match RawParams::read(request, &self.bodies, deadline).await {
             Ok(params) => params,
+            Err(status) if status.is_server_error() => return Answer::empty(status, Outcome::Unavailable),
             Err(status) => return Answer::empty(status, Outcome::Refused),
         };
         let Some(method) = self.method(&params) else { return self.form.failure("error", Failure::unknown_method()) };

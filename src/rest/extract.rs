@@ -12,7 +12,7 @@ mod query;
 mod schemas;
 
 pub(super) use accept::{AcceptsJson, AcceptsList};
-pub(super) use body::{JsonBody, LARGE_BODIES, MergePatchBody};
+pub(super) use body::{JsonBody, MergePatchBody};
 pub(super) use headers::RequestHeaders;
 pub(super) use json_object::JsonObject;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};

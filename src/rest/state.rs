@@ -7,10 +7,8 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use http::Uri;
 use http::request::Parts;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::extract::LARGE_BODIES;
 use super::require_scope::RequiredScopes;
 use crate::audit::AuditContext;
 use crate::auth::Principal;
@@ -18,6 +16,7 @@ use crate::backend::{Backend, RequestContext};
 use crate::model::{Customer, CustomerId, Order, OrderId, PiiAccess, Zone};
 use crate::problem::{Code, Problem, ProblemContext};
 use crate::request::RequestInfo;
+use crate::request_body::BodyReader;
 use crate::resilience::{ByteBudget, Reserved};
 use crate::writes::WriteCoordinator;
 
@@ -29,7 +28,7 @@ pub struct AppState {
     timeouts: Timeouts,
     memory: ByteBudget,
     base_path: Arc<str>,
-    large_bodies: Arc<Semaphore>,
+    bodies: Arc<BodyReader>,
     scopes: Arc<RequiredScopes>,
 }
 
@@ -59,13 +58,12 @@ impl AppState {
     /// State of a gateway to these upstreams, by name, with all routes below `base_path`. Pages and bodies are held in `memory`.
     #[must_use]
     pub fn new(upstreams: BTreeMap<String, UpstreamHandle>, timeouts: Timeouts, memory: ByteBudget, base_path: &str) -> Self {
-        let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
         Self {
             upstreams: Arc::new(upstreams),
             timeouts,
             memory,
             base_path: base_path.into(),
-            large_bodies,
+            bodies: Arc::default(),
             scopes: Arc::default(),
         }
     }
@@ -94,9 +92,9 @@ impl AppState {
         &self.base_path
     }
 
-    /// Places for request bodies that are larger than most.
-    pub(super) fn large_bodies(&self) -> &Semaphore {
-        &self.large_bodies
+    /// Receives request bodies.
+    pub(super) fn bodies(&self) -> &BodyReader {
+        &self.bodies
     }
 
     pub(super) const fn timeouts(&self) -> &Timeouts {

@@ -1,15 +1,13 @@
 //! Requests: parameters from the query and the form, as bytes until it is known who sent them and in which charset.
 
-use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode};
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::charset::Charset;
 use crate::legacy::query::{InvalidParams, QueryParams};
+use crate::request_body::{BodyError, BodyReader};
 
 /// The parameters of a request, percent-decoded.
 #[derive(Default)]
@@ -17,20 +15,21 @@ pub(super) struct RawParams(Vec<(Vec<u8>, Vec<u8>)>);
 
 /// The parameters of all methods. Others are ignored.
 const KNOWN: [&str; 10] = ["method", "api_user", "api_key", "hash", "id", "date", "status", "message", "type", "output_format"];
-/// Maximum size of a form.
-const MAX_FORM_BYTES: usize = 64 * 1024;
 
 impl RawParams {
     /// Reads the query and, of a `POST`, the form in the body.
     ///
     /// # Errors
     /// The status of the answer to a form that is not read.
-    pub(super) async fn read(request: Request, deadline: Instant) -> Result<Self, StatusCode> {
+    pub(super) async fn read(request: Request, bodies: &BodyReader, deadline: Instant) -> Result<Self, StatusCode> {
         let mut params = Self::default();
         params.add(request.uri().query().unwrap_or_default().as_bytes());
         if request.method() == Method::POST {
             let (head, body) = request.into_parts();
-            params.add(&read_form(&head.headers, body, deadline).await?);
+            if !is_form(&head.headers) {
+                return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            }
+            params.add(&bodies.read(&head.headers, body, deadline).await.map_err(status)?);
         }
         Ok(params)
     }
@@ -77,19 +76,12 @@ impl RawParams {
     }
 }
 
-async fn read_form(headers: &HeaderMap, body: Body, deadline: Instant) -> Result<Bytes, StatusCode> {
-    if !is_form(headers) {
-        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    }
-    // Before the client is asked for it with 100 Continue.
-    if body.size_hint().lower() > MAX_FORM_BYTES as u64 {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
-    }
-    let whole = timeout_at(deadline, Limited::new(body, MAX_FORM_BYTES).collect()).await;
-    match whole.map_err(|_| StatusCode::REQUEST_TIMEOUT)? {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
-        Err(_) => Err(StatusCode::BAD_REQUEST),
+fn status(error: BodyError) -> StatusCode {
+    match error {
+        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::Malformed => StatusCode::BAD_REQUEST,
+        BodyError::Timeout => StatusCode::REQUEST_TIMEOUT,
+        BodyError::Busy => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -2,25 +2,17 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
-use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use super::json_object::JsonObject;
 use crate::problem::{Code, Problem};
 use crate::request::RequestInfo;
+use crate::request_body::{BodyError, MAX_BODY};
 use crate::rest::state::AppState;
 
-/// Maximum length of a request body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
-/// Bodies up to this length, in bytes, may be received on all connections at once: hardly any request needs a longer one. Slow
-/// clients could otherwise make the gateway hold the longest body for each connection.
-const SMALL_BODY: usize = 8 * 1024;
-/// The number of larger bodies that are received at the same time.
-pub(in crate::rest) const LARGE_BODIES: usize = 64;
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -82,36 +74,13 @@ fn means_utf_8(charset: &str) -> bool {
 async fn read(request: Request, app: &AppState) -> Result<Vec<u8>, Problem> {
     let due = Instant::now() + app.timeouts().body;
     let deadline = request.extensions().get::<RequestInfo>().map_or(due, |info| info.context.deadline().min(due));
-    // Reject by the declared length before the client sends the body.
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MAX_BODY) {
-        return Err(too_large());
-    }
-    let body = timeout_at(deadline, collect(request.into_body(), app)).await;
-    body.unwrap_or_else(|_| Err(Problem::new(Code::RequestTimeout, "The request body was not complete in time.")))
-}
-
-/// Collects the body. Frames are copied, because each holds on to hyper's whole read buffer, however little of it the client
-/// has filled.
-async fn collect(mut body: Body, app: &AppState) -> Result<Vec<u8>, Problem> {
-    let malformed = |_| Problem::new(Code::MalformedBody, "The request body was truncated or not properly framed.");
-    let (mut bytes, mut permit) = (Vec::new(), None);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(malformed)?.into_data() else { continue };
-        let length = bytes.len() + data.len();
-        if length > MAX_BODY {
-            return Err(too_large());
-        }
-        if length > SMALL_BODY && permit.is_none() {
-            permit = Some(app.large_bodies().try_acquire().map_err(|_| overloaded())?);
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes)
-}
-
-fn too_large() -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("The body exceeds {MAX_BODY} bytes."))
+    let (head, body) = request.into_parts();
+    app.bodies().read(&head.headers, body, deadline).await.map_err(|error| match error {
+        BodyError::TooLarge => Problem::new(Code::BodyTooLarge, format!("The body exceeds {MAX_BODY} bytes.")),
+        BodyError::Malformed => Problem::new(Code::MalformedBody, "The request body was truncated or not properly framed."),
+        BodyError::Timeout => Problem::new(Code::RequestTimeout, "The request body was not complete in time."),
+        BodyError::Busy => overloaded(),
+    })
 }
 
 fn overloaded() -> Problem {

@@ -145,6 +145,8 @@ async fn answers_have_the_configured_form() {
                     <data></data></customer_info>";
     assert_eq!(customer.body, body(expected), "{}", customer.text());
     assert_eq!(customer.header("content-type"), Some("application/xml; charset=iso-8859-1"));
+    let drift = r#"upstream_drift_total{call="customer_info",kind="charset",name="answer",upstream="memory"} 1"#;
+    named.wait_for_series(drift).await;
     let orders = named.get("method=orders&api_user=1234&date=2016-01-01").await;
     assert_eq!(orders.body, body("<serviceguide><response><order><id>1</id></order></response></serviceguide>"));
 

@@ -178,7 +178,8 @@ async fn program_serves_and_drains() {
     let line: serde_json::Value = serde_json::from_str(&program.line_with("listening").await).expect("a JSON line");
     let address = |key: &str| -> SocketAddr { line[key].as_str().expect("an address").parse().expect("an address") };
     let get = async |address, target: &str| {
-        exchange(address, format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()).await
+        let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Request-ID: 0123456789abcdef\r\n\r\n");
+        exchange(address, head.as_bytes()).await
     };
 
     assert_eq!(get(address("ops_listen"), "/livez").await.status, 200);
@@ -188,9 +189,14 @@ async fn program_serves_and_drains() {
     // Nothing listens at the upstream.
     assert_eq!(answer.status, 503, "{}", answer.text());
     let line: serde_json::Value = serde_json::from_str(&program.line_with("\"call\"").await).expect("a JSON line");
-    for (key, value) in
-        [("system", "old"), ("legacy.call", "set_status"), ("client", "ljusbolaget"), ("outcome", "unavailable")]
-    {
+    for (key, value) in [
+        ("system", "old"),
+        ("legacy.call", "set_status"),
+        ("client", "ljusbolaget"),
+        ("outcome", "unavailable"),
+        ("request.id", "0123456789abcdef"),
+        ("client.address", "127.0.0.1"),
+    ] {
         assert_eq!(line[key], value, "{key} in {line}");
     }
     assert_eq!((&line["audit.ids"], &line["status"], &line["response"]), (&20417.into(), &503.into(), &"complete".into()));

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
-use tjansteguiden_gateway::commands::facade;
 use tjansteguiden_gateway::commands::simulate::{self, endpoint, loopback};
-use tjansteguiden_gateway::config::{self, Dialect, FacadeConfig};
+use tjansteguiden_gateway::config::{self, Dialect};
 use tjansteguiden_gateway::memory::{FaultInjection, Memory};
 use tjansteguiden_gateway::server::{Limits, Server};
 
+use super::in_front_of;
 use crate::support::{FIRST_ORDER, LegacyAnswer, NETWORK_PATH, exchange};
 
 const ORDERS: u32 = 40;
@@ -39,31 +39,13 @@ async fn simulator(dialect: Dialect, failure_rate: f64) -> SocketAddr {
 
 /// A facade in front of a simulated legacy system.
 async fn facade(dialect: Dialect, upstream_dialect: Dialect, failure_rate: f64) -> SocketAddr {
-    crate::support::log::capture();
     let upstream = simulator(upstream_dialect, failure_rate).await;
     let name = |dialect| if dialect == Dialect::Provider { "provider" } else { "network" };
-    let url = format!("http://{upstream}{NETWORK_PATH}");
-    let mut settings = vec![
-        ("FACADE__LISTEN", "127.0.0.1:0"),
-        ("FACADE__DIALECT", name(dialect)),
-        ("FACADE__PATH", NETWORK_PATH),
-        ("FACADE__SECRET", "0123456789abcdef"),
-        ("FACADE__CLIENTS__SHOP__API_USER", "1234"),
-        ("FACADE__CLIENTS__SHOP__ALLOWED_IPS", "127.0.0.1"),
-        ("SERVER__OPS_LISTEN", "127.0.0.1:0"),
-        ("UPSTREAMS__OLD__URL", &url),
-        ("UPSTREAMS__OLD__API_USER", "1234"),
-        ("UPSTREAMS__OLD__DIALECT", name(upstream_dialect)),
-    ];
+    let mut settings = vec![("FACADE__DIALECT", name(dialect)), ("UPSTREAMS__OLD__DIALECT", name(upstream_dialect))];
     let (client_key, upstream_key) = (("FACADE__CLIENTS__SHOP__API_KEY", "KEY"), ("UPSTREAMS__OLD__API_KEY", "KEY"));
     settings.extend((dialect == Dialect::Provider).then_some(client_key));
     settings.extend((upstream_dialect == Dialect::Provider).then_some(upstream_key));
-    let variables = settings.into_iter().map(|(name, value)| (format!("GATEWAY__{name}"), value.to_owned()));
-    let config = FacadeConfig::load(None, variables).expect("a valid configuration");
-    let app = facade::build(&config).await.expect("free ports");
-    let address = app.api.address();
-    tokio::spawn(async move { app.api.run(std::future::pending()).await });
-    address
+    in_front_of(&format!("http://{upstream}{NETWORK_PATH}"), &settings).await
 }
 
 /// A program that speaks the protocol.

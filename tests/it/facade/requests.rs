@@ -148,6 +148,18 @@ async fn bytes_of_another_charset_are_refused_and_nothing_is_written() {
 }
 
 #[tokio::test]
+async fn form_that_does_not_arrive_is_not_waited_for() {
+    let mut settings = settings(Dialect::Network, shop(Arc::new(Memory::seeded(3))));
+    settings.timeouts.body = Duration::from_millis(50);
+    let endpoint = Endpoint::start(settings).await;
+    let request = format!("POST {NETWORK_PATH} HTTP/1.1\r\nHost: a\r\n{FORM}Content-Length: 20\r\n\r\nmethod=orders");
+
+    let answer = endpoint.send(request).await;
+
+    assert_eq!((answer.status, &*answer.text()), (408, ""));
+}
+
+#[tokio::test]
 async fn http_1_0_is_served() {
     let (_, endpoint) = simulator().await;
     let send = async |query: &str| endpoint.send(format!("GET {NETWORK_PATH}?{query} HTTP/1.0\r\n\r\n")).await;

@@ -111,8 +111,13 @@ impl Endpoint {
     /// The value of a series of `facade_requests_total`, by its labels. The exchange is counted when its answer has ended.
     pub(crate) async fn wait_for_count(&self, call: &str, system: &str, outcome: &str) {
         let series = format!("call=\"{call}\",client=\"shop\",outcome=\"{outcome}\",system=\"{system}\"}} ");
+        self.wait_for_series(&series).await;
+    }
+
+    /// Waits until a line of the metrics contains this text.
+    pub(crate) async fn wait_for_series(&self, series: &str) {
         let text = || String::from_utf8(self.metrics.render()).expect("UTF-8");
-        super::eventually(&series, async || text().lines().any(|line| line.contains(&series))).await;
+        super::eventually(series, async || text().contains(series)).await;
     }
 }
 
