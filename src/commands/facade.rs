@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::CommandError;
 use super::serve::{App, Shared};
+use super::{CommandError, memory_budget};
 use crate::backend::{Backend, Side, Split};
 use crate::config::{Facade, FacadeClient, FacadeConfig, Route};
 use crate::legacy::client::Client;
@@ -32,7 +32,7 @@ pub async fn run(config: FacadeConfig) -> Result<(), CommandError> {
 /// When a port cannot be bound, or certificates could not be verified.
 pub async fn build(config: &FacadeConfig) -> Result<App<Router>, CommandError> {
     let FacadeConfig { shared: gateway, facade } = config;
-    for warning in &gateway.warnings {
+    for warning in gateway.warnings.iter().cloned().chain(memory_budget::warnings(gateway)) {
         tracing::warn!("{warning}");
     }
     let shared = Shared::new(&gateway.server);

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use tjansteguiden_gateway::charset::Charset;
 use tjansteguiden_gateway::config::Dialect;
-use tjansteguiden_gateway::legacy::server::{Client, Settings, Signer};
+use tjansteguiden_gateway::legacy::server::{Client, Settings, Signer, System};
 use tjansteguiden_gateway::memory::Memory;
 
 use crate::support::{Endpoint, LegacyAnswer, NETWORK_PATH, SECRET, settings, shop};
@@ -45,6 +46,27 @@ async fn unknown_user_and_wrong_address_have_the_same_answer() {
     assert_eq!(unknown, wrong_address);
     assert_eq!(unknown, body(here.get("method=order_info&id=20417").await));
     assert_eq!(here.get("method=order_info&api_user=1234&id=20417").await.status, 200);
+}
+
+#[tokio::test]
+async fn each_client_has_its_charset_and_its_system() {
+    let system = |name: &str, orders| System { name: name.into(), backend: Arc::new(Memory::seeded(orders)) };
+    let latin = Charset::parse("iso-8859-1").expect("a charset");
+    let second =
+        Client { name: "second".into(), api_user: "5678".into(), charset: latin, system: system("new", 5), ..client() };
+    let first = Client { system: system("old", 3), ..client() };
+    let endpoint = Endpoint::start(Settings { clients: vec![first, second], ..settings(Dialect::Network, client()) }).await;
+    for (user, count, refused, accepted) in [(1234, 3, "%E5", "%C3%A5"), (5678, 5, "", "%E5")] {
+        let orders = endpoint.get(&format!("method=orders&api_user={user}&date=2016-01-01")).await.text();
+        assert_eq!(orders.matches("<order>").count(), count, "{user}");
+        let call = format!("method=add_message&api_user={user}&id=20417&type=log&message=");
+        assert_eq!(endpoint.get(&format!("{call}{refused}")).await.status, 400, "{user}");
+        assert_eq!(endpoint.get(&format!("{call}{accepted}")).await.status, 200, "{user}");
+        let log = endpoint.get(&format!("method=order_info&api_user={user}&id=20417")).await.text();
+        assert!(log.contains("<message>å</message>"), "{user}: {log}");
+    }
+    endpoint.wait_for_series(r#"facade_requests_total{call="orders",client="second",outcome="success",system="new"} 1"#).await;
+    endpoint.wait_for_series(r#"facade_requests_total{call="orders",client="shop",outcome="success",system="old"} 1"#).await;
 }
 
 #[tokio::test]

@@ -97,3 +97,38 @@ async fn writes_of_clients_that_hang_up_are_finished() {
     }
     assert_eq!(legacy.write_count(), usize::try_from(CLIENTS).expect("a few"));
 }
+
+#[tokio::test]
+async fn each_order_has_one_system_that_writes_to_it() {
+    let (old, new) = (FakeLegacy::with_orders(6, |_| Fault::None).await, FakeLegacy::with_orders(6, |_| Fault::None).await);
+    let listed = |text: &str| -> Vec<u64> {
+        text.split("<order><id>").skip(1).filter_map(|rest| rest.split('<').next()?.parse().ok()).collect()
+    };
+    let list = format!("GET {NETWORK_PATH}?method=orders&api_user=1234&date=2016-01-01 HTTP/1.0\r\n\r\n");
+    let ids = listed(&exchange(facade(&old).await, list.as_bytes()).await.text());
+    let (new_url, middle) = (new.url(), ids[3].to_string());
+    for from_id in ["9007199254740991", &*middle, "1"] {
+        let mut settings = vec![
+            ("UPSTREAMS__NEW__URL", &*new_url),
+            ("UPSTREAMS__NEW__API_USER", "1234"),
+            ("FACADE__ROUTE__BELOW", "old"),
+            ("FACADE__ROUTE__ABOVE", "new"),
+            ("FACADE__ROUTE__FROM_ID", from_id),
+        ];
+        if is_provider() {
+            settings.extend([("UPSTREAMS__OLD__DIALECT", "provider"), ("UPSTREAMS__OLD__API_KEY", "KEY")]);
+            settings.extend([("UPSTREAMS__NEW__DIALECT", "provider"), ("UPSTREAMS__NEW__API_KEY", "KEY")]);
+        }
+        let address = in_front_of(&old.url(), &settings).await;
+        assert_eq!(listed(&exchange(address, list.as_bytes()).await.text()), ids, "each order is listed once");
+        let from: u64 = from_id.parse().expect("an id");
+        for id in &ids {
+            let text = format!("from-{from_id}-");
+            assert_eq!(exchange(address, request(*id, &text).as_bytes()).await.status, 200);
+            let written = [&old, &new].map(|system| system.log_texts_containing(*id, &text));
+            let [old, new] = written;
+            let expected = if *id < from { (1, 0) } else { (0, 1) };
+            assert_eq!((old.await.len(), new.await.len()), expected, "{id} from {from_id}");
+        }
+    }
+}
