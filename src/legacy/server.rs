@@ -10,13 +10,15 @@
 //! | [`clients`] | who may call |
 //! | [`hash`] | login hashes and keys of messages: signed, not stored |
 //! | [`calls`] | the methods |
-//! | [`answers`] | the form of answers, and the answer to each error |
+//! | [`answers`] | the form of answers |
+//! | [`failure`] | how calls fail, and the answer to each error |
 //! | [`exchange`] | the access log and the metrics |
 
 mod answers;
 mod calls;
 mod clients;
 mod exchange;
+mod failure;
 mod hash;
 mod request;
 
@@ -31,10 +33,11 @@ use http::header::{ALLOW, HeaderValue};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use answers::{Answer, AnswerForm, Failure, Outcome};
+use answers::{Answer, AnswerForm};
 use calls::Call;
 use clients::Clients;
 use exchange::Exchange;
+use failure::{Failure, Outcome};
 use request::RawParams;
 
 use super::codec::api_login;

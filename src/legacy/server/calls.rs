@@ -10,9 +10,10 @@ use axum::body::{Body, Bytes};
 use futures_util::FutureExt;
 use futures_util::stream::{self, Stream, StreamExt};
 
-use super::answers::{Answer, AnswerForm, Failure, ListEnvelope};
+use super::answers::{Answer, AnswerForm, ListEnvelope};
 use super::clients::{Client, System};
 use super::exchange::Exchange;
+use super::failure::Failure;
 use crate::backend::{Error, Item, Items, RequestContext};
 use crate::config::Dialect;
 use crate::legacy::codec::{add_message, customer_info, customers, order_info, orders, set_status};
@@ -37,8 +38,8 @@ pub(super) struct Call<'c> {
 }
 
 impl Call<'_> {
-    /// Runs the call to the head of its answer. A panic is a failure of it; its message may contain personal data and is dropped,
-    /// and the panic hook has logged its location.
+    /// Runs the call to the head of its answer. A panic is a failure of it; its message may contain personal data and is
+    /// dropped, and the panic hook has logged its location.
     pub(super) async fn run(&self) -> Result<Answer, Failure> {
         let writes = self.method.idempotency != Idempotency::Safe;
         // Unwind safety: what calls share is behind locks that are not poisoned by a panic.
@@ -128,7 +129,8 @@ impl Call<'_> {
         }
     }
 
-    /// A list that is streamed as its items arrive. The head is sent after the first ones, so that an earlier error is a failure.
+    /// A list that is streamed as its items arrive. The head is sent after the first ones, so that an earlier error is a
+    /// failure.
     async fn list<T: Send + 'static>(
         &self,
         items: Result<Items<T>, Error>,

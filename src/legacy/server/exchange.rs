@@ -13,7 +13,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::answers::{Answer, Outcome};
+use super::answers::Answer;
+use super::failure::Outcome;
 use crate::audit;
 use crate::backend::{CallLog, CompletionHook, RequestContext};
 use crate::metrics::Metrics;

@@ -1,5 +1,5 @@
-//! What the server signs: login hashes, and keys of messages that a proxy may repeat. Nothing is stored, so every replica accepts
-//! what another one made, also after a restart.
+//! What the server signs: login hashes, and keys of messages that a proxy may repeat. Nothing is stored, so every replica
+//! accepts what another one made, also after a restart.
 //!
 //! Signed are texts in UTF-8, each after its length in bytes (4 bytes, big-endian), the purpose first:
 //!
