@@ -5,7 +5,8 @@
 //!
 //! [`RequestContext`] carries inputs only. What a call learned is its return value: a read of an order returns a [`Snapshot`],
 //! a write a [`Receipt`] or a [`WriteError`], which say whether, when and over which connection it was sent. [`CallTimer`]
-//! records calls for the access log and the metrics, [`Coalescing`] lets equal reads share a call, [`Split`] makes two systems one.
+//! records calls for the access log and the metrics, [`UpstreamCalls`] admits them, [`Coalescing`] lets equal reads share one,
+//! [`Split`] makes two systems one.
 
 mod call_timer;
 mod coalescing;
@@ -13,6 +14,7 @@ mod error;
 mod receipt;
 mod request_context;
 mod split;
+mod upstream_calls;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -24,6 +26,7 @@ pub use error::{Error, Result};
 pub use receipt::{Receipt, Sent, Snapshot, WriteError, WriteResult};
 pub use request_context::{CallLog, CompletionHook, RequestContext};
 pub use split::{Side, Split};
+pub(crate) use upstream_calls::{Call, CallKind, InFlightCall, Transient, UpstreamCalls};
 
 use crate::model::{Customer, CustomerId, ListedOrder, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::Reserved;

@@ -11,8 +11,8 @@ use super::methods::{Idempotency, MethodSpec};
 use super::response_parser::ResponseParser;
 use super::transport::{Body, Response, SendError};
 use super::xml::Malformed;
-use crate::backend::Error;
-use crate::resilience::{Exhausted, Share};
+use crate::backend::{Error, Transient};
+use crate::resilience::{Exhausted, Outcome, Share};
 
 /// The largest answer to a write that is read. A confirmation has a few hundred bytes, and anything larger confirms nothing.
 const MAX_CONFIRMATION_BYTES: u64 = 64 * 1024;
@@ -39,13 +39,6 @@ pub(crate) enum Attempt {
         clock_skew: Option<SignedDuration>,
         answer: Result<Box<ResponseParser>, Malformed>,
     },
-}
-
-/// A failure that may be over soon.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Transient {
-    /// When the upstream wants the next attempt.
-    pub(crate) retry_after: Option<Duration>,
 }
 
 impl From<SendError> for Attempt {
@@ -105,6 +98,17 @@ impl Attempt {
             | Self::ConnectionLost
             | Self::InvalidHttp
             | Self::Answered { answer: Err(_), .. } => false,
+        }
+    }
+
+    /// How it ended from the upstream's point of view. `None` if the gateway itself lacked what a connection needs, which says
+    /// nothing about the upstream.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::NoResources => None,
+            Self::TimedOut => Some(Outcome::TimedOut),
+            attempt if attempt.is_healthy() => Some(Outcome::Success),
+            _ => Some(Outcome::Failure),
         }
     }
 

@@ -21,7 +21,7 @@ use super::schema_drift::SchemaDrift;
 use super::session::SessionHash;
 use super::transport::Transport;
 use crate::backend::{
-    Backend, CallTimer, Error, Items, Receipt, RequestContext, Result, Sent, Snapshot, WriteError, WriteResult,
+    Backend, CallTimer, Error, Items, Receipt, RequestContext, Result, Sent, Snapshot, UpstreamCalls, WriteError, WriteResult,
 };
 use crate::config::Upstream;
 use crate::http_client::ConnectorError;
@@ -57,7 +57,8 @@ impl Client {
         let settings = DecodeSettings::new(upstream, memory, metrics.clone());
         let transport = Arc::new(Transport::try_new(upstream, metrics.clone())?);
         let Upstream { max_in_flight, breaker, timeout, settle_time, .. } = *upstream;
-        let transport = ResilientTransport::new(transport, Arc::new(settings), max_in_flight, breaker, timeout, metrics);
+        let calls = UpstreamCalls::new(max_in_flight, breaker, metrics);
+        let transport = ResilientTransport::new(transport, Arc::new(settings), calls, timeout);
         Ok(Self { transport: Arc::new(transport), credential: Arc::new(UpstreamCredential::new(upstream)), settle_time })
     }
 

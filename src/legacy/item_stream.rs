@@ -9,10 +9,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::decode_settings::DecodeSettings;
 use super::methods::MethodSpec;
-use super::resilient_transport::InFlightCall;
 use super::response_parser::{ItemCodec, ResponseParser};
 use super::transport::{Body, Response};
-use crate::backend::{Error, Item};
+use crate::backend::{Error, InFlightCall, Item};
 
 /// A list whose HTTP status is a success.
 pub(crate) struct ItemStream<T: 'static> {

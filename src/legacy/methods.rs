@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::backend::{Call, CallKind};
+
 /// What a repeated call does to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Idempotency {
@@ -115,6 +117,16 @@ impl MethodSpec {
     /// The method with this name.
     pub(crate) fn parse(name: &str) -> Option<&'static Self> {
         METHODS.into_iter().find(|method| method.name == name)
+    }
+
+    /// What a call of it may use of the upstream's limit.
+    pub(crate) const fn call(&self) -> Call {
+        let kind = match (self.idempotency, self.method) {
+            (Idempotency::Idempotent | Idempotency::NonIdempotent, _) => CallKind::Write,
+            (Idempotency::Safe, Method::Orders | Method::Customers) => CallKind::List,
+            (Idempotency::Safe, _) => CallKind::Read,
+        };
+        Call { name: self.name, kind }
     }
 
     /// Whether the method element may have this name.
