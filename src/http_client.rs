@@ -3,8 +3,8 @@
 //! Only the configuration decides where a connection goes and which certificates it trusts: no proxy is taken from the
 //! environment, and redirects are not followed.
 //!
-//! **Why a pool of our own.** The issuer's documents are fetched with `reqwest` ([`client`]). Calls to upstreams need what it and
-//! the pool below it, hyper-util's legacy client, cannot do: connections have no largest age there, so a busy one never follows a
+//! **Why a pool of our own.** The issuer's documents are fetched, and JSON systems are called, with `reqwest` ([`client`]): there a
+//! repetition is free, or recognised by its key. Calls to legacy systems need what it and the pool below it, hyper-util's legacy client, cannot do: connections have no largest age there, so a busy one never follows a
 //! name that moves; a request cannot be bound to the address that another one went to; and an error does not say whether the
 //! connection was reused, which decides whether a repetition is free. So [`pool`] keeps the connections, and writes have none to
 //! share. A [`connection`] is not hyper's either, whose client needs a task, two channels and new buffers for each request, and
@@ -15,8 +15,8 @@
 //! one after another, each with a head start of 250 ms or its share of the timeout, families in turn (RFC 8305); the first that
 //! completes everything, the TLS handshake and the proxy's tunnel included, is used and the others are closed. An address that
 //! failed or was overtaken is tried last for 30 s. A request is written to one connection only, after all of this, so that a
-//! failure up to here proves that nothing was sent. For the issuer, `reqwest` is given one of these addresses for each attempt,
-//! and the next one when its share of the timeout is over.
+//! failure up to here proves that nothing was sent. `reqwest` is given one of these addresses for each attempt, and the next one
+//! when its share of the timeout is over.
 //!
 //! **Which address.** An answer is evidence about a write only if it comes from the machine that the write went to. So the reads
 //! that belong to a write, before and after it, are bound to its address: the first of them chooses, the others dial that
@@ -46,6 +46,7 @@ mod client;
 mod connect_log;
 mod connection;
 mod connector;
+mod dates;
 mod framing;
 mod head;
 mod next_hop;
@@ -64,10 +65,11 @@ use crate::config::{Loaded, Resolver};
 use crate::tls::{self, MinVersion};
 
 pub(crate) use cause::Cause;
-pub(crate) use client::{HttpClient, HttpError};
+pub(crate) use client::{HttpClient, HttpError, Request};
 pub(crate) use connect_log::ConnectLog;
 pub(crate) use connection::{Connection, SendError};
 pub use connector::ConnectorError;
+pub(crate) use dates::{clock_skew, retry_after};
 pub(crate) use head::Head;
 pub(crate) use pool::{Body, Pool};
 
@@ -107,7 +109,7 @@ pub struct AddressError;
 pub(crate) const AGENT: &str = concat!("tjansteguiden-gateway/", env!("CARGO_PKG_VERSION"));
 
 /// A server by its name.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     host: String,
     port: u16,

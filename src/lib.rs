@@ -25,7 +25,7 @@
 //! | [`tls`] | certificates, keys and rustls configurations |  |
 //! | [`metrics`] | Prometheus metrics |  |
 //! | [`config`] | settings from file and environment; files that are reloaded | `charset`, `model`, `resilience`, `tls` |
-//! | [`http_client`] | outgoing connections: addresses, proxy, TLS, pool, when nothing was sent, causes of failure | `config`, `metrics`, `tls` |
+//! | [`http_client`] | outgoing connections: addresses, proxy, TLS, pool, when nothing was sent, causes of failure | `config`, `metrics`, `model`, `tls` |
 //! | [`backend`] | the port: one method per legacy method; coalescing, admission and retries, records of calls | `metrics`, `model`, `resilience` |
 //! | [`idempotency`] | idempotency keys and the markers that stand for them in a log | `config`, `model` |
 //! | [`legacy`] | the legacy protocol, client and server | `audit`, `backend`, `charset`, `client_address`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `request_body`, `resilience` |

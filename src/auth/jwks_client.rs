@@ -13,11 +13,12 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap};
 use http::{HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::jwks::{Jwks, RejectedKey};
 use crate::config::{Jwt, is_loopback};
-use crate::http_client::{ConnectConfig, ConnectLog, ConnectorError, HttpClient, HttpError, error_chain};
+use crate::http_client::{ConnectConfig, ConnectLog, ConnectorError, HttpClient, HttpError, Request, error_chain};
 use crate::metrics::Metrics;
 
 /// Fetches the JWKS of one issuer. Clones share connections.
@@ -105,7 +106,7 @@ impl JwksClient {
         };
         let direct = ConnectConfig::direct(&jwt.keys_from).with_roots(jwt.tls.as_ref());
         let connect = ConnectConfig { proxy: jwt.proxy.clone(), resolver: jwt.resolver.clone(), ..direct };
-        let http = HttpClient::try_new(&connect, TIMEOUT, ConnectLog::of_issuer(metrics.clone()))?;
+        let http = HttpClient::try_new(&connect, TIMEOUT / 2, ConnectLog::of_issuer(metrics.clone()))?;
         let (issuer, allow_http) = (jwt.issuer.clone(), jwt.allow_http);
         Ok(Self { issuer, allow_http, location, http, metrics, reported: Arc::default() })
     }
@@ -170,11 +171,18 @@ impl JwksClient {
     }
 
     async fn get(&self, url: Url) -> Result<Vec<u8>, JwksError> {
+        let deadline = Instant::now() + TIMEOUT;
+        let document = timeout_at(deadline, self.get_before(url, deadline)).await;
+        document.unwrap_or(Err(JwksError::Transport(HttpError::Timeout)))
+    }
+
+    async fn get_before(&self, url: Url, deadline: Instant) -> Result<Vec<u8>, JwksError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
-        let mut response = self.http.get(&url, headers).await.map_err(JwksError::Transport)?;
+        let sent = self.http.send(&Request::get(url, headers), None, deadline).await;
+        let (mut response, _) = sent.map_err(JwksError::Transport)?;
         match response.status() {
             status if status.is_success() => {}
             status if status.is_redirection() => return Err(JwksError::Redirect(status)),

@@ -1,23 +1,30 @@
-//! Fetches documents with a `reqwest` client that does only what the configuration says.
+//! Sends requests with `reqwest` clients that do only what the configuration says.
 //!
 //! The defaults of `reqwest` would take a proxy from the environment, follow redirects, retry requests that the server has not
 //! processed, and put the URL into every error. None of that is wanted here: a redirect leads away from the server that was
 //! configured as trusted, and a URL may contain credentials.
 //!
 //! A `reqwest` client has one connect timeout, which an address that is silent, or that hangs in the TLS handshake, uses up for
-//! all addresses of its name. So each attempt has a client of its own, whose resolver returns one address and whose connect
-//! timeout is the share of this address. There are few documents, and none is worth keeping a connection for.
+//! all addresses of its name. So each client here is for one address: its resolver returns that one, and its connect timeout is
+//! the share of this address.
+//!
+//! Requests that may arrive twice share connections ([`Connections::Shared`]): the client of an address that was connected to is
+//! kept, and used without another look at its name, for as long as connections to upstreams are by default. Any other request
+//! has a client, and thereby a connection, of its own: then a failure before the request was written is known as one.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Method;
 use http::header::HeaderMap;
+use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, Response, redirect, retry};
 use rustls::ClientConfig;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::cause::{Cause, ConnectError, rejects_client_certificate};
@@ -28,7 +35,7 @@ use super::{AGENT, AddressError, ConnectConfig, Origin};
 use crate::config::Loaded;
 use crate::tls;
 
-/// Fetches documents over http or https, whichever it was made for. Clones share what is known of addresses.
+/// Sends requests over http or https, whichever it was made for. Clones share connections and what is known of addresses.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpClient(Arc<Inner>);
 
@@ -38,8 +45,40 @@ struct Inner {
     hop: NextHop,
     /// `None` for plain HTTP.
     tls: Option<Loaded<ClientConfig>>,
-    /// Limit for a whole exchange, from the name lookup to the last byte of the response.
-    timeout: Duration,
+    /// Limit for making a connection, from the name lookup to the end of the TLS handshake, at all addresses together.
+    connect_timeout: Duration,
+    /// The client for shared connections.
+    kept: Mutex<Option<Kept>>,
+}
+
+/// A client whose connections are shared.
+#[derive(Debug, Clone)]
+struct Kept {
+    client: Client,
+    origin: Origin,
+    address: SocketAddr,
+    /// The configuration that its connections were made with.
+    tls: Option<Arc<ClientConfig>>,
+    until: Instant,
+}
+
+/// A request.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) connections: Connections,
+}
+
+/// Which connection a request may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// One that earlier requests used, because this one may arrive twice.
+    Shared,
+    /// A new one, so that it is known whether anything was sent.
+    Own,
 }
 
 /// Why there is no response. It contains nothing of the URL, which may be secret.
@@ -49,6 +88,8 @@ pub(crate) enum HttpError {
     Address(#[from] AddressError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error("the response did not come in time")]
+    Timeout,
     #[error(transparent)]
     Exchange(reqwest::Error),
 }
@@ -57,35 +98,70 @@ pub(crate) enum HttpError {
 #[derive(Debug)]
 struct OneAddress(SocketAddr);
 
+/// How long the client of an address is used before the name is looked up again.
+const KEEP_ADDRESS: Duration = Duration::from_secs(30);
+/// How long a connection may be idle. Servers close theirs after a few seconds, and a request at that moment fails.
+const MAX_IDLE: Duration = Duration::from_secs(3);
+
 impl HttpClient {
-    /// A client whose exchanges take no longer than `timeout`, and their connections half of it.
-    pub(crate) fn try_new(connect: &ConnectConfig, timeout: Duration, log: ConnectLog) -> Result<Self, ConnectorError> {
+    /// A client whose connections are made in this time.
+    pub(crate) fn try_new(connect: &ConnectConfig, connect_timeout: Duration, log: ConnectLog) -> Result<Self, ConnectorError> {
         let (hop, tls) = (NextHop::try_new(connect, log)?, connect.tls.config()?);
-        Ok(Self(Arc::new(Inner { connect: connect.clone(), hop, tls, timeout })))
+        let connect = connect.clone();
+        Ok(Self(Arc::new(Inner { connect, hop, tls, connect_timeout, kept: Mutex::default() })))
     }
 
-    /// Sends a request and returns when the head of the response has arrived. The addresses are tried one after another until
-    /// one can be connected to.
-    pub(crate) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Response, HttpError> {
-        let Inner { hop, timeout, .. } = &*self.0;
-        let start = Instant::now();
-        let (connect_deadline, deadline) = (start + *timeout / 2, start + *timeout);
-        let addresses = hop.look_up(&Origin::of(url)?, connect_deadline).await?;
-
-        let mut failure: Option<ConnectError> = None;
-        for (left, address) in (1..=addresses.len()).rev().zip(&addresses) {
-            let share = connect_deadline.saturating_duration_since(Instant::now()) / u32::try_from(left).unwrap_or(u32::MAX);
-            let client = self.client(*address, share, deadline)?;
-            match self.get_with(&client, url, headers.clone()).await {
-                Ok(response) => {
-                    hop.record_success(*address, &addresses);
-                    return Ok(response);
+    /// Sends a request, at most once, and returns when the head of the response has arrived, with the address that it came from.
+    /// The addresses of the server, or the given one alone, are tried one after another until one can be connected to.
+    pub(crate) async fn send(
+        &self,
+        request: &Request,
+        address: Option<SocketAddr>,
+        deadline: Instant,
+    ) -> Result<(Response, SocketAddr), HttpError> {
+        let origin = Origin::of(&request.url)?;
+        if let Some(Kept { client, address, .. }) = self.kept(request, &origin, address) {
+            match self.exchange(&client, address, request, deadline).await {
+                Err(HttpError::Connect(error)) => {
+                    *self.0.kept.lock() = None;
+                    self.0.hop.record_failure(&error);
                 }
-                Err(error) => {
-                    let Some(cause) = self.connect_cause(&error) else { return Err(error.into()) };
-                    let error = ConnectError::new(cause, Some(*address), io::Error::other(error.without_url()));
+                done => return done.map(|response| (response, address)),
+            }
+        }
+        self.connect_and_send(request, &origin, address, deadline).await
+    }
+
+    async fn connect_and_send(
+        &self,
+        request: &Request,
+        origin: &Origin,
+        address: Option<SocketAddr>,
+        deadline: Instant,
+    ) -> Result<(Response, SocketAddr), HttpError> {
+        let Inner { hop, connect_timeout, .. } = &*self.0;
+        let connect_deadline = deadline.min(Instant::now() + *connect_timeout);
+        let addresses = match address {
+            Some(address) => vec![address],
+            None => hop.look_up(origin, connect_deadline).await?,
+        };
+        let mut failure: Option<ConnectError> = None;
+        for (left, address) in (1..=addresses.len()).rev().zip(addresses.iter().copied()) {
+            let share = connect_deadline.saturating_duration_since(Instant::now()) / u32::try_from(left).unwrap_or(u32::MAX);
+            let tls = self.0.tls.as_ref().map(Loaded::get);
+            let client = self.client(address, tls.as_deref(), share, request.connections)?;
+            match self.exchange(&client, address, request, deadline).await {
+                Err(HttpError::Connect(error)) => {
                     hop.record_failure(&error);
                     error.keep(&mut failure);
+                }
+                done => {
+                    let response = done?;
+                    hop.record_success(address, &addresses);
+                    if request.connections == Connections::Shared {
+                        self.keep(Kept { client, origin: origin.clone(), address, tls, until: Instant::now() + KEEP_ADDRESS });
+                    }
+                    return Ok((response, address));
                 }
             }
         }
@@ -94,22 +170,66 @@ impl HttpClient {
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that sends, and it removes URLs from errors")]
-    async fn get_with(&self, client: &Client, url: &Url, headers: HeaderMap) -> Result<Response, reqwest::Error> {
-        client.get(url.clone()).headers(headers).send().await
+    async fn exchange(
+        &self,
+        client: &Client,
+        address: SocketAddr,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Response, HttpError> {
+        let Request { method, url, headers, body, .. } = request.clone();
+        let mut exchange = client.request(method, url).headers(headers);
+        if !body.is_empty() {
+            exchange = exchange.body(body);
+        }
+        let error = match timeout_at(deadline, exchange.send()).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => error.without_url(),
+            Err(_) => return Err(HttpError::Timeout),
+        };
+        Err(match self.connect_cause(&error) {
+            Some(cause) => ConnectError::new(cause, Some(address), io::Error::other(error)).into(),
+            None => HttpError::Exchange(error),
+        })
     }
 
-    /// A client for one request to one address, with the TLS configuration as it is now.
+    /// The client for shared connections, if it may be used for a request to this server.
+    fn kept(&self, request: &Request, origin: &Origin, address: Option<SocketAddr>) -> Option<Kept> {
+        if request.connections == Connections::Own {
+            return None;
+        }
+        let tls = self.0.tls.as_ref().map(Loaded::get);
+        let kept = self.0.kept.lock().clone()?;
+        let is_usable = kept.is_for(origin, address.unwrap_or(kept.address), tls.as_ref()) && Instant::now() < kept.until;
+        is_usable.then_some(kept)
+    }
+
+    /// Keeps a client that has made a connection. If the same address is in use, its connections are used further.
+    fn keep(&self, made: Kept) {
+        let mut kept = self.0.kept.lock();
+        match &mut *kept {
+            Some(old) if old.is_for(&made.origin, made.address, made.tls.as_ref()) => old.until = made.until,
+            kept => *kept = Some(made),
+        }
+    }
+
+    /// A client for one address, with this TLS configuration.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that builds clients")]
-    fn client(&self, address: SocketAddr, connect_timeout: Duration, deadline: Instant) -> Result<Client, HttpError> {
-        let Inner { connect, tls, .. } = &*self.0;
-        let tls = tls.as_ref().map(Loaded::get);
+    fn client(
+        &self,
+        address: SocketAddr,
+        tls: Option<&ClientConfig>,
+        connect_timeout: Duration,
+        connections: Connections,
+    ) -> Result<Client, HttpError> {
+        let connect = &self.0.connect;
         let mut builder = Client::builder()
             // First, because it removes every proxy: none is taken from the environment.
             .no_proxy()
             .https_only(tls.is_some())
             // Always our own configuration: without one, `reqwest` looks for a process-wide crypto provider and panics,
             // because this process installs none.
-            .tls_backend_preconfigured(tls.as_deref().map_or_else(tls::client_trusting_nothing, Clone::clone))
+            .tls_backend_preconfigured(tls.map_or_else(tls::client_trusting_nothing, Clone::clone))
             .dns_resolver(OneAddress(address))
             .local_address(connect.local_address)
             .user_agent(AGENT)
@@ -117,10 +237,12 @@ impl HttpClient {
             .referer(false)
             .retry(retry::never())
             .http1_only()
-            .pool_max_idle_per_host(0)
+            .pool_idle_timeout(MAX_IDLE)
             // Also for the tunnel through a proxy and for the TLS handshake.
-            .connect_timeout(connect_timeout)
-            .timeout(deadline.saturating_duration_since(Instant::now()));
+            .connect_timeout(connect_timeout);
+        if connections == Connections::Own {
+            builder = builder.pool_max_idle_per_host(0);
+        }
         if let Some(proxy) = &connect.proxy {
             builder = builder.proxy(Proxy::all(proxy.to_string())?);
         }
@@ -138,6 +260,20 @@ impl HttpClient {
             Cause::Timeout if hop.is_proxy() && tls.is_some() => Cause::ProxyFailed,
             cause => hop.cause_at(cause),
         })
+    }
+}
+
+impl Kept {
+    /// Whether its connections lead to this server and were made with this configuration.
+    fn is_for(&self, origin: &Origin, address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> bool {
+        self.origin == *origin && self.address == address && self.tls.as_ref().map(Arc::as_ptr) == tls.map(Arc::as_ptr)
+    }
+}
+
+impl Request {
+    /// A read of a document, which is worth no connection that is kept.
+    pub(crate) fn get(url: Url, headers: HeaderMap) -> Self {
+        Self { method: Method::GET, url, headers, body: Bytes::new(), connections: Connections::Own }
     }
 }
 
@@ -159,13 +295,15 @@ impl HttpError {
     pub(crate) const fn connect_cause(&self) -> Option<&'static str> {
         match self {
             Self::Connect(error) => Some(error.cause.label()),
-            Self::Address(_) | Self::Exchange(_) => None,
+            Self::Address(_) | Self::Timeout | Self::Exchange(_) => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use rcgen::{CertificateParams, KeyPair};
     use rustls::crypto::CryptoProvider;
     use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -180,6 +318,14 @@ mod tests {
 
     fn client(connect: &ConnectConfig) -> HttpClient {
         HttpClient::try_new(connect, Duration::from_secs(5), ConnectLog::of_issuer(Metrics::default())).unwrap()
+    }
+
+    async fn get(client: &HttpClient, url: &Url) -> Result<Response, HttpError> {
+        send(client, &Request::get(url.clone(), HeaderMap::new())).await
+    }
+
+    async fn send(client: &HttpClient, request: &Request) -> Result<Response, HttpError> {
+        client.send(request, None, Instant::now() + Duration::from_secs(5)).await.map(|(response, _)| response)
     }
 
     async fn respond(mut stream: impl AsyncRead + AsyncWrite + Unpin, response: &str) {
@@ -204,7 +350,7 @@ mod tests {
             let (stream, _) = listener.accept().await.unwrap();
             respond(stream, "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").await;
         };
-        let (response, ()) = tokio::join!(client.get(&url, HeaderMap::new()), server);
+        let (response, ()) = tokio::join!(get(&client, &url), server);
 
         assert_eq!(response.unwrap().status(), 302);
     }
@@ -215,7 +361,7 @@ mod tests {
         drop(listener);
         let client = client(&ConnectConfig::direct(&url));
 
-        let error = client.get(&url, HeaderMap::new()).await.unwrap_err();
+        let error = get(&client, &url).await.unwrap_err();
 
         let text = error_chain(&error);
         assert!(!text.contains("path-of-the-url") && text.contains("refused"), "{text}");
@@ -238,18 +384,99 @@ mod tests {
         });
 
         for _ in 0..2 {
-            assert_eq!(client.get(&url, HeaderMap::new()).await.unwrap().status(), 204);
+            assert_eq!(get(&client, &url).await.unwrap().status(), 204);
         }
 
         let metrics = String::from_utf8(metrics.render()).unwrap();
         assert!(metrics.contains(r#"jwks_connect_failures_total{cause="refused"} 1"#), "{metrics}");
     }
 
+    /// Answers every request, and counts connections.
+    async fn answering(listener: TcpListener, connections: Arc<AtomicUsize>) {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            connections.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).await.is_ok_and(|length| length > 0) {
+                    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+                }
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn only_requests_that_may_arrive_twice_share_connections() {
+        for (connections, expected) in [(Connections::Shared, 1), (Connections::Own, 3)] {
+            let (listener, url) = listen("http").await;
+            let client = client(&ConnectConfig::direct(&url));
+            let count = Arc::new(AtomicUsize::new(0));
+            tokio::spawn(answering(listener, Arc::clone(&count)));
+
+            for _ in 0..3 {
+                let request = Request { connections, ..Request::get(url.clone(), HeaderMap::new()) };
+                assert_eq!(send(&client, &request).await.unwrap().status(), 204);
+            }
+
+            assert_eq!(count.load(Ordering::SeqCst), expected, "{connections:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn shared_connections_follow_a_server_that_moves() {
+        let ((first, mut url), (second, _)) = (listen("http").await, listen("http").await);
+        url.set_port(None).unwrap();
+        let addresses = [first.local_addr().unwrap(), second.local_addr().unwrap()];
+        let lookups = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&lookups);
+        let resolver = Resolver::with(move |_, _| Ok(vec![addresses[counted.fetch_add(1, Ordering::SeqCst).min(1)]]));
+        let client = client(&ConnectConfig { resolver, ..ConnectConfig::direct(&url) });
+        let counts = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+        let server = tokio::spawn(answering(first, Arc::clone(&counts[0])));
+        let request = Request { connections: Connections::Shared, ..Request::get(url, HeaderMap::new()) };
+        send(&client, &request).await.unwrap();
+        send(&client, &request).await.unwrap();
+        assert_eq!(lookups.load(Ordering::SeqCst), 1, "an address in use is not looked up again");
+
+        server.abort();
+        let _ = server.await;
+        client.0.kept.lock().as_mut().unwrap().client =
+            client.client(addresses[0], None, MAX_IDLE, Connections::Shared).unwrap();
+        tokio::spawn(answering(second, Arc::clone(&counts[1])));
+        send(&client, &request).await.unwrap();
+
+        assert_eq!(counts.map(|count| count.load(Ordering::SeqCst)), [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn it_is_known_whether_anything_was_sent() {
+        let (listener, url) = listen("http").await;
+        let client = client(&ConnectConfig::direct(&url));
+        let body = Bytes::from_static(b"{}");
+        let request = Request { method: Method::POST, body, ..Request::get(url.clone(), HeaderMap::new()) };
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let length = stream.read(&mut head).await.unwrap();
+            (listener, String::from_utf8_lossy(&head[..length]).into_owned())
+        });
+
+        let lost = send(&client, &request).await.unwrap_err();
+        let (listener, head) = server.await.unwrap();
+        let hung = client.send(&request, None, Instant::now() + Duration::from_millis(100)).await.unwrap_err();
+        drop(listener);
+        let refused = send(&client, &request).await.unwrap_err();
+
+        assert!(head.starts_with("POST /path-of-the-url HTTP/1.1\r\n"), "{head}");
+        assert!(matches!(lost, HttpError::Exchange(_)) && !error_chain(&lost).contains("path-of-the-url"));
+        assert!(matches!(hung, HttpError::Timeout));
+        assert!(matches!(refused, HttpError::Connect(_)));
+    }
+
     #[tokio::test]
     async fn no_process_wide_crypto_provider_is_installed() {
         for url in ["http://localhost:9", "https://localhost:9"] {
             let url = url.parse().unwrap();
-            assert!(client(&ConnectConfig::direct(&url)).get(&url, HeaderMap::new()).await.is_err());
+            assert!(get(&client(&ConnectConfig::direct(&url)), &url).await.is_err());
         }
 
         assert!(CryptoProvider::get_default().is_none());
@@ -281,7 +508,7 @@ mod tests {
                 }
             }
         });
-        let get = async || client.get(&url, HeaderMap::new()).await;
+        let get = async || get(&client, &url).await;
         assert_eq!(get().await.unwrap_err().connect_cause(), Some("certificate_issuer"));
 
         std::fs::write(ca_file.path(), pem).unwrap();

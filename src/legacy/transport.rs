@@ -13,7 +13,6 @@ use crate::backend::RequestContext;
 use crate::config::Upstream;
 use crate::http_client::{self, Cause, ConnectConfig, ConnectLog, Connection, ConnectorError, Head, Origin, Pool};
 use crate::metrics::UpstreamMetrics;
-use crate::model::now;
 
 pub(crate) use crate::http_client::{Body, SendError};
 
@@ -48,9 +47,6 @@ pub(crate) struct ConnectedWrite {
     connection: Connection,
     request: Vec<u8>,
 }
-
-/// The longest `Retry-After` that is respected.
-const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 impl Transport {
     /// A transport to an upstream. Connects at the first call.
@@ -125,8 +121,8 @@ impl ResponseHead {
         Self {
             status: head.status,
             charset: head.text("content-type").and_then(charset_label).map(str::to_owned),
-            retry_after: head.text("retry-after").and_then(|text| retry_after(text, head.text("date"))),
-            clock_skew: clock_skew(head),
+            retry_after: head.text("retry-after").and_then(|text| http_client::retry_after(text, head.text("date"))),
+            clock_skew: http_client::clock_skew(head.text("date"), head.contains("age")),
         }
     }
 
@@ -142,22 +138,6 @@ fn connect_config(upstream: &Upstream) -> ConnectConfig {
     ConnectConfig { proxy: proxy.clone(), local_address: *local_address, resolver: resolver.clone(), ..direct }
 }
 
-/// How far the clock of a server is ahead of ours, whose response has just begun. A cached response is older than it looks.
-fn clock_skew(head: &Head<'_>) -> Option<SignedDuration> {
-    let date = head.text("date").filter(|_| !head.contains("age"))?;
-    jiff::fmt::rfc2822::parse(date).ok().map(|there| there.timestamp().duration_since(now()))
-}
-
-/// The delay of a `Retry-After`: seconds, or a time by the clock of the upstream, which shows `date`.
-fn retry_after(text: &str, date: Option<&str>) -> Option<Duration> {
-    let time_of = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
-    let wait = match text.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => time_of(text)?.duration_since(date.and_then(time_of).unwrap_or_else(now)).try_into().unwrap_or_default(),
-    };
-    Some(wait.min(MAX_RETRY_AFTER))
-}
-
 /// The `charset` parameter of a media type.
 fn charset_label(content_type: &str) -> Option<&str> {
     content_type.split(';').skip(1).find_map(|parameter| {
@@ -169,25 +149,6 @@ fn charset_label(content_type: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_time() {
-        let date = Some("Mon, 14 Mar 2016 08:05:00 GMT");
-        for (text, seconds) in [
-            ("7", Some(7)),
-            (" 7 ", Some(7)),
-            ("3600", Some(60)),
-            ("Mon, 14 Mar 2016 08:05:07 GMT", Some(7)),
-            ("Mon, 14 Mar 2016 09:05:07 GMT", Some(60)),
-            ("Mon, 14 Mar 2016 08:04:07 GMT", Some(0)),
-            ("-1", None),
-            ("soon", None),
-        ] {
-            assert_eq!(retry_after(text, date), seconds.map(Duration::from_secs), "{text}");
-        }
-        assert_eq!(retry_after("Mon, 14 Mar 2016 08:05:00 GMT", None), Some(Duration::ZERO), "long ago by our own clock");
-        assert_eq!(retry_after("Thu, 14 Mar 2216 08:05:00 GMT", Some("?")), Some(MAX_RETRY_AFTER));
-    }
 
     #[test]
     fn charset_parameter_is_found_in_any_spelling() {
