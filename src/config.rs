@@ -8,6 +8,7 @@ mod auth;
 mod error;
 mod facade;
 mod file;
+mod json_backend;
 mod log;
 mod reload;
 mod resolver;
@@ -15,6 +16,7 @@ mod secret;
 mod server;
 mod settings;
 mod tls;
+mod transport;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -26,12 +28,13 @@ pub use facade::{
     Answers, Declaration, Facade, FacadeClient, FailureOrder, FailureStatus, NotFoundAnswer, OrdersRoot, Route, XmlType,
 };
 pub use file::{Contents, FileError};
+pub use json_backend::JsonBackend;
 pub use log::{Log, LogFormat};
 pub use reload::{Loaded, Reload, ReloadOutcome};
 pub use resolver::Resolver;
 pub use secret::Secret;
 pub use server::{Addresses, Server};
-pub(crate) use upstream::is_loopback;
+pub(crate) use transport::is_loopback;
 pub use upstream::{Dialect, Upstream};
 
 use settings::Settings;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::ValueEnum;
 use http::Uri;
 use rustls::ClientConfig;
-use url::{Host, Url};
+use url::Url;
 
 use super::error::InvalidValue;
-use super::settings::{Settings, boolean, duration, parsed, size, whole};
-use super::{Loaded, Resolver, Secret, tls};
+use super::settings::{Settings, duration};
+use super::transport::{Transport, url};
+use super::{Loaded, Resolver, Secret};
 use crate::charset::Charset;
 use crate::model::Zone;
 use crate::resilience::BreakerSettings;
@@ -101,20 +102,25 @@ const CREDENTIAL_REFUSAL_WORDS: [&str; 10] = [
     "saknar behörighet",
 ];
 
-/// A request line has at most 8 000 bytes, and most of it must be left for the query.
-const MAX_URL_LENGTH: usize = 2_000;
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const DEFAULT_MAX_CONNECTION_AGE: Duration = Duration::from_secs(30);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_SETTLE_TIME: Duration = Duration::from_secs(35);
-const DEFAULT_MAX_IN_FLIGHT: usize = 64;
-const DEFAULT_MAX_RESPONSE_BYTES: u64 = 8 * 1024 * 1024;
-const DEFAULT_MAX_ITEM_BYTES: u64 = 256 * 1024;
 
 impl Upstream {
     /// An upstream with default settings.
     #[must_use]
     pub fn new(url: Url, api_user: Secret) -> Self {
+        let Transport {
+            connect_timeout,
+            timeout,
+            max_in_flight,
+            breaker,
+            max_response_bytes,
+            max_item_bytes,
+            allow_http,
+            tls,
+            proxy,
+            local_address,
+        } = Transport::default();
         Self {
             url,
             dialect: Dialect::default(),
@@ -122,18 +128,18 @@ impl Upstream {
             api_key: None,
             charset: Charset::UTF_8,
             time_zone: Zone::stockholm(),
-            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            connect_timeout,
             max_connection_age: DEFAULT_MAX_CONNECTION_AGE,
-            timeout: DEFAULT_TIMEOUT,
+            timeout,
             settle_time: DEFAULT_SETTLE_TIME,
-            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
-            breaker: BreakerSettings::default(),
-            max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
-            max_item_bytes: DEFAULT_MAX_ITEM_BYTES,
-            allow_http: false,
-            tls: None,
-            proxy: None,
-            local_address: None,
+            max_in_flight,
+            breaker,
+            max_response_bytes,
+            max_item_bytes,
+            allow_http,
+            tls,
+            proxy,
+            local_address,
             resolver: Resolver::default(),
             credential_refusal_words: CREDENTIAL_REFUSAL_WORDS.map(str::to_owned).to_vec(),
         }
@@ -153,33 +159,28 @@ impl Upstream {
         };
         let charset = settings.or_default(&key("charset"), Charset::UTF_8, charset);
         let time_zone = settings.or_default(&key("time_zone"), Zone::stockholm(), zone);
-        let connect_timeout = settings.or_default(&key("connect_timeout"), DEFAULT_CONNECT_TIMEOUT, duration);
         let max_connection_age = settings.or_default(&key("max_connection_age"), DEFAULT_MAX_CONNECTION_AGE, duration);
-        let timeout = settings.or_default(&key("timeout"), DEFAULT_TIMEOUT, duration);
         let settle_time = settings.or_default(&key("settle_time"), DEFAULT_SETTLE_TIME, duration);
-        let max_in_flight = settings.or_default(&key("max_in_flight"), DEFAULT_MAX_IN_FLIGHT, whole(1..=100_000));
-        let breaker = breaker(settings, &key("breaker"));
-        let max_response_bytes = settings.or_default(&key("max_response_bytes"), DEFAULT_MAX_RESPONSE_BYTES, size);
-        let max_item_bytes = settings.or_default(&key("max_item_bytes"), DEFAULT_MAX_ITEM_BYTES, size);
-        let allow_http = settings.or_default(&key("allow_http"), false, boolean);
-        let is_plain_http = url.as_ref().is_some_and(|url| url.scheme() == "http");
-        let tls = tls::client(settings, &format!("upstreams.{name}"), url.as_ref());
-        let proxy = settings.optional(&key("proxy"), proxy);
-        let local_address = settings.optional(&key("local_address"), local_address);
+        let Transport {
+            connect_timeout,
+            timeout,
+            max_in_flight,
+            breaker,
+            max_response_bytes,
+            max_item_bytes,
+            allow_http,
+            tls,
+            proxy,
+            local_address,
+        } = Transport::read(settings, &format!("upstreams.{name}"), url.as_ref());
         let mut credential_refusal_words = settings.list(&key("credential_refusal_words"), &[]);
         credential_refusal_words.extend(CREDENTIAL_REFUSAL_WORDS.map(str::to_owned));
         for phrase in &mut credential_refusal_words {
             *phrase = phrase.to_lowercase();
         }
 
-        let url = url?;
-        let leaves_the_machine = !is_loopback(&url) || proxy.as_ref().is_some_and(|proxy| !is_loopback_proxy(proxy));
-        if is_plain_http && !allow_http && leaves_the_machine {
-            let reason = format!("is plain http to another machine: use https, or set {} = true", key("allow_http"));
-            settings.report(&key("url"), InvalidValue::Conflict(reason.into()));
-        }
         Some(Self {
-            url,
+            url: url?,
             dialect,
             api_user: api_user?,
             api_key: api_key?,
@@ -201,59 +202,6 @@ impl Upstream {
             credential_refusal_words,
         })
     }
-}
-
-fn breaker(settings: &mut Settings, section: &str) -> BreakerSettings {
-    let default = BreakerSettings::default();
-    let key = |name: &str| format!("{section}.{name}");
-    BreakerSettings {
-        enabled: settings.or_default(&key("enabled"), default.enabled, boolean),
-        min_calls: settings.or_default(&key("min_calls"), default.min_calls, whole(1..=1_000_000)),
-        failure_percent: settings.or_default(&key("failure_percent"), default.failure_percent, whole(1..=100)),
-        max_open: settings.or_default(&key("max_open"), default.max_open, duration),
-    }
-}
-
-fn url(text: &str) -> Result<Url, InvalidValue> {
-    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or(InvalidValue::expected("a URL that begins with https://"))?;
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        return Err(InvalidValue::expected("a URL without a user, a query and a fragment"));
-    }
-    if url.as_str().len() > MAX_URL_LENGTH {
-        return Err(InvalidValue::Expected(format!("at most {MAX_URL_LENGTH} characters long").into()));
-    }
-    Ok(url)
-}
-
-/// Parses the URL of an HTTP proxy.
-pub(super) fn proxy(text: &str) -> Result<Uri, InvalidValue> {
-    let url = Url::parse(text.trim()).ok().filter(|url| {
-        let has_more = url.query().is_some() || url.fragment().is_some() || url.path() != "/";
-        let has_user = !url.username().is_empty() || url.password().is_some();
-        url.scheme() == "http" && url.has_host() && !has_more && !has_user
-    });
-    let uri = url.and_then(|url| url.as_str().parse().ok());
-    uri.ok_or(InvalidValue::expected("a URL such as http://proxy.example:3128, without a user and a path"))
-}
-
-fn local_address(text: &str) -> Result<IpAddr, InvalidValue> {
-    let address: IpAddr = parsed("an IP address of this machine")(text)?;
-    if address.is_unspecified() { Err(InvalidValue::expected("one address, not all of them")) } else { Ok(address) }
-}
-
-/// Whether a URL is of this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
-pub(super) fn is_loopback_proxy(proxy: &Uri) -> bool {
-    Url::parse(&proxy.to_string()).is_ok_and(|url| is_loopback(&url))
 }
 
 pub(super) fn dialect(text: &str) -> Result<Dialect, InvalidValue> {

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::config::error::InvalidValue;
 use crate::config::settings::{Settings, any_duration, boolean};
-use crate::config::upstream::{is_loopback, is_loopback_proxy, proxy};
+use crate::config::transport::{is_loopback, is_loopback_proxy, proxy};
 use crate::config::{Loaded, Resolver, tls};
 
 /// Tokens that authenticate clients.
