@@ -15,6 +15,8 @@ mod pii;
 mod plain_text;
 mod rendered_time;
 mod scope;
+#[cfg(test)]
+pub(crate) mod strategies;
 mod time;
 
 pub use customer::{Customer, Person};

@@ -17,6 +17,7 @@ mod etag;
 mod extract;
 mod json;
 pub mod list;
+mod read;
 mod require_scope;
 mod router;
 mod routes;

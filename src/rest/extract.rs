@@ -13,6 +13,7 @@ mod schemas;
 
 pub(super) use accept::{AcceptsJson, AcceptsList};
 pub(super) use body::{JsonBody, MergePatchBody};
+pub(super) use datetime::parse_instant;
 pub(super) use headers::RequestHeaders;
 pub(super) use json_object::JsonObject;
 pub(super) use path::{CustomerPath, OrderPath, ProblemPath};

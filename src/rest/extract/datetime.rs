@@ -11,9 +11,12 @@ pub(super) fn parse_datetime(text: &str, zone: &Zone) -> Option<Timestamp> {
     if let Some(date) = parse_date(text) {
         return Some(zone.start_of(date));
     }
-    let text = text.replace(' ', "+");
-    let instant = is_rfc_3339(&text).then(|| text.parse().ok()).flatten();
-    // The upstream gets the date in its own zone, which must be a valid one too.
+    parse_instant(&text.replace(' ', "+"), zone)
+}
+
+/// Parses an RFC 3339 time whose date in `zone` is a valid one too.
+pub(in crate::rest) fn parse_instant(text: &str, zone: &Zone) -> Option<Timestamp> {
+    let instant = is_rfc_3339(text).then(|| text.parse().ok()).flatten();
     instant.filter(|instant| (1..=9999).contains(&zone.date(*instant).year()))
 }
 
