@@ -65,7 +65,7 @@ use crate::config::{Loaded, Resolver};
 use crate::tls::{self, MinVersion};
 
 pub(crate) use cause::Cause;
-pub(crate) use client::{HttpClient, HttpError, Request};
+pub(crate) use client::{Connections, HttpClient, HttpError, Request};
 pub(crate) use connect_log::ConnectLog;
 pub(crate) use connection::{Connection, SendError};
 pub use connector::ConnectorError;

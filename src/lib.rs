@@ -3,7 +3,7 @@
 //! ```text
 //!                front ends                    port                    backends
 //! JSON clients ───► rest::router ───┐                       ┌──► legacy::client ──► legacy system (XML)
-//!                                   ├──► trait Backend ─────┤
+//!                                   ├──► trait Backend ─────┼──► rest::client   ──► JSON system
 //! legacy clients ─► legacy::server ─┘                       └──► memory         (embedded, for demo and tests)
 //! ```
 //!
@@ -26,8 +26,8 @@
 //! | [`metrics`] | Prometheus metrics |  |
 //! | [`config`] | settings from file and environment; files that are reloaded | `charset`, `model`, `resilience`, `tls` |
 //! | [`http_client`] | outgoing connections: addresses, proxy, TLS, pool, when nothing was sent, causes of failure | `config`, `metrics`, `model`, `tls` |
-//! | [`backend`] | the port: one method per legacy method; coalescing, admission and retries, records of calls | `metrics`, `model`, `resilience` |
 //! | [`idempotency`] | idempotency keys and the markers that stand for them in a log | `config`, `model` |
+//! | [`backend`] | the port: one method per legacy method; coalescing, admission and retries, records of calls | `idempotency`, `metrics`, `model`, `resilience` |
 //! | [`legacy`] | the legacy protocol, client and server | `audit`, `backend`, `charset`, `client_address`, `config`, `http_client`, `idempotency`, `metrics`, `model`, `request_body`, `resilience` |
 //! | [`memory`] | a legacy system in memory, with injected faults | `backend`, `model`, `resilience` |
 //! | [`auth`] | authentication: API keys, JWT, JWKS; the principal | `config`, `http_client`, `metrics`, `model`, `resilience` |
@@ -37,7 +37,7 @@
 //! | [`quality_values`] | weighted lists in request headers: `Accept`, `Accept-Encoding` |  |
 //! | [`content_coding`] | content codings of responses: `zstd`, `br`, `gzip` | `quality_values` |
 //! | [`problem`] | RFC 9457 problems: codes, their explanations, bodies |  |
-//! | [`rest`] | the REST protocol: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `content_coding`, `idempotency`, `model`, `problem`, `quality_values`, `request`, `request_body`, `resilience`, `writes` |
+//! | [`rest`] | the REST protocol, server and client: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `config`, `content_coding`, `http_client`, `idempotency`, `metrics`, `model`, `problem`, `quality_values`, `request`, `request_body`, `resilience`, `writes` |
 //! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `client_address`, `content_coding`, `metrics`, `problem`, `request`, `resilience` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config`, `model` |

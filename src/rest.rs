@@ -6,9 +6,12 @@
 //! [`WriteCoordinator`](crate::writes::WriteCoordinator). *Respond*: the model is encoded as JSON ([`dto`]), lists item by item
 //! as they arrive ([`list`]), so that no list is held in memory.
 //!
+//! The other way round, [`client`] calls a system that speaks this protocol, and [`read`] reads what [`dto`] describes.
+//!
 //! Every error is a [`Problem`](crate::problem::Problem), including rejections of the framework and panics. [`error_mapping`]
 //! decides what a client may read of an upstream error: of the upstream's own text only the redacted message of a refusal.
 
+pub mod client;
 mod conditional;
 mod docs;
 mod dto;

@@ -47,8 +47,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use add_message::MessageReceipt;
+pub(crate) use add_message::VERIFY_DELAYS as MESSAGE_VERIFY_DELAYS;
+pub(crate) use change_status::VERIFY_DELAYS as STATUS_VERIFY_DELAYS;
 pub use change_status::{Precondition, StatusReceipt};
 use confirmed_messages::ConfirmedMessages;
+pub(crate) use evidence::proof_of_message;
 use in_doubt::InDoubtWrites;
 use in_doubt_status::InDoubtStatusChanges;
 pub use verified_backend::VerifiedBackend;

@@ -181,8 +181,8 @@ impl JwksClient {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
-        let sent = self.http.send(&Request::get(url, headers), None, deadline).await;
-        let (mut response, _) = sent.map_err(JwksError::Transport)?;
+        let sent = self.http.send(&Request::get(url, headers), deadline).await;
+        let mut response = sent.map_err(JwksError::Transport)?;
         match response.status() {
             status if status.is_success() => {}
             status if status.is_redirection() => return Err(JwksError::Redirect(status)),

@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::idempotency::IdempotencyKey;
+
 /// The deadline of a request, whether its client is still there, and how its reads are made. Cheap to clone.
 ///
 /// Clones share two things that are written: the [`CallLog`], for the access log alone, and the address that the calls of one
@@ -24,8 +26,8 @@ pub struct RequestContext {
     pin: Option<Arc<OnceLock<SocketAddr>>>,
     /// Whose share of the lists a list counts towards; `None` for none.
     client: Option<Arc<str>>,
-    /// What makes a repetition of a message recognisable, for systems that know such keys.
-    idempotency_key: Option<Arc<str>>,
+    /// The key of the message that the request adds; `None` if the client has none of its own.
+    message_key: Option<Arc<IdempotencyKey>>,
     call_log: Arc<SharedCallLog>,
 }
 
@@ -90,7 +92,7 @@ impl RequestContext {
             cancellation: None,
             pin: None,
             client: None,
-            idempotency_key: None,
+            message_key: None,
             call_log,
         }
     }
@@ -144,16 +146,17 @@ impl RequestContext {
         self.client.as_ref()
     }
 
-    /// This context for a message that a system which knows idempotency keys can recognise when it is repeated.
+    /// This context with the idempotency key of the message that the request adds, for systems that know such keys: the same for
+    /// repetitions of the request, and for no other message.
     #[must_use]
-    pub fn with_idempotency_key(&self, key: Arc<str>) -> Self {
-        Self { idempotency_key: Some(key), ..self.clone() }
+    pub fn with_message_key(&self, key: IdempotencyKey) -> Self {
+        Self { message_key: Some(Arc::new(key)), ..self.clone() }
     }
 
-    /// The key of the message, if its client or a proxy may repeat it.
+    /// The idempotency key of the message, if the request determines one.
     #[must_use]
-    pub const fn idempotency_key(&self) -> Option<&Arc<str>> {
-        self.idempotency_key.as_ref()
+    pub fn message_key(&self) -> Option<&IdempotencyKey> {
+        self.message_key.as_deref()
     }
 
     /// When the request must have ended.

@@ -111,40 +111,26 @@ impl HttpClient {
         Ok(Self(Arc::new(Inner { connect, hop, tls, connect_timeout, kept: Mutex::default() })))
     }
 
-    /// Sends a request, at most once, and returns when the head of the response has arrived, with the address that it came from.
-    /// The addresses of the server, or the given one alone, are tried one after another until one can be connected to.
-    pub(crate) async fn send(
-        &self,
-        request: &Request,
-        address: Option<SocketAddr>,
-        deadline: Instant,
-    ) -> Result<(Response, SocketAddr), HttpError> {
+    /// Sends a request, at most once, and returns when the head of the response has arrived. The addresses of the server are
+    /// tried one after another until one can be connected to.
+    pub(crate) async fn send(&self, request: &Request, deadline: Instant) -> Result<Response, HttpError> {
         let origin = Origin::of(&request.url)?;
-        if let Some(Kept { client, address, .. }) = self.kept(request, &origin, address) {
+        if let Some(Kept { client, address, .. }) = self.kept(request, &origin) {
             match self.exchange(&client, address, request, deadline).await {
                 Err(HttpError::Connect(error)) => {
                     *self.0.kept.lock() = None;
                     self.0.hop.record_failure(&error);
                 }
-                done => return done.map(|response| (response, address)),
+                done => return done,
             }
         }
-        self.connect_and_send(request, &origin, address, deadline).await
+        self.connect_and_send(request, &origin, deadline).await
     }
 
-    async fn connect_and_send(
-        &self,
-        request: &Request,
-        origin: &Origin,
-        address: Option<SocketAddr>,
-        deadline: Instant,
-    ) -> Result<(Response, SocketAddr), HttpError> {
+    async fn connect_and_send(&self, request: &Request, origin: &Origin, deadline: Instant) -> Result<Response, HttpError> {
         let Inner { hop, connect_timeout, .. } = &*self.0;
         let connect_deadline = deadline.min(Instant::now() + *connect_timeout);
-        let addresses = match address {
-            Some(address) => vec![address],
-            None => hop.look_up(origin, connect_deadline).await?,
-        };
+        let addresses = hop.look_up(origin, connect_deadline).await?;
         let mut failure: Option<ConnectError> = None;
         for (left, address) in (1..=addresses.len()).rev().zip(addresses.iter().copied()) {
             let share = connect_deadline.saturating_duration_since(Instant::now()) / u32::try_from(left).unwrap_or(u32::MAX);
@@ -161,7 +147,7 @@ impl HttpClient {
                     if request.connections == Connections::Shared {
                         self.keep(Kept { client, origin: origin.clone(), address, tls, until: Instant::now() + KEEP_ADDRESS });
                     }
-                    return Ok((response, address));
+                    return Ok(response);
                 }
             }
         }
@@ -194,13 +180,13 @@ impl HttpClient {
     }
 
     /// The client for shared connections, if it may be used for a request to this server.
-    fn kept(&self, request: &Request, origin: &Origin, address: Option<SocketAddr>) -> Option<Kept> {
+    fn kept(&self, request: &Request, origin: &Origin) -> Option<Kept> {
         if request.connections == Connections::Own {
             return None;
         }
         let tls = self.0.tls.as_ref().map(Loaded::get);
         let kept = self.0.kept.lock().clone()?;
-        let is_usable = kept.is_for(origin, address.unwrap_or(kept.address), tls.as_ref()) && Instant::now() < kept.until;
+        let is_usable = kept.is_for(origin, kept.address, tls.as_ref()) && Instant::now() < kept.until;
         is_usable.then_some(kept)
     }
 
@@ -325,7 +311,7 @@ mod tests {
     }
 
     async fn send(client: &HttpClient, request: &Request) -> Result<Response, HttpError> {
-        client.send(request, None, Instant::now() + Duration::from_secs(5)).await.map(|(response, _)| response)
+        client.send(request, Instant::now() + Duration::from_secs(5)).await
     }
 
     async fn respond(mut stream: impl AsyncRead + AsyncWrite + Unpin, response: &str) {
@@ -462,7 +448,7 @@ mod tests {
 
         let lost = send(&client, &request).await.unwrap_err();
         let (listener, head) = server.await.unwrap();
-        let hung = client.send(&request, None, Instant::now() + Duration::from_millis(100)).await.unwrap_err();
+        let hung = client.send(&request, Instant::now() + Duration::from_millis(100)).await.unwrap_err();
         drop(listener);
         let refused = send(&client, &request).await.unwrap_err();
 

@@ -45,6 +45,7 @@ use super::methods::{Method, MethodSpec};
 use crate::backend::RequestContext;
 use crate::client_address;
 use crate::config::{Answers, Dialect};
+use crate::idempotency::IdempotencyKey;
 use crate::metrics::Metrics;
 use crate::model::{NewMessage, OrderId};
 use crate::request_body::BodyReader;
@@ -161,9 +162,9 @@ impl Endpoint {
             return Ok(self.form.success(method, |xml| api_login::encode(&hash, xml)));
         }
         let context = &context.with_client(Arc::clone(&client.name));
-        let message_key = |order: OrderId, message: &NewMessage| -> Option<Arc<str>> {
+        let message_key = |order: OrderId, message: &NewMessage| -> Option<IdempotencyKey> {
             let request_id = exchange.request_id.as_ref().filter(|_| is_repeatable)?.to_str().ok()?;
-            Some(self.clients.signer()?.message_key(&client.name, order, message, request_id).into())
+            IdempotencyKey::parse(&self.clients.signer()?.message_key(&client.name, order, message, request_id)).ok()
         };
         let call = Call {
             method,

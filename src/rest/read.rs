@@ -24,7 +24,7 @@ use serde::Deserialize;
 use crate::model::Zone;
 use value::Object;
 
-pub(super) use list::{Document, Line, read_document, read_line};
+pub(super) use list::{Document, Line, read_document, read_item, read_line};
 pub(super) use me::read_scopes;
 pub(super) use problem::{Outcome, Problem};
 pub(super) use write_answer::{AddedMessage, has_status};

@@ -27,7 +27,7 @@ pub struct MessageReceipt {
 }
 
 /// When the log is read back after a message whose response proved nothing.
-const VERIFY_DELAYS: [Duration; 5] = [
+pub(crate) const VERIFY_DELAYS: [Duration; 5] = [
     Duration::from_millis(250),
     Duration::from_millis(500),
     Duration::from_secs(1),

@@ -27,7 +27,7 @@ pub struct StatusReceipt {
 }
 
 /// When the order is read back after a change whose response proved nothing.
-const VERIFY_DELAYS: [Duration; 4] =
+pub(crate) const VERIFY_DELAYS: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 impl Inner {

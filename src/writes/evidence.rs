@@ -16,7 +16,7 @@ use jiff::civil::Time;
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::ReadBack;
-use crate::backend::Sent;
+use crate::backend::{Receipt, Sent};
 use crate::idempotency::{IdempotencyMarker, fold};
 use crate::model::{Extensible, LocalTime, Message, NewMessage, Order, OrderStatus, Pii, compose};
 
@@ -90,6 +90,19 @@ impl WriteTime {
     fn is_future(&self, at: LocalTime) -> bool {
         at.earliest() > self.read + self.clock_skew.unwrap_or_default().max(SignedDuration::ZERO) + CLOCK_TOLERANCE
     }
+}
+
+/// The receipt of a message without a marker, if an order proves that it was added between its sending and the end of the read
+/// at `read`. For clients that settle their own writes.
+pub(crate) fn proof_of_message(
+    message: &NewMessage,
+    sent: Sent,
+    order: &Order,
+    read: Timestamp,
+    clock_skew: Option<SignedDuration>,
+) -> Option<Receipt> {
+    let time = WriteTime { sent: sent.on, read, clock_skew };
+    time.proof_of(message, order).map(|entry| Receipt { sent, logged_at: stamp_since(sent, entry) })
 }
 
 /// The stamp of an entry that this write added, in the reading that is not before it. `None` if there is none, by our clock.

@@ -41,6 +41,7 @@ mod process;
 mod provider_dialect;
 mod released_contract;
 mod response_corpus;
+mod rest_client;
 mod restarts;
 mod retries_and_breaker;
 mod routes;

@@ -16,6 +16,7 @@ use super::exchange::Exchange;
 use super::failure::Failure;
 use crate::backend::{Error, Item, Items, RequestContext};
 use crate::config::Dialect;
+use crate::idempotency::IdempotencyKey;
 use crate::legacy::codec::{add_message, customer_info, customers, order_info, orders, set_status};
 use crate::legacy::methods::{Idempotency, Method, MethodSpec};
 use crate::legacy::query::QueryParams;
@@ -34,7 +35,7 @@ pub(super) struct Call<'c> {
     pub(super) form: &'c Arc<AnswerForm>,
     pub(super) dialect: Dialect,
     /// The key of a message that a proxy may repeat.
-    pub(super) message_key: &'c (dyn Fn(OrderId, &NewMessage) -> Option<Arc<str>> + Sync),
+    pub(super) message_key: &'c (dyn Fn(OrderId, &NewMessage) -> Option<IdempotencyKey> + Sync),
 }
 
 impl Call<'_> {
@@ -91,7 +92,7 @@ impl Call<'_> {
                 let (id, message) = add_message::read_request(params)?;
                 self.exchange.record_id(id.get());
                 let key = (self.message_key)(id, &message);
-                let context = key.map_or_else(|| self.context.clone(), |key| self.context.with_idempotency_key(key));
+                let context = key.map_or_else(|| self.context.clone(), |key| self.context.with_message_key(key));
                 let added = self.system().backend.add_message(&context, id, message).await;
                 added.map_err(|error| self.failed_write(error.source))?;
                 Ok(form.success(method, |xml| add_message::encode(id, xml)))

@@ -1,11 +1,13 @@
 //! Lists: lines of NDJSON, and documents.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::value::{Object, Text, text};
 use super::{ListItem, ReadError, members};
-use crate::backend::{Item, UndecodableItem};
+use crate::backend::UndecodableItem;
 use crate::model::Zone;
 
 /// A line of an NDJSON list.
@@ -24,9 +26,11 @@ pub(in crate::rest) enum Line<T> {
 
 /// A whole list or page.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::rest) struct Document<T> {
-    /// Those that the server could not read come first.
-    pub(in crate::rest) items: Vec<Item<T>>,
+pub(in crate::rest) struct Document {
+    /// Where its items stand. They are read one by one, because a model is larger than its JSON.
+    pub(in crate::rest) items: Vec<Range<usize>>,
+    /// Items that the server could not read.
+    pub(in crate::rest) unreadable: Vec<UndecodableItem>,
     pub(in crate::rest) next_cursor: Option<String>,
 }
 
@@ -63,27 +67,33 @@ struct IdMember {
 
 /// Reads a line, which is the item at this position unless it is none.
 pub(in crate::rest) fn read_line<T: ListItem>(line: &[u8], position: u64, zone: &Zone) -> Result<Line<T>, UndecodableItem> {
-    let error = match members::<T>(line).and_then(|members| T::from_item(members, zone)) {
-        Ok(item) => return Ok(Line::Item(item)),
-        Err(error) => error,
-    };
-    control(line).ok_or_else(|| undecodable(line, position, error))
+    match read_item(line, position, zone) {
+        Ok(item) => Ok(Line::Item(item)),
+        Err(undecodable) => control(line).ok_or(undecodable),
+    }
 }
 
-/// Reads a document whose first item is at this position.
-pub(in crate::rest) fn read_document<T: ListItem>(json: &[u8], position: u64, zone: &Zone) -> Result<Document<T>, ReadError> {
+/// Reads an item of a document, at this position.
+pub(in crate::rest) fn read_item<T: ListItem>(json: &[u8], position: u64, zone: &Zone) -> Result<T, UndecodableItem> {
+    let item = members::<T>(json).and_then(|members| T::from_item(members, zone));
+    item.map_err(|error| undecodable(json, position, error))
+}
+
+/// Reads a document, but for its items.
+pub(in crate::rest) fn read_document(json: &[u8]) -> Result<Document, ReadError> {
     const MISMATCH: ReadError = ReadError("it is not a list of the API");
     let read = serde_json::from_slice::<Object<DocumentMembers<'_>>>(json).map_err(|_| MISMATCH)?;
     let Object(DocumentMembers { items, next_cursor, unreadable }) = read;
-    let unreadable = unreadable.into_iter().flatten().map(|Object(members)| Item::Undecodable(members.into()));
-    let items = (position..).zip(items).map(|(position, item)| {
-        let json = item.get().as_bytes();
-        match members::<T>(json).and_then(|members| T::from_item(members, zone)) {
-            Ok(item) => Item::Decoded(item),
-            Err(error) => Item::Undecodable(undecodable(json, position, error)),
-        }
-    });
-    Ok(Document { items: unreadable.chain(items).collect(), next_cursor: text(next_cursor) })
+    let range = |item: &RawValue| {
+        let start = item.get().as_ptr().addr() - json.as_ptr().addr();
+        start..start + item.get().len()
+    };
+    let unreadable = unreadable.into_iter().flatten().map(|Object(members)| members.into());
+    Ok(Document {
+        items: items.into_iter().map(range).collect(),
+        unreadable: unreadable.collect(),
+        next_cursor: text(next_cursor),
+    })
 }
 
 fn control<T>(line: &[u8]) -> Option<Line<T>> {

@@ -103,7 +103,7 @@ impl Backend for ScriptedBackend {
     }
 
     async fn add_message(&self, context: &RequestContext, _: OrderId, message: NewMessage) -> WriteResult {
-        let key = context.idempotency_key().map(|key| (**key).to_owned());
+        let key = context.message_key().map(|key| key.as_str().to_owned());
         self.messages.lock().push((key, message.text.expose().to_owned()));
         self.write()
     }
