@@ -61,7 +61,7 @@ async fn every_row_of_the_table_for_reads() {
         (Reply::html(200), "answer_invalid", 3),
         (Reply::json("{}").with_header("content-encoding: gzip"), "answer_invalid", 3),
         (Reply::json(r#"{"id":7,"name":"Widget"}"#), "answer_invalid", 1),
-        (Reply::json(&ORDER.replace("7", "8")), "answer_invalid", 1),
+        (Reply::json(&ORDER.replace('7', "8")), "answer_invalid", 1),
         (Reply::json(&ORDER[..ORDER.len() - 1]), "answer_invalid", 1),
         (Reply::json(ORDER).truncated(120), "answer_invalid", 3),
         (Reply::reset(), "answer_invalid", 3),

@@ -180,10 +180,7 @@ async fn open_breaker_leaves_a_message_in_doubt() {
     let added = client.add_message(&context(), order(7), message("hej")).await;
     assert_eq!(kind(&added), "outcome_unknown");
     let refused = client.add_message(&context(), order(8), message("hej")).await;
-    assert!(matches!(
-        refused,
-        Err(WriteError { sent: None, .. }) | Err(WriteError { source: Error::OutcomeUnknown { .. }, .. })
-    ));
+    assert!(matches!(refused, Err(WriteError { sent: None, .. } | WriteError { source: Error::OutcomeUnknown { .. }, .. })));
 }
 
 #[tokio::test]
