@@ -26,7 +26,7 @@ pub(in crate::rest) struct Order<'a> {
     id: u64,
     /// Type of order. The only known value is `order`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "order")]
+    #[schema(nullable = false, example = "order", extensions(("x-extensible-enum" = json!(["order"]))))]
     kind: Option<Cow<'a, str>>,
     /// Status. Absent when the upstream returns none.
     #[serde(skip_serializing_if = "Option::is_none")]
