@@ -1,5 +1,6 @@
 //! The commands of the program. They only put the other modules together.
 
+pub mod compare;
 pub mod completions;
 pub mod config_check;
 pub mod demo;
@@ -25,6 +26,9 @@ pub enum CommandError {
     /// The configuration is not valid.
     #[error(transparent)]
     Configuration(#[from] crate::config::ConfigErrors),
+    /// An argument that does not fit the configuration or another argument.
+    #[error("{0}")]
+    Argument(String),
     /// Neither an upstream nor the token issuer could ever be connected to.
     #[error(transparent)]
     Connector(#[from] crate::http_client::ConnectorError),
@@ -42,11 +46,11 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// 2 for a configuration that is not valid, else 1.
+    /// 2 for a configuration or an argument that is not valid, else 1.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Configuration(_) => ExitCode::from(2),
+            Self::Configuration(_) | Self::Argument(_) => ExitCode::from(2),
             Self::Connector(_) | Self::CutOff { .. } | Self::Io(_) => ExitCode::FAILURE,
         }
     }

@@ -15,6 +15,7 @@ mod resolver;
 mod secret;
 mod server;
 mod settings;
+mod systems;
 mod tls;
 mod transport;
 mod upstream;
@@ -34,6 +35,7 @@ pub use reload::{Loaded, Reload, ReloadOutcome};
 pub use resolver::Resolver;
 pub use secret::Secret;
 pub use server::{Addresses, Server};
+pub use systems::SystemsConfig;
 pub(crate) use transport::is_loopback;
 pub use upstream::{Dialect, Upstream};
 

@@ -9,7 +9,7 @@
 //!
 //! Any front end runs over any backend: the *gateway* is REST over a legacy client, the *facade* is the legacy endpoint over
 //! other systems, the *simulator* is the same endpoint over memory, and the *demo* is a gateway in front of a simulator with a
-//! real socket between them.
+//! real socket between them. A comparison is a front end of its own: it reads two backends.
 //!
 //! # Modules
 //!
@@ -39,10 +39,11 @@
 //! | [`problem`] | RFC 9457 problems: codes, their explanations, bodies |  |
 //! | [`rest`] | the REST protocol, server and client: routes, extractors, DTOs, lists, the OpenAPI document | `audit`, `auth`, `backend`, `config`, `content_coding`, `http_client`, `idempotency`, `metrics`, `model`, `problem`, `quality_values`, `request`, `request_body`, `resilience`, `writes` |
 //! | [`middleware`] | what every request passes: request scope, authentication, limits, CORS, compression | `audit`, `auth`, `backend`, `client_address`, `content_coding`, `metrics`, `problem`, `request`, `resilience` |
+//! | [`compare`] | which orders of two systems differ, and in which fields | `backend`, `config`, `idempotency`, `model` |
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config`, `model` |
 //! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `server`, `telemetry` |
-//! | [`commands`] | composition: one file per command | `auth`, `backend`, `charset`, `config`, `http_client`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
+//! | [`commands`] | composition: one file per command | `auth`, `backend`, `charset`, `compare`, `config`, `http_client`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
 //!
 //! # Glossary
 //!
@@ -98,6 +99,7 @@ pub mod backend;
 pub mod charset;
 pub mod client_address;
 pub mod commands;
+pub mod compare;
 pub mod config;
 pub mod content_coding;
 pub mod http_client;

@@ -10,9 +10,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use tjansteguiden_gateway::commands::demo::{self, Demo};
 use tjansteguiden_gateway::commands::{
-    CommandError, completions, config_check, facade, healthcheck, keygen, openapi, serve, simulate,
+    CommandError, compare, completions, config_check, facade, healthcheck, keygen, openapi, serve, simulate,
 };
-use tjansteguiden_gateway::config::{Config, ConfigErrors, FacadeConfig, LogFormat};
+use tjansteguiden_gateway::config::{Config, ConfigErrors, FacadeConfig, LogFormat, SystemsConfig};
 use tjansteguiden_gateway::telemetry::{self, LogGuard};
 use tokio::runtime::Builder;
 
@@ -36,6 +36,13 @@ enum Command {
     Serve(ConfigFile),
     /// Serve the legacy protocol in front of other systems
     Facade(ConfigFile),
+    /// Compare the orders of two systems, reading only; exit code 0 if equal, 1 if different, 3 if not all was compared
+    Compare {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        options: compare::Options,
+    },
     /// Validate the configuration
     #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
@@ -95,7 +102,7 @@ impl ConfigFile {
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Fails when standard error is closed; the exit code then has to say enough.
             let _ = writeln!(io::stderr(), "tjansteguiden-gateway: {error}");
@@ -104,9 +111,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), CommandError> {
+fn run(command: Command) -> Result<ExitCode, CommandError> {
     // A guard of the log is dropped after the runtime has ended, when no task is left that could log.
-    match command {
+    let result = match command {
         Command::Serve(file) => {
             let config = file.load()?;
             let _guard = start_log(config.log.format)?;
@@ -133,6 +140,11 @@ fn run(command: Command) -> Result<(), CommandError> {
             let _guard = start_log(None)?;
             block_on(simulate::run(options))
         }
+        Command::Compare { file, options } => {
+            let config = SystemsConfig::load(file.path(), environment())?;
+            let _guard = telemetry::init_on_stderr(config.shared.log.format, log_level().as_deref())?;
+            return block_on(compare::run(config, options));
+        }
         Command::Config(ConfigCommand::Check(file)) => config_check::run(&file.load()?),
         Command::Healthcheck { file, live } => {
             // Of its exit codes, Docker reserves 2.
@@ -142,7 +154,8 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Completions { shell } => completions::run(shell, Arguments::command()),
         Command::Keygen(options) => keygen::run(options),
         Command::Openapi { format, openapi_version } => openapi::run(format, openapi_version),
-    }
+    };
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and handed to the configuration")]
@@ -151,9 +164,13 @@ fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
 }
 
+fn start_log(format: Option<LogFormat>) -> io::Result<LogGuard> {
+    telemetry::init(format, log_level().as_deref())
+}
+
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and handed to the log")]
-fn start_log(format: Option<LogFormat>) -> std::io::Result<LogGuard> {
-    telemetry::init(format, std::env::var("RUST_LOG").ok().as_deref())
+fn log_level() -> Option<String> {
+    std::env::var("RUST_LOG").ok()
 }
 
 /// How long the runtime waits for tasks at exit. A DNS lookup blocks its thread for as long as the resolver takes, so it must
@@ -161,7 +178,7 @@ fn start_log(format: Option<LogFormat>) -> std::io::Result<LogGuard> {
 const TASK_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One thread, which accepts connections; the event loops of the other cores belong to the servers.
-fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+fn block_on<T>(command: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(command);
     runtime.shutdown_timeout(TASK_SHUTDOWN_TIMEOUT);

@@ -51,11 +51,23 @@ pub fn lines_dropped() -> u64 {
 /// # Errors
 /// When standard output is closed or no thread can be started.
 pub fn init(format: Option<LogFormat>, level: Option<&str>) -> io::Result<LogGuard> {
+    start(&io::stdout(), format, level)
+}
+
+/// The same to standard error, for commands whose result is on standard output.
+///
+/// # Errors
+/// When standard error is closed or no thread can be started.
+pub fn init_on_stderr(format: Option<LogFormat>, level: Option<&str>) -> io::Result<LogGuard> {
+    start(&io::stderr(), format, level)
+}
+
+fn start(output: &(impl AsFd + IsTerminal), format: Option<LogFormat>, level: Option<&str>) -> io::Result<LogGuard> {
     let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    let is_terminal = io::stdout().is_terminal();
+    let is_terminal = output.is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
     // The file itself, because `Stdout` has a buffer.
-    let queue = LogQueue::start(File::from(io::stdout().as_fd().try_clone_to_owned()?))?;
+    let queue = LogQueue::start(File::from(output.as_fd().try_clone_to_owned()?))?;
     // A second call keeps the first subscriber, and its queue is the one whose dropped lines are counted.
     if subscriber(format, level, is_terminal, queue.clone()).try_init().is_ok() {
         let _ = QUEUE.set(queue.clone());

@@ -101,7 +101,7 @@ impl Facade {
 }
 
 /// The names of all systems. A name that two sections have names nothing.
-fn system_names(settings: &mut Settings) -> BTreeSet<String> {
+pub(super) fn system_names(settings: &mut Settings) -> BTreeSet<String> {
     let (upstreams, backends) = (settings.names_below("upstreams"), settings.names_below(BACKENDS));
     for name in upstreams.intersection(&backends) {
         let reason = format!("is the name of a section of upstreams too: give each system a name of its own ({name})");

@@ -203,7 +203,9 @@ async fn completions_name_every_command() {
         let Outcome { code, stdout, stderr } = run(&["completions", shell], &[]).await;
 
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{shell}");
-        for command in ["serve", "config", "check", "demo", "simulate", "healthcheck", "keygen", "openapi", "completions"] {
+        for command in
+            ["serve", "compare", "config", "check", "demo", "simulate", "healthcheck", "keygen", "openapi", "completions"]
+        {
             assert!(stdout.contains(command), "{shell} lacks {command}");
         }
         assert!(stdout.contains("ops-listen"), "{shell}");

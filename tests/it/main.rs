@@ -10,6 +10,7 @@ mod audit;
 mod bad_input;
 mod coalescing;
 mod commands;
+mod compare;
 mod compression;
 mod conditional_requests;
 mod config;
