@@ -12,13 +12,13 @@ use super::serve::Shared;
 use super::shutdown_signal::StopSignals;
 use crate::backend::ReadOnly;
 use crate::compare::{Comparison, Details, Ignored, Protocol, Report, Settings, System, Timeouts};
-use crate::config::SystemsConfig;
-use crate::legacy::client::Client;
+use crate::config::{Config, SystemsConfig};
+use crate::{legacy, rest};
 
 /// What to compare. Nothing is written to either system.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Name of a system in the configuration, of section `upstreams`
+    /// Name of a system in the configuration, of section `upstreams` or `facade.backends`
     pub left: String,
     /// Name of the other one; the same name compares a system with itself
     pub right: String,
@@ -95,7 +95,7 @@ pub async fn compare(
     Ok(comparison.into_report())
 }
 
-/// The systems of the configuration, by name. JSON systems, of sections `facade.backends.<name>`, belong here as well.
+/// The systems of the configuration, by name.
 struct NamedSystems<'a> {
     config: &'a SystemsConfig,
     shared: Shared,
@@ -103,16 +103,19 @@ struct NamedSystems<'a> {
 
 impl NamedSystems<'_> {
     fn get(&self, argument: &str, name: &str) -> Result<System, CommandError> {
-        let upstreams = &self.config.shared.upstreams;
-        let Some(upstream) = upstreams.get(name) else {
-            let names = upstreams.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            let what = "must be the name of a system of the configuration";
-            return Err(CommandError::Argument(format!("{argument} {what}: {names}")));
-        };
-        let client = Client::try_new(upstream, self.shared.memory.clone(), self.shared.metrics.upstream(name))?;
-        let backend = ReadOnly::new(Arc::new(client));
-        let (protocol, zone) = (Protocol::Legacy(upstream.dialect), upstream.time_zone.clone());
-        Ok(System { name: name.into(), backend, protocol, zone })
+        let SystemsConfig { shared: Config { upstreams, .. }, backends, time_zone } = self.config;
+        let (memory, metrics) = (self.shared.memory.clone(), self.shared.metrics.upstream(name));
+        let system = |backend, protocol, zone| System { name: name.into(), backend: ReadOnly::new(backend), protocol, zone };
+        if let Some(upstream) = upstreams.get(name) {
+            let client = legacy::client::Client::try_new(upstream, memory, metrics)?;
+            return Ok(system(Arc::new(client), Protocol::Legacy(upstream.dialect), upstream.time_zone.clone()));
+        }
+        if let Some(backend) = backends.get(name) {
+            let client = rest::client::Client::try_new(backend, time_zone.clone(), memory, metrics)?;
+            return Ok(system(Arc::new(client), Protocol::Json, time_zone.clone()));
+        }
+        let names = upstreams.keys().chain(backends.keys()).map(String::as_str).collect::<Vec<_>>().join(", ");
+        Err(CommandError::Argument(format!("{argument} must be the name of a system of the configuration: {names}")))
     }
 }
 

@@ -53,7 +53,6 @@ impl JsonBackend {
     }
 
     /// The system of a section. `None` when its URL is missing or not valid, which is reported; the others are read even then.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the section of the facade"))]
     pub(super) fn read(settings: &mut Settings, section: &str) -> Option<Self> {
         let key = format!("{section}.url");
         let url = settings.required(&key, "the URL of the JSON system, such as https://orders.example/api", transport::url);

@@ -167,6 +167,13 @@ impl Settings {
         self.values.len() < before
     }
 
+    /// Removes all keys below a section but those below one of its sections. For a command that reads only these.
+    pub(super) fn drop_below_but(&mut self, section: &str, kept: &str) {
+        let kept = format!("{section}.{kept}.");
+        let is_dropped = |key: &str| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+        self.values.retain(|key, _| !is_dropped(key) || key.starts_with(&kept));
+    }
+
     /// An optional secret of at least `min_length` characters, from its key, or from the file that its key with `_file` names.
     /// Errors do not contain the secret.
     pub(super) fn optional_secret(&mut self, key: &str, min_length: usize) -> Option<Secret> {

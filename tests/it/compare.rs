@@ -2,6 +2,7 @@
 
 mod differences;
 mod faults;
+mod json_system;
 mod limits;
 mod program;
 mod secrecy;
