@@ -1,6 +1,6 @@
 //! Compares two systems: which orders and customers they have, and which fields of them differ. Reads only.
 //!
-//! Lists are read as streams, of which ids and hashes are kept; then details are read, on both sides at the same time. Systems
+//! Lists are read as streams, and only ids and hashes of them are kept; then details are read, on both sides at once. Systems
 //! are in use meanwhile, so whatever differs is read again after a pause: a field that differs both times is a difference, and
 //! anything else has moved meanwhile. Values are hashed as they arrive, so no report and no log can show one.
 

@@ -54,6 +54,7 @@
 //! | call, attempt | one call of a legacy method with its retries; one HTTP exchange with the upstream |
 //! | admission, permit | what a call waits for: a place in the concurrency limit and the circuit breaker's consent |
 //! | facade, system | the legacy protocol for programs that speak nothing else; what is behind it, by its name in the configuration |
+//! | moved meanwhile | what `compare` saw differ, and not any more when it looked again |
 //! | half-open, probe | the breaker state that lets one read through to test the upstream |
 //! | retry budget | tokens that retries are paid from, deposited by first attempts |
 //! | coalescing (single-flight) | equal reads in flight share one call; an *uncached* read joins none |
