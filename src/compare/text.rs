@@ -31,11 +31,12 @@ impl Report {
         if let Some(customers) = &self.customers {
             self.add(&mut text, customers, Subject::Customers);
         }
-        for (call, names) in &self.unknown.in_calls {
-            line(&mut text, "not known", Both::default(), &format!("{}, in {call}", names.join(", ")));
+        for (number, (call, names)) in self.unknown.in_calls.iter().enumerate() {
+            let label = if number == 0 { "not known" } else { "" };
+            let _ = writeln!(text, "{label:<LABEL$}{}, in {call}", names.join(", "));
         }
         if let Some(reason) = &self.reason {
-            line(&mut text, "reason", Both::default(), reason);
+            let _ = writeln!(text, "{:<LABEL$}{reason}", "reason");
         }
         let outcome = self.outcome();
         let word = match outcome {

@@ -58,8 +58,8 @@ fn report_says_what_is_not_known_and_why_it_is_not_complete() {
     report.unknown.in_calls = vec![("details of orders", vec!["provider.id", "messages.reference"])];
     let text = report.to_text();
     assert!(text.contains("\nnot readable              1        1     7\n"), "{text}");
-    assert!(text.contains("     provider.id, messages.reference, in details of orders\n"), "{text}");
-    assert!(text.contains("     2 orders could not be read\nNOT COMPARED · "), "{text}");
+    assert!(text.contains("\nnot known         provider.id, messages.reference, in details of orders\n"), "{text}");
+    assert!(text.contains("\nreason            2 orders could not be read\nNOT COMPARED · "), "{text}");
 }
 
 #[test]
