@@ -1,8 +1,8 @@
 //! The values of an order or a customer, as far as they are compared: hashes, so that no value is kept and none can be shown.
 //!
-//! Values are compared by type. Times are equal to the minute, and texts whatever their white space and the composition of their
-//! letters. Rows of the log and of the details are equal in any order, those of the log within two seconds and without the
-//! markers of gateways.
+//! Values are compared by type. Times are equal to the minute, and texts whatever their white space and the composition of
+//! their letters. Rows of the log and of the details are equal in any order, those of the log within two seconds and without
+//! the markers of gateways.
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, RandomState};
