@@ -37,7 +37,7 @@ async fn orders_and_customers_are_those_of_the_legacy_system() {
         assert_eq!(*read.value, chain.legacy.order(id).await, "{id}");
     }
     let found = client.customer_info(&context(), customer(18_020)).await.expect("a customer");
-    assert_eq!(found.person.member_id.as_ref().map(Pii::expose), Some("1234"));
+    assert_eq!(found.person.first_name.as_ref().map(Pii::expose), Some("Tolvan"));
     assert_eq!(client.order_info(&context(), order(1)).await.map(|_| ()), Err(Error::NotFound));
     assert_eq!(client.customer_info(&context(), customer(1)).await.map(|_| ()), Err(Error::NotFound));
     assert!(client.scopes(&context()).await.expect("scopes").has(Scope::PersonalDataRead));
