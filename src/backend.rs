@@ -6,10 +6,11 @@
 //! [`RequestContext`] carries inputs only. What a call learned is its return value: a read of an order returns a [`Snapshot`],
 //! a write a [`Receipt`] or a [`WriteError`], which say whether, when and over which connection it was sent. [`CallTimer`]
 //! records calls for the access log and the metrics, [`UpstreamCalls`] admits them, [`Coalescing`] lets equal reads share one,
-//! [`Split`] makes two systems one, [`ReadOnly`] never writes.
+//! [`DetachedWrites`] lets writes outlive their request, [`Split`] makes two systems one, [`ReadOnly`] never writes.
 
 mod call_timer;
 mod coalescing;
+mod detached_writes;
 mod error;
 mod read_only;
 mod receipt;
@@ -23,6 +24,7 @@ use jiff::civil::Date;
 
 pub use call_timer::CallTimer;
 pub use coalescing::Coalescing;
+pub use detached_writes::DetachedWrites;
 pub use error::{Error, Result};
 pub use read_only::ReadOnly;
 pub use receipt::{Receipt, Sent, Snapshot, WriteError, WriteResult};

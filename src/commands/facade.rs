@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serve::{App, Shared};
 use super::{CommandError, memory_budget};
-use crate::backend::{Backend, Side, Split};
+use crate::backend::{Backend, Coalescing, DetachedWrites, Side, Split};
 use crate::config::{Facade, FacadeClient, FacadeConfig, Route};
 use crate::legacy::client::Client;
 use crate::legacy::schema_drift::SchemaDrift;
 use crate::legacy::server::{self, Signer, System, Timeouts};
+use crate::rest;
 use crate::server::EventLoops;
 use crate::writes::VerifiedBackend;
 
@@ -59,27 +61,55 @@ fn signer(facade: &Facade) -> Option<Signer> {
     facade.secret.clone().map(|secret| Signer::new(secret, facade.previous_secret.clone()))
 }
 
-/// A system by the section that it is configured in. Sections of JSON systems, `facade.backends.<name>`, belong here as well.
+/// A system by the section that it is configured in.
 enum NamedSystem {
     /// Of section `upstreams.<name>`: calls pass through.
     Legacy(VerifiedBackend),
+    /// Of section `facade.backends.<name>`.
+    Json(JsonSystem),
+}
+
+/// A JSON system.
+struct JsonSystem {
+    client: rest::client::Client,
+    /// Its calls with its own token.
+    backend: Arc<dyn Backend>,
 }
 
 /// All systems by name.
-struct Systems(BTreeMap<String, NamedSystem>);
+struct Systems<'s> {
+    by_name: BTreeMap<String, NamedSystem>,
+    shared: &'s Shared,
+    /// Limit of a read that several requests share.
+    request_timeout: Duration,
+}
 
-impl Systems {
-    fn build(config: &FacadeConfig, shared: &Shared, drift: &mut Vec<Arc<SchemaDrift>>) -> Result<Self, CommandError> {
-        let mut systems = BTreeMap::new();
+impl<'s> Systems<'s> {
+    fn build(config: &FacadeConfig, shared: &'s Shared, drift: &mut Vec<Arc<SchemaDrift>>) -> Result<Self, CommandError> {
+        let request_timeout = config.shared.server.request_timeout;
+        let mut systems = Self { by_name: BTreeMap::new(), shared, request_timeout };
         for (name, upstream) in &config.shared.upstreams {
             let client = Client::try_new(upstream, shared.memory.clone(), shared.metrics.upstream(name))?;
             drift.push(client.drift());
             // Legacy clients see personal data anyway.
             let handle = shared.upstream_handle(name, &config.shared.server, upstream, client, false);
             let system = NamedSystem::Legacy(VerifiedBackend::new(handle.backend, handle.writes));
-            systems.insert(name.clone(), system);
+            systems.by_name.insert(name.clone(), system);
         }
-        Ok(Self(systems))
+        for (name, backend) in &config.facade.backends {
+            let (zone, memory) = (config.facade.answers.time_zone.clone(), shared.memory.clone());
+            let client = rest::client::Client::try_new(backend, zone, memory, shared.metrics.upstream(name))?;
+            let system = JsonSystem { backend: systems.json_backend(name, client.clone()), client };
+            systems.by_name.insert(name.clone(), NamedSystem::Json(system));
+        }
+        Ok(systems)
+    }
+
+    /// A JSON system as the holder of one token sees it: only its own reads are shared.
+    fn json_backend(&self, name: &str, client: rest::client::Client) -> Arc<dyn Backend> {
+        let Shared { metrics, tasks, .. } = self.shared;
+        let coalescing = Coalescing::new(client, self.request_timeout, metrics.upstream(name));
+        Arc::new(DetachedWrites::new(coalescing, tasks.clone(), metrics.clone()))
     }
 
     /// A client with the system that it is routed to.
@@ -108,9 +138,11 @@ impl Systems {
 
     /// A system as one client sees it: a JSON system may know the client by a token of its own.
     #[expect(clippy::expect_used, reason = "the configuration is valid only if routes lead to systems")]
-    fn backend(&self, name: &str, _client: &FacadeClient) -> Arc<dyn Backend> {
-        match self.0.get(name).expect("the system of a route is configured") {
-            NamedSystem::Legacy(system) => Arc::new(system.clone()),
+    fn backend(&self, name: &str, client: &FacadeClient) -> Arc<dyn Backend> {
+        match (self.by_name.get(name).expect("the system of a route is configured"), &client.token) {
+            (NamedSystem::Legacy(system), _) => Arc::new(system.clone()),
+            (NamedSystem::Json(system), None) => Arc::clone(&system.backend),
+            (NamedSystem::Json(system), Some(token)) => self.json_backend(name, system.client.with_token(token.clone())),
         }
     }
 }

@@ -16,7 +16,7 @@ pub use route::Route;
 use super::error::InvalidValue;
 use super::server::{Addresses, MIN_SECRET_LENGTH, network};
 use super::settings::{Settings, boolean, parsed};
-use super::{Dialect, Reload, Secret, upstream};
+use super::{Dialect, JsonBackend, Reload, Secret, upstream};
 
 /// The legacy protocol in front of other systems.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub struct Facade {
     /// Permits a backend whose token shows masked data: legacy clients then get them. Default false;
     /// `GATEWAY__FACADE__ALLOW_MASKED`.
     pub allow_masked: bool,
+    /// Sections `facade.backends.<name>`: the JSON systems.
+    pub backends: BTreeMap<String, JsonBackend>,
     /// Section `facade.route`: where calls go.
     pub route: Route,
     /// Sections `facade.clients.<name>`: at least one.
@@ -48,8 +50,8 @@ pub struct Facade {
     pub answers: Answers,
 }
 
-/// The section that names the JSON systems.
-const BACKENDS: &str = concat!("facade", ".backends");
+/// The section of the JSON systems.
+const BACKENDS: &str = "facade.backends";
 
 impl Facade {
     /// `None` when a required setting is missing or not valid, which is reported. The others are read even then.
@@ -67,6 +69,7 @@ impl Facade {
         let (secret, previous_secret) = read_secrets(settings, dialect, !trusted_proxies.is_empty());
         let allow_masked = settings.or_default("facade.allow_masked", false, boolean);
         let answers = Answers::read(settings);
+        let backends = read_backends(settings);
         let route = Route::read(settings, &systems);
         let clients = client::read_all(settings, dialect, answers.charset, &systems);
         Some(Self {
@@ -77,6 +80,7 @@ impl Facade {
             previous_secret,
             trusted_proxies,
             allow_masked,
+            backends,
             route: route?,
             clients: clients?,
             answers,
@@ -96,8 +100,15 @@ impl Facade {
         let clients = self.clients.values();
         let of_clients = clients.flat_map(|client| [Some(&client.api_user), client.api_key.as_ref(), client.token.as_ref()]);
         let secrets = [self.secret.as_ref(), self.previous_secret.as_ref()].into_iter().chain(of_clients).flatten();
-        secrets.map(|secret| Box::new(secret.clone()) as Box<dyn Reload>).collect()
+        let secrets = secrets.map(|secret| Box::new(secret.clone()) as Box<dyn Reload>);
+        secrets.chain(self.backends.values().flat_map(JsonBackend::reloads)).collect()
     }
+}
+
+/// The JSON systems that are valid; what is wrong with the others is reported.
+pub(super) fn read_backends(settings: &mut Settings) -> BTreeMap<String, JsonBackend> {
+    let names = settings.names_below(BACKENDS).into_iter();
+    names.filter_map(|name| JsonBackend::read(settings, &format!("{BACKENDS}.{name}")).map(|backend| (name, backend))).collect()
 }
 
 /// The names of all systems. A name that two sections have names nothing.

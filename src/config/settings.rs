@@ -33,7 +33,7 @@ enum Value {
 
 const PREFIX: &str = "GATEWAY__";
 /// The sections whose sections have names that the operator chooses.
-const NAMED_SECTIONS: [&str; 3] = ["upstreams", "auth.clients", "facade.clients"];
+const NAMED_SECTIONS: [&str; 4] = ["upstreams", "auth.clients", "facade.clients", "facade.backends"];
 
 impl Settings {
     pub(super) fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Self {

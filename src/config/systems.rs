@@ -31,15 +31,9 @@ impl SystemsConfig {
         settings.drop_below_but("facade", "backends");
         let server = Server::read(&mut settings);
         let log = Log::read(&mut settings);
-        let upstream_names = settings.names_below("upstreams");
         let upstreams = read_upstreams(&mut settings);
-        let mut names = facade::system_names(&mut settings);
-        names.retain(|name| !upstream_names.contains(name));
-        let backend = |name: String| {
-            let backend = JsonBackend::read(&mut settings, &format!("facade.backends.{name}"));
-            backend.map(|backend| (name, backend))
-        };
-        let backends = names.into_iter().filter_map(backend).collect();
+        facade::system_names(&mut settings);
+        let backends = facade::read_backends(&mut settings);
         let warnings = settings.take_warnings();
         let shared = Config { server, auth: Auth::default(), log, upstreams, warnings };
         settings.finish(Some(Self { shared, backends, time_zone }))

@@ -3,7 +3,7 @@
 mod lists;
 mod over_the_gateway;
 mod reads;
-mod scripted;
+pub(crate) mod scripted;
 mod writes;
 
 use std::time::Duration;

@@ -159,6 +159,23 @@ fn two_systems_need_two_names() {
     );
 }
 
+#[test]
+fn json_systems_are_sections_of_the_facade() {
+    let new = "[facade.backends.new]\nurl = \"https://orders.example/api\"\ntoken = \"secret\"\nidempotency = false\n";
+    let config = load(&format!("{VALID}{new}[facade.route]\nto = \"new\"\n")).expect("a valid configuration");
+    assert_eq!(config.facade.route, Route::To("new".to_owned()));
+    assert!(!config.facade.backends["new"].idempotency);
+
+    let found = errors("[facade.backends.New]\ntokens = \"secret\"\n");
+    for expected in [
+        "facade.backends.New must be a name of lower-case letters",
+        "facade.backends.new.tokens is not a key of this version: did you mean `facade.backends.new.token`?",
+        "facade.backends.new.url is missing",
+    ] {
+        assert!(found.iter().any(|error| error.starts_with(expected)), "{expected} is not in {found:#?}");
+    }
+}
+
 #[tokio::test]
 async fn program_ends_with_2_when_its_configuration_is_not_valid() {
     let files = Files::new();

@@ -7,24 +7,24 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-pub(super) struct Scripted {
-    pub(super) url: String,
+pub(crate) struct Scripted {
+    pub(crate) url: String,
     received: Arc<Mutex<Vec<Received>>>,
     task: JoinHandle<()>,
 }
 
 /// A request, complete with its body.
 #[derive(Clone, Debug)]
-pub(super) struct Received {
-    pub(super) method: String,
-    pub(super) target: String,
+pub(crate) struct Received {
+    pub(crate) method: String,
+    pub(crate) target: String,
     head: String,
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 /// The bytes of an answer, and what happens to the connection afterwards.
 #[derive(Clone, Debug)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     bytes: Vec<u8>,
     end: End,
 }
@@ -45,7 +45,7 @@ impl Drop for Scripted {
 
 impl Scripted {
     /// Answers each request with what `answer` returns for it and the number of requests before it.
-    pub(super) async fn answering(answer: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn answering(answer: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/api/", listener.local_addr().expect("an address"));
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -59,22 +59,22 @@ impl Scripted {
     }
 
     /// Answers every request with this.
-    pub(super) async fn always(reply: Reply) -> Self {
+    pub(crate) async fn always(reply: Reply) -> Self {
         Self::answering(move |_, _| reply.clone()).await
     }
 
-    pub(super) fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().clone()
     }
 
     /// How many requests were not reads.
-    pub(super) fn writes(&self) -> usize {
+    pub(crate) fn writes(&self) -> usize {
         self.received.lock().iter().filter(|request| request.method != "GET").count()
     }
 }
 
 impl Received {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (given, value) = line.split_once(": ")?;
             given.eq_ignore_ascii_case(name).then_some(value)
@@ -83,27 +83,27 @@ impl Received {
 }
 
 impl Reply {
-    pub(super) fn new(status: u16, media_type: &str, body: &str) -> Self {
+    pub(crate) fn new(status: u16, media_type: &str, body: &str) -> Self {
         let head = format!("HTTP/1.1 {status} Reason\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\n\r\n", body.len());
         Self { bytes: [head.as_bytes(), body.as_bytes()].concat(), end: End::KeepAlive }
     }
 
-    pub(super) fn json(body: &str) -> Self {
+    pub(crate) fn json(body: &str) -> Self {
         Self::new(200, "application/json", body)
     }
 
-    pub(super) fn ndjson(body: &str) -> Self {
+    pub(crate) fn ndjson(body: &str) -> Self {
         Self::new(200, "application/x-ndjson; charset=utf-8", body)
     }
 
     /// A body in one chunk, whose end is not announced.
-    pub(super) fn chunked(media_type: &str, body: &str) -> Self {
+    pub(crate) fn chunked(media_type: &str, body: &str) -> Self {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n");
         let bytes = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).into_bytes();
         Self { bytes, end: End::KeepAlive }
     }
 
-    pub(super) fn problem(status: u16, code: &str, outcome: Option<&str>) -> Self {
+    pub(crate) fn problem(status: u16, code: &str, outcome: Option<&str>) -> Self {
         let outcome = outcome.map(|outcome| format!(r#","outcome":"{outcome}""#)).unwrap_or_default();
         let body = format!(
             r#"{{"type":"/problems/{code}","status":{status},"code":"{code}","upstreamMessage":"Ordern kan inte ändras","errors":[{{"pointer":"/text","detail":"must not be blank"}}]{outcome}}}"#
@@ -111,32 +111,32 @@ impl Reply {
         Self::new(status, "application/problem+json", &body)
     }
 
-    pub(super) fn html(status: u16) -> Self {
+    pub(crate) fn html(status: u16) -> Self {
         Self::new(status, "text/html", "<html><body>Sign in</body></html>")
     }
 
     /// No byte of an answer.
-    pub(super) const fn hang() -> Self {
+    pub(crate) const fn hang() -> Self {
         Self { bytes: Vec::new(), end: End::Hang }
     }
 
-    pub(super) const fn reset() -> Self {
+    pub(crate) const fn reset() -> Self {
         Self { bytes: Vec::new(), end: End::Reset }
     }
 
-    pub(super) fn with_header(mut self, header: &str) -> Self {
+    pub(crate) fn with_header(mut self, header: &str) -> Self {
         let line_end = self.bytes.iter().position(|byte| *byte == b'\n').expect("a status line");
         self.bytes.splice(line_end + 1..=line_end, format!("{header}\r\n").into_bytes());
         self
     }
 
     /// The first bytes only; then the connection is closed.
-    pub(super) fn truncated(mut self, length: usize) -> Self {
+    pub(crate) fn truncated(mut self, length: usize) -> Self {
         self.bytes.truncate(length);
         Self { end: End::Close, ..self }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 }
