@@ -43,7 +43,7 @@
 //! | [`server`] | sockets: accept, timeouts, drain | `config` |
 //! | [`telemetry`] | logs | `audit`, `config`, `model` |
 //! | [`ops`] | the operations port: probes, metrics, drift report | `legacy`, `metrics`, `server`, `telemetry` |
-//! | [`commands`] | composition: one file per command | `auth`, `backend`, `charset`, `compare`, `config`, `http_client`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `ops`, `resilience`, `rest`, `server`, `writes` |
+//! | [`commands`] | composition: one file per command | `auth`, `backend`, `charset`, `compare`, `config`, `http_client`, `idempotency`, `legacy`, `memory`, `metrics`, `middleware`, `model`, `ops`, `resilience`, `rest`, `server`, `writes` |
 //!
 //! # Glossary
 //!

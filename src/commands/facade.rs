@@ -1,12 +1,15 @@
 //! `facade`: the legacy protocol in front of other systems, for programs that speak nothing else.
 
-use std::collections::BTreeMap;
+mod token_check;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::token_check::TokenInUse;
 use super::serve::{App, Shared};
 use super::{CommandError, memory_budget};
 use crate::backend::{Backend, Coalescing, DetachedWrites, Side, Split};
@@ -31,7 +34,7 @@ pub async fn run(config: FacadeConfig) -> Result<(), CommandError> {
 /// Builds the facade and binds its ports.
 ///
 /// # Errors
-/// When a port cannot be bound, or certificates could not be verified.
+/// When a port cannot be bound, certificates could not be verified, or a token shows masked data.
 pub async fn build(config: &FacadeConfig) -> Result<App<Router>, CommandError> {
     let FacadeConfig { shared: gateway, facade } = config;
     for warning in gateway.warnings.iter().cloned().chain(memory_budget::warnings(gateway)) {
@@ -40,6 +43,7 @@ pub async fn build(config: &FacadeConfig) -> Result<App<Router>, CommandError> {
     let shared = Shared::new(&gateway.server);
     let mut drift = Vec::new();
     let systems = Systems::build(config, &shared, &mut drift)?;
+    token_check::check(systems.tokens_in_use(facade), facade.allow_masked).await?;
     let router = server::router(server::Settings {
         path: facade.path.clone(),
         dialect: facade.dialect,
@@ -110,6 +114,36 @@ impl<'s> Systems<'s> {
         let Shared { metrics, tasks, .. } = self.shared;
         let coalescing = Coalescing::new(client, self.request_timeout, metrics.upstream(name));
         Arc::new(DetachedWrites::new(coalescing, tasks.clone(), metrics.clone()))
+    }
+
+    /// The tokens that calls of clients have, each once.
+    fn tokens_in_use(&self, facade: &Facade) -> Vec<TokenInUse> {
+        let mut seen = BTreeSet::new();
+        let mut tokens = Vec::new();
+        for (client_name, client) in &facade.clients {
+            let route = client.to.as_deref().map_or_else(|| facade.route.systems(), |name| vec![name]);
+            for name in route {
+                let (Some(NamedSystem::Json(system)), Some(backend)) = (self.by_name.get(name), facade.backends.get(name))
+                else {
+                    continue;
+                };
+                let token = client.token.as_ref().or(backend.token.as_ref());
+                if !seen.insert((name.to_owned(), token.map(|token| token.with(str::to_owned)))) {
+                    continue;
+                }
+                let (key, json) = match &client.token {
+                    Some(token) => (format!("facade.clients.{client_name}.token"), system.client.with_token(token.clone())),
+                    None => (format!("facade.backends.{name}.token"), system.client.clone()),
+                };
+                tokens.push(TokenInUse {
+                    client: json,
+                    key,
+                    system: name.to_owned(),
+                    connect_timeout: backend.connect_timeout,
+                });
+            }
+        }
+        tokens
     }
 
     /// A client with the system that it is routed to.

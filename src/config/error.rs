@@ -106,7 +106,7 @@ impl ConfigErrors {
         errors
     }
 
-    pub(super) fn report(&mut self, key: &str, reason: impl Into<InvalidValue>) {
+    pub(crate) fn report(&mut self, key: &str, reason: impl Into<InvalidValue>) {
         let error = ConfigError::Key { key: key.to_owned(), reason: reason.into() };
         if !self.0.contains(&error) {
             self.0.push(error);
@@ -123,7 +123,7 @@ impl ConfigErrors {
     }
 
     /// The value, if there is no error.
-    pub(super) fn into_result<T>(self, value: T) -> Result<T, Self> {
+    pub(crate) fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }
 

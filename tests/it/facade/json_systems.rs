@@ -1,12 +1,15 @@
 //! JSON systems behind the facade: tokens, metrics, shared reads, and writes of clients that leave.
 
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use tjansteguiden_gateway::commands::facade;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::{Facade, get};
+use super::{Facade, config, get};
 use crate::rest_client::scripted::{Received, Reply, Scripted};
 use crate::support::{Files, eventually};
 
@@ -125,4 +128,81 @@ async fn write_of_a_client_that_leaves_is_finished() {
     let keys: Vec<_> =
         calls(&system).iter().filter_map(|request| request.header("idempotency-key").map(str::to_owned)).collect();
     assert!(keys.len() == 2 && keys[0] == keys[1], "{keys:?}");
+}
+
+/// A JSON system that answers the question at start with this, and whether the facade starts.
+async fn asked(reply: Reply, settings: &[(&str, &str)]) -> (Scripted, Result<(), String>) {
+    crate::support::log::capture();
+    let system = Scripted::always(reply).await;
+    let settings = [&[("FACADE__BACKENDS__NEW__URL", &*system.url)], settings].concat();
+    let built = facade::build(&config(&settings)).await.map(drop).map_err(|error| {
+        assert_eq!(format!("{:?}", error.exit_code()), format!("{:?}", ExitCode::from(2)));
+        error.to_string()
+    });
+    (system, built)
+}
+
+const SECOND: [(&str, &str); 3] = [
+    ("FACADE__CLIENTS__SECOND__API_USER", "5678"),
+    ("FACADE__CLIENTS__SECOND__ALLOWED_IPS", "127.0.0.1"),
+    ("FACADE__CLIENTS__SECOND__TOKEN", "own-token"),
+];
+
+#[tokio::test]
+async fn token_that_shows_masked_data_stops_the_facade() {
+    let masked = || Reply::json(r#"{"client":"facade","scopes":["orders:read","orders:write","customers:read"]}"#);
+    let (_, stopped) = asked(masked(), &SECOND).await;
+    let error = stopped.expect_err("it does not start");
+    for key in ["facade.backends.new.token", "facade.clients.second.token"] {
+        let line = format!("{key} lacks the scope personal-data:read: it would hand masked data to legacy clients");
+        assert!(error.contains(&line), "{error}");
+    }
+    assert_eq!(asked(masked(), &[("FACADE__ALLOW_MASKED", "true")]).await.1, Ok(()));
+}
+
+#[tokio::test]
+async fn each_token_that_calls_have_is_asked_about_once() {
+    let third = [
+        ("FACADE__BACKENDS__NEW__TOKEN", "shared"),
+        ("FACADE__CLIENTS__THIRD__API_USER", "9"),
+        ("FACADE__CLIENTS__THIRD__ALLOWED_IPS", "127.0.0.1"),
+        ("FACADE__CLIENTS__THIRD__TOKEN", "own-token"),
+    ];
+    let (system, started) = asked(Reply::json(MAY_ALL), &[&SECOND[..], &third].concat()).await;
+    assert_eq!(started, Ok(()));
+    let mut tokens: Vec<_> =
+        system.received().iter().map(|request| request.header("authorization").unwrap_or("none").to_owned()).collect();
+    tokens.sort();
+    assert_eq!(tokens, ["Bearer own-token", "Bearer shared"]);
+
+    // No call goes to it.
+    let elsewhere = [
+        ("UPSTREAMS__OLD__URL", "http://127.0.0.1:1/orders"),
+        ("UPSTREAMS__OLD__API_USER", "1234"),
+        ("FACADE__ROUTE__TO", "old"),
+    ];
+    let (system, started) = asked(Reply::json(r#"{"scopes":[]}"#), &elsewhere).await;
+    assert!(started.is_ok() && system.received().is_empty());
+}
+
+#[tokio::test]
+async fn facade_starts_when_a_system_does_not_say_what_its_token_permits() {
+    let started_at = Instant::now();
+    let answers = [
+        Reply::problem(401, "unauthenticated", None),
+        Reply::problem(403, "forbidden", None),
+        Reply::problem(404, "route-not-found", None),
+        Reply::html(404),
+        Reply::html(200),
+        Reply::json(r#"{"user":"facade"}"#),
+        Reply::problem(503, "overloaded", None),
+        Reply::hang(),
+        Reply::reset(),
+    ];
+    let settings = [("FACADE__BACKENDS__NEW__CONNECT_TIMEOUT", "500ms")];
+    let all = answers.map(|reply| async { asked(reply, &settings).await.1 });
+    assert!(join_all(all).await.iter().all(Result::is_ok));
+    let unreachable = facade::build(&config(&[("FACADE__BACKENDS__NEW__URL", "http://127.0.0.1:1/api")])).await;
+    assert!(unreachable.is_ok());
+    assert!(started_at.elapsed() < Duration::from_secs(10), "{:?}", started_at.elapsed());
 }
