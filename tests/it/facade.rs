@@ -1,6 +1,7 @@
 //! The facade: the legacy protocol for several clients, over any backend.
 
 mod answers;
+mod chain;
 mod clients;
 mod configuration;
 mod identity;

@@ -9,6 +9,7 @@ use quick_xml::events::Event;
 use tjansteguiden_gateway::commands::simulate::{self, endpoint, loopback};
 use tjansteguiden_gateway::config::{self, Dialect};
 use tjansteguiden_gateway::memory::{FaultInjection, Memory};
+use tjansteguiden_gateway::model::now;
 use tjansteguiden_gateway::server::{Limits, Server};
 
 use super::in_front_of;
@@ -16,8 +17,19 @@ use crate::support::{FIRST_ORDER, LegacyAnswer, NETWORK_PATH, exchange};
 
 const ORDERS: u32 = 40;
 
-/// A simulated legacy system. Each has data of its own, which are equal.
-async fn simulator(dialect: Dialect, failure_rate: f64) -> SocketAddr {
+/// Two simulated legacy systems with data of their own, which are equal: they begin in the same second.
+pub(super) async fn simulators(dialect: Dialect, failure_rate: f64) -> [SocketAddr; 2] {
+    let [one, other] = loop {
+        let second = now().as_second();
+        let systems = [Memory::seeded(ORDERS), Memory::seeded(ORDERS)];
+        if now().as_second() == second {
+            break systems;
+        }
+    };
+    [simulator(dialect, one, failure_rate).await, simulator(dialect, other, failure_rate).await]
+}
+
+async fn simulator(dialect: Dialect, memory: Memory, failure_rate: f64) -> SocketAddr {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let options = simulate::Options {
         listen: any_port,
@@ -29,7 +41,7 @@ async fn simulator(dialect: Dialect, failure_rate: f64) -> SocketAddr {
         latency: Duration::ZERO,
         failure_rate,
     };
-    let backend = FaultInjection::new(Memory::seeded(ORDERS), Duration::ZERO, failure_rate);
+    let backend = FaultInjection::new(memory, Duration::ZERO, failure_rate);
     let router = endpoint(&options, loopback(), Arc::new(backend));
     let server = Server::bind(any_port, router, Limits::from(&config::Server::default())).await.expect("a free port");
     let address = server.address();
@@ -37,10 +49,13 @@ async fn simulator(dialect: Dialect, failure_rate: f64) -> SocketAddr {
     address
 }
 
-/// A facade in front of a simulated legacy system.
-async fn facade(dialect: Dialect, upstream_dialect: Dialect, failure_rate: f64) -> SocketAddr {
-    let upstream = simulator(upstream_dialect, failure_rate).await;
-    let name = |dialect| if dialect == Dialect::Provider { "provider" } else { "network" };
+/// The name of a dialect in the configuration.
+pub(super) fn name(dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Provider { "provider" } else { "network" }
+}
+
+/// A facade in front of a legacy system.
+async fn facade(dialect: Dialect, upstream_dialect: Dialect, upstream: SocketAddr) -> SocketAddr {
     let mut settings = vec![("FACADE__DIALECT", name(dialect)), ("UPSTREAMS__OLD__DIALECT", name(upstream_dialect))];
     let (client_key, upstream_key) = (("FACADE__CLIENTS__SHOP__API_KEY", "KEY"), ("UPSTREAMS__OLD__API_KEY", "KEY"));
     settings.extend((dialect == Dialect::Provider).then_some(client_key));
@@ -49,13 +64,13 @@ async fn facade(dialect: Dialect, upstream_dialect: Dialect, failure_rate: f64) 
 }
 
 /// A program that speaks the protocol.
-struct Program {
+pub(super) struct Program {
     address: SocketAddr,
     credential: String,
 }
 
 impl Program {
-    async fn new(address: SocketAddr, dialect: Dialect) -> Self {
+    pub(super) async fn new(address: SocketAddr, dialect: Dialect) -> Self {
         let mut program = Self { address, credential: "api_user=1234".to_owned() };
         if dialect == Dialect::Provider {
             let login = program.call("api_login", "api_key=KEY").await.text();
@@ -65,14 +80,14 @@ impl Program {
         program
     }
 
-    async fn call(&self, method: &str, parameters: &str) -> LegacyAnswer {
+    pub(super) async fn call(&self, method: &str, parameters: &str) -> LegacyAnswer {
         let target = format!("{NETWORK_PATH}?method={method}&{}&{parameters}", self.credential);
         exchange(self.address, format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()).await
     }
 }
 
 /// The elements and texts of a document. Elements without content are equal however they are written.
-fn tree(document: &[u8]) -> Vec<String> {
+pub(super) fn tree(document: &[u8]) -> Vec<String> {
     let mut reader = Reader::from_str(std::str::from_utf8(document).expect("UTF-8"));
     reader.config_mut().expand_empty_elements = true;
     let mut tree = Vec::new();
@@ -102,7 +117,7 @@ fn tree(document: &[u8]) -> Vec<String> {
 }
 
 /// Calls both with every method, each seeded order and customer, and what is not valid.
-async fn compare(direct: &Program, through: &Program, name: &str) {
+pub(super) async fn compare(direct: &Program, through: &Program, name: &str) {
     let orders = direct.call("orders", "date=2016-01-01").await.text();
     let values = |element: &str| -> Vec<String> {
         let tag = format!("<{element}>");
@@ -154,8 +169,9 @@ async fn compare(direct: &Program, through: &Program, name: &str) {
 async fn facade_passes_through_what_the_legacy_system_answers() {
     for (dialect, upstream_dialect) in [(Dialect::Network, Dialect::Network), (Dialect::Provider, Dialect::Provider)] {
         let name = format!("{dialect:?} over {upstream_dialect:?}");
-        let direct = Program::new(simulator(dialect, 0.0).await, dialect).await;
-        let through = Program::new(facade(dialect, upstream_dialect, 0.0).await, dialect).await;
+        let [direct, upstream] = simulators(upstream_dialect, 0.0).await;
+        let direct = Program::new(direct, dialect).await;
+        let through = Program::new(facade(dialect, upstream_dialect, upstream).await, dialect).await;
 
         compare(&direct, &through, &name).await;
     }
@@ -164,8 +180,9 @@ async fn facade_passes_through_what_the_legacy_system_answers() {
 #[tokio::test]
 async fn facade_passes_through_refusals() {
     let dialect = Dialect::Network;
-    let direct = Program::new(simulator(dialect, 1.0).await, dialect).await;
-    let through = Program::new(facade(dialect, dialect, 1.0).await, dialect).await;
+    let [direct, upstream] = simulators(dialect, 1.0).await;
+    let direct = Program::new(direct, dialect).await;
+    let through = Program::new(facade(dialect, dialect, upstream).await, dialect).await;
     for (method, parameters) in [
         ("orders", "date=2016-01-01"),
         ("customers", "date=2016-01-01"),
