@@ -4,6 +4,7 @@ mod answers;
 mod chain;
 mod clients;
 mod configuration;
+mod doubt;
 mod identity;
 mod json_systems;
 mod lists;
