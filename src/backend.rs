@@ -1,7 +1,7 @@
-//! The port: what every order system can do, whatever protocol it speaks.
+//! The port: what every system with orders can do, whatever protocol it speaks.
 //!
 //! There is one method per legacy method. Front ends ([`crate::rest`], [`crate::legacy::server`]) hold an `Arc<dyn Backend>`
-//! and do not know what is behind it: another protocol, or the order system in memory.
+//! and do not know what is behind it: another protocol, or a system in memory.
 //!
 //! [`RequestContext`] carries inputs only. What a call learned is its return value: a read of an order returns a [`Snapshot`],
 //! a write a [`Receipt`] or a [`WriteError`], which say whether, when and over which connection it was sent. [`CallTimer`]
@@ -35,7 +35,7 @@ pub(crate) use upstream_calls::{Call, CallKind, InFlightCall, Transient, Upstrea
 use crate::model::{Customer, CustomerId, ListedOrder, NewMessage, Order, OrderId, OrderStatus};
 use crate::resilience::Reserved;
 
-/// An order system.
+/// A system with orders: what front ends call.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
     /// The orders placed on or after a date of the upstream's calendar, in its order. Read.

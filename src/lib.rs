@@ -49,8 +49,8 @@
 //!
 //! | Term | Meaning here |
 //! | --- | --- |
-//! | upstream, legacy system | the order system behind the gateway: *upstream* in configuration, metrics and errors, *legacy system* in prose |
-//! | principal | the authenticated caller of a request; *client* is the program that calls |
+//! | upstream, legacy system | the system behind the gateway: *upstream* in configuration, metrics and errors, *legacy system* in prose |
+//! | principal | the authenticated identity of a request; *client* is the program that sends it |
 //! | call, attempt | one call of a legacy method with its retries; one HTTP exchange with the upstream |
 //! | admission, permit | what a call waits for: a place in the concurrency limit and the circuit breaker's consent |
 //! | facade, system | the legacy protocol for programs that speak nothing else; what is behind it, by its name in the configuration |

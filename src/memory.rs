@@ -1,4 +1,4 @@
-//! An order system in memory, for the simulator, the demo and tests.
+//! A legacy system in memory, for the simulator, the demo and tests.
 //!
 //! It behaves as the real one is known to: lists and details have different fields, and every status change, also to the same
 //! status, and every message appends an entry to the order's log.
@@ -24,7 +24,7 @@ use crate::resilience::Reserved;
 
 pub use fault_injection::FaultInjection;
 
-/// An order system whose data live as long as it does.
+/// A legacy system whose data live as long as it does.
 #[derive(Debug)]
 pub struct Memory {
     zone: Zone,

@@ -1,4 +1,4 @@
-//! The authenticated caller of a request.
+//! The authenticated identity of a request.
 
 use std::sync::Arc;
 use std::time::Duration;

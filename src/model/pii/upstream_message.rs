@@ -62,7 +62,7 @@ impl UpstreamMessage {
         redacted
     }
 
-    /// The message for callers of any scope, truncated to 500 characters; `None` when it is empty. Identity numbers, phone
+    /// The message for clients of any scope, truncated to 500 characters; `None` when it is empty. Identity numbers, phone
     /// numbers and e-mail addresses are masked too.
     #[must_use]
     pub fn to_display(&self) -> Option<String> {
@@ -70,7 +70,7 @@ impl UpstreamMessage {
         display(text, personal_data(text).into_iter().chain(redacted.iter().cloned()).collect())
     }
 
-    /// The message for callers who see personal data: only what was redacted is masked.
+    /// The message for clients who see personal data: only what was redacted is masked.
     #[must_use]
     pub fn to_full_display(&self) -> Option<String> {
         display(&self.text, self.redacted.clone())
