@@ -208,10 +208,10 @@ impl Answer {
         let in_doubt = WriteOutcome::InDoubt(self.retry_after);
         let not_applied = |error| WriteOutcome::NotApplied(error, Transient { retry_after: self.retry_after });
         match (self.status, code) {
-            (401 | 403, _) => WriteOutcome::Failed(Error::CredentialRejected),
             (409, Some(Code::IdempotencyKeyInUse)) => WriteOutcome::KeyInUse(self.retry_after),
             (422, Some(Code::IdempotencyKeyReused)) => in_doubt,
             _ if is_unknown => in_doubt,
+            (401 | 403, _) => WriteOutcome::Failed(Error::CredentialRejected),
             (404, Some(Code::OrderNotFound)) => WriteOutcome::Failed(Error::NotFound),
             (404, Some(Code::RouteNotFound)) => {
                 let cause = Error::InvalidResponse { reason: "it does not know the path: is the URL of the backend right?" };

@@ -68,6 +68,7 @@ fn doubtful() -> Vec<Reply> {
     vec![
         Reply::html(404),
         Reply::problem(404, "further", None),
+        Reply::problem(403, "forbidden", Some("unknown")),
         Reply::problem(409, "write-conflict", Some("unknown")),
         Reply::problem(409, "further", None),
         Reply::problem(503, "upstream-unavailable", None),
