@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::civil::Date;
 use parking_lot::Mutex;
@@ -139,9 +139,10 @@ fn filtered<T: Send + 'static>(
         Item::Decoded(item) => is_wanted(id(item)),
         Item::Undecodable(item) => item.id.is_none_or(&is_wanted),
     };
-    let batches = items.map_ok(move |mut batch| {
+    // Without empty batches: a list of which nothing has come may still fail as a whole.
+    let batches = items.try_filter_map(move |mut batch| {
         batch.retain(&keep);
-        batch
+        ready(Ok((!batch.is_empty()).then_some(batch)))
     });
     batches.boxed()
 }

@@ -191,9 +191,10 @@ fn a_customer_is_not_looked_for_in_the_old_system_because_the_new_one_failed() {
 }
 
 #[test]
-fn unreadable_items_stay_unless_they_belong_to_the_other_side() {
+fn unreadable_items_stay_unless_they_belong_to_the_other_side_and_no_batch_is_empty() {
     let item = |id| Item::<Customer>::Undecodable(UndecodableItem { position: 1, id, detail: "" });
-    let items = stream::iter([Ok(vec![item(None), item(Some(3)), item(Some(9))])]).boxed();
+    let items = [vec![item(Some(8))], vec![item(None), item(Some(3)), item(Some(9))]];
+    let items = stream::iter(items.map(Ok)).boxed();
 
     let kept = filtered(items, |customer| customer.id.get(), |id| id < 5).collect::<Vec<_>>().now_or_never();
 
