@@ -7,10 +7,10 @@
 //! | any other 404 | invalid answer | in doubt |
 //! | 422 `idempotency-key-reused` | – | in doubt |
 //! | 422; 400 `invalid-…`, `malformed-body` | invalid answer | cannot be sent |
-//! | 401, 403, 502 `upstream-credential-rejected` | credential rejected | credential rejected |
+//! | 401, 403, 502 `upstream-credential-rejected` | credential rejected | credential rejected; a page without a problem: in doubt |
 //! | 409 and 502 `refused-by-upstream`, any other 409 that was not applied | refused | refused |
 //! | 409 `idempotency-key-in-use` | – | wait, then again |
-//! | 429, 503 `overloaded` | overloaded | not sent |
+//! | 429, 503 `overloaded` | overloaded | not sent; a page without a problem: in doubt |
 //! | any other with the outcome `not-applied` | unavailable | not sent |
 //! | 5xx | unavailable | in doubt |
 //! | anything else | invalid answer | in doubt |
@@ -211,7 +211,8 @@ impl Answer {
             (409, Some(Code::IdempotencyKeyInUse)) => WriteOutcome::KeyInUse(self.retry_after),
             (422, Some(Code::IdempotencyKeyReused)) => in_doubt,
             _ if is_unknown => in_doubt,
-            (401 | 403, _) => WriteOutcome::Failed(Error::CredentialRejected),
+            // A page without a problem may come from a firewall behind which the write was applied.
+            (401 | 403, _) if problem.is_some() => WriteOutcome::Failed(Error::CredentialRejected),
             (404, Some(Code::OrderNotFound)) => WriteOutcome::Failed(Error::NotFound),
             (404, Some(Code::RouteNotFound)) => {
                 let cause = Error::InvalidResponse { reason: "it does not know the path: is the URL of the backend right?" };
@@ -225,7 +226,8 @@ impl Answer {
             (502, Some(Code::UpstreamCredentialRejected)) => WriteOutcome::Failed(Error::CredentialRejected),
             (409 | 502, Some(Code::RefusedByUpstream)) => WriteOutcome::Failed(refused(problem)),
             (409, _) if is_not_applied => WriteOutcome::Failed(refused(problem)),
-            (429, _) | (503, Some(Code::Overloaded)) => not_applied(Error::Overloaded),
+            (429, _) if problem.is_some() => not_applied(Error::Overloaded),
+            (503, Some(Code::Overloaded)) => not_applied(Error::Overloaded),
             _ if is_not_applied => not_applied(Error::Unavailable { retry_after: self.retry_after }),
             _ => in_doubt,
         }

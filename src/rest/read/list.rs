@@ -54,6 +54,8 @@ struct UnreadableMembers {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DocumentMembers<'a> {
+    /// Not in this API. A system that says `false` must be believed.
+    complete: Option<bool>,
     #[serde(borrow)]
     items: Vec<&'a RawValue>,
     next_cursor: Option<Text<'a>>,
@@ -83,7 +85,10 @@ pub(in crate::rest) fn read_item<T: ListItem>(json: &[u8], position: u64, zone: 
 pub(in crate::rest) fn read_document(json: &[u8]) -> Result<Document, ReadError> {
     const MISMATCH: ReadError = ReadError("it is not a list of the API");
     let read = serde_json::from_slice::<Object<DocumentMembers<'_>>>(json).map_err(|_| MISMATCH)?;
-    let Object(DocumentMembers { items, next_cursor, unreadable }) = read;
+    let Object(DocumentMembers { complete, items, next_cursor, unreadable }) = read;
+    if complete == Some(false) {
+        return Err(ReadError("it says that it is not complete"));
+    }
     let range = |item: &RawValue| {
         let start = item.get().as_ptr().addr() - json.as_ptr().addr();
         start..start + item.get().len()

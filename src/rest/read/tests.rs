@@ -285,7 +285,17 @@ fn documents_are_lists_of_items_that_stand_for_themselves() {
     assert_eq!(items, [Ok(1), Err(undecodable), Ok(3)]);
     assert_eq!(unreadable, [UndecodableItem { position: 2, id: None, detail: "the server could not read it" }]);
     assert_eq!(next_cursor.as_deref(), Some("c"));
-    for foreign in ["[]", "{}", r#"{"items":{}}"#, r#"{"items":null}"#, r#"{"items":[{]}"#, r#"{"items":[]"#, "<html>", ""] {
+    for foreign in [
+        r#"{"items":[],"complete":false}"#,
+        "[]",
+        "{}",
+        r#"{"items":{}}"#,
+        r#"{"items":null}"#,
+        r#"{"items":[{]}"#,
+        r#"{"items":[]"#,
+        "<html>",
+        "",
+    ] {
         assert!(read_document(foreign.as_bytes()).is_err(), "{foreign}");
     }
 }

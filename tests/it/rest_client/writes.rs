@@ -66,7 +66,10 @@ fn common_rows() -> Vec<(Reply, &'static str, usize)> {
 /// Answers that prove nothing.
 fn doubtful() -> Vec<Reply> {
     vec![
+        Reply::html(401),
+        Reply::html(403),
         Reply::html(404),
+        Reply::html(429),
         Reply::problem(404, "further", None),
         Reply::problem(403, "forbidden", Some("unknown")),
         Reply::problem(409, "write-conflict", Some("unknown")),
