@@ -119,7 +119,7 @@ impl Call<'_> {
         Failure::of_write(error)
     }
 
-    /// A client can do nothing about a credential that is ours, and is told nothing of it.
+    /// A client can do nothing about a credential that is ours, so its answer does not mention it.
     fn report(&self, error: &Error) {
         if error.kind() == Error::CredentialRejected.kind() {
             tracing::error!(
