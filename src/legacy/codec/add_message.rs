@@ -16,7 +16,15 @@ pub(in crate::legacy) fn read_request(params: &QueryParams) -> Result<(OrderId, 
     if text.trim().is_empty() {
         return Err(InvalidParams("message is empty"));
     }
+    // In an answer they are lost, so that a log could never show that the message was added.
+    if text.chars().any(is_lost_in_xml) {
+        return Err(InvalidParams("message has control characters"));
+    }
     Ok((read_order_id(params)?, NewMessage { kind, text: text.into() }))
+}
+
+fn is_lost_in_xml(character: char) -> bool {
+    character.is_control() && !matches!(character, '\n' | '\r' | '\t') || matches!(character, '\u{fffe}' | '\u{ffff}')
 }
 
 pub(in crate::legacy) fn encode(id: OrderId, xml: &mut Writer) {
