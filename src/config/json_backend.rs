@@ -19,7 +19,8 @@ pub struct JsonBackend {
     pub url: Url,
     /// `token_file` or `token`: bearer token. Default: none; requests are sent without a credential then.
     pub token: Option<Secret>,
-    /// `idempotency`: whether it knows the header `Idempotency-Key`. Without, a message is sent once and never again. Default true.
+    /// `idempotency`: whether it knows the header `Idempotency-Key`. Without, a message that may have been added is never sent
+    /// again, only looked for. Default true.
     pub idempotency: bool,
     /// `connect_timeout`: connect timeout, which all addresses share; at most half of `timeout` in effect.
     pub connect_timeout: Duration,
