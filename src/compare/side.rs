@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::subject::{Protocol, Subject};
 use super::values::{Reader, Values};
-use crate::backend::{Backend, Error, Item, ReadOnly, RequestContext};
-use crate::model::{CustomerId, OrderId, Zone};
+use crate::backend::{Backend, Error, Item, Items, ReadOnly, RequestContext};
+use crate::model::{Customer, CustomerId, ListedOrder, OrderId, Zone};
 
 /// A system to compare.
 #[derive(Clone)]
@@ -87,56 +87,22 @@ impl Side {
         each: &mut (dyn FnMut(Listed) + Send),
     ) -> Result<(), Stop> {
         self.turn().await;
-        let context = RequestContext::within(self.timeouts.list);
+        let (context, backend) = (RequestContext::within(self.timeouts.list), &self.system.backend);
+        let order = |order: ListedOrder| {
+            let order = order.into_order();
+            let date = order.ordered_at.map(|at| at.wall().date());
+            Listed::Item { id: order.id.get(), date, values: Box::new(reader.order(&order)) }
+        };
+        let customer = |customer: Customer| Listed::Item {
+            id: customer.id.get(),
+            date: None,
+            values: Box::new(reader.customer(&customer)),
+        };
         let read = match subject {
-            Subject::Orders => self.read_orders(&context, since, reader, each).await,
-            Subject::Customers => self.read_customers(&context, since, reader, each).await,
+            Subject::Orders => read_items(backend.orders(&context, since).await, order, each).await,
+            Subject::Customers => read_items(backend.customers(&context, since).await, customer, each).await,
         };
         read.map_err(|error| self.failed(&format!("the list of {}", subject.plural()), &error))
-    }
-
-    async fn read_orders(
-        &self,
-        context: &RequestContext,
-        since: Date,
-        reader: &Reader,
-        each: &mut (dyn FnMut(Listed) + Send),
-    ) -> Result<(), Error> {
-        let mut orders = self.system.backend.orders(context, since).await?;
-        while let Some(batch) = orders.try_next().await? {
-            for item in batch {
-                each(match item {
-                    Item::Decoded(order) => {
-                        let order = order.into_order();
-                        let date = order.ordered_at.map(|at| at.wall().date());
-                        Listed::Item { id: order.id.get(), date, values: Box::new(reader.order(&order)) }
-                    }
-                    Item::Undecodable(item) => Listed::Unreadable(item.id),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    async fn read_customers(
-        &self,
-        context: &RequestContext,
-        since: Date,
-        reader: &Reader,
-        each: &mut (dyn FnMut(Listed) + Send),
-    ) -> Result<(), Error> {
-        let mut customers = self.system.backend.customers(context, since).await?;
-        while let Some(batch) = customers.try_next().await? {
-            for item in batch {
-                each(match item {
-                    Item::Decoded(customer) => {
-                        Listed::Item { id: customer.id.get(), date: None, values: Box::new(reader.customer(&customer)) }
-                    }
-                    Item::Undecodable(item) => Listed::Unreadable(item.id),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Reads one order or customer.
@@ -180,6 +146,23 @@ impl Side {
         };
         Stop(format!("{what} of {} failed: {cause}", self.system.name))
     }
+}
+
+async fn read_items<T>(
+    list: Result<Items<T>, Error>,
+    decoded: impl Fn(T) -> Listed,
+    each: &mut (dyn FnMut(Listed) + Send),
+) -> Result<(), Error> {
+    let mut list = list?;
+    while let Some(batch) = list.try_next().await? {
+        for item in batch {
+            each(match item {
+                Item::Decoded(item) => decoded(item),
+                Item::Undecodable(item) => Listed::Unreadable(item.id),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn is_about_credential(error: &Error) -> bool {
