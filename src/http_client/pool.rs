@@ -245,6 +245,7 @@ mod tests {
     use std::thread;
 
     use tokio::runtime::{Builder, Runtime};
+    use tokio::time::timeout;
     use url::Url;
 
     use super::*;
@@ -269,7 +270,9 @@ mod tests {
 
     /// The status of an answer, and its body, which holds the connection.
     async fn send(pool: &Pool) -> (u16, Body) {
-        let (status, body, _) = pool.send(None, b"GET / HTTP/1.1\r\n\r\n", |head| head.status).await.unwrap();
+        // A connection of the other runtime, which is not running, would never answer.
+        let answer = timeout(Duration::from_secs(5), pool.send(None, b"GET / HTTP/1.1\r\n\r\n", |head| head.status)).await;
+        let (status, body, _) = answer.expect("a connection of this runtime").unwrap();
         (status, body)
     }
 
